@@ -10,8 +10,8 @@ use crate::BusError;
 /// Short-lived values. A value that must never be taken twice is unique in Postgres too, as a failover may restore keys.
 #[async_trait]
 pub trait Challenges: Send + Sync {
-    /// Stores a value for `ttl`, replacing one of the same key. Above the bound of the user's [`ChallengeKind`] the oldest is deleted, in
-    /// the same step.
+    /// Stores a value for `ttl`, replacing one of the same key. Above the bound of the user's [`ChallengeKind`] the oldest is
+    /// deleted, in the same step.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
@@ -99,8 +99,8 @@ pub enum ChallengeKind {
 }
 
 impl ChallengeKind {
-    /// Bound per user. docs/protocol.md promises five authorizations; the other bounds exceed what the rate limits let a user create
-    /// within one TTL, so that no session can evict another's challenge.
+    /// Bound per user. docs/protocol.md promises five authorizations; the other bounds exceed what the rate limits let a user
+    /// create within one TTL, so that no session can evict another's challenge.
     pub(crate) fn max_per_user(self) -> usize {
         match self {
             Self::Authorize => 5,

@@ -13,8 +13,8 @@ use crate::BusError;
 /// Event logs and channels of the users.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Assigns the next offset to an event, appends it to the log and publishes it to the subscribed gateways, in one atomic step. An
-    /// event id that was published before gets no second offset.
+    /// Assigns the next offset to an event, appends it to the log and publishes it to the subscribed gateways, in one atomic
+    /// step. An event id that was published before gets no second offset.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope.

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::BusError;
 
-/// Job lanes and replies. Delivery is at least once: a job is reclaimed when its worker stops renewing it, and a submit that returned
-/// an error may have taken effect. Workers deduplicate by the job's id.
+/// Job lanes and replies. Delivery is at least once: a job is reclaimed when its worker stops renewing it, and a submit that
+/// returned an error may have taken effect. Workers deduplicate by the job's id.
 #[async_trait]
 pub trait Jobs: Send + Sync {
     /// Queues a job with a deadline of `ttl` from now, by the server's clock.
@@ -20,9 +20,9 @@ pub trait Jobs: Send + Sync {
     /// [`BusError::Full`] above 10,000 entries or 64 MiB in the lane; [`BusError::Unavailable`].
     async fn submit(&self, lane: Lane, job: &Job, ttl: Duration) -> Result<(), BusError>;
 
-    /// Claims up to `max` jobs, waiting up to `wait` for the first: new ones, and those whose worker has not renewed them for 3 s.
-    /// Jobs past their deadline are dropped, jobs that a second worker lost become dead letters; neither is returned. Cancel safe:
-    /// a dropped claim takes no job.
+    /// Claims up to `max` jobs, waiting up to `wait` for the first: new ones, and those whose worker has not renewed them for 3
+    /// s. Jobs past their deadline are dropped, jobs that a second worker lost become dead letters; neither is returned. Cancel
+    /// safe: a dropped claim takes no job.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].

@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 
 use crate::ChannelMessage;
 
-/// Sending half. One permit of the channel is reserved for [`ChannelMessage::Missed`], so that a full channel always ends with it:
-/// a dropped event is covered by a `Missed` that is still unread.
+/// Sending half. One permit of the channel is reserved for [`ChannelMessage::Missed`], so that a full channel always ends with
+/// it: a dropped event is covered by a `Missed` that is still unread.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
     sender: mpsc::Sender<ChannelMessage>,

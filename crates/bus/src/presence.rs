@@ -19,8 +19,8 @@ pub trait Presence: Send + Sync {
     /// [`BusError::Unavailable`].
     async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError>;
 
-    /// Registers a socket, or renews its registration. Returns the sockets to close because the user now has more than `most`: the
-    /// oldest of the session with the most sockets, never the one being registered. They are unregistered.
+    /// Registers a socket, or renews its registration. Returns the sockets to close because the user now has more than `most`:
+    /// the oldest of the session with the most sockets, never the one being registered. They are unregistered.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the socket may be registered.

@@ -1,8 +1,8 @@
 //! Resume tokens: a client that lost its socket resumes its event stream on any node.
 //!
-//! A resume token records the session and the start offset of a socket; the event log has the missed events. It may be redeemed any
-//! number of times; each redemption ends the lease of the previous one, whose gateway may not have noticed yet that its socket is
-//! dead.
+//! A resume token records the session and the start offset of a socket; the event log has the missed events. It may be redeemed
+//! any number of times; each redemption ends the lease of the previous one, whose gateway may not have noticed yet that its
+//! socket is dead.
 
 use async_trait::async_trait;
 use protocol::cluster::offset::Offset;
@@ -20,9 +20,9 @@ pub trait ResumeTokens: Send + Sync {
     /// [`BusError::Unavailable`]: the token may have been issued.
     async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError>;
 
-    /// Redeems a resume token for an attempt made at `attempted_at`, and notifies all nodes that are subscribed to the user. None if
-    /// the token is unknown, belongs to another session or an earlier epoch, or was redeemed by a later attempt: a slow server may
-    /// process an attempt long after its client gave up.
+    /// Redeems a resume token for an attempt made at `attempted_at`, and notifies all nodes that are subscribed to the user. None
+    /// if the token is unknown, belongs to another session or an earlier epoch, or was redeemed by a later attempt: a slow server
+    /// may process an attempt long after its client gave up.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the token may have been redeemed; a retry is safe.

@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 
 use crate::BusError;
 
-/// Live sessions, and tombstones of ended ones. Deadlines are in the server's time; opening and end times are in the store's, and are
-/// only compared with each other.
+/// Live sessions, and tombstones of ended ones. Deadlines are in the server's time; opening and end times are in the store's, and
+/// are only compared with each other.
 #[async_trait]
 pub trait SessionRegistry: Send + Sync {
-    /// Registers a session. A known session stays unchanged; an ended one is registered again only if it was opened after that end, and
-    /// one with an announced end only if the seed names that announcement. Above the bound per user, the session with the earliest
-    /// deadline is dropped.
+    /// Registers a session. A known session stays unchanged; an ended one is registered again only if it was opened after that
+    /// end, and one with an announced end only if the seed names that announcement. Above the bound per user, the session with
+    /// the earliest deadline is dropped.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
@@ -39,8 +39,8 @@ pub trait SessionRegistry: Send + Sync {
     /// [`BusError::Unavailable`]: the session may have been renewed.
     async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError>;
 
-    /// Sets the timeout of a live session, counted from its last activity, in a new generation. The session lasts at least `lead` from
-    /// now, so that a warning precedes its end. Other sessions stay unchanged.
+    /// Sets the timeout of a live session, counted from its last activity, in a new generation. The session lasts at least `lead`
+    /// from now, so that a warning precedes its end. Other sessions stay unchanged.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the timeout may have been set.
@@ -64,21 +64,21 @@ pub trait SessionRegistry: Send + Sync {
     /// [`BusError::Unavailable`]: some may have been announced.
     async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError>;
 
-    /// Ends a session, known or not, and keeps the tombstone for `keep`. A session opened after `ended_at` stays unchanged.
+    /// Ends a session, known or not, with a tombstone for `tombstone_ttl`. A session opened after `ended_at` stays unchanged.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the session may have ended.
-    async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError>;
+    async fn end(&self, session: &SessionKey, ended_at: Timestamp, tombstone_ttl: Duration) -> Result<(), BusError>;
 
-    /// Ends all sessions of a user, known or not, that were opened by this time, with an optional exception, and keeps the tombstone
-    /// for `keep`.
+    /// Ends all sessions of a user, known or not, that were opened by this time, with an optional exception and a tombstone
+    /// for `tombstone_ttl`.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the sessions may have ended.
-    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError>;
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, tombstone_ttl: Duration) -> Result<(), BusError>;
 
-    /// Subscribes to expired sessions and warnings. These are hints, to be followed by [`SessionRegistry::check_ttl`]: they may be late,
-    /// duplicated or missing, and the channel may close.
+    /// Subscribes to expired sessions and warnings. These are hints, to be followed by [`SessionRegistry::check_ttl`]: they may
+    /// be late, duplicated or missing, and the channel may close.
     ///
     /// # Panics
     /// Outside a tokio runtime.

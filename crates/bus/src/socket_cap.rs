@@ -1,5 +1,5 @@
-//! Cap of sockets per user: the choice of the sockets to close above it. `register_socket.lua` makes the same choice in Redis. The cap
-//! itself is `POSTERN_MAX_SOCKETS_PER_USER`.
+//! Cap of sockets per user: the choice of the sockets to close above it. `register_socket.lua` makes the same choice in Redis.
+//! The cap itself is `POSTERN_MAX_SOCKETS_PER_USER`.
 
 use protocol::id::{ConnectionId, SessionId};
 

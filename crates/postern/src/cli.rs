@@ -56,7 +56,8 @@ pub enum Command {
 /// `postern vault`.
 #[derive(Debug, Subcommand)]
 pub enum VaultCommand {
-    /// Re-encrypt all values with the first key of `POSTERN_VAULT_KEYS`, while workers run, and print the keys that may be retired.
+    /// Re-encrypt all values with the first key of `POSTERN_VAULT_KEYS`, while workers run, and print the keys that may be
+    /// retired.
     Rotate(RotateArgs),
 }
 

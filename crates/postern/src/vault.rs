@@ -73,8 +73,8 @@ fn undecryptable(text: &UndecryptableText) -> String {
     )
 }
 
-/// Lists the keys that may be retired. Answers, and the HMACs of sent codes, are not re-encrypted: the last ones of an old key expire
-/// within an hour.
+/// Lists the keys that may be retired. Answers, and the HMACs of sent codes, are not re-encrypted: the last ones of an old key
+/// expire within an hour.
 fn retirement(rotation: &KeyRotation, vault: &Vault) -> String {
     if !rotation.complete {
         return "may be retired: nothing. A worker encrypts with another key than the first: restart the workers with \

@@ -34,16 +34,16 @@ impl Challenges for MemoryBus {
         match key.location() {
             ChallengeLocation::Global(..) => values.global.insert(key.clone(), value.to_vec(), ttl),
             ChallengeLocation::PerUser(user, kind, name) => {
-                let mut kept = values.of(user, kind);
-                kept.retain(|other| other.name != name);
-                kept.push(Value {
+                let mut stored = values.of(user, kind);
+                stored.retain(|other| other.name != name);
+                stored.push(Value {
                     name: name.to_owned(),
                     ends: Instant::now() + ttl,
                     bytes: value.to_vec(),
                 });
-                let excess = kept.len().saturating_sub(kind.max_per_user());
-                kept.drain(..excess);
-                values.keep(user, kind, kept);
+                let excess = stored.len().saturating_sub(kind.max_per_user());
+                stored.drain(..excess);
+                values.store(user, kind, stored);
             }
         }
         Ok(())
@@ -63,18 +63,18 @@ impl Challenges for MemoryBus {
         let ChallengeLocation::PerUser(user, kind, name) = key.location() else {
             return Ok(values.global.remove(key));
         };
-        let mut kept = values.of(user, kind);
-        let Some(index) = kept.iter().position(|value| value.name == name) else {
+        let mut stored = values.of(user, kind);
+        let Some(index) = stored.iter().position(|value| value.name == name) else {
             return Ok(None);
         };
-        let taken = kept.remove(index);
-        values.keep(user, kind, kept);
+        let taken = stored.remove(index);
+        values.store(user, kind, stored);
         Ok(Some(taken.bytes))
     }
 
     async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
-        let kept = lock(&self.shared.challenges).of(user, kind);
-        Ok(kept.into_iter().map(|value| value.bytes).collect())
+        let stored = lock(&self.shared.challenges).of(user, kind);
+        Ok(stored.into_iter().map(|value| value.bytes).collect())
     }
 
     async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
@@ -87,16 +87,19 @@ impl Values {
     /// Unexpired challenges of a user and kind.
     fn of(&self, user: &UserId, kind: ChallengeKind) -> Vec<Value> {
         let now = Instant::now();
-        let mut kept = self.per_user.get(&(user.clone(), kind)).cloned().unwrap_or_default();
-        kept.retain(|value| value.ends > now);
-        kept
+        let mut stored = self.per_user.get(&(user.clone(), kind)).cloned().unwrap_or_default();
+        stored.retain(|value| value.ends > now);
+        stored
     }
 
     /// Replaces the challenges of a user and kind. The entry expires with the last of them.
-    fn keep(&mut self, user: &UserId, kind: ChallengeKind, kept: Vec<Value>) {
+    fn store(&mut self, user: &UserId, kind: ChallengeKind, stored: Vec<Value>) {
         let now = Instant::now();
-        let last = kept.iter().map(|value| value.ends.saturating_duration_since(now)).max();
+        let last = stored
+            .iter()
+            .map(|value| value.ends.saturating_duration_since(now))
+            .max();
         self.per_user
-            .insert((user.clone(), kind), kept, last.unwrap_or(Duration::ZERO));
+            .insert((user.clone(), kind), stored, last.unwrap_or(Duration::ZERO));
     }
 }

@@ -48,11 +48,11 @@ impl Hints for MemoryBus {
     async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
         let now = Instant::now();
         let mut all = lock(&self.shared.seen_origins);
-        let kept = all
+        let stored = all
             .get(user)
             .filter(|seen| seen.marks.len() < MAX_ORIGIN_MARKS)
             .cloned();
-        let mut seen = kept.unwrap_or_else(|| OriginMarks {
+        let mut seen = stored.unwrap_or_else(|| OriginMarks {
             ends: now + HINT_TTL,
             marks: HashSet::new(),
         });

@@ -30,8 +30,8 @@ impl Presence for MemoryBus {
         let sockets = users.entry(user.clone()).or_default();
         sockets.insert(socket.connection.clone(), socket.clone());
         let excess = excess(sockets.values().cloned().collect(), &socket.connection, most);
-        for gone in &excess {
-            sockets.remove(&gone.connection);
+        for closed in &excess {
+            sockets.remove(&closed.connection);
         }
         Ok(excess)
     }

@@ -269,7 +269,7 @@ impl SessionRegistry for MemoryBus {
         Ok(all)
     }
 
-    async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
+    async fn end(&self, session: &SessionKey, ended_at: Timestamp, tombstone_ttl: Duration) -> Result<(), BusError> {
         let mut table = lock(&self.shared.sessions);
         let applies = match table.get(session) {
             Some(SessionRecord::Alive(live)) => live.opened_at <= ended_at,
@@ -279,16 +279,16 @@ impl SessionRegistry for MemoryBus {
         if applies {
             table
                 .sessions
-                .insert(session.clone(), SessionRecord::Ended(ended_at), keep);
+                .insert(session.clone(), SessionRecord::Ended(ended_at), tombstone_ttl);
         }
         Ok(())
     }
 
-    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, tombstone_ttl: Duration) -> Result<(), BusError> {
         let mut table = lock(&self.shared.sessions);
         let known = table.ends_of_all.get(user);
         if known.is_none_or(|known| known.ended_at <= end.ended_at) {
-            table.ends_of_all.insert(user.clone(), end.clone(), keep);
+            table.ends_of_all.insert(user.clone(), end.clone(), tombstone_ttl);
         }
         Ok(())
     }

@@ -55,8 +55,8 @@ struct ClientState {
     purpose: Purpose,
     connection: Mutex<Connection>,
     health: Mutex<Health>,
-    /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred 10.1
-    /// counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
+    /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred
+    /// 10.1 counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
     permits: Semaphore,
     outage: OutageReporter,
     clock: Arc<dyn Clock>,

@@ -1,5 +1,5 @@
-//! Names of keys and channels, catalogued in docs/redis.md. Ids are percent-encoded, so that no id can address another's keys, and
-//! user, node or lane is the hash tag, so that all its keys are in one slot of a cluster.
+//! Names of keys and channels, catalogued in docs/redis.md. Ids are percent-encoded, so that no id can address another's keys,
+//! and user, node or lane is the hash tag, so that all its keys are in one slot of a cluster.
 
 use std::iter::once;
 
@@ -197,8 +197,8 @@ impl Names {
         self.fill("<prefix>:{probe:<subscriber>}", &[subscriber])
     }
 
-    /// Unused names in different slots of a cluster, for the startup check. Of two nodes with half of the slots each, the connected one
-    /// has all 32 with a probability of 1 in 4 billion.
+    /// Unused names in different slots of a cluster, for the startup check. Of two nodes with half of the slots each, the
+    /// connected one has all 32 with a probability of 1 in 4 billion.
     pub(super) fn probes(&self) -> impl Iterator<Item = String> {
         (0..32).map(|number| self.probe(&format!("start-{number}")))
     }

@@ -16,7 +16,7 @@ use crate::{BusError, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, Resume
 pub(super) struct ResumeTokenScripts {
     issue_token: Script,
     redeem_token: Script,
-    keep: Script,
+    renew: Script,
     revoke_token: Script,
 }
 
@@ -32,7 +32,7 @@ impl ResumeTokenScripts {
                 include_str!("script/resume_token.lua"),
                 include_str!("script/redeem_token.lua")
             )),
-            keep: Script::new(concat!(
+            renew: Script::new(concat!(
                 include_str!("script/resume_token.lua"),
                 include_str!("script/renew_token.lua")
             )),
@@ -108,12 +108,12 @@ impl ResumeTokens for RedisBus {
     }
 
     async fn renew_tokens(&self, leases: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
-        let mut kept = Vec::with_capacity(leases.len());
+        let mut renewed = Vec::with_capacity(leases.len());
         for leases in leases.chunks(AT_ONCE) {
             // One script per token, as no script spans two slots of a cluster; they are pipelined.
-            kept.extend(try_join_all(leases.iter().map(|lease| self.renew_one(lease))).await?);
+            renewed.extend(try_join_all(leases.iter().map(|lease| self.renew_one(lease))).await?);
         }
-        Ok(kept)
+        Ok(renewed)
     }
 
     async fn revoke_token(&self, lease: &ResumeLease) -> Result<(), BusError> {
@@ -135,7 +135,7 @@ impl RedisBus {
     async fn renew_one(&self, lease: &ResumeLease) -> Result<bool, BusError> {
         let shared = &self.shared;
         let (script, keys) = (
-            &shared.resume_tokens.keep,
+            &shared.resume_tokens.renew,
             [shared.names.resume_tokens(&lease.key.user)],
         );
         let args = [

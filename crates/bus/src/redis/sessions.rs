@@ -122,13 +122,13 @@ impl SessionRegistry for RedisBus {
         replies.await?.iter_mut().map(announced).collect()
     }
 
-    async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
+    async fn end(&self, session: &SessionKey, ended_at: Timestamp, tombstone_ttl: Duration) -> Result<(), BusError> {
         let script = &self.shared.sessions.end;
-        let args = [time(Some(ended_at)), millis(keep)];
+        let args = [time(Some(ended_at)), millis(tombstone_ttl)];
         self.session("end a session", script, session, args).await.map(drop)
     }
 
-    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, tombstone_ttl: Duration) -> Result<(), BusError> {
         let (names, script) = (&self.shared.names, &self.shared.sessions.end_all);
         let but = end.except.as_ref().map(|session| {
             names.session(&SessionKey {
@@ -139,7 +139,7 @@ impl SessionRegistry for RedisBus {
         let args = [
             time(Some(end.ended_at)),
             Arg::from(but.unwrap_or_default()),
-            millis(keep),
+            millis(tombstone_ttl),
         ];
         let ended = self
             .shared

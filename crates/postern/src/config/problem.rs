@@ -37,8 +37,8 @@ impl Problems {
         value
     }
 
-    /// Checks a secret that is sent or received in a header, alone or in credentials (RFC 9110, section 5.5; RFC 6749, appendix A.2). One
-    /// that is not valid in a header would only fail later, at every peer.
+    /// Checks a secret that is sent or received in a header, alone or in credentials (RFC 9110, section 5.5; RFC 6749, appendix
+    /// A.2). One that is not valid in a header would only fail later, at every peer.
     pub fn header(&mut self, variable: &'static str, secret: Option<&Secret>) -> Option<Secret> {
         let secret = secret?;
         let text = secret.expose();

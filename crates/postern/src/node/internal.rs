@@ -1,5 +1,5 @@
-//! Internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network. Its peers are
-//! trusted, but a stalled one must not occupy a connection for ever.
+//! Internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network. Its peers
+//! are trusted, but a stalled one must not occupy a connection for ever.
 
 mod stall_timeout;
 

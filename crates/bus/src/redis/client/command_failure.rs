@@ -2,8 +2,8 @@
 
 use crate::BusError;
 
-/// Cause of a [`BusError::Unavailable`]. fred's errors give their kind and quote the server's error reply, which holds neither keys nor
-/// values of ours.
+/// Cause of a [`BusError::Unavailable`]. fred's errors give their kind and quote the server's error reply, which holds neither
+/// keys nor values of ours.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CommandFailure {
     /// The last heartbeat was not answered: nothing was sent.

@@ -259,8 +259,8 @@ pub enum ConnectError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refuses a command that every node needs: the user lacks a permission, other nodes of a cluster own the slots, or the
-    /// server is a replica or still loading.
+    /// The server refuses a command that every node needs: the user lacks a permission, other nodes of a cluster own the slots,
+    /// or the server is a replica or still loading.
     #[error("startup check failed at {address}")]
     Unusable {
         /// URL without its password.

@@ -11,8 +11,8 @@ use super::MessageHandler;
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
 
-/// Subscribes to one `__keyevent` channel until the handler is closed, over connections of its own. `subscribed` is called for each
-/// of them.
+/// Subscribes to one `__keyevent` channel until the handler is closed, over connections of its own. `subscribed` is called for
+/// each of them.
 pub(in crate::redis) async fn listen<L: MessageHandler>(
     connector: Connector,
     purpose: Purpose,

@@ -115,8 +115,8 @@ impl RedisBus {
         made.await.map(drop)
     }
 
-    /// Decodes entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer release, or
-    /// become dead letters.
+    /// Decodes entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer release,
+    /// or become dead letters.
     async fn filter_live(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
         for LaneEntry { id, deadline, job } in LaneEntry::read_all(entries)? {

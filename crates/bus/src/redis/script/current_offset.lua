@@ -1,7 +1,7 @@
 -- Current offset of a user: epoch and seq. Prepended to the scripts that need it.
 --
--- A fresh epoch with an empty log starts if the offset is missing or was written under another replication id: after a failover or a
--- restart from a snapshot seq may have gone back, and the same offsets would be assigned twice.
+-- A fresh epoch with an empty log starts if the offset is missing or was written under another replication id: after a failover
+-- or a restart from a snapshot seq may have gone back, and the same offsets would be assigned twice.
 local function current_offset(offset, log, fresh_epoch, ttl)
   local run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
   local known = redis.call('HMGET', offset, 'run', 'epoch', 'seq')

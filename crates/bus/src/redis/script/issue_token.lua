@@ -1,5 +1,5 @@
--- Issues a resume token. Above the bound the least recently renewed token of the session with the most tokens is evicted, so that no
--- session evicts another's tokens.
+-- Issues a resume token. Above the bound the least recently renewed token of the session with the most tokens is evicted, so that
+-- no session evicts another's tokens.
 -- Keys: resume tokens. Arguments: id, session, connection, epoch and seq of the start offset, TTL (ms), bound.
 local tokens, id, bound = KEYS[1], ARGV[1], tonumber(ARGV[7])
 local issued = { session = ARGV[2], connection = ARGV[3], epoch = ARGV[4], seq = ARGV[5], redemption = 0 }

@@ -1,7 +1,7 @@
 -- Assigns the next offset to an event, appends it to the log and publishes it, once per event id.
 -- Keys: offset, log, event ids. The channel is not declared as a key: a missing key is an error while its slot migrates.
--- Arguments: event id, envelope, channel, fresh epoch, TTL of the offset, TTL of the log (seconds), bound of the log in events, bound
--- of the log in bytes, bound of the event ids.
+-- Arguments: event id, envelope, channel, fresh epoch, TTL of the offset, TTL of the log (seconds), bound of the log in events,
+-- bound of the log in bytes, bound of the event ids.
 -- Replies epoch and seq, or nothing if the id was published before.
 local offset, log, ids = KEYS[1], KEYS[2], KEYS[3]
 local id, envelope, channel, fresh_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -1,7 +1,7 @@
--- Reclaims the entries with expired claims for a worker. Removes those past their deadline; those that a second worker lost become
--- dead letters.
--- Keys: lane, its size, dead letters. Arguments: group, worker, TTL of a claim (ms), limit, bound of the deliveries, bound of the dead
--- letters.
+-- Reclaims the entries with expired claims for a worker. Removes those past their deadline; those that a second worker lost
+-- become dead letters.
+-- Keys: lane, its size, dead letters.
+-- Arguments: group, worker, TTL of a claim (ms), limit, bound of the deliveries, bound of the dead letters.
 -- Replies the entries as XREADGROUP does.
 local lane, size, dead_letters = KEYS[1], KEYS[2], KEYS[3]
 local group, worker, claim_ttl = ARGV[1], ARGV[2], ARGV[3]
@@ -25,7 +25,8 @@ for _, claim in ipairs(pending) do
     remove(lane, size, group, id)
   elseif deliveries >= max_deliveries then
     remove(lane, size, group, id)
-    redis.call('XADD', dead_letters, 'MAXLEN', '~', max_dead_letters, '*', 'id', entry[2][2], 'entry', id, 'deliveries', deliveries)
+    local fields = { 'id', entry[2][2], 'entry', id, 'deliveries', deliveries }
+    redis.call('XADD', dead_letters, 'MAXLEN', '~', max_dead_letters, '*', unpack(fields))
   else
     redis.call('XCLAIM', lane, group, worker, 0, id)
     claimed[#claimed + 1] = entry

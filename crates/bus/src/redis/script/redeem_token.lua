@@ -1,6 +1,6 @@
 -- Redeems a resume token, and publishes the redemption to the node with the previous lease.
--- Keys: offset, log, resume tokens. Arguments: fresh epoch, TTL of the offset (seconds), session, TTL of a token (ms), channel, id of
--- the token, time of the attempt (ms).
+-- Keys: offset, log, resume tokens. Arguments: fresh epoch, TTL of the offset (seconds), session, TTL of a token (ms), channel,
+-- id of the token, time of the attempt (ms).
 -- Replies connection, epoch and seq of the start offset, and the number of the redemption; nothing if the token is not valid.
 local tokens, session, channel, id, attempted_at = KEYS[3], ARGV[3], ARGV[5], ARGV[6], tonumber(ARGV[7])
 

@@ -1,6 +1,7 @@
--- Registers a socket of a user. Removes the sockets of dead gateways, and those above the bound: the oldest of the session with the
--- most sockets, never the one being registered. One script, so that concurrent registrations stay within the bound.
--- Keys: sockets. Arguments: connection, its entry, TTL of the hash (ms), bound, live gateways. Replies the sockets above the bound.
+-- Registers a socket of a user. Removes the sockets of dead gateways, and those above the bound: the oldest of the session with
+-- the most sockets, never the one being registered. One script, so that concurrent registrations stay within the bound.
+-- Keys: sockets. Arguments: connection, its entry, TTL of the hash (ms), bound, live gateways. Replies the sockets above the
+-- bound.
 local registered, bound = ARGV[1], tonumber(ARGV[4])
 local live = {}
 for index = 5, #ARGV do

@@ -1,6 +1,6 @@
 -- Registers a session, unless it is known, was ended since its opening, or has an announced end with another number.
--- Arguments: name of the session, remaining time, timeout, warning lead (ms), opening time, newest token (0: unknown), number of an
--- announced end (0: none).
+-- Arguments: name of the session, remaining time, timeout, warning lead (ms), opening time, newest token (0: unknown), number of
+-- an announced end (0: none).
 -- Replies the state of the session.
 local session = read()
 local opened, newest, announced = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -2,9 +2,9 @@
 -- Keys: session, warning, index of the user's sessions, end of all. First argument: name of the session in the index.
 --
 -- A session is a string: replication id, generation, deadline, timeout, warning lead (ms), newest time of issue of its tokens (0:
--- unknown), opening time, number of an announced end (0: none). The key expires at the deadline, the warning key when the warning is
--- due. A session written under another replication id counts as unknown: a failover may have restored an older deadline.
--- A session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
+-- unknown), opening time, number of an announced end (0: none). The key expires at the deadline, the warning key when the warning
+-- is due. A session written under another replication id counts as unknown: a failover may have restored an older deadline. A
+-- session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
 --
 -- The index has the live sessions by deadline, at most `bound`. The end of all is a time and the key of the excepted session.
 local time = redis.call('TIME')

@@ -1,4 +1,5 @@
--- Takes one of a count in any window of a period: the list has the times of the last attempts, newest first, each with its member.
+-- Takes one of a count in any window of a period: the list has the times of the last attempts, newest first, each with its
+-- member.
 -- Keys: times. Arguments: count, period (us), member, bound of the member's part.
 -- Replies the time to wait (us), 0 if taken.
 local times, count, period, member, bound = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])

@@ -1,5 +1,5 @@
-//! Keyspace notifications of expired sessions and warnings. Redis sends them when it deletes the keys, which may be minutes late, and
-//! only if its operator has added `Ex` to `notify-keyspace-events`.
+//! Keyspace notifications of expired sessions and warnings. Redis sends them when it deletes the keys, which may be minutes late,
+//! and only if its operator has added `Ex` to `notify-keyspace-events`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +53,8 @@ struct ExpiryProbe {
 }
 
 impl ExpiryProbe {
-    /// Reports in metric and log whether notifications arrive. Probes again on each new connection, and periodically: an operator may
-    /// change the setting, and a probe key may get lost.
+    /// Reports in metric and log whether notifications arrive. Probes again on each new connection, and periodically: an operator
+    /// may change the setting, and a probe key may get lost.
     async fn watch(&self, commands: &Client) {
         let mut known = None;
         loop {

@@ -37,8 +37,8 @@ pub(super) struct SubscriberTask<L> {
     metrics: Metrics,
     probe_channel: String,
     probe: Probe,
-    /// True from the loss of a connection until all desired channels are confirmed on the new one. Messages received meanwhile may
-    /// follow a gap, so they are dropped and covered by the `on_missed` at the end.
+    /// True from the loss of a connection until all desired channels are confirmed on the new one. Messages received meanwhile
+    /// may follow a gap, so they are dropped and covered by the `on_missed` at the end.
     resubscribing: bool,
     /// True after an error that a new connection would not cure: further batches wait for the next heartbeat.
     backing_off: bool,
