@@ -15,8 +15,8 @@ use platforms::{
 use protocol::secret::Secret;
 use url::Url;
 
+use crate::guarantees::{check_addressed, check_page, check_profile};
 use crate::headed::{Headed, split};
-use crate::promises::{check_addressed, check_page, check_profile};
 use crate::tokens::now;
 
 pub(crate) fn github(bytes: &[u8]) -> bool {

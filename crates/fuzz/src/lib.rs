@@ -6,8 +6,8 @@
 //! Must not know: how a decoder works. A target calls the public function, and asserts its guarantees.
 
 mod answers;
+mod guarantees;
 mod headed;
-mod promises;
 mod telegram;
 mod tokens;
 mod webhooks;

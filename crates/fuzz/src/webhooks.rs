@@ -11,8 +11,8 @@ use protocol::account::AccountType;
 use protocol::secret::Secret;
 use sha2::Sha256;
 
+use crate::guarantees::check_addressed;
 use crate::headed::Headed;
-use crate::promises::check_addressed;
 use crate::tokens::now;
 
 pub(crate) fn github(bytes: &[u8]) -> bool {

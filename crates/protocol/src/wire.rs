@@ -1,6 +1,6 @@
 //! Frames on a socket: four dialects over one set of events.
 //!
-//! A decoding error tells whether the connection can go on; encoding cannot fail. Nothing here keeps time or does I/O.
+//! The type of a decoding error decides whether the connection can go on; encoding cannot fail. Nothing here keeps time or does I/O.
 
 use std::fmt;
 

@@ -77,7 +77,7 @@ impl BoundedText {
     }
 }
 
-/// Longest code, token, name or state of ours, in bytes; RFC 7636 section 4.1 bounds a PKCE verifier by the same.
+/// Longest code, token, name or state, in bytes; RFC 7636 section 4.1 bounds a PKCE verifier by the same.
 pub(super) const MAX_WORD: usize = 128;
 
 /// Payload that is not what its command needs.
