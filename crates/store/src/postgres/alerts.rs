@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::row::written;
 use super::transaction::Transaction;
-use super::{PgStore, audit, head, outbox, row};
+use super::{PgStore, audit, locks, outbox, row};
 use crate::StoreError;
 use crate::alerts::{Acknowledged, Alerts, SignIn};
 use crate::answers::Receipt;
@@ -96,7 +96,7 @@ impl Work for RaiseAlert<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { alert, receipt, keys } = self;
         let user = &alert.user_id;
-        head::lock_user(tx, user, receipt.actor.session()).await?;
+        locks::lock_user(tx, user, receipt.actor.session()).await?;
         if outbox::send(tx, user, &[Envelope::of_alert((*alert).clone())]).await? > 0 {
             audit::append(tx, keys, user, Entry::of_raised_alert(alert), receipt).await?;
         }
@@ -128,7 +128,7 @@ impl Work for Acknowledge<'_> {
             receipt,
             keys,
         } = self;
-        head::lock_user(tx, user, receipt.actor.session()).await?;
+        locks::lock_user(tx, user, receipt.actor.session()).await?;
         let find = FIND;
         let (session, signed_in) = (by.session.as_str(), by.at.map(written));
         let found = tx

@@ -9,7 +9,7 @@ use protocol::id::UserId;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, head, outbox, row};
+use super::{PgStore, locks, outbox, row};
 use crate::StoreError;
 use crate::deliveries::{Deliveries, Delivery, DeliveryOutcome};
 
@@ -37,7 +37,7 @@ impl Work for Deliver<'_> {
         }
         let mut notified = Vec::new();
         for user in linked(tx, delivery).await? {
-            head::lock_user(tx, &user, None).await?;
+            locks::lock_user(tx, &user, None).await?;
             // The account may have been unlinked between the query and the lock.
             let Some(platform_user_id) = platform_user_id(tx, &user, delivery.platform).await? else {
                 continue;

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, audit, head, outbox, row};
+use super::{PgStore, audit, locks, outbox, row};
 use crate::StoreError;
 use crate::audit::Entry;
 use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
@@ -47,7 +47,7 @@ impl Work for CheckSignIn<'_> {
             alert_rules,
             receipt,
         } = self.sign_in_check;
-        head::lock_user(tx, user, receipt.actor.session()).await?;
+        locks::lock_user(tx, user, receipt.actor.session()).await?;
         let (device, network) = (from.device(), from.network());
         let findings = find(tx, user, device, &network).await?;
         record(tx, user, device, &network).await?;

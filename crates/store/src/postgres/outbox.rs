@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, alert_rows, head, row};
+use super::{PgStore, alert_rows, locks, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::outbox::{Outbox, Publisher, Relayed};
@@ -133,7 +133,7 @@ impl Work for RelayPage<'_> {
     const TIME_LIMIT: Duration = Duration::from_secs(8);
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Page>, Failure> {
-        head::lock_relay(tx, self.user).await?;
+        locks::lock_relay(tx, self.user).await?;
         let read = "SELECT id, envelope FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2";
         let rows = tx.query(read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
         let full = rows.len() == usize::from(PAGE);

@@ -12,7 +12,7 @@ use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::receipt::ReceiptCheck;
 use super::transaction::Transaction;
-use super::{PgStore, audit, head, queue, receipt, row};
+use super::{PgStore, audit, locks, queue, receipt, row};
 use crate::StoreError;
 use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
@@ -97,7 +97,7 @@ impl Work for AddPendingLink<'_> {
             pending_link.account.account_type,
             &pending_link.account.platform_user_id,
         );
-        head::lock_platform_account(tx, platform, id).await?;
+        locks::lock_platform_account(tx, platform, id).await?;
         let Some(access_epoch) = access_epoch else {
             let entry = Entry::of_link_of_ended_session(&pending_link.account);
             audit::append(tx, audit, &pending_link.user, entry, receipt).await?;
@@ -196,8 +196,8 @@ impl Work for ExpirePendingLink<'_> {
             receipt,
             audit,
         } = self;
-        head::lock_user(tx, &expired.user, None).await?;
-        head::lock_platform_account(tx, expired.platform, &expired.platform_user_id).await?;
+        locks::lock_user(tx, &expired.user, None).await?;
+        locks::lock_platform_account(tx, expired.platform, &expired.platform_user_id).await?;
         let delete = format!("DELETE FROM pending_links WHERE id = $1 AND expires_at <= now() RETURNING {COLUMNS}");
         let Some(ended) = tx.query_opt(&delete, &[&expired.number]).await? else {
             return Ok(Ending::RollBack(()));

@@ -10,7 +10,7 @@ use super::error::Failure;
 use super::parameter::Parameter;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, head, row};
+use super::{PgStore, locks, row};
 use crate::StoreError;
 use crate::queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
@@ -229,7 +229,7 @@ impl Work for SetTaskOwner<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Option<RevokeScope>>, Failure> {
         let Self { task, platform_user_id } = self;
         let account = task.revocation.account;
-        head::lock_platform_account(tx, account, platform_user_id).await?;
+        locks::lock_platform_account(tx, account, platform_user_id).await?;
         let scope = rules::narrowed(RevokeScope::Grant, is_linked(tx, account, platform_user_id).await?);
         let update = "UPDATE tasks SET platform_user_id = $3, scope = $4 \
                     WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL";

@@ -4,7 +4,7 @@ use protocol::id::UserId;
 use tokio_postgres::Row;
 
 use super::error::Failure;
-use super::head;
+use super::locks;
 use super::transaction::Transaction;
 use crate::answers::Receipt;
 use crate::vault::Ciphertext;
@@ -23,7 +23,7 @@ pub(super) enum ReceiptCheck {
 /// # Errors
 /// [`Failure::SessionEnded`]; the row is locked nevertheless.
 pub(super) async fn begin(tx: &Transaction<'_>, user: &UserId, receipt: &Receipt) -> Result<ReceiptCheck, Failure> {
-    let locked = match head::lock_user(tx, user, receipt.actor.session()).await {
+    let locked = match locks::lock_user(tx, user, receipt.actor.session()).await {
         Err(Failure::SessionEnded) => None,
         locked => Some(locked?),
     };

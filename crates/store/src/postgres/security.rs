@@ -9,7 +9,7 @@ use protocol::time::Timestamp;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, alert_rows, audit, head, outbox, receipt, row};
+use super::{PgStore, alert_rows, audit, locks, outbox, receipt, row};
 use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
@@ -55,7 +55,7 @@ impl Work for DecideSecurity<'_> {
     type Outcome = SecurityOutcome;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SecurityOutcome>, Failure> {
-        head::lock_user(tx, self.user, self.by.session()).await?;
+        locks::lock_user(tx, self.user, self.by.session()).await?;
         let (record, now) = self.read(tx).await?;
         let change = match (self.decide)(&record, now).map_err(Failure::row)? {
             SecurityDecision::Leave(outcome) => return Ok(Ending::RollBack(SecurityOutcome::Committed(outcome))),
@@ -79,7 +79,7 @@ impl Work for DecideSecurity<'_> {
         match &change.effect {
             SecurityEffect::Nothing | SecurityEffect::Suspected(_) => {}
             SecurityEffect::Cleared(session) => alert_rows::clear(tx, self.user, session).await?,
-            SecurityEffect::AuthorizationsEnd => head::move_access_epoch(tx, self.user).await?,
+            SecurityEffect::AuthorizationsEnd => locks::move_access_epoch(tx, self.user).await?,
         }
         let decided = SecurityOutcome::Committed(change.outcome);
         Ok(match change.receipt {

@@ -12,7 +12,7 @@ use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::row::{token_columns, tokens, written};
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{audit, head, outbox, pending_links, queue, receipt};
+use crate::postgres::{audit, locks, outbox, pending_links, queue, receipt};
 use crate::rules::{self, Admission};
 use crate::vault::AuditKeys;
 
@@ -46,7 +46,7 @@ impl Work for LinkAccount<'_> {
         {
             return Ok(Ending::RollBack(LinkOutcome::NotPending));
         }
-        head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
+        locks::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         let found = linked(tx, &link.user, link.account.account_type).await?;
         let linked: Option<&str> = found.as_ref().map(|row| row.try_get("platform_user_id")).transpose()?;
         let met = rules::admit(link, access_epoch, linked);
@@ -86,7 +86,7 @@ impl LinkAccount<'_> {
         {
             return Ok(());
         }
-        head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
+        locks::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         queue::revoke_issued(tx, &link.user, link.revocation.as_ref(), &receipt.job).await?;
         let entry = Entry::of_link_of_ended_session(&link.account);
         audit::append(tx, audit, &link.user, entry, receipt).await
@@ -110,8 +110,8 @@ impl Work for RevokeUnused<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { link, receipt, audit } = self;
-        head::lock_user(tx, &link.user, None).await?;
-        head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
+        locks::lock_user(tx, &link.user, None).await?;
+        locks::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         queue::revoke_issued(tx, &link.user, link.revocation.as_ref(), &receipt.job).await?;
         audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;
         Ok(Ending::Commit(()))

@@ -14,7 +14,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{audit, head, outbox, pending_links, receipt, row};
+use crate::postgres::{audit, locks, outbox, pending_links, receipt, row};
 use crate::vault::AuditKeys;
 
 pub(super) struct RevokeEverything<'a> {
@@ -42,7 +42,7 @@ impl Work for RevokeEverything<'_> {
         if !spend(tx, user, confirmation).await? {
             return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
         }
-        head::move_access_epoch(tx, user).await?;
+        locks::move_access_epoch(tx, user).await?;
         let pending_links = pending_links::remove_all(tx, user).await?;
         lock_all(tx, &linked, &pending_links).await?;
         for (account, platform_user_id) in linked {
@@ -71,7 +71,7 @@ async fn lock_all(
     let linked = linked.iter().map(|(account, id)| (*account, id));
     let all: BTreeSet<_> = linked.chain(pending).collect();
     for (account, platform_user_id) in all {
-        head::lock_platform_account(tx, account, platform_user_id).await?;
+        locks::lock_platform_account(tx, account, platform_user_id).await?;
     }
     Ok(())
 }

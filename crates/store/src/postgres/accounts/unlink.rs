@@ -13,7 +13,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{audit, head, outbox, queue, receipt, row};
+use crate::postgres::{audit, locks, outbox, queue, receipt, row};
 use crate::vault::AuditKeys;
 
 pub(super) struct UnlinkAccount<'a> {
@@ -57,7 +57,7 @@ pub(super) async fn remove(
     platform_user_id: String,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
-    head::lock_platform_account(tx, account, &platform_user_id).await?;
+    locks::lock_platform_account(tx, account, &platform_user_id).await?;
     let delete = "DELETE FROM accounts WHERE user_id = $1 AND account_type = $2 \
              RETURNING access_token, refresh_token, token_expires_at";
     let deleted = tx.query_one(delete, &[&user.as_str(), &account.as_str()]).await?;

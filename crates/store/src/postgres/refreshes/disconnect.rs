@@ -9,7 +9,7 @@ use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{audit, head, outbox};
+use crate::postgres::{audit, locks, outbox};
 use crate::refreshes::{DisconnectOutcome, DisconnectedLink};
 use crate::vault::AuditKeys;
 
@@ -31,7 +31,7 @@ impl Work for MarkDisconnected<'_> {
         let Self { link, receipt, audit } = self;
         let lease = &link.lease;
         let (user, account) = (lease.user.as_str(), lease.account.as_str());
-        head::lock_user(tx, &lease.user, None).await?;
+        locks::lock_user(tx, &lease.user, None).await?;
         let look = "SELECT generation, coalesce(disconnected_generation = generation, false) AS disconnected, platform_user_id \
                  FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE";
         let Some(found) = tx.query_opt(look, &[&user, &account]).await? else {

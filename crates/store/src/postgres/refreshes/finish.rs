@@ -7,7 +7,7 @@ use crate::postgres::parameter::Parameter;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::token_columns;
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{head, queue};
+use crate::postgres::{locks, queue};
 use crate::refreshes::{RefreshOutcome, RefreshedTokens};
 
 pub(super) struct FinishRefresh<'a>(pub(super) &'a RefreshedTokens);
@@ -19,8 +19,8 @@ impl Work for FinishRefresh<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshOutcome>, Failure> {
         let Self(refreshed) = self;
         let (lease, revocation) = (&refreshed.lease, &refreshed.revocation);
-        head::lock_user(tx, &lease.user, None).await?;
-        head::lock_platform_account(tx, revocation.account, &revocation.platform_user_id).await?;
+        locks::lock_user(tx, &lease.user, None).await?;
+        locks::lock_platform_account(tx, revocation.account, &revocation.platform_user_id).await?;
         if let Some(generation) = replace(tx, refreshed).await? {
             return Ok(Ending::Commit(RefreshOutcome::Stored(generation)));
         }

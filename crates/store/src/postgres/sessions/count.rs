@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use protocol::id::{SessionId, UserId};
 
 use crate::postgres::error::Failure;
-use crate::postgres::head;
+use crate::postgres::locks;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::transaction::Transaction;
 
@@ -18,7 +18,7 @@ impl Work for CountFailure<'_> {
     type Outcome = u32;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<u32>, Failure> {
-        head::lock_user(tx, self.user, Some(self.session)).await?;
+        locks::lock_user(tx, self.user, Some(self.session)).await?;
         let count =
             "UPDATE sessions SET failures = failures + 1 WHERE user_id = $1 AND session_id = $2 RETURNING failures";
         let (user, session) = (self.user.as_str(), self.session.as_str());

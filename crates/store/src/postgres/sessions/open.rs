@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{end_of_all, known_session};
 use crate::postgres::error::Failure;
-use crate::postgres::head;
+use crate::postgres::locks;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::{timestamp, written};
 use crate::postgres::transaction::Transaction;
@@ -20,7 +20,7 @@ impl Work for OpenSession<'_> {
     type Outcome = SessionOpenOutcome;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SessionOpenOutcome>, Failure> {
-        head::lock_user(tx, &self.0.user, None).await?;
+        locks::lock_user(tx, &self.0.user, None).await?;
         let (known, all, now) = self.find(tx).await?;
         let opened = session_rules::open(known.as_ref(), all.as_ref(), self.0, now);
         let SessionOpenOutcome::Open(life) = opened else {

@@ -12,7 +12,7 @@ use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::row::written;
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{head, outbox, pauses, receipt};
+use crate::postgres::{locks, outbox, pauses, receipt};
 use crate::syncs::{FinishedSync, Pause, PauseScope, SyncLease, SyncOutcome};
 use crate::vault::Ciphertext;
 
@@ -32,7 +32,7 @@ impl Work for BeginSync<'_> {
             session,
             syncing,
         } = self;
-        head::lock_user(tx, &lease.user, Some(session)).await?;
+        locks::lock_user(tx, &lease.user, Some(session)).await?;
         let look = "SELECT FROM accounts WHERE user_id = $1 AND account_type = $2 AND fence = $3";
         let values: [&dyn Parameter; 3] = [&lease.user.as_str(), &lease.account.as_str(), &lease.fence];
         if tx.query_opt(look, &values).await?.is_none() {
@@ -91,7 +91,7 @@ impl FinishSync<'_> {
     async fn begin(&self, tx: &Transaction<'_>) -> Result<Option<Ciphertext>, Failure> {
         let user = &self.sync.lease.user;
         let Some(receipt) = self.receipt else {
-            head::lock_user(tx, user, None).await?;
+            locks::lock_user(tx, user, None).await?;
             return Ok(None);
         };
         Ok(match receipt::begin(tx, user, receipt).await? {

@@ -60,7 +60,7 @@ async fn read_only_server_is_accepted_only_for_reading() {
     let refused = PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
     assert!(
-        chain(&refused).contains("the server takes no writes"),
+        chain(&refused).contains("the server accepts no writes"),
         "{}",
         chain(&refused)
     );
