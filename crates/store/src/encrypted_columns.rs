@@ -1,4 +1,4 @@
-//! Encrypted texts of all columns that live longer than an hour, for their re-encryption under another key.
+//! Encrypted texts of all columns that are kept for more than an hour, for their re-encryption under another key.
 
 use async_trait::async_trait;
 use protocol::id::UserId;

@@ -164,7 +164,7 @@ pub struct SecurityChange {
 /// Effect of a change beyond the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecurityEffect {
-    /// None.
+    /// No further effect.
     Nothing,
     /// The alerts of the change concern this session.
     Suspected(SignIn),

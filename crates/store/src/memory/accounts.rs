@@ -167,13 +167,13 @@ impl Accounts for MemoryStore {
             .map(|linked| linked.account.account_type)
             .collect();
         let RevokeAllRecord { events, receipt } = (all.record)(&linked);
-        if let Some(answer) = state.begin("revoke all access", &all.user, &receipt, now)? {
+        if let Some(answer) = state.begin("commit the revocation of all access", &all.user, &receipt, now)? {
             return Ok(RevokeAllOutcome::Repeated(answer));
         }
         if state.spent.contains_key(&all.confirmation) {
             return Ok(RevokeAllOutcome::Spent);
         }
-        in_time("revoke all access", &receipt)?;
+        in_time("commit the revocation of all access", &receipt)?;
         state.spent.insert(all.confirmation, now);
         *state.access_epochs.entry(all.user.clone()).or_default() += 1;
         let pending_links = state.remove_pending_links(&all.user);

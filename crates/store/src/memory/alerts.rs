@@ -52,7 +52,7 @@ impl Alerts for MemoryStore {
     ) -> Result<Acknowledged, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        state.refuse_ended("acknowledge the alert", user, receipt.actor.session())?;
+        state.refuse_ended("mark the alert as acknowledged", user, receipt.actor.session())?;
         let mut theirs = state.alerts_of(user);
         let Some((number, raised)) = theirs.find(|(_, raised)| raised.alert.alert_id == *alert) else {
             return Ok(Acknowledged::Unknown);
@@ -68,7 +68,7 @@ impl Alerts for MemoryStore {
         if raised.excludes(by, at) || failed.any(|(_, failed)| failed.excludes(by, at)) {
             return Ok(Acknowledged::OwnSession);
         }
-        in_time("acknowledge the alert", receipt)?;
+        in_time("mark the alert as acknowledged", receipt)?;
         let entry = Entry::of_acknowledged(raised.alert.kind.as_str(), alert);
         drop((theirs, failed));
         if let Some(raised) = state.alerts.get_mut(&(user.clone(), number)) {

@@ -59,17 +59,23 @@ impl Answers for PgStore {
         let deliveries_kept = DELIVERIES_KEPT_FOR.as_secs_f64();
         let seen_kept = SEEN_KEPT_FOR.as_secs_f64();
         let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
-        Ok(self.delete("forget answers", answers, &[&batch]).await?
-            + self.delete("forget exchanges", exchanges, &[&batch, &kept]).await?
+        Ok(self.delete("delete expired answers", answers, &[&batch]).await?
             + self
-                .delete("forget confirmations", confirmations, &[&batch, &kept])
+                .delete("delete expired exchanges", exchanges, &[&batch, &kept])
                 .await?
-            + self.delete("forget alerts", alerts, &[&batch, &alerts_kept]).await?
             + self
-                .delete("forget deliveries", deliveries, &[&batch, &deliveries_kept])
+                .delete("delete expired confirmations", confirmations, &[&batch, &kept])
                 .await?
-            + self.delete("forget devices", seen, &[&batch, &seen_kept]).await?
-            + self.delete("forget sent events", events, &[&batch, &kept]).await?)
+            + self
+                .delete("delete expired alerts", alerts, &[&batch, &alerts_kept])
+                .await?
+            + self
+                .delete("delete expired deliveries", deliveries, &[&batch, &deliveries_kept])
+                .await?
+            + self
+                .delete("delete expired devices", seen, &[&batch, &seen_kept])
+                .await?
+            + self.delete("delete sent events", events, &[&batch, &kept]).await?)
     }
 }
 

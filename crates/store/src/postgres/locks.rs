@@ -65,7 +65,7 @@ pub(super) async fn move_access_epoch(tx: &Transaction<'_>, user: &UserId) -> Re
     Ok(())
 }
 
-/// Locks an account at its platform, whoever links it. Second lock, after the head row: links, unlinks and revocations of one
+/// Locks an account at its platform, independent of the user who links it. Second lock, after the head row: links, unlinks and revocations of one
 /// account are serialized.
 pub(super) async fn lock_platform_account(
     tx: &Transaction<'_>,

@@ -40,7 +40,7 @@ pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
     let needed = migrations()?.last().map_or(0, Migration::version);
     let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
     let applied = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
-    let exists = pool.query("look for the schema", exists, &[]).await?;
+    let exists = pool.query("look up the schema", exists, &[]).await?;
     let found = match exists.first().map(|row| row.try_get(0)) {
         Some(Ok(true)) => pool.query("read the schema's version", applied, &[]).await?,
         _ => Vec::new(),

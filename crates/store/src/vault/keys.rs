@@ -21,7 +21,7 @@ pub struct VaultKeys {
 }
 
 impl VaultKeys {
-    /// Parses `id:base64,id:base64`: each id has 1 to 32 letters, digits, `-`, `_` or `.`, each key 32 bytes.
+    /// Parses `id:base64,id:base64`: each id has 1 to 32 characters of `A-Z`, `a-z`, `0-9`, `-`, `_` and `.`, each key 32 bytes.
     ///
     /// # Errors
     /// [`VaultKeysError`], which counts the keys from 1 and repeats no part of them.

@@ -66,7 +66,7 @@ pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
     let meter = provider.meter("test");
     let figures = move || {
         // Metrics exist only as long as the provider.
-        let _held = &provider;
+        let _provider = &provider;
         TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
     };
     (meter, figures)

@@ -50,7 +50,7 @@ pub(crate) fn event(id: &str) -> Envelope {
         audience: Audience::User,
         class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
-        data: Json::parse(format!("{{\"told\":  \"{id}\"}}")).unwrap(),
+        data: Json::parse(format!("{{\"event\":  \"{id}\"}}")).unwrap(),
     }
 }
 

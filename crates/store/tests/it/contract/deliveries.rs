@@ -21,7 +21,7 @@ super::kept_by_both_stores!(
 
 /// One event for each addressee.
 fn event_for(user: &UserId, addressee: &str) -> Vec<Envelope> {
-    vec![event(&format!("{user} hears of {addressee}"))]
+    vec![event(&format!("{user} receives from {addressee}"))]
 }
 
 fn delivery<'a>(id: Option<&'a str>, addressees: &'a [String]) -> Delivery<'a> {
@@ -58,9 +58,9 @@ async fn only_users_who_linked_an_addressee_receive_the_delivery(store: &dyn Sto
         delivered,
         DeliveryOutcome::Delivered(vec![one.clone(), two.clone(), other.clone()])
     );
-    assert_eq!(relayed(store, &one).await, ["GEN-001 hears of 7"]);
-    assert_eq!(relayed(store, &two).await, ["GEN-002 hears of 7"]);
-    assert_eq!(relayed(store, &other).await, ["GEN-003 hears of 8"]);
+    assert_eq!(relayed(store, &one).await, ["GEN-001 receives from 7"]);
+    assert_eq!(relayed(store, &two).await, ["GEN-002 receives from 7"]);
+    assert_eq!(relayed(store, &other).await, ["GEN-003 receives from 8"]);
     assert!(relayed(store, &nobody).await.is_empty());
 
     let of_another_platform = Delivery {

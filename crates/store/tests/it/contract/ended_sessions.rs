@@ -208,7 +208,7 @@ async fn failed_link_of_an_ended_session_revokes_what_was_issued(store: &dyn Sto
     assert_eq!(
         relayed(store, &refused.user).await,
         Vec::<String>::new(),
-        "nobody is told"
+        "no event is published"
     );
 }
 

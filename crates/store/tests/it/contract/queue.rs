@@ -82,14 +82,14 @@ async fn failed_task_is_leased_again_when_due(store: &dyn Store) {
 async fn worker_with_a_lost_lease_changes_nothing(store: &dyn Store) {
     queue(store, 1).await;
     let lost = lease_one(store, Duration::ZERO).await.unwrap();
-    let held = wait::until("the lease to run out", wait::deadline(), async || {
+    let current = wait::until("the lease to expire", wait::deadline(), async || {
         lease_one(store, LONG).await
     })
     .await;
     assert!(!store.finish_task(&lost.id).await.unwrap());
     assert!(!store.retry_task(&lost.id, Duration::ZERO, "why").await.unwrap());
     assert!(lease_one(store, LONG).await.is_none());
-    assert!(store.finish_task(&held.id).await.unwrap());
+    assert!(store.finish_task(&current.id).await.unwrap());
 }
 
 async fn expired_lease_is_valid_until_another_worker_leases_the_task(store: &dyn Store) {
@@ -112,7 +112,7 @@ async fn task_is_given_up_after_its_eighth_try(store: &dyn Store) {
 async fn task_is_given_up_when_its_eighth_lease_expires(store: &dyn Store) {
     queue(store, 1).await;
     for tries in 0..8 {
-        let lost = wait::until("the lease to run out", wait::deadline(), async || {
+        let lost = wait::until("the lease to expire", wait::deadline(), async || {
             lease_one(store, Duration::ZERO).await
         });
         assert_eq!(lost.await.tries, tries);
@@ -179,7 +179,7 @@ async fn next_worker_finds_the_replaced_tokens(store: &dyn Store) {
     let kept = store.replace_task_tokens(&first.id, &tokens("left")).await.unwrap();
     assert_eq!(kept, Some(RevokeScope::Grant));
     // The worker dies here.
-    let second = wait::until("the lease to run out", wait::deadline(), async || {
+    let second = wait::until("the lease to expire", wait::deadline(), async || {
         lease_one(store, LONG).await
     });
     assert_eq!(second.await.revocation.tokens, tokens("left"));
@@ -188,7 +188,7 @@ async fn next_worker_finds_the_replaced_tokens(store: &dyn Store) {
 async fn only_the_lease_holder_replaces_tokens(store: &dyn Store) {
     queue(store, 1).await;
     let lost = lease_one(store, Duration::ZERO).await.unwrap();
-    let held = wait::until("the lease to run out", wait::deadline(), async || {
+    let current = wait::until("the lease to expire", wait::deadline(), async || {
         lease_one(store, LONG).await
     })
     .await;
@@ -201,11 +201,11 @@ async fn only_the_lease_holder_replaces_tokens(store: &dyn Store) {
         .link_account(&link("GEN-2", "0"), &receipt("theirs"))
         .await
         .unwrap();
-    let kept = store.replace_task_tokens(&held.id, &tokens("left")).await.unwrap();
+    let kept = store.replace_task_tokens(&current.id, &tokens("left")).await.unwrap();
     assert_eq!(kept, Some(RevokeScope::Token));
-    assert!(store.finish_task(&held.id).await.unwrap());
+    assert!(store.finish_task(&current.id).await.unwrap());
     assert_eq!(
-        store.replace_task_tokens(&held.id, &tokens("left")).await.unwrap(),
+        store.replace_task_tokens(&current.id, &tokens("left")).await.unwrap(),
         None
     );
 }

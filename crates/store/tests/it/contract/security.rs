@@ -112,7 +112,7 @@ async fn record_is_read_back_as_written(store: &dyn Store) {
         minutes(30),
     ] {
         let decided = store
-            .decide_security(&user, &actor(), &|_, _| Ok(to(record.clone(), "told", None)))
+            .decide_security(&user, &actor(), &|_, _| Ok(to(record.clone(), "changed", None)))
             .await;
         assert_eq!(decided.unwrap(), SecurityOutcome::Committed(outcome()));
         assert_eq!(store.security(&user).await.unwrap(), record);
@@ -121,7 +121,7 @@ async fn record_is_read_back_as_written(store: &dyn Store) {
 
 async fn concurrent_decisions_are_serialized(store: &dyn Store) {
     let user = user("GEN-001");
-    let one_more = |record: &SecurityRecord, _| Ok(to(minutes(record.session_timeout + 1), "told", None));
+    let one_more = |record: &SecurityRecord, _| Ok(to(minutes(record.session_timeout + 1), "changed", None));
     let actor = actor();
     let decided = join_all((0..20).map(|_| store.decide_security(&user, &actor, &one_more))).await;
     assert!(decided.iter().all(Result::is_ok), "{decided:?}");

@@ -141,7 +141,7 @@ async fn expired_lease_is_taken_by_another_worker_and_fences_the_first(store: &d
         .begin_sync(&lost.lease, &session(), &event("stale"))
         .await
         .unwrap();
-    let mut stale = sync(&lost.lease, "7", &["stale news"]);
+    let mut stale = sync(&lost.lease, "7", &["stale event"]);
     stale.account.username = "stale".to_owned();
     assert_eq!(
         store.finish_sync(&stale, Some(&receipt("1"))).await.unwrap(),

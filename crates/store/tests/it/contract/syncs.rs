@@ -52,7 +52,7 @@ pub(super) async fn taken(store: &dyn Store) -> LeasedSync {
 async fn sync_is_stored_with_its_cursor(store: &dyn Store) {
     let lease = linked(store).await;
     let before = store.accounts(&user("GEN-001")).await.unwrap();
-    let mut synced = sync(&lease, "7", &["news 1", "news 2"]);
+    let mut synced = sync(&lease, "7", &["event 1", "event 2"]);
     synced.cursor = Some(json!({"since": "2026-11-23", "seen": [1, 2]}));
     synced.account.status = AccountStatus::Error;
     synced.account.username = "renamed".to_owned();
@@ -71,7 +71,7 @@ async fn sync_is_stored_with_its_cursor(store: &dyn Store) {
     synced.account.connected_at = before[0].connected_at;
     assert_eq!(after.account, synced.account);
     assert_eq!(after.cursor, synced.cursor);
-    assert_eq!(relayed(store, &user("GEN-001")).await, ["news 1", "news 2"]);
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["event 1", "event 2"]);
 }
 
 async fn sync_without_cursor_keeps_the_old_one(store: &dyn Store) {
@@ -97,7 +97,7 @@ async fn sync_of_a_relinked_account_writes_nothing(store: &dyn Store) {
         .link_account(&link("GEN-001", "7"), &receipt("again"))
         .await
         .unwrap();
-    let mut late = sync(&old, "7", &["news"]);
+    let mut late = sync(&old, "7", &["event"]);
     late.account.username = "stale".to_owned();
     let written = store.finish_sync(&late, Some(&receipt("1"))).await.unwrap();
     assert_eq!(written, SyncOutcome::Superseded);
@@ -118,7 +118,7 @@ async fn sync_of_an_unlinked_and_relinked_account_writes_nothing(store: &dyn Sto
         .unlink_account(&unlink("GEN-001"), &receipt("unlink"))
         .await
         .unwrap();
-    let late = sync(&old, "7", &["news"]);
+    let late = sync(&old, "7", &["event"]);
     let while_unlinked = store.finish_sync(&late, Some(&receipt("1"))).await.unwrap();
     store
         .link_account(&link("GEN-001", "7"), &receipt("again"))
@@ -133,17 +133,17 @@ async fn sync_of_an_unlinked_and_relinked_account_writes_nothing(store: &dyn Sto
 
 async fn event_with_a_known_id_is_skipped(store: &dyn Store) {
     let lease = linked(store).await;
-    let first = sync(&lease, "7", &["news 1", "news 2", "news 2"]);
+    let first = sync(&lease, "7", &["event 1", "event 2", "event 2"]);
     store.finish_sync(&first, Some(&receipt("1"))).await.unwrap();
-    assert_eq!(relayed(store, &user("GEN-001")).await, ["news 1", "news 2"]);
-    let second = sync(&lease, "7", &["news 2", "news 3"]);
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["event 1", "event 2"]);
+    let second = sync(&lease, "7", &["event 2", "event 3"]);
     store.finish_sync(&second, Some(&receipt("2"))).await.unwrap();
-    assert_eq!(relayed(store, &user("GEN-001")).await, ["news 3"]);
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["event 3"]);
 }
 
 async fn repeated_sync_returns_its_first_answer(store: &dyn Store) {
     let lease = linked(store).await;
-    let synced = sync(&lease, "7", &["news"]);
+    let synced = sync(&lease, "7", &["event"]);
     store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
     let again = store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
     assert_eq!(again, SyncOutcome::Repeated(encrypted("answer to 1")));
@@ -153,7 +153,7 @@ async fn sync_after_its_deadline_is_not_stored(store: &dyn Store) {
     let lease = linked(store).await;
     let synced = FinishedSync {
         cursor: Some(json!(17)),
-        ..sync(&lease, "7", &["news"])
+        ..sync(&lease, "7", &["event"])
     };
     let late = store.finish_sync(&synced, Some(&late_receipt("1"))).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
@@ -168,7 +168,7 @@ async fn sync_after_its_deadline_is_not_stored(store: &dyn Store) {
 
 async fn scheduled_sync_stores_no_answer(store: &dyn Store) {
     let lease = linked(store).await;
-    let synced = sync(&lease, "7", &["news"]);
+    let synced = sync(&lease, "7", &["event"]);
     assert_eq!(store.finish_sync(&synced, None).await.unwrap(), SyncOutcome::Stored);
     assert_eq!(
         store
@@ -177,7 +177,7 @@ async fn scheduled_sync_stores_no_answer(store: &dyn Store) {
             .unwrap(),
         PreviousAnswer::Nothing
     );
-    assert_eq!(relayed(store, &user("GEN-001")).await, ["news"]);
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["event"]);
 }
 
 async fn sync_start_is_published_while_its_lease_is_valid(store: &dyn Store) {

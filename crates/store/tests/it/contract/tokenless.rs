@@ -36,13 +36,13 @@ async fn account_without_tokens_is_linked_and_synced(store: &dyn Store) {
     // It can be synced on command but is never due, as it has no tokens.
     let synced = FinishedSync {
         next_sync: Duration::ZERO,
-        ..sync(&lease, "7", &["news"])
+        ..sync(&lease, "7", &["event"])
     };
     store.finish_sync(&synced, Some(&receipt("2"))).await.unwrap();
     let due = store.lease_due_syncs(&capacities(10), Duration::ZERO).await;
     assert!(due.unwrap().is_empty());
     assert_eq!(stored_tokens(store, "GEN-001").await, None);
-    assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "news"]);
+    assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "event"]);
 }
 
 async fn unlink_without_tokens_queues_no_revocation(store: &dyn Store) {

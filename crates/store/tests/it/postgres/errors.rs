@@ -32,7 +32,7 @@ async fn chain_of_an_unreachable_server_ends_with_the_refusal() {
     let url = format!("postgres://postgres@{}/postgres?sslmode=disable", nobody.addr());
     let connected = PgStore::connect(&settings(&url), audit_keys(), &meter()).await;
     let parts = distinct_parts(&connected.unwrap_err());
-    assert_eq!(parts[..2], ["reach the database", "look for the schema"]);
+    assert_eq!(parts[..2], ["reach the database", "look up the schema"]);
     assert!(parts.last().unwrap().contains("refused"), "{parts:?}");
     let parts = distinct_parts(&migrate(&settings(&url)).await.unwrap_err());
     assert!(parts.last().unwrap().contains("refused"), "{parts:?}");

@@ -184,7 +184,7 @@ async fn concurrent_deliveries_do_not_deadlock_and_one_of_two_equal_ones_is_new(
     let there = ["1", "2", "3"].map(str::to_owned);
     let back = ["3", "2", "1"].map(str::to_owned);
     for round in 0..20 {
-        let events_for = |user: &UserId, _: &str| vec![event(&format!("{user} hears {round}"))];
+        let events_for = |user: &UserId, _: &str| vec![event(&format!("{user} receives {round}"))];
         let id = format!("d-{round}");
         let delivery = |id, addressees| Delivery {
             platform: AccountType::Github,
