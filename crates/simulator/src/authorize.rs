@@ -1,5 +1,4 @@
-//! The page where a person lets the application in, as most platforms have it. Nobody is asked; the answer is the redirect that
-//! follows a click.
+//! Authorize page, as most platforms have it. No user is asked: the answer is the redirect that follows the user's consent.
 
 use axum::{
     Extension,
@@ -12,24 +11,24 @@ use url::Url;
 use crate::{
     account::DEFAULT_LOGIN,
     clock,
-    front::Denied,
     grant::{CLIENT_ID, Consent, Terms},
+    middleware::Denied,
     oauth::AuthorizeQuery,
     world::World,
 };
 
-/// In what one platform's page differs from the others'.
+/// Differences of one platform's page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Page {
     pub(crate) terms: &'static Terms,
-    /// How long a state may be.
-    pub(crate) most_state: usize,
-    /// Whether nobody is let in without PKCE (RFC 7636).
-    pub(crate) wants_challenge: bool,
+    /// Maximum length of the state.
+    pub(crate) max_state_length: usize,
+    /// True if PKCE (RFC 7636) is required.
+    pub(crate) requires_challenge: bool,
 }
 
 impl Page {
-    /// What a click leads to.
+    /// Redirect after the user's answer.
     pub(crate) fn click(
         self,
         State(world): State<World>,
@@ -40,17 +39,21 @@ impl Page {
         if asked.client_id.as_deref() != Some(CLIENT_ID) {
             return refuse("no such application");
         }
-        // This application has registered whatever a test needs.
+        // This application has registered every redirect URI that a test needs.
         let Some(Ok(mut back)) = asked.redirect_uri.as_deref().map(Url::parse) else {
             return refuse("redirect_uri must be registered");
         };
-        if asked.state.as_ref().is_some_and(|state| state.len() > self.most_state) {
+        if asked
+            .state
+            .as_ref()
+            .is_some_and(|state| state.len() > self.max_state_length)
+        {
             return refuse("state too long");
         }
         let method = asked.code_challenge_method.as_deref();
         let is_bound = match &asked.code_challenge {
             Some(_) => method == Some("S256"),
-            None => !self.wants_challenge,
+            None => !self.requires_challenge,
         };
         let answer = match denied {
             Some(_) => ("error", "access_denied".to_owned()),

@@ -1,25 +1,25 @@
-//! What is written where a bot reads it.
+//! Messages in the chats of a bot.
 
 use serde::Deserialize;
 
 use crate::account::DEFAULT_LOGIN;
 
-/// The token of the one bot that discord and telegram know; it opens nothing but this simulator.
+/// Token of the one bot of Discord and Telegram; it is valid in this simulator only.
 pub const BOT_TOKEN: &str = "7000000001:simulated-bot-token-that-opens-nothing";
 
-/// A message in a place that the bot is in. What is left out has a plausible value.
+/// Message in a chat of the bot. Missing fields have plausible values.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NewMessage {
-    /// The channel or group; it is there from its first message on.
+    /// Name of the channel or group; it is created with its first message.
     pub channel: String,
-    /// The login of whoever writes.
+    /// Login of the author.
     pub author: String,
-    /// The logins of those who are named in it, so that the platform knows who they are.
+    /// Logins of the mentioned users, whose ids the message then contains.
     pub mentions: Vec<String>,
-    /// The login of whoever is answered by it.
+    /// Login of the user who is replied to.
     pub reply_to: Option<String>,
-    /// What is written.
+    /// Text of the message.
     pub text: String,
 }
 

@@ -2,7 +2,7 @@
 
 use time::UtcDateTime;
 
-/// The time at the platforms.
+/// Current time at the platforms.
 #[expect(
     clippy::disallowed_methods,
     reason = "the simulator plays the outside world, whose clock a node cannot set; it must agree with the `Date` header"

@@ -5,7 +5,7 @@
 //! | `GET /state` | | [`Snapshot`](crate::Snapshot) |
 //! | `POST /faults` | [`Fault`] | |
 //! | `DELETE /faults` | | |
-//! | `POST /spelling` | `{"platform": "github", "texts": "nul", "numbers": "float", "urlencoded_tokens": true}`, see [`ResponseFormat`] | |
+//! | `POST /response_format` | `{"platform": "github", "texts": "nul", "numbers": "float", "urlencoded_tokens": true}`, see [`ResponseFormat`] | |
 //! | `POST /release` | | `{"released": 1}` |
 //! | `POST /test_codes` | `{"single_use": true}` | |
 //! | `POST /deauthorize` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
@@ -30,18 +30,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    chat::NewMessage, fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform,
-    spelling::ResponseFormat, world::World, x_twitter::inbox::NewPost,
+    chat::NewMessage,
+    fault::Fault,
+    handle::Handle,
+    inboxes::{github::NewNotification, x_twitter::NewPost},
+    platform::Platform,
+    response_format::ResponseFormat,
+    world::World,
 };
 
 pub(crate) fn routes() -> Router<World> {
     Router::new()
         .route("/state", get(state))
         .route("/faults", post(set_fault).delete(clear_faults))
-        .route("/spelling", post(set_response_format))
+        .route("/response_format", post(set_response_format))
         .route("/release", post(release))
         .route("/test_codes", post(test_codes))
-        .route("/withdraw", post(deauthorize))
+        .route("/deauthorize", post(deauthorize))
         .route("/lifetime", post(lifetime))
         .route("/expire", post(expire))
         .route("/github/notifications", post(notify))
@@ -66,14 +71,14 @@ async fn clear_faults(State(world): State<World>) -> StatusCode {
 }
 
 #[derive(Deserialize)]
-struct Spelt {
+struct FormatRequest {
     platform: Platform,
     #[serde(flatten)]
-    spelling: ResponseFormat,
+    response_format: ResponseFormat,
 }
 
-async fn set_response_format(State(world): State<World>, Json(spelt): Json<Spelt>) -> StatusCode {
-    Handle::new(world).set_response_format(spelt.platform, spelt.spelling);
+async fn set_response_format(State(world): State<World>, Json(request): Json<FormatRequest>) -> StatusCode {
+    Handle::new(world).set_response_format(request.platform, request.response_format);
     StatusCode::NO_CONTENT
 }
 

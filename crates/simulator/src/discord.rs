@@ -1,8 +1,8 @@
-//! Discord, as an application's user tokens and its bot meet it: discord.com/api under `/api`.
+//! Discord, as seen by an application's user tokens and its bot: discord.com/api under `/api`.
 //!
-//! The facts are those of Discord's developer documentation. Whatever is wrong with a code or a refresh token, it says the same.
+//! The behaviour is that of Discord's developer documentation. Every error of a code or a refresh token has the same answer.
 
-pub(crate) mod guild;
+mod guild;
 
 use axum::{
     Json, Router,
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::{
-    account::Account,
     authorize::Page,
     fault::Limit,
-    front::guard,
     grant::{CLIENT_ID, Renewal, Terms, Token},
+    inboxes::discord::profile,
     ledger::{Extent, Revocation},
-    oauth::{self, No},
+    middleware::Middleware,
+    oauth::{self, RefusedToken},
     platform::{Platform, Route},
     world::World,
 };
@@ -30,29 +30,30 @@ const TERMS: Terms = Terms {
     platform: Platform::Discord,
     token_prefix: "",
     refresh_prefix: "",
-    // Not documented; what RFC 6749 section 4.1.2 recommends.
+    // Undocumented; the value that RFC 6749 section 4.1.2 recommends.
     code_lifetime: Duration::minutes(10),
     access_lifetime: Some(Duration::days(7)),
     renewal: Renewal::Always,
     test_scopes: &["identify"],
 };
 
-/// A limit of `state` is not documented.
+/// Page without a documented limit of `state`.
 const PAGE: Page = Page {
     terms: &TERMS,
-    most_state: usize::MAX,
-    wants_challenge: false,
+    max_state_length: usize::MAX,
+    requires_challenge: false,
 };
 
-/// Discord's token endpoints and its API.
+/// Routes of the token endpoints and the API.
 pub(crate) fn routes(world: &World) -> Router<World> {
-    let at = |route, work| guard(world, Platform::Discord, route, work);
+    let middleware = Middleware::new(world, Platform::Discord, throttled);
+    let at = |route, work| middleware.wrap(route, work);
     Router::new()
         .route(
             "/oauth2/authorize",
             at(
                 Route::Authorize,
-                get(async |world, denied, asked| PAGE.click(world, denied, asked)),
+                get(async |world, denied, parameters| PAGE.click(world, denied, parameters)),
             ),
         )
         .route("/api/oauth2/token", at(Route::Token, post(token)))
@@ -74,8 +75,8 @@ pub(crate) fn routes(world: &World) -> Router<World> {
         .fallback(async || problem(StatusCode::NOT_FOUND, "404: Not Found"))
 }
 
-/// How Discord says that a limit was hit: the seconds stand in the body, with a fraction.
-pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
+/// Discord's answer to a rate limit: the seconds are in the body, with a fraction.
+fn throttled(limit: Limit, seconds: u32) -> Response {
     let (scope, global) = match limit {
         Limit::Primary => ("user", false),
         Limit::Secondary => ("global", true),
@@ -96,32 +97,32 @@ pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
 }
 
 async fn token(State(world): State<World>, request: Request) -> Response {
-    let Some((headers, asked)) = oauth::read(request).await else {
+    let Some((headers, parameters)) = oauth::read(request).await else {
         return refused("invalid_request", "Only application/x-www-form-urlencoded is accepted");
     };
-    if !oauth::by_basic(&headers) && !oauth::by_form(&asked) {
+    if !oauth::by_basic(&headers) && !oauth::by_body(&parameters) {
         return invalid_client();
     }
-    match oauth::grant(&world, &TERMS, &asked) {
+    match oauth::grant(&world, &TERMS, &parameters) {
         Ok(token) => Json(oauth::issued(&token, "Bearer")).into_response(),
-        Err(No::Code | No::RedirectUri) => refused("invalid_grant", "Invalid \"code\" in request."),
-        Err(No::RefreshToken) => refused("invalid_grant", "Invalid \"refresh_token\" in request."),
-        Err(No::GrantType) => refused("unsupported_grant_type", "Grant type None is not supported"),
+        Err(RefusedToken::Code | RefusedToken::RedirectUri) => refused("invalid_grant", "Invalid \"code\" in request."),
+        Err(RefusedToken::RefreshToken) => refused("invalid_grant", "Invalid \"refresh_token\" in request."),
+        Err(RefusedToken::GrantType) => refused("unsupported_grant_type", "Grant type None is not supported"),
     }
 }
 
-/// Any one token ends all that the application has of its user.
+/// Revokes the whole grant of a user by any of its tokens.
 async fn revoke(State(world): State<World>, request: Request) -> Response {
-    let Some((headers, asked)) = oauth::read(request).await else {
+    let Some((headers, parameters)) = oauth::read(request).await else {
         return refused("invalid_request", "Only application/x-www-form-urlencoded is accepted");
     };
-    if !oauth::by_basic(&headers) && !oauth::by_form(&asked) {
+    if !oauth::by_basic(&headers) && !oauth::by_body(&parameters) {
         return invalid_client();
     }
     let mut state = world.lock();
     let login = state
         .grants
-        .either(Platform::Discord, &asked.token)
+        .either(Platform::Discord, &parameters.token)
         .map(|token| token.login.clone());
     if let Some(login) = &login {
         state.grants.revoke_account(Platform::Discord, login);
@@ -129,10 +130,10 @@ async fn revoke(State(world): State<World>, request: Request) -> Response {
     state.ledger.revocations.push(Revocation {
         platform: Platform::Discord,
         extent: Extent::Grant,
-        access_token: asked.token,
+        access_token: parameters.token,
         login,
     });
-    // RFC 7009 section 2.2: a token that is dead already is no error.
+    // RFC 7009 section 2.2: a token that has already ended is no error.
     Json(json!({})).into_response()
 }
 
@@ -150,9 +151,9 @@ async fn authorization(State(world): State<World>, headers: HeaderMap) -> Respon
     })
 }
 
-/// Answers who names its program as Discord wants it and brings a good token.
+/// Answers a request with Discord's user agent format and a valid token.
 fn answer(world: &World, headers: &HeaderMap, body: impl FnOnce(&Token) -> Value) -> Response {
-    if !is_named(headers) {
+    if !has_documented_user_agent(headers) {
         return (StatusCode::FORBIDDEN, "error code: 1010").into_response();
     }
     match oauth::bearer(world, &TERMS, headers) {
@@ -161,25 +162,14 @@ fn answer(world: &World, headers: &HeaderMap, body: impl FnOnce(&Token) -> Value
     }
 }
 
-/// Whether a program names itself as Discord wants it.
-fn is_named(headers: &HeaderMap) -> bool {
+/// Reports whether the user agent has Discord's format.
+fn has_documented_user_agent(headers: &HeaderMap) -> bool {
     let named = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     named.is_some_and(|name| name.starts_with("DiscordBot ("))
 }
 
 fn user(token: &Token) -> Value {
     profile(&token.login)
-}
-
-fn profile(login: &str) -> Value {
-    let account = Account::named(login);
-    json!({
-        "id": account.snowflake(),
-        "username": account.login,
-        "discriminator": "0",
-        "global_name": account.name,
-        "avatar": null,
-    })
 }
 
 fn invalid_client() -> Response {
@@ -191,7 +181,7 @@ fn refused(error: &str, description: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }
 
-/// An error of the API.
+/// Error of the API.
 fn problem(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "message": message, "code": 0 }))).into_response()
 }

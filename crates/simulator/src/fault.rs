@@ -1,4 +1,4 @@
-//! What can be made to go wrong: a plan of faults, each for one platform and route, taken in the order they were set.
+//! Fault plan: faults for one platform and route each, used in the order in which they were added.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use sha2::{Digest, Sha256};
 
 use crate::platform::{Platform, Route};
 
-/// A fault that waits for its requests.
+/// Fault that waits for its requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// The platform it is for.
+    /// Platform of the fault.
     pub platform: Platform,
-    /// The route it is for.
+    /// Route of the fault.
     pub route: Route,
-    /// How many requests it meets; one when left out.
+    /// Number of requests that it affects; one if missing.
     #[serde(default)]
     pub times: Times,
-    /// How many of a thousand requests it meets, as the simulator's seed picks them; all when left out. The others go on to the
-    /// faults behind it.
+    /// Share of the requests that it affects, in a thousandth, chosen by the simulator's seed; all if missing. The other requests
+    /// go on to the faults behind it.
     #[serde(default = "all")]
     pub per_mille: u32,
-    /// What it does to them.
+    /// Effect on the request.
     #[serde(flatten)]
     pub kind: Kind,
 }
 
-/// How many requests a fault meets: a number, or `"forever"`.
+/// Number of requests that a fault affects, or `"forever"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Times {
-    /// Until the faults are cleared.
+    /// All requests until the faults are cleared.
     Forever,
-    /// So many requests.
+    /// Number of requests.
     #[serde(untagged)]
     Count(u32),
 }
@@ -43,67 +43,67 @@ impl Default for Times {
     }
 }
 
-/// What happens to a request.
+/// Effect of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
-    /// It is served late.
+    /// The request is served late.
     Latency {
-        /// How late.
+        /// Delay.
         milliseconds: u64,
     },
-    /// Its work is done; the answer waits until it is released, and is listed as held meanwhile.
+    /// The work is done; the answer waits until a test releases it, and is listed meanwhile.
     AwaitRelease,
-    /// Its work is done; the answer never comes, and the connection stays open.
+    /// The work is done; no answer is sent, and the connection stays open.
     Hang,
-    /// Its work is done; the connection is closed without an answer.
+    /// The work is done; the connection is closed without an answer.
     DropResponse,
     /// No work is done; the answer is this one.
     Status {
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
         /// Headers by name.
         #[serde(default)]
         headers: BTreeMap<String, String>,
-        /// The body.
+        /// Body.
         #[serde(default)]
         body: String,
     },
-    /// No work is done; the caller is sent elsewhere with 307, which keeps method and body.
+    /// No work is done; the caller is redirected with 307, which keeps method and body.
     Redirect {
-        /// The `Location` header.
+        /// `Location` header.
         location: String,
     },
-    /// No work is done; the answer is a 200 that claims to be JSON and is not even text.
+    /// No work is done; the answer is a 200 with the media type of JSON and a body that is no text.
     Garbage,
-    /// No work is done; the answer is a 200 of well-formed but endless-looking JSON, sent in chunks without a length.
+    /// No work is done; the answer is a 200 with a very large JSON text, sent in chunks without a length.
     HugeBody {
-        /// How many bytes it has.
+        /// Size in bytes.
         bytes: usize,
     },
-    /// No work is done; the answer is how this platform says "too many requests".
+    /// No work is done; the answer is the platform's "too many requests".
     Throttle {
-        /// Which limit was hit.
+        /// Limit that was reached.
         limit: Limit,
-        /// When it is over.
+        /// Seconds until it ends.
         seconds: u32,
     },
-    /// On the authorize page: the person says no. Other routes have no person to ask; it does nothing there.
+    /// The user of the authorize page refuses. On other routes it has no effect.
     Deny,
 }
 
-/// Which of a platform's limits was hit.
+/// Kind of rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// The counted one: nothing remains until the window ends.
+    /// Limit per window: nothing remains until the window ends.
     Primary,
-    /// The one against bursts and abuse, which names the seconds to wait.
+    /// Limit against bursts and abuse, with the seconds to wait.
     Secondary,
 }
 
 impl Fault {
-    /// A fault for the next request of this route.
+    /// Fault for the next request of this route.
     pub fn once(platform: Platform, route: Route, kind: Kind) -> Self {
         Self {
             platform,
@@ -114,7 +114,7 @@ impl Fault {
         }
     }
 
-    /// A fault for every request of this route, until the faults are cleared.
+    /// Fault for every request of this route, until the faults are cleared.
     pub fn forever(platform: Platform, route: Route, kind: Kind) -> Self {
         Self {
             platform,
@@ -125,7 +125,7 @@ impl Fault {
         }
     }
 
-    /// A fault for so many of a thousand requests of this route, until the faults are cleared.
+    /// Fault for a share of the requests of this route, until the faults are cleared.
     pub fn sometimes(platform: Platform, route: Route, kind: Kind, per_mille: u32) -> Self {
         Self {
             per_mille,
@@ -138,7 +138,7 @@ fn all() -> u32 {
     1_000
 }
 
-/// The faults still to come, in the order they were set.
+/// Remaining faults, in the order in which they were added.
 #[derive(Debug)]
 pub(crate) struct Plan {
     faults: Vec<Fault>,
@@ -146,7 +146,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// No faults yet; whom those of chance meet will follow from `seed`.
+    /// Empty plan; faults with a share choose their requests by `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             faults: Vec::new(),
@@ -166,7 +166,7 @@ impl Plan {
         &self.faults
     }
 
-    /// What happens to the next request of this route; used up by asking.
+    /// Takes the fault of the next request of this route.
     pub(crate) fn take(&mut self, platform: Platform, route: Route) -> Option<Kind> {
         self.faults.retain(|fault| fault.times != Times::Count(0));
         let chance = &mut self.chance;
@@ -182,7 +182,7 @@ impl Plan {
     }
 }
 
-/// Draws that a seed repeats.
+/// Generator of repeatable random numbers.
 #[derive(Debug)]
 struct Chance {
     seed: u64,
@@ -190,7 +190,7 @@ struct Chance {
 }
 
 impl Chance {
-    /// A number below 1,000.
+    /// Number below 1,000.
     fn draw(&mut self) -> u32 {
         self.drawn += 1;
         let digest = Sha256::new()
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_come_in_order_and_only_as_often_as_they_were_asked_for() {
+    fn faults_apply_in_sequence_and_only_as_often_as_set() {
         let mut plan = Plan::new(7);
         let fault = |times, kind| Fault {
             platform: Platform::Github,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_chance_meets_its_share_and_the_same_ones_again() {
+    fn fault_with_a_share_affects_the_same_requests_for_the_same_seed() {
         let met = |seed| {
             let mut plan = Plan::new(seed);
             let drop = Fault::sometimes(Platform::Github, Route::Token, Kind::DropResponse, 10);

@@ -1,14 +1,12 @@
-//! GitHub, as an OAuth App meets it: github.com's OAuth pages under `/login/oauth`, api.github.com under `/api`.
+//! GitHub, as seen by an OAuth App: github.com's OAuth pages under `/login/oauth`, api.github.com under `/api`.
 //!
-//! The facts are those of GitHub's REST and OAuth App documentation; what the documents leave open is said where it is
-//! decided.
+//! The behaviour is that of GitHub's REST and OAuth App documentation; where the documentation is silent, a comment names the
+//! choice.
 
 mod admission;
 mod authorize;
-pub(crate) mod inbox;
 mod notifications;
 mod profile;
-mod rate;
 mod revoke;
 mod token;
 
@@ -24,25 +22,18 @@ use serde_json::json;
 use crate::{
     clock,
     fault::Limit,
-    front::guard,
+    middleware::Middleware,
     platform::{Platform, Route},
+    rate_limit::RateUsage,
     world::World,
 };
 
-/// What GitHub alone remembers.
-#[derive(Debug, Default)]
-pub(crate) struct Github {
-    pub(crate) inboxes: inbox::Inboxes,
-    pub(crate) meter: rate::Meter,
-    /// It issues what a GitHub App is given.
-    pub(crate) expiring_tokens: bool,
-}
-
-/// GitHub's pages and API.
+/// Routes of GitHub's pages and API.
 pub(crate) fn routes(world: &World) -> Router<World> {
     let person = from_fn_with_state(world.clone(), admission::person);
     let application = from_fn_with_state(world.clone(), admission::application);
-    let at = |route, work| guard(world, Platform::Github, route, work);
+    let middleware = Middleware::new(world, Platform::Github, throttled);
+    let at = |route, work| middleware.wrap(route, work);
     Router::new()
         .route(
             "/login/oauth/authorize",
@@ -68,9 +59,9 @@ pub(crate) fn routes(world: &World) -> Router<World> {
         .fallback(async || problem(StatusCode::NOT_FOUND, "Not Found"))
 }
 
-/// How GitHub says that a limit was hit: 403 both times, told apart by the headers.
-pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
-    let standing = rate::Standing::pretended(limit, seconds, clock::now());
+/// GitHub's answer to a rate limit: 403 for both kinds, distinguished by the headers.
+fn throttled(limit: Limit, seconds: u32) -> Response {
+    let usage = RateUsage::simulated(limit, seconds, clock::now());
     let mut answer = match limit {
         Limit::Primary => problem(StatusCode::FORBIDDEN, "API rate limit exceeded for user ID 1."),
         Limit::Secondary => {
@@ -80,11 +71,11 @@ pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
             answer
         }
     };
-    standing.write(answer.headers_mut());
+    usage.write(answer.headers_mut());
     answer
 }
 
-/// An error of the API.
+/// Error of the API.
 fn problem(status: StatusCode, message: &str) -> Response {
     let body = json!({
         "message": message,

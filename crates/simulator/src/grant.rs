@@ -1,4 +1,4 @@
-//! Authorization codes and the tokens they become: RFC 6749 section 4.1 and RFC 7636, the same for every platform.
+//! Authorization codes and their tokens: RFC 6749 section 4.1 and RFC 7636, the same for every platform.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,53 +10,53 @@ use time::{Duration, UtcDateTime};
 
 use crate::{account::Account, platform::Platform};
 
-/// The client id of the one application every pretend platform knows.
+/// Client id of the one application that every simulated platform knows.
 pub const CLIENT_ID: &str = "simulated-client";
-/// That application's secret; it opens nothing but this simulator.
+/// Secret of that application; it is valid in this simulator only.
 pub const CLIENT_SECRET: &str = "simulated-client-secret-that-opens-nothing";
 
-/// What one person allowed on the authorize page.
+/// Consent of a user on the authorize page.
 #[derive(Debug, Clone)]
 pub(crate) struct Consent {
-    /// Where it was allowed.
+    /// Platform of the consent.
     pub(crate) platform: Platform,
-    /// Who allowed it.
+    /// Login of the user.
     pub(crate) login: String,
-    /// What was allowed.
+    /// Granted scopes.
     pub(crate) scopes: BTreeSet<String>,
-    /// Where the code was sent.
+    /// Redirect URI that the code was sent to.
     pub(crate) redirect_uri: String,
-    /// The S256 challenge of RFC 7636, when the client sent one.
+    /// S256 challenge of RFC 7636, if the client sent one.
     pub(crate) challenge: Option<String>,
 }
 
-/// How a platform issues what it issues.
+/// Token terms of a platform.
 #[derive(Debug)]
 pub(crate) struct Terms {
-    /// Which platform.
+    /// Platform.
     pub(crate) platform: Platform,
-    /// How its tokens begin.
+    /// Prefix of access tokens.
     pub(crate) token_prefix: &'static str,
-    /// How its refresh tokens begin.
+    /// Prefix of refresh tokens.
     pub(crate) refresh_prefix: &'static str,
-    /// How long its codes are good.
+    /// Lifetime of codes.
     pub(crate) code_lifetime: Duration,
-    /// How long its access tokens are good; none: until they are revoked.
+    /// Lifetime of access tokens; none: until they are revoked.
     pub(crate) access_lifetime: Option<Duration>,
-    /// Which grants come with a refresh token.
+    /// Grants that come with a refresh token.
     pub(crate) renewal: Renewal,
-    /// What a test code grants: it stands for an authorization in which everything asked for was allowed.
+    /// Scopes of a test code, which stands for an authorization with everything granted.
     pub(crate) test_scopes: &'static [&'static str],
 }
 
-/// Which grants of a platform come with a refresh token.
+/// Grants of a platform that come with a refresh token.
 #[derive(Debug)]
 pub(crate) enum Renewal {
-    /// None.
+    /// No grant.
     Never,
-    /// All.
+    /// Every grant.
     Always,
-    /// Those with this scope.
+    /// Grants with this scope.
     With(&'static str),
 }
 
@@ -70,85 +70,85 @@ impl Terms {
     }
 }
 
-/// What a client presents to the token endpoint, once it has proved who it is.
+/// Request of an authenticated client to the token endpoint.
 #[derive(Debug)]
 pub(crate) struct Presented<'a> {
-    /// How the platform it is presented to issues tokens.
+    /// Terms of the platform.
     pub(crate) terms: &'static Terms,
-    /// The code.
+    /// Authorization code.
     pub(crate) code: &'a str,
-    /// Where the client says the code was sent.
+    /// Redirect URI, as the client reports it.
     pub(crate) redirect_uri: Option<&'a str>,
-    /// The verifier of RFC 7636.
+    /// Verifier of RFC 7636.
     pub(crate) verifier: Option<&'a str>,
 }
 
-/// Why a code buys nothing.
+/// Cause of a refused code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Unknown, used, expired, or its verifier is missing or wrong.
+    /// Unknown, used or expired code, or a missing or wrong verifier.
     Code,
-    /// Not the redirect URI that the code was sent to.
+    /// Redirect URI that is not the one of the code.
     RedirectUri,
 }
 
-/// A live access token.
+/// Valid access token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Token {
-    /// Where it is accepted.
+    /// Platform that accepts it.
     pub platform: Platform,
-    /// Whose account it opens.
+    /// Login of its account.
     pub login: String,
-    /// What it allows.
+    /// Scopes.
     pub scopes: BTreeSet<String>,
-    /// The token itself.
+    /// Access token.
     pub access_token: String,
-    /// What buys the next one; none if that was done, or if the platform has no such thing.
+    /// Refresh token; none if it was used, or the platform issues none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// When the access token ends by itself.
+    /// Expiry of the access token.
     #[serde(skip)]
     expires_at: Option<UtcDateTime>,
-    /// The authorization it goes back to, through any number of refreshes.
+    /// Authorization that it descends from, through any number of refreshes.
     #[serde(skip)]
     family: u64,
-    /// The code it was issued for: what a second presentation of that code revokes.
+    /// Code that it was issued for: a second use of the code revokes it.
     #[serde(skip)]
     code: String,
 }
 
-/// What an account has granted and nobody has taken back.
+/// Grant of an account that is still valid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LiveGrant {
-    /// At which platform.
+    /// Platform.
     pub platform: Platform,
-    /// Whose account it opens.
+    /// Login of the account.
     pub login: String,
 }
 
-/// Every code and token of every platform.
+/// Codes and tokens of all platforms.
 #[derive(Debug)]
 pub(crate) struct Grants {
     minter: Minter,
     codes: BTreeMap<String, Code>,
     tokens: Vec<Token>,
     families: u64,
-    /// Refresh tokens that were used, with their families.
+    /// Used refresh tokens with their families.
     spent: HashMap<(Platform, String), u64>,
-    /// Access tokens that end sooner than their platform's terms say.
+    /// Access token lifetimes that override the platform's terms.
     lifetimes: HashMap<Platform, Duration>,
     test_codes: TestCodes,
 }
 
-/// What became of a refresh token that was presented.
+/// Outcome of using a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rotation {
-    /// It bought new tokens and is spent.
+    /// New tokens were issued, and it is spent.
     Rotated,
-    /// It was spent before: every token of its family is dead now, also those that the first use bought.
+    /// Reuse of a spent token: every token of its family has ended, also those that the first use issued.
     Reused,
-    /// It is nobody's.
+    /// Unknown token.
     Unknown,
 }
 
@@ -159,16 +159,16 @@ struct Code {
     used: bool,
 }
 
-/// Whether a test code works once or always.
+/// Number of uses of a test code.
 #[derive(Debug)]
 enum TestCodes {
     Reusable,
-    /// The codes used so far, with their platform.
+    /// Single use: codes used so far, with their platform.
     SingleUse(HashSet<(Platform, String)>),
 }
 
 impl Grants {
-    /// No grants yet; codes and tokens will follow from `seed`.
+    /// Empty state; codes and tokens follow from `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             minter: Minter { seed, minted: 0 },
@@ -181,7 +181,7 @@ impl Grants {
         }
     }
 
-    /// Whether test codes work once, like real ones, or always. What was used before is forgotten.
+    /// Sets whether test codes can be used once, like real ones, or always. Earlier uses are forgotten.
     pub(crate) fn single_use_test_codes(&mut self, single_use: bool) {
         self.test_codes = if single_use {
             TestCodes::SingleUse(HashSet::new())
@@ -190,12 +190,12 @@ impl Grants {
         };
     }
 
-    /// From now on access tokens of this platform are good for so long.
+    /// Sets the lifetime of new access tokens of this platform.
     pub(crate) fn set_lifetime(&mut self, platform: Platform, lifetime: Duration) {
         self.lifetimes.insert(platform, lifetime);
     }
 
-    /// Ends the access tokens of one account as time would; says how many there were. Refresh tokens stay good.
+    /// Expires the access tokens of one account and returns their number. Refresh tokens stay valid.
     pub(crate) fn expire(&mut self, platform: Platform, login: &str, now: UtcDateTime) -> usize {
         let live = self
             .tokens
@@ -204,7 +204,7 @@ impl Grants {
         live.map(|token| token.expires_at = Some(now)).count()
     }
 
-    /// A code for this consent.
+    /// Issues a code for this consent.
     pub(crate) fn issue_code(&mut self, consent: Consent, terms: &Terms, now: UtcDateTime) -> String {
         self.codes.retain(|_, code| code.expires_at > now);
         let text = self.minter.mint(20);
@@ -219,8 +219,8 @@ impl Grants {
         text
     }
 
-    /// The token for a code. Any presentation uses the code up; a second one also revokes what the first was given
-    /// (RFC 6749 section 4.1.2).
+    /// Exchanges a code for a token. Any attempt uses the code up; a second one also revokes the tokens of the first (RFC 6749
+    /// section 4.1.2).
     pub(crate) fn redeem(&mut self, presented: &Presented<'_>, now: UtcDateTime) -> Result<Token, Refusal> {
         let consent = match self.test_consent(presented) {
             Some(consent) => consent?,
@@ -236,8 +236,8 @@ impl Grants {
         Ok(self.issue(presented.terms, root, now))
     }
 
-    /// New tokens for a refresh token, which is spent by it; whose it is, where it is anybody's. Presenting a spent one ends its
-    /// whole family (RFC 9700 section 4.14.2): the platform cannot know which of the two who had it is the thief.
+    /// Exchanges a refresh token, which is spent by it, and returns its owner if it is known. A spent one ends its whole family
+    /// (RFC 9700 section 4.14.2): the platform cannot tell the owner from the thief.
     pub(crate) fn refresh(&mut self, terms: &Terms, refresh_token: &str, now: UtcDateTime) -> Renewed {
         let key = (terms.platform, refresh_token.to_owned());
         let current = self
@@ -268,7 +268,7 @@ impl Grants {
             code: current.code.clone(),
         };
         self.spent.insert(key, root.family);
-        // The old access token lives out its time, as nothing documented ends it sooner.
+        // The old access token stays valid until it expires, as no documentation ends it sooner.
         let family = root.family;
         self.tokens.retain(|token| token.family != family || token.is_good(now));
         let token = self.issue(terms, root, now);
@@ -297,13 +297,13 @@ impl Grants {
         token
     }
 
-    /// The token with this text, while its access token is good.
+    /// Token with this access token, while it is valid.
     pub(crate) fn token(&self, platform: Platform, access_token: &str, now: UtcDateTime) -> Option<&Token> {
         let mut tokens = self.tokens.iter();
         tokens.find(|token| token.platform == platform && token.access_token == access_token && token.is_good(now))
     }
 
-    /// The token that either of these texts belongs to, access or refresh, expired or not.
+    /// Token with this access or refresh token, expired or not.
     pub(crate) fn either(&self, platform: Platform, text: &str) -> Option<&Token> {
         let mut tokens = self.tokens.iter();
         tokens.find(|token| {
@@ -311,7 +311,7 @@ impl Grants {
         })
     }
 
-    /// Ends one refresh token; the access token beside it lives on.
+    /// Ends one refresh token; its access token stays valid.
     pub(crate) fn revoke_refresh_token(&mut self, platform: Platform, refresh_token: &str) {
         let alike =
             |token: &&mut Token| token.platform == platform && token.refresh_token.as_deref() == Some(refresh_token);
@@ -320,7 +320,7 @@ impl Grants {
         }
     }
 
-    /// Ends one access token; the refresh token beside it stays good.
+    /// Ends one access token; its refresh token stays valid.
     pub(crate) fn revoke_access_token(&mut self, platform: Platform, access_token: &str, now: UtcDateTime) {
         for token in &mut self.tokens {
             if token.platform == platform && token.access_token == access_token {
@@ -330,7 +330,7 @@ impl Grants {
         self.tokens.retain(|token| token.is_alive(now));
     }
 
-    /// The accounts that the application still has something of, an access token or what buys one.
+    /// Accounts with a valid access token or refresh token.
     pub(crate) fn live(&self, now: UtcDateTime) -> BTreeSet<LiveGrant> {
         let alive = self.tokens.iter().filter(|token| token.is_alive(now));
         let of = |token: &Token| LiveGrant {
@@ -340,7 +340,7 @@ impl Grants {
         alive.map(of).collect()
     }
 
-    /// Every live token, oldest first.
+    /// Valid tokens, oldest first.
     pub(crate) fn tokens(&self) -> &[Token] {
         &self.tokens
     }
@@ -351,7 +351,7 @@ impl Grants {
             .retain(|token| token.platform != platform || token.access_token != access_token);
     }
 
-    /// Ends every token of one account; says how many there were.
+    /// Ends every token of one account and returns their number.
     pub(crate) fn revoke_account(&mut self, platform: Platform, login: &str) -> usize {
         let before = self.tokens.len();
         self.tokens
@@ -359,7 +359,7 @@ impl Grants {
         before - self.tokens.len()
     }
 
-    /// Ends the oldest tokens that are like this one (account and scopes) until `keep` are left.
+    /// Ends the oldest tokens of the same account and scopes until `keep` are left.
     pub(crate) fn keep_newest(&mut self, like: &Token, keep: usize) {
         let alike =
             |token: &Token| (token.platform, &token.login, &token.scopes) == (like.platform, &like.login, &like.scopes);
@@ -376,7 +376,7 @@ impl Grants {
         });
     }
 
-    /// What a test code stands for; `None` if this is an ordinary code.
+    /// Consent of a test code; `None` for any other code.
     fn test_consent(&mut self, presented: &Presented<'_>) -> Option<Result<Consent, Refusal>> {
         let login = Account::of_test_code(presented.code)?;
         let fresh = match &mut self.test_codes {
@@ -396,7 +396,7 @@ impl Grants {
         }))
     }
 
-    /// What was allowed when this code was issued, if it is presented as it must be.
+    /// Consent of an issued code, if the request matches it.
     fn issued_consent(&mut self, presented: &Presented<'_>, now: UtcDateTime) -> Result<Consent, Refusal> {
         let code = self.codes.get_mut(presented.code).ok_or(Refusal::Code)?;
         let (consent, used) = (code.consent.clone(), std::mem::replace(&mut code.used, true));
@@ -432,13 +432,13 @@ impl Token {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// How long the access token is good from now.
+    /// Remaining lifetime of the access token.
     pub(crate) fn expires_in(&self, now: UtcDateTime) -> Option<Duration> {
         self.expires_at.map(|end| end - now)
     }
 }
 
-/// What a token goes back to.
+/// Origin of a token.
 struct Root {
     login: String,
     scopes: BTreeSet<String>,
@@ -446,21 +446,21 @@ struct Root {
     code: String,
 }
 
-/// What presenting a refresh token led to.
+/// Result of using a refresh token.
 #[derive(Debug)]
 pub(crate) struct Renewed {
     pub(crate) rotation: Rotation,
-    /// Whose it is; none if nothing of the family is left.
+    /// Login of its owner; none if nothing of the family is left.
     pub(crate) login: Option<String>,
     pub(crate) token: Option<Token>,
 }
 
-/// The S256 challenge of a verifier (RFC 7636 section 4.2).
+/// S256 challenge of a verifier (RFC 7636 section 4.2).
 fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
-/// Makes texts that nobody guesses who does not know the seed, and that a test meets again with the same seed.
+/// Generator of token texts, unguessable without the seed and repeatable with it.
 #[derive(Debug)]
 struct Minter {
     seed: u64,
@@ -468,7 +468,7 @@ struct Minter {
 }
 
 impl Minter {
-    /// The next text: that many hexadecimal digits, at most 64.
+    /// Next text: this number of hexadecimal digits, at most 64.
     fn mint(&mut self, digits: usize) -> String {
         self.minted += 1;
         let digest = Sha256::new()
@@ -484,9 +484,9 @@ impl Minter {
 mod tests {
     use super::*;
 
-    /// The vector of RFC 7636 appendix B.
+    /// Test vector of RFC 7636 appendix B.
     #[test]
-    fn the_challenge_is_that_of_the_rfc() {
+    fn challenge_matches_the_rfc_vector() {
         assert_eq!(
             s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
             "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_ends_and_its_refresh_token_does_not() {
+    fn access_token_expires_and_its_refresh_token_does_not() {
         let mut grants = Grants::new(1);
         let first = grants.redeem(&presented("test_code_ada"), START).unwrap();
         let later = START + Duration::HOUR;

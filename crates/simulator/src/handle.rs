@@ -1,4 +1,4 @@
-//! The controls, for the process the simulator runs in. [`control`](crate::control) offers the same over HTTP.
+//! Controls for the process that runs the simulator. [`control`](crate::control) offers the same over HTTP.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,34 +10,36 @@ use crate::{
     chat::NewMessage,
     clock,
     fault::Fault,
-    github::inbox::{Issued, NewNotification},
     grant::{LiveGrant, Token},
+    inboxes::{
+        github::{Issued, NewNotification},
+        x_twitter::NewPost,
+    },
     ledger::Ledger,
     platform::Platform,
-    spelling::ResponseFormat,
+    response_format::ResponseFormat,
     world::World,
-    x_twitter::inbox::NewPost,
 };
 
-/// Controls a simulator while it serves.
+/// Controls of a running simulator.
 #[derive(Debug, Clone)]
 pub struct Handle {
     world: World,
 }
 
-/// What the simulator remembers at one moment.
+/// State of the simulator at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Snapshot {
-    /// What it was asked.
+    /// Received requests.
     #[serde(flatten)]
     pub ledger: Ledger,
-    /// The live tokens, oldest first.
+    /// Valid tokens, oldest first.
     pub tokens: Vec<Token>,
-    /// The grants that live, by platform and login.
+    /// Valid grants, by platform and login.
     pub grants: BTreeSet<LiveGrant>,
-    /// The faults still waiting for a request.
+    /// Faults that still wait for a request.
     pub faults: Vec<Fault>,
-    /// The requests whose answer is being held, oldest first.
+    /// Blocked requests, oldest first.
     pub blocked: Vec<BlockedRequest>,
 }
 
@@ -46,80 +48,79 @@ impl Handle {
         Self { world }
     }
 
-    /// Where the simulator is reached, without a slash at the end.
+    /// Base URL of the simulator, without a slash at the end.
     pub fn url(&self) -> &str {
         self.world.base()
     }
 
-    /// Sets a fault, behind those already set.
+    /// Adds a fault behind the existing ones.
     pub fn fault(&self, fault: Fault) {
         self.world.lock().plan.add(fault);
     }
 
-    /// From now on this platform writes its answers so.
-    pub fn set_response_format(&self, platform: Platform, spelling: ResponseFormat) {
-        self.world.lock().spellings.insert(platform, spelling);
+    /// Sets the response format of this platform.
+    pub fn set_response_format(&self, platform: Platform, response_format: ResponseFormat) {
+        self.world.lock().response_formats.insert(platform, response_format);
     }
 
-    /// Forgets the faults that still wait. What is being held stays held.
+    /// Removes the waiting faults. Blocked requests stay blocked.
     pub fn clear_faults(&self) {
         self.world.lock().plan.clear();
     }
 
-    /// Lets every held request have its answer; says how many there were.
+    /// Releases every blocked request and returns their number.
     pub fn release(&self) -> usize {
-        self.world.lock().holds.release()
+        self.world.lock().blocked.release()
     }
 
-    /// Whether a `test_code_*` works once, like a real code, or always, as it does from the start. Whichever it is,
-    /// every presentation is counted.
+    /// Sets whether a `test_code_*` can be used once, like a real code, or always, the default. Every use is counted either way.
     pub fn single_use_test_codes(&self, single_use: bool) {
         self.world.lock().grants.single_use_test_codes(single_use);
     }
 
-    /// The person takes the application off the list in the platform's own settings: every token of the account dies
-    /// and nobody is told. Says how many there were.
+    /// Revokes the application in the platform's own settings, as its user: every token of the account ends, and no event is
+    /// sent. Returns their number.
     pub fn deauthorize(&self, platform: Platform, login: &str) -> usize {
         self.world.lock().grants.revoke_account(platform, login)
     }
 
-    /// From now on access tokens of this platform are good for so long.
+    /// Sets the lifetime of new access tokens of this platform.
     pub fn lifetime(&self, platform: Platform, lifetime: Duration) {
         let lifetime = lifetime.try_into().unwrap_or(time::Duration::MAX);
         self.world.lock().grants.set_lifetime(platform, lifetime);
     }
 
-    /// From now on GitHub issues what a GitHub App is given: access tokens that end after 8 hours, and refresh tokens.
+    /// Makes GitHub issue the tokens of a GitHub App: access tokens that expire after 8 hours, and refresh tokens.
     pub fn expiring_github_tokens(&self) {
         self.world.lock().github.expiring_tokens = true;
     }
 
-    /// The account's access tokens end as time would end them; its refresh tokens stay good. Says how many there were.
+    /// Expires the account's access tokens and returns their number. Its refresh tokens stay valid.
     pub fn expire(&self, platform: Platform, login: &str) -> usize {
         self.world.lock().grants.expire(platform, login, clock::now())
     }
 
-    /// Something happens at GitHub that concerns this account.
+    /// Adds a notification to an account at GitHub.
     pub fn notify(&self, notification: NewNotification) -> Issued {
         self.world.lock().github.inboxes.put(notification, clock::now())
     }
 
-    /// Something happens at X that concerns this account; gives its id.
+    /// Adds a post or a direct message to an account at X and returns its id.
     pub fn post(&self, post: NewPost) -> u64 {
         self.world.lock().x_twitter.put(post, clock::now())
     }
 
-    /// Somebody writes in Discord's guild; gives the message's id.
+    /// Posts a message in Discord's guild and returns its id.
     pub fn post_to_discord(&self, message: &NewMessage) -> u64 {
         self.world.lock().guild.put(message, clock::now())
     }
 
-    /// Somebody writes in a group of Telegram's; gives the update's id.
+    /// Posts a message in a group at Telegram and returns the id of the update.
     pub fn post_to_telegram(&self, message: &NewMessage) -> i64 {
         self.world.lock().telegram.put(message, clock::now())
     }
 
-    /// What is remembered now.
+    /// State at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.world.lock();
         Snapshot {
@@ -127,7 +128,7 @@ impl Handle {
             tokens: state.grants.tokens().to_vec(),
             grants: state.grants.live(clock::now()),
             faults: state.plan.faults().to_vec(),
-            blocked: state.holds.list(),
+            blocked: state.blocked.list(),
         }
     }
 }

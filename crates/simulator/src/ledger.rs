@@ -1,4 +1,4 @@
-//! What the simulator was asked: the counters by which a test proves that something happened once, or not at all.
+//! Requests that the simulator received: counters by which a test proves that something happened once, or not at all.
 
 use std::collections::BTreeMap;
 
@@ -9,57 +9,57 @@ use crate::{
     platform::{Platform, Route},
 };
 
-/// Everything that was asked since the start. Requests that a fault answered are counted too.
+/// Requests since the start, including those answered by a fault.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Ledger {
     requests: BTreeMap<Platform, BTreeMap<Route, u64>>,
     exchanges: BTreeMap<Platform, BTreeMap<String, u64>>,
-    /// The revocations that reached the platform, in order.
+    /// Revocations that reached the platform, in order.
     pub revocations: Vec<Revocation>,
-    /// The refresh tokens that reached the platform, in order.
+    /// Refresh tokens that reached the platform, in order.
     pub refreshes: Vec<Refresh>,
 }
 
-/// One use of a refresh token.
+/// Use of a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refresh {
-    /// Which platform.
+    /// Platform.
     pub platform: Platform,
-    /// Whose it is; `None` if nothing of its family was left.
+    /// Login of the owner; `None` if nothing of its family was left.
     pub login: Option<String>,
-    /// The token that was presented.
+    /// Refresh token in the request.
     pub refresh_token: String,
-    /// When, in milliseconds since 1970.
+    /// Time, in milliseconds since 1970.
     pub at: i64,
-    /// What became of it.
+    /// Outcome.
     pub rotation: Rotation,
 }
 
-/// One revocation that reached the platform.
+/// Revocation that reached the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Revocation {
-    /// Which platform.
+    /// Platform.
     pub platform: Platform,
-    /// How much was to end.
+    /// Extent of the revocation.
     pub extent: Extent,
-    /// The token that was given back.
+    /// Revoked token.
     pub access_token: String,
-    /// Whose it was; `None` if it was no live token.
+    /// Login of the owner; `None` if the token was invalid.
     pub login: Option<String>,
 }
 
-/// How much a revocation ends.
+/// Extent of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
     /// One token.
     Token,
-    /// Every token the application has of that account.
+    /// Every token of the application for that account.
     Grant,
 }
 
 impl Ledger {
-    /// How many requests came for this.
+    /// Number of requests to this route.
     pub fn requests(&self, platform: Platform, route: Route) -> u64 {
         self.requests
             .get(&platform)
@@ -68,7 +68,7 @@ impl Ledger {
             .unwrap_or(0)
     }
 
-    /// How often this code was presented for a token, accepted or not.
+    /// Number of exchanges of this code, accepted or not.
     pub fn exchanges(&self, platform: Platform, code: &str) -> u64 {
         self.exchanges
             .get(&platform)

@@ -1,16 +1,17 @@
-//! The platforms, pretended: one HTTP server that behaves as the platforms' own documents say, errors included, and
-//! fails in the ways a network does when it is asked to.
+//! Simulator of the platforms: one HTTP server that behaves as the platforms' documentation says, errors included, and fails on
+//! request in the ways that networks fail.
 //!
-//! It owns pretend accounts, their authorization codes and tokens, a file per platform that speaks that platform's
-//! dialect, and the controls: faults, held requests, counters. It must not know anything else of Postern: what it
-//! checks is what the platforms document, so a client that satisfies it has not been measured against itself.
+//! Owns: simulated accounts, their authorization codes and tokens, a module per platform, and the controls: faults, blocked
+//! requests, counters. Must not know anything else of Postern: it implements the platforms' documentation, so a client is not
+//! tested against its own assumptions.
 //!
-//! Each platform lives under its own path (`/github/...`), so its URLs are the real ones with another base. Everything
-//! here is in memory and pretended: its client secret and its tokens open nothing.
+//! Each platform has its own path (`/github/...`), so its URLs are the real ones with another base. All state is in memory;
+//! client secret and tokens are valid here only.
 //!
-//! In reading order: [`server`] binds and serves; [`front`] is what every request passes before its platform; a
-//! platform ([`github`], [`discord`], [`x_twitter`], [`telegram`]) does its work on the [`world`], which holds [`account`],
-//! [`grant`], [`fault`], [`blocked`], [`ledger`] and [`spelling`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
+//! In reading order: [`server`] binds and serves; [`middleware`] is the middleware before every platform; a platform ([`github`],
+//! [`discord`], [`x_twitter`], [`telegram`]) works on the [`world`], which contains [`account`], [`grant`], [`fault`],
+//! [`blocked`], [`ledger`], [`inboxes`] and [`response_format`]; [`handle`] and [`control`] are the same controls for Rust and
+//! for HTTP.
 
 mod account;
 mod authorize;
@@ -20,15 +21,17 @@ mod clock;
 mod control;
 mod discord;
 mod fault;
-mod front;
 mod github;
 mod grant;
 mod handle;
+mod inboxes;
 mod ledger;
+mod middleware;
 mod oauth;
 mod platform;
+mod rate_limit;
+mod response_format;
 mod server;
-mod spelling;
 mod telegram;
 mod world;
 mod x_twitter;
@@ -37,11 +40,11 @@ pub use account::DEFAULT_LOGIN;
 pub use blocked::BlockedRequest;
 pub use chat::{BOT_TOKEN, NewMessage};
 pub use fault::{Fault, Kind, Limit, Times};
-pub use github::inbox::{Issued, NewNotification};
 pub use grant::{CLIENT_ID, CLIENT_SECRET, LiveGrant, Rotation, Token};
 pub use handle::{Handle, Snapshot};
+pub use inboxes::github::{Issued, NewNotification};
+pub use inboxes::x_twitter::{NewPost, PostKind};
 pub use ledger::{Extent, Ledger, Refresh, Revocation};
 pub use platform::{Platform, Route};
+pub use response_format::{NumberFormat, ResponseFormat, TextFormat};
 pub use server::{BindError, Simulator};
-pub use spelling::{NumberFormat, ResponseFormat, TextFormat};
-pub use x_twitter::inbox::{NewPost, PostKind};

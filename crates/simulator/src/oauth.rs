@@ -1,5 +1,5 @@
-//! What platforms have in common of RFC 6749: the query of the authorize page, and the token endpoint with a form, the
-//! application's credentials, and single-use refresh tokens. How each says no is its own.
+//! Parts of RFC 6749 that platforms share: the query of the authorize page, and the token endpoint with URL-encoded parameters,
+//! the application's credentials, and single-use refresh tokens. Each platform has its own error answers.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::{
     world::World,
 };
 
-/// The query of an authorize page (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
+/// Query of an authorize page (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
 #[derive(Debug, Deserialize)]
 pub(crate) struct AuthorizeQuery {
     pub(crate) client_id: Option<String>,
@@ -30,14 +30,14 @@ pub(crate) struct AuthorizeQuery {
     pub(crate) state: Option<String>,
     pub(crate) code_challenge: Option<String>,
     pub(crate) code_challenge_method: Option<String>,
-    /// The simulator's own: who clicks. GitHub has one too, as the account that it suggests.
+    /// Parameter of the simulator: login of the user who answers. GitHub has it too, as the suggested account.
     pub(crate) login: Option<String>,
 }
 
-/// What a client may write into the form. What is missing counts as wrong.
+/// Parameters of a token request. A missing one counts as wrong.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct TokenParameters {
     grant_type: String,
     code: String,
     redirect_uri: Option<String>,
@@ -45,41 +45,41 @@ pub(crate) struct Asked {
     refresh_token: String,
     client_id: String,
     client_secret: String,
-    /// The token to revoke (RFC 7009).
+    /// Token to revoke (RFC 7009).
     pub(crate) token: String,
 }
 
-/// Why nothing is issued.
+/// Cause of a refused token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum No {
+pub(crate) enum RefusedToken {
     Code,
     RedirectUri,
     RefreshToken,
     GrantType,
 }
 
-/// The form of a request, with its headers; none if the body is anything else.
-pub(crate) async fn read(request: Request) -> Option<(HeaderMap, Asked)> {
+/// URL-encoded parameters of a request, with its headers; none for any other body.
+pub(crate) async fn read(request: Request) -> Option<(HeaderMap, TokenParameters)> {
     let headers = request.headers().clone();
-    let Form(asked) = Form::from_request(request, &()).await.ok()?;
-    Some((headers, asked))
+    let Form(parameters) = Form::from_request(request, &()).await.ok()?;
+    Some((headers, parameters))
 }
 
-/// Whether the application proved itself as RFC 6749 section 2.3.1 prefers it.
+/// Reports whether the application authenticated by HTTP Basic, as RFC 6749 section 2.3.1 prefers.
 pub(crate) fn by_basic(headers: &HeaderMap) -> bool {
-    let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let pair = said
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let pair = authorization
         .and_then(|text| text.strip_prefix("Basic "))
         .and_then(|text| STANDARD.decode(text).ok());
     pair.is_some_and(|pair| pair == format!("{CLIENT_ID}:{CLIENT_SECRET}").as_bytes())
 }
 
-/// Whether it proved itself in the form.
-pub(crate) fn by_form(asked: &Asked) -> bool {
-    (asked.client_id.as_str(), asked.client_secret.as_str()) == (CLIENT_ID, CLIENT_SECRET)
+/// Reports whether the application authenticated in the body.
+pub(crate) fn by_body(parameters: &TokenParameters) -> bool {
+    (parameters.client_id.as_str(), parameters.client_secret.as_str()) == (CLIENT_ID, CLIENT_SECRET)
 }
 
-/// The token whose text follows `Bearer `, while it is good.
+/// Token of the `Authorization: Bearer` header, while it is valid.
 pub(crate) fn bearer(world: &World, terms: &Terms, headers: &HeaderMap) -> Option<Token> {
     let text = headers
         .get(header::AUTHORIZATION)?
@@ -89,33 +89,33 @@ pub(crate) fn bearer(world: &World, terms: &Terms, headers: &HeaderMap) -> Optio
     world.lock().grants.token(terms.platform, text, clock::now()).cloned()
 }
 
-/// Issues what is asked for, and counts the asking.
-pub(crate) fn grant(world: &World, terms: &'static Terms, asked: &Asked) -> Result<Token, No> {
+/// Issues the requested tokens and counts the request.
+pub(crate) fn grant(world: &World, terms: &'static Terms, parameters: &TokenParameters) -> Result<Token, RefusedToken> {
     let now = clock::now();
     let mut state = world.lock();
-    match asked.grant_type.as_str() {
+    match parameters.grant_type.as_str() {
         "authorization_code" => {
-            state.ledger.count_exchange(terms.platform, &asked.code);
+            state.ledger.count_exchange(terms.platform, &parameters.code);
             let presented = Presented {
                 terms,
-                code: &asked.code,
-                redirect_uri: asked.redirect_uri.as_deref(),
-                verifier: asked.code_verifier.as_deref(),
+                code: &parameters.code,
+                redirect_uri: parameters.redirect_uri.as_deref(),
+                verifier: parameters.code_verifier.as_deref(),
             };
             state.grants.redeem(&presented, now).map_err(|refusal| match refusal {
-                Refusal::Code => No::Code,
-                Refusal::RedirectUri => No::RedirectUri,
+                Refusal::Code => RefusedToken::Code,
+                Refusal::RedirectUri => RefusedToken::RedirectUri,
             })
         }
         "refresh_token" => {
             drop(state);
-            refresh(world, terms, &asked.refresh_token).ok_or(No::RefreshToken)
+            refresh(world, terms, &parameters.refresh_token).ok_or(RefusedToken::RefreshToken)
         }
-        _ => Err(No::GrantType),
+        _ => Err(RefusedToken::GrantType),
     }
 }
 
-/// New tokens for a refresh token, counted.
+/// Refreshes tokens and counts the request.
 pub(crate) fn refresh(world: &World, terms: &'static Terms, refresh_token: &str) -> Option<Token> {
     let now = clock::now();
     let mut state = world.lock();
@@ -130,7 +130,7 @@ pub(crate) fn refresh(world: &World, terms: &'static Terms, refresh_token: &str)
     renewed.token
 }
 
-/// The answer that carries a token (RFC 6749 section 5.1).
+/// Answer with a token (RFC 6749 section 5.1).
 pub(crate) fn issued(token: &Token, token_type: &str) -> Value {
     json!({
         "token_type": token_type,
@@ -141,12 +141,12 @@ pub(crate) fn issued(token: &Token, token_type: &str) -> Value {
     })
 }
 
-/// Whole seconds: what has just been issued was not shortened by being written down.
+/// Whole seconds, rounded so that a new token has its full lifetime.
 pub(crate) fn seconds(left: Duration) -> i64 {
     (left + Duration::milliseconds(500)).whole_seconds()
 }
 
-/// Scopes as RFC 6749 section 3.3 writes them.
+/// Scopes in the format of RFC 6749 section 3.3.
 fn joined(scopes: &BTreeSet<String>) -> String {
     scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,8 @@
-//! Which platform is spoken to, and for what: the two words by which faults and counters name a request.
+//! Platform and route of a request, the two names by which faults and counters refer to it.
 
 use serde::{Deserialize, Serialize};
 
-/// A platform the simulator pretends to be. Its name is also the first segment of its paths.
+/// Simulated platform. Its name is also the first segment of its paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Platform {
@@ -16,20 +16,20 @@ pub enum Platform {
     Telegram,
 }
 
-/// What a request is for. Every platform answers the same few questions, each in its own dialect.
+/// Purpose of a request. Every platform has the same few, each in its own dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
-    /// The page where a person lets the application in.
+    /// Authorize page.
     Authorize,
-    /// A code becomes a token.
+    /// Token endpoint.
     Token,
-    /// Who the token's account is.
+    /// Profile of the token's owner.
     Profile,
-    /// What came in for the account.
+    /// Notifications of the account.
     Notifications,
-    /// The keys that the platform signs with.
+    /// Signing keys of the platform.
     Keys,
-    /// A token or a whole grant is given back.
+    /// Revocation of a token or a whole grant.
     Revoke,
 }

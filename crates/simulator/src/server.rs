@@ -1,4 +1,4 @@
-//! The HTTP server itself: binds a loopback port and serves every connection inside one future.
+//! HTTP server: binds a loopback port and serves every connection inside one future.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -10,14 +10,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-use crate::{
-    control,
-    front::{self, Unanswered},
-    handle::Handle,
-    world::World,
-};
+use crate::{control, discord, github, handle::Handle, middleware::Unanswered, telegram, world::World, x_twitter};
 
-/// A bound simulator, not yet serving.
+/// Simulator that is bound and does not serve yet.
 #[derive(Debug)]
 pub struct Simulator {
     listener: TcpListener,
@@ -25,10 +20,10 @@ pub struct Simulator {
     world: World,
 }
 
-/// Why a simulator cannot be bound.
+/// Cause of a simulator that could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Anybody who reaches the simulator commands it, so it is reached from this machine only.
+    /// Address that is not a loopback one: every caller controls the simulator, so only this machine may reach it.
     #[error("the simulator listens on loopback only, not on {0}")]
     NotLoopback(SocketAddr),
     /// The system refused the address.
@@ -37,8 +32,8 @@ pub enum BindError {
 }
 
 impl Simulator {
-    /// Binds `address` (port 0: a free one). Codes and tokens follow from `seed`: the same seed makes the same ones in
-    /// the same order, so a long-lived simulator wants a random one.
+    /// Binds `address` (port 0: a free one). Codes and tokens follow from `seed`: the same seed generates the same ones in the
+    /// same order, so a long-lived simulator needs a random one.
     ///
     /// # Errors
     /// [`BindError`].
@@ -56,12 +51,12 @@ impl Simulator {
         })
     }
 
-    /// The address it listens on.
+    /// Address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it is reached, without a slash at the end; a platform's URLs follow (`<url>/github/api`).
+    /// Base URL, without a slash at the end; the platforms' URLs start with it (`<url>/github/api`).
     pub fn url(&self) -> &str {
         self.world.base()
     }
@@ -71,9 +66,9 @@ impl Simulator {
         Handle::new(self.world.clone())
     }
 
-    /// Serves until `shutdown` resolves, then drops every connection at once, held and hanging ones too.
+    /// Serves until `shutdown` resolves, then drops every connection at once, blocked ones included.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let routes = front::platforms(&self.world)
+        let routes = platforms(&self.world)
             .nest("/_control", control::routes())
             .with_state(self.world.clone());
         let mut connections = FuturesUnordered::new();
@@ -81,9 +76,9 @@ impl Simulator {
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
-                // Above the bound, callers wait in the listen queue of the system.
+                // Above the bound, callers wait in the system's listen queue.
                 socket = accept(&self.listener), if connections.len() < MAX_CONNECTIONS => {
-                    connections.push(converse(socket, routes.clone()));
+                    connections.push(serve_connection(socket, routes.clone()));
                 }
                 Some(()) = connections.next() => {}
             }
@@ -94,7 +89,7 @@ impl Simulator {
 /// Enough for every test, and below the usual limit of 1,024 open files.
 const MAX_CONNECTIONS: usize = 512;
 
-/// The next connection. An error here (no file left, a caller already gone) is about the moment, not the listener.
+/// Next connection. An error here (no file descriptor left, caller already gone) is temporary and not one of the listener.
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
@@ -108,7 +103,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// Serves one connection to its end.
-async fn converse(socket: TcpStream, routes: Router) {
+async fn serve_connection(socket: TcpStream, routes: Router) {
     let service = service_fn(|request: Request<Incoming>| {
         let routes = routes.clone();
         async move {
@@ -116,7 +111,7 @@ async fn converse(socket: TcpStream, routes: Router) {
                 Ok(answer) => answer,
                 Err(never) => match never {},
             };
-            // hyper closes the connection when a service fails, which is the one way to send nothing at all.
+            // hyper closes the connection when a service fails, the only way to send nothing at all.
             match answer.extensions().get::<Unanswered>() {
                 Some(_) => Err(io::Error::other("a fault asked for no answer")),
                 None => Ok(answer),
@@ -129,4 +124,13 @@ async fn converse(socket: TcpStream, routes: Router) {
     {
         tracing::debug!(%error, "a connection to the simulator broke off");
     }
+}
+
+/// Routes of all platforms.
+fn platforms(world: &World) -> Router<World> {
+    Router::new()
+        .nest("/github", github::routes(world))
+        .nest("/discord", discord::routes(world))
+        .nest("/x_twitter", x_twitter::routes(world))
+        .nest("/telegram", telegram::routes(world))
 }

@@ -1,7 +1,7 @@
-//! Telegram, as an OpenID provider, with its pages and its published keys, and its Bot API; under `/telegram`.
+//! Telegram, as an OpenID provider with its pages and its published keys, and its Bot API; under `/telegram`.
 //!
-//! Telegram's own page on this is thin; what it leaves open follows OpenID Connect Core 1.0, and what public clients of it have
-//! measured: the nonce is not echoed, and the user is `id` and not `sub`.
+//! Telegram's documentation is brief. Where it is silent, the behaviour follows OpenID Connect Core 1.0 and the observations of
+//! public clients: the nonce is not echoed, and the user is `id` and not `sub`.
 
 pub(crate) mod bot;
 mod id_token;
@@ -18,14 +18,16 @@ use serde_json::{Value, json};
 
 use crate::{
     authorize::Page,
-    front::guard,
+    fault::Limit,
+    middleware::Middleware,
     platform::{Platform, Route},
     world::World,
 };
 
-/// Telegram's pages.
+/// Routes of Telegram.
 pub(crate) fn routes(world: &World) -> Router<World> {
-    let at = |route, work| guard(world, Platform::Telegram, route, work);
+    let middleware = Middleware::new(world, Platform::Telegram, throttled);
+    let at = |route, work| middleware.wrap(route, work);
     Router::new()
         .route("/.well-known/openid-configuration", get(discovery))
         .route(
@@ -43,11 +45,11 @@ pub(crate) fn routes(world: &World) -> Router<World> {
         .route("/{bot}/getUpdates", at(Route::Notifications, post(bot::get_updates)))
 }
 
-/// How long a state may be is not documented; a client whose own is longer was refused with these words.
+/// Page with the limit of a state that a client observed; the limit is undocumented.
 const PAGE: Page = Page {
     terms: &token::TERMS,
-    most_state: 64,
-    wants_challenge: true,
+    max_state_length: 64,
+    requires_challenge: true,
 };
 
 async fn discovery(State(world): State<World>) -> Json<Value> {
@@ -66,8 +68,8 @@ async fn discovery(State(world): State<World>) -> Json<Value> {
     }))
 }
 
-/// How Telegram says "too many requests" (Bot API, `ResponseParameters`).
-pub(crate) fn throttled(seconds: u32) -> Response {
+/// Telegram's "too many requests" (Bot API, `ResponseParameters`).
+fn throttled(_limit: Limit, seconds: u32) -> Response {
     let body = json!({
         "ok": false,
         "error_code": 429,
@@ -77,7 +79,7 @@ pub(crate) fn throttled(seconds: u32) -> Response {
     (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response()
 }
 
-/// Who signs: not the real Telegram.
+/// Issuer: the simulator, not the real Telegram.
 fn issuer(world: &World) -> String {
     format!("{}/telegram", world.base())
 }

@@ -1,47 +1,62 @@
-//! All that the simulator remembers, behind one lock that is held for a few lines and never across an await.
+//! State of the simulator, behind one lock that is held for a few lines and never across an await.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    blocked::Holds, discord::guild::Guild, fault::Plan, github::Github, grant::Grants, ledger::Ledger,
-    platform::Platform, spelling::ResponseFormat, telegram::bot::Updates, x_twitter::inbox::Inboxes,
+    blocked::BlockedRequests,
+    fault::Plan,
+    grant::Grants,
+    inboxes::{discord::Guild, github::GithubInboxes, telegram::TelegramUpdates, x_twitter::XInboxes},
+    ledger::Ledger,
+    platform::Platform,
+    rate_limit::RateLimits,
+    response_format::ResponseFormat,
 };
 
-/// The simulator's memory, shared by its requests and its handles.
+/// State of the simulator, shared by its requests and its handles.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     base: Arc<str>,
     state: Arc<Mutex<State>>,
 }
 
-/// What is remembered.
+/// State behind the lock.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) grants: Grants,
     pub(crate) plan: Plan,
-    pub(crate) holds: Holds,
+    pub(crate) blocked: BlockedRequests,
     pub(crate) ledger: Ledger,
-    pub(crate) spellings: HashMap<Platform, ResponseFormat>,
-    pub(crate) github: Github,
-    pub(crate) x_twitter: Inboxes,
+    pub(crate) response_formats: HashMap<Platform, ResponseFormat>,
+    pub(crate) github: GithubState,
+    pub(crate) x_twitter: XInboxes,
     pub(crate) guild: Guild,
-    pub(crate) telegram: Updates,
+    pub(crate) telegram: TelegramUpdates,
+}
+
+/// State of GitHub alone.
+#[derive(Debug, Default)]
+pub(crate) struct GithubState {
+    pub(crate) inboxes: GithubInboxes,
+    pub(crate) rate_limits: RateLimits,
+    /// True if it issues the tokens of a GitHub App.
+    pub(crate) expiring_tokens: bool,
 }
 
 impl World {
-    /// An empty world, reached at `base` (`http://127.0.0.1:9100`).
+    /// Empty state, with this base URL (`http://127.0.0.1:9100`).
     pub(crate) fn new(base: String, seed: u64) -> Self {
         let state = State {
             grants: Grants::new(seed),
             plan: Plan::new(seed),
-            holds: Holds::default(),
+            blocked: BlockedRequests::default(),
             ledger: Ledger::default(),
-            spellings: HashMap::new(),
-            github: Github::default(),
-            x_twitter: Inboxes::default(),
+            response_formats: HashMap::new(),
+            github: GithubState::default(),
+            x_twitter: XInboxes::default(),
             guild: Guild::default(),
-            telegram: Updates::default(),
+            telegram: TelegramUpdates::default(),
         };
         Self {
             base: base.into(),
@@ -49,17 +64,17 @@ impl World {
         }
     }
 
-    /// Where the simulator is reached; no slash at the end.
+    /// Base URL; no slash at the end.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// How this platform writes its answers.
-    pub(crate) fn spelling(&self, platform: Platform) -> ResponseFormat {
-        self.lock().spellings.get(&platform).copied().unwrap_or_default()
+    /// Response format of this platform.
+    pub(crate) fn response_format(&self, platform: Platform) -> ResponseFormat {
+        self.lock().response_formats.get(&platform).copied().unwrap_or_default()
     }
 
-    /// The memory, for a few lines. What a panic left behind is still whole: no change here takes two steps to be true.
+    /// Locks the state for a few lines. A panic leaves it valid: no change here takes two steps.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

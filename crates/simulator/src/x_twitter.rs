@@ -1,9 +1,8 @@
-//! X, as a confidential client meets it: api.x.com under `/2`.
+//! X, as seen by a confidential client: api.x.com under `/2`.
 //!
-//! The facts are those of X's developer documentation; that refresh tokens are single-use and that reuse ends the family is what
-//! clients report of it.
+//! The behaviour is that of X's developer documentation; single-use refresh tokens and the end of the family at a reuse are what
+//! clients report.
 
-pub(crate) mod inbox;
 mod timeline;
 
 use axum::{
@@ -21,10 +20,10 @@ use crate::{
     authorize::Page,
     clock,
     fault::Limit,
-    front::guard,
     grant::{Renewal, Terms, Token},
     ledger::{Extent, Revocation},
-    oauth::{self, No},
+    middleware::Middleware,
+    oauth::{self, RefusedToken},
     platform::{Platform, Route},
     world::World,
 };
@@ -39,22 +38,23 @@ const TERMS: Terms = Terms {
     test_scopes: &["dm.read", "offline.access", "tweet.read", "users.read"],
 };
 
-/// Both parameters of PKCE are required.
+/// Page that requires both parameters of PKCE.
 const PAGE: Page = Page {
     terms: &TERMS,
-    most_state: 500,
-    wants_challenge: true,
+    max_state_length: 500,
+    requires_challenge: true,
 };
 
-/// X's token endpoints and its API.
+/// Routes of the token endpoints and the API.
 pub(crate) fn routes(world: &World) -> Router<World> {
-    let at = |route, work| guard(world, Platform::XTwitter, route, work);
+    let middleware = Middleware::new(world, Platform::XTwitter, throttled);
+    let at = |route, work| middleware.wrap(route, work);
     Router::new()
         .route(
             "/i/oauth2/authorize",
             at(
                 Route::Authorize,
-                get(async |world, denied, asked| PAGE.click(world, denied, asked)),
+                get(async |world, denied, parameters| PAGE.click(world, denied, parameters)),
             ),
         )
         .route("/2/oauth2/token", at(Route::Token, post(token)))
@@ -68,8 +68,8 @@ pub(crate) fn routes(world: &World) -> Router<World> {
         .fallback(async || problem(StatusCode::NOT_FOUND, "Not Found"))
 }
 
-/// How X says that a limit was hit, and when it ends: in epoch seconds, and nowhere as seconds to wait.
-pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
+/// X's answer to a rate limit, with its end in epoch seconds and no seconds to wait.
+fn throttled(limit: Limit, seconds: u32) -> Response {
     let now = clock::now().unix_timestamp();
     let end = HeaderValue::from(now + i64::from(seconds));
     let mut answer = problem(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
@@ -80,7 +80,7 @@ pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
             headers.insert("x-rate-limit-remaining", 0.into());
             headers.insert("x-rate-limit-reset", end);
         }
-        // The window has room; it is the day's allowance that is used up.
+        // The window has capacity left; the daily allowance is used up.
         Limit::Secondary => {
             headers.insert("x-rate-limit-remaining", 299.into());
             headers.insert("x-rate-limit-reset", (now + 900).into());
@@ -93,26 +93,26 @@ pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
 }
 
 async fn token(State(world): State<World>, request: Request) -> Response {
-    let Some((headers, asked)) = oauth::read(request).await else {
+    let Some((headers, parameters)) = oauth::read(request).await else {
         return refused("Only application/x-www-form-urlencoded is accepted.");
     };
     if !oauth::by_basic(&headers) {
         return unauthorized();
     }
-    match oauth::grant(&world, &TERMS, &asked) {
+    match oauth::grant(&world, &TERMS, &parameters) {
         Ok(token) => Json(oauth::issued(&token, "bearer")).into_response(),
-        Err(No::Code) => refused("Value passed for the authorization code was invalid."),
-        Err(No::RedirectUri) => {
+        Err(RefusedToken::Code) => refused("Value passed for the authorization code was invalid."),
+        Err(RefusedToken::RedirectUri) => {
             refused("Value passed for the redirect uri did not match the uri of the authorization code.")
         }
-        Err(No::RefreshToken) => refused("Value passed for the token was invalid."),
-        Err(No::GrantType) => refused("Missing required parameter [grant_type]."),
+        Err(RefusedToken::RefreshToken) => refused("Value passed for the token was invalid."),
+        Err(RefusedToken::GrantType) => refused("Missing required parameter [grant_type]."),
     }
 }
 
-/// Ends the one token that is named, and not the one beside it.
+/// Ends the token of the request alone.
 async fn revoke(State(world): State<World>, request: Request) -> Response {
-    let Some((headers, asked)) = oauth::read(request).await else {
+    let Some((headers, parameters)) = oauth::read(request).await else {
         return refused("Only application/x-www-form-urlencoded is accepted.");
     };
     if !oauth::by_basic(&headers) {
@@ -121,12 +121,12 @@ async fn revoke(State(world): State<World>, request: Request) -> Response {
     let mut state = world.lock();
     let login = state
         .grants
-        .either(Platform::XTwitter, &asked.token)
+        .either(Platform::XTwitter, &parameters.token)
         .map(|token| token.login.clone());
-    state.grants.revoke_refresh_token(Platform::XTwitter, &asked.token);
+    state.grants.revoke_refresh_token(Platform::XTwitter, &parameters.token);
     state
         .grants
-        .revoke_access_token(Platform::XTwitter, &asked.token, clock::now());
+        .revoke_access_token(Platform::XTwitter, &parameters.token, clock::now());
     let answer = match login {
         Some(_) => Json(json!({ "revoked": true })).into_response(),
         None => refused("Value passed for the token was invalid."),
@@ -134,7 +134,7 @@ async fn revoke(State(world): State<World>, request: Request) -> Response {
     state.ledger.revocations.push(Revocation {
         platform: Platform::XTwitter,
         extent: Extent::Token,
-        access_token: asked.token,
+        access_token: parameters.token,
         login,
     });
     answer
@@ -154,7 +154,7 @@ async fn me(State(world): State<World>, headers: HeaderMap) -> Response {
     .into_response()
 }
 
-/// A good token with these scopes and the two that everything wants, as documented.
+/// Valid token with these scopes and the two that every route requires, as documented.
 fn allowed(world: &World, headers: &HeaderMap, scopes: &[&str]) -> Result<Token, StatusCode> {
     let Some(token) = oauth::bearer(world, &TERMS, headers) else {
         return Err(StatusCode::UNAUTHORIZED);
@@ -172,18 +172,18 @@ fn unauthorized() -> Response {
     (StatusCode::UNAUTHORIZED, Json(body)).into_response()
 }
 
-/// X names every mistake of the token endpoint alike.
+/// Error of the token endpoint: X has one for all causes.
 fn refused(description: &str) -> Response {
     let body = json!({ "error": "invalid_request", "error_description": description });
     (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }
 
-/// What follows from a token that is not good for this.
+/// Error for a token without access.
 fn refusal(status: StatusCode) -> Response {
     problem(status, status.canonical_reason().unwrap_or_default())
 }
 
-/// An error of the API.
+/// Error of the API.
 fn problem(status: StatusCode, title: &str) -> Response {
     let body = json!({ "title": title, "type": "about:blank", "status": status.as_u16(), "detail": title });
     (status, Json(body)).into_response()

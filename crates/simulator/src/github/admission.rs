@@ -1,4 +1,4 @@
-//! What every request to the API passes: it names its program, proves who asks, and is charged to that one's limit.
+//! Admission of every request to the API: user agent, authentication and rate limit.
 
 use axum::{
     extract::{Request, State},
@@ -15,13 +15,14 @@ use crate::{
     world::World,
 };
 
-use super::{problem, rate::Payer};
+use super::problem;
+use crate::rate_limit::Payer;
 
-/// Who asks, for the handlers behind [`person`].
+/// Authenticated caller, for the handlers behind [`person`].
 #[derive(Debug, Clone)]
 pub(super) struct Caller(pub(super) Token);
 
-/// Lets in who brings a live token, and says on every answer what the token may do.
+/// Admits requests with a valid token, and reports its scopes in every answer.
 pub(super) async fn person(State(world): State<World>, mut request: Request, next: Next) -> Response {
     let token = bearer(request.headers())
         .and_then(|text| world.lock().grants.token(Platform::Github, text, clock::now()).cloned());
@@ -30,7 +31,7 @@ pub(super) async fn person(State(world): State<World>, mut request: Request, nex
             Some(_) => "Bad credentials",
             None => "Requires authentication",
         };
-        return refuse_stranger(&world, request, message);
+        return refuse_unauthenticated(&world, request, message);
     };
     let scopes = token.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let payer = Payer::Account(token.login.clone());
@@ -42,34 +43,34 @@ pub(super) async fn person(State(world): State<World>, mut request: Request, nex
     answer
 }
 
-/// Lets in who brings the application's id and secret.
+/// Admits requests with the application's id and secret.
 pub(super) async fn application(State(world): State<World>, request: Request, next: Next) -> Response {
     if basic(request.headers()).as_deref() != Some(&format!("{CLIENT_ID}:{CLIENT_SECRET}")) {
-        return refuse_stranger(&world, request, "Bad credentials");
+        return refuse_unauthenticated(&world, request, "Bad credentials");
     }
     charged(&world, Payer::Application, request, next).await
 }
 
-/// Runs the request on somebody's account of requests.
+/// Charges the request to the limit of its payer.
 async fn charged(world: &World, payer: Payer, request: Request, next: Next) -> Response {
     if lacks_user_agent(&request) {
         return missing_user_agent();
     }
-    let mut standing = world.lock().github.meter.charge(&payer, clock::now());
-    let mut answer = if standing.exhausted() {
+    let mut usage = world.lock().github.rate_limits.charge(&payer, clock::now());
+    let mut answer = if usage.exhausted() {
         problem(StatusCode::FORBIDDEN, "API rate limit exceeded.")
     } else {
         next.run(request).await
     };
     // "Making a conditional request does not count against your primary rate limit if a 304 response is returned."
     if answer.status() == StatusCode::NOT_MODIFIED {
-        standing = world.lock().github.meter.refund(&payer, clock::now());
+        usage = world.lock().github.rate_limits.refund(&payer, clock::now());
     }
-    standing.write(answer.headers_mut());
+    usage.write(answer.headers_mut());
     answer
 }
 
-fn refuse_stranger(world: &World, request: Request, message: &str) -> Response {
+fn refuse_unauthenticated(world: &World, request: Request, message: &str) -> Response {
     if lacks_user_agent(&request) {
         return missing_user_agent();
     }
@@ -77,8 +78,8 @@ fn refuse_stranger(world: &World, request: Request, message: &str) -> Response {
     world
         .lock()
         .github
-        .meter
-        .charge(&Payer::Stranger, clock::now())
+        .rate_limits
+        .charge(&Payer::Unauthenticated, clock::now())
         .write(answer.headers_mut());
     answer
 }

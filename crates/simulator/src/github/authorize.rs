@@ -1,5 +1,5 @@
-//! `GET /login/oauth/authorize`: a person lets the application in. Nobody is asked; the answer is the redirect that
-//! follows a click.
+//! `GET /login/oauth/authorize`: a user authorizes the application. No user is asked: the answer is the redirect that follows the
+//! user's consent.
 
 use axum::{
     Extension,
@@ -12,8 +12,8 @@ use url::{Host, Url};
 use crate::{
     account::DEFAULT_LOGIN,
     clock,
-    front::Denied,
     grant::{CLIENT_ID, Consent},
+    middleware::Denied,
     oauth::AuthorizeQuery,
     platform::Platform,
     world::World,
@@ -29,7 +29,7 @@ pub(super) async fn authorize(
     if asked.client_id.as_deref() != Some(CLIENT_ID) {
         return (StatusCode::NOT_FOUND, "no such application").into_response();
     }
-    // GitHub falls back to the one callback that was registered; this application registered every safe one instead.
+    // GitHub falls back to the one registered callback; this application has registered every safe one instead.
     let Some(redirect_uri) = asked.redirect_uri.filter(|uri| is_registered(uri)) else {
         return (
             StatusCode::BAD_REQUEST,
@@ -40,7 +40,7 @@ pub(super) async fn authorize(
     let outcome = match (denied, &asked.code_challenge, asked.code_challenge_method.as_deref()) {
         (Some(_), _, _) => Err(ACCESS_DENIED),
         (None, Some(_), Some("S256")) | (None, None, _) => Ok(()),
-        // RFC 7636 section 4.4.1; GitHub documents no error of its own, only that S256 is all it takes.
+        // RFC 7636 section 4.4.1; GitHub documents no error of its own, only that it accepts S256 alone.
         (None, Some(_), _) => Err(INVALID_REQUEST),
     };
     let mut parameters = match outcome {
@@ -57,7 +57,7 @@ pub(super) async fn authorize(
         };
         world.lock().grants.issue_code(consent, &TERMS, clock::now())
     });
-    // RFC 9207 wants the issuer on errors as well as on codes.
+    // RFC 9207 requires the issuer in errors as well as in codes.
     let issuer = format!("{}/github/login/oauth", world.base());
     parameters.extend(code.as_deref().map(|code| ("code", code)));
     parameters.extend(asked.state.as_deref().map(|state| ("state", state)));
@@ -65,7 +65,7 @@ pub(super) async fn authorize(
     send_back(&redirect_uri, &parameters)
 }
 
-/// Whether the pretend application may send a person there.
+/// Reports whether the application may redirect there.
 fn is_registered(redirect_uri: &str) -> bool {
     let Ok(url) = Url::parse(redirect_uri) else {
         return false;

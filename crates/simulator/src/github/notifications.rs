@@ -1,4 +1,4 @@
-//! `GET /notifications`: what came in for the account, page by page, and nothing at all when nothing changed.
+//! `GET /notifications`: notifications of the account in pages, or 304 if nothing changed.
 
 use axum::{
     Extension, Json,
@@ -15,17 +15,16 @@ use time::{
 };
 use url::Url;
 
-use crate::world::World;
-
-use super::{
-    admission::Caller,
-    inbox::{Thread, rfc3339},
-    problem,
+use crate::{
+    inboxes::github::{Thread, rfc3339},
+    world::World,
 };
 
-/// The documented query.
+use super::{admission::Caller, problem};
+
+/// Documented query parameters.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct NotificationsQuery {
     #[serde(default)]
     all: bool,
     #[serde(default)]
@@ -38,7 +37,7 @@ pub(super) struct Asked {
     per_page: usize,
 }
 
-/// Which notifications are wanted.
+/// Filter of the notifications.
 #[derive(Debug)]
 struct Filter {
     all: bool,
@@ -51,7 +50,7 @@ pub(super) async fn list(
     State(world): State<World>,
     Extension(Caller(token)): Extension<Caller>,
     headers: HeaderMap,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<NotificationsQuery>, QueryRejection>,
 ) -> Response {
     if token
         .scopes
@@ -67,12 +66,12 @@ pub(super) async fn list(
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "Validation Failed");
     };
     let inbox = world.lock().github.inboxes.of(&token.login);
-    let standing = [
+    let usage = [
         (header::LAST_MODIFIED, http_date(inbox.changed_at)),
         (header::HeaderName::from_static("x-poll-interval"), "60".to_owned()),
     ];
     if seen_at(&headers).is_some_and(|seen| seen >= inbox.changed_at) {
-        return (StatusCode::NOT_MODIFIED, standing).into_response();
+        return (StatusCode::NOT_MODIFIED, usage).into_response();
     }
     let wanted: Vec<&Thread> = inbox.threads.iter().filter(|thread| filter.wants(thread)).collect();
     let pages = wanted.len().div_ceil(asked.per_page).max(1);
@@ -82,15 +81,15 @@ pub(super) async fn list(
         .take(asked.per_page)
         .map(|thread| written(&world, thread))
         .collect();
-    let mut answer = (standing, Json(page)).into_response();
+    let mut answer = (usage, Json(page)).into_response();
     if let Some(link) = links(&world, &asked, pages).and_then(|link| HeaderValue::try_from(link).ok()) {
         answer.headers_mut().insert(header::LINK, link);
     }
     answer
 }
 
-/// What the query asks for, if it can be understood.
-fn filter(asked: &Asked) -> Result<Filter, ()> {
+/// Filter of the query; an error if it is malformed.
+fn filter(asked: &NotificationsQuery) -> Result<Filter, ()> {
     let time = |text: &Option<String>| {
         text.as_deref()
             .map(|text| UtcDateTime::parse(text, &Rfc3339))
@@ -121,7 +120,7 @@ impl Filter {
     }
 }
 
-/// A notification as the API writes it.
+/// Notification in the format of the API.
 fn written(world: &World, Thread { id, updated_at, event }: &Thread) -> Value {
     let api = format!("{}/github/api", world.base());
     let (owner, name) = event.repository.split_once('/').unwrap_or((&event.repository, ""));
@@ -139,8 +138,8 @@ fn written(world: &World, Thread { id, updated_at, event }: &Thread) -> Value {
     })
 }
 
-/// The `Link` header (RFC 8288) with the pages that can be reached; none when there is but one page.
-fn links(world: &World, asked: &Asked, pages: usize) -> Option<String> {
+/// `Link` header (RFC 8288) with the reachable pages; none if there is only one page.
+fn links(world: &World, asked: &NotificationsQuery, pages: usize) -> Option<String> {
     let to = |page: usize, relation: &str| {
         let mut url = Url::parse(&format!("{}/github/api/notifications", world.base())).ok()?;
         let mut query = url.query_pairs_mut();
@@ -162,17 +161,17 @@ fn links(world: &World, asked: &Asked, pages: usize) -> Option<String> {
     (!links.is_empty()).then(|| links.join(", "))
 }
 
-/// The time up to which the caller says it has seen everything.
+/// Time of the caller's last successful poll.
 fn seen_at(headers: &HeaderMap) -> Option<UtcDateTime> {
     UtcDateTime::parse(headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?, HTTP_DATE).ok()
 }
 
 fn http_date(time: UtcDateTime) -> String {
-    // The format fails for no time at all: each of its parts is in every date.
+    // The format never fails: every date has each of its parts.
     time.format(HTTP_DATE).unwrap_or_default()
 }
 
-/// The one date format of HTTP that is still made (RFC 9110 section 5.6.7).
+/// The date format that HTTP servers send (RFC 9110 section 5.6.7).
 const HTTP_DATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
@@ -180,7 +179,7 @@ fn first_page() -> usize {
     1
 }
 
-/// Both the default and the most there can be.
+/// Default and maximum page size.
 fn largest_page() -> usize {
     50
 }

@@ -1,4 +1,4 @@
-//! `GET /user`: whose token it is.
+//! `GET /user`: owner of the token.
 
 use axum::{Extension, Json, extract::State};
 use serde_json::{Value, json};

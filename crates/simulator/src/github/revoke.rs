@@ -1,4 +1,4 @@
-//! `DELETE /applications/{client_id}/grant` and `/token`: the application gives back what it was given.
+//! `DELETE /applications/{client_id}/grant` and `/token`: revocation by the application.
 
 use axum::{
     Json,
@@ -67,7 +67,7 @@ fn revoke(world: &World, client_id: &str, extent: Extent, asked: Body) -> Respon
     answer
 }
 
-/// Whether it was once, at least.
+/// Reports whether the text is or was an access token.
 fn is_access_token(text: &str) -> bool {
     [&TERMS, &APP_TERMS]
         .iter()

@@ -1,5 +1,5 @@
-//! `POST /login/oauth/access_token`: a code becomes a token, or a refresh token new ones. Errors are answered with 200 like everything else, and in
-//! the form encoding unless JSON was asked for.
+//! `POST /login/oauth/access_token`: exchanges a code or a refresh token. Errors are answered with 200 like everything else,
+//! URL-encoded unless JSON was requested.
 
 use std::collections::BTreeSet;
 
@@ -20,10 +20,10 @@ use crate::{
     world::World,
 };
 
-/// The body of the request, a form or JSON. What is missing counts as wrong.
+/// Body of the request, URL-encoded or JSON. A missing parameter counts as wrong.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct TokenRequest {
     client_id: String,
     client_secret: String,
     code: String,
@@ -35,14 +35,14 @@ struct Asked {
 
 pub(super) async fn exchange(State(world): State<World>, request: Request) -> Response {
     let json = wants_json(request.headers());
-    let asked = match read(request).await {
-        Ok(asked) => asked,
+    let parameters = match read(request).await {
+        Ok(parameters) => parameters,
         Err(rejection) => return rejection,
     };
-    let granted = if asked.grant_type == "refresh_token" {
-        refresh(&world, &asked)
+    let granted = if parameters.grant_type == "refresh_token" {
+        refresh(&world, &parameters)
     } else {
-        redeem(&world, &asked)
+        redeem(&world, &parameters)
     };
     let parameters = match &granted {
         Ok(token) => issued(token),
@@ -56,7 +56,7 @@ pub(super) async fn exchange(State(world): State<World>, request: Request) -> Re
     }
 }
 
-/// What is issued, as GitHub names it.
+/// Issued tokens under GitHub's names.
 fn issued(token: &Token) -> Vec<(&'static str, Value)> {
     let scope = token.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let seconds = token.expires_in(clock::now()).map(oauth::seconds);
@@ -71,33 +71,33 @@ fn issued(token: &Token) -> Vec<(&'static str, Value)> {
     parameters.into_iter().filter_map(issued).collect()
 }
 
-/// A refresh token and the access token beside it end as soon as there are new ones.
-fn refresh(world: &World, asked: &Asked) -> Result<Token, Parameters> {
-    check_client(asked)?;
+/// Refreshes tokens: the refresh token and its access token end with it.
+fn refresh(world: &World, parameters: &TokenRequest) -> Result<Token, Parameters> {
+    check_client(parameters)?;
     let before = world
         .lock()
         .grants
-        .either(Platform::Github, &asked.refresh_token)
+        .either(Platform::Github, &parameters.refresh_token)
         .cloned();
-    let renewed = oauth::refresh(world, &APP_TERMS, &asked.refresh_token).ok_or(BAD_REFRESH_TOKEN)?;
+    let renewed = oauth::refresh(world, &APP_TERMS, &parameters.refresh_token).ok_or(BAD_REFRESH_TOKEN)?;
     if let Some(before) = before {
         world.lock().grants.revoke_token(Platform::Github, &before.access_token);
     }
     Ok(renewed)
 }
 
-fn check_client(asked: &Asked) -> Result<(), Parameters> {
-    if (asked.client_id.as_str(), asked.client_secret.as_str()) == (CLIENT_ID, CLIENT_SECRET) {
+fn check_client(parameters: &TokenRequest) -> Result<(), Parameters> {
+    if (parameters.client_id.as_str(), parameters.client_secret.as_str()) == (CLIENT_ID, CLIENT_SECRET) {
         Ok(())
     } else {
         Err(INCORRECT_CLIENT_CREDENTIALS)
     }
 }
 
-fn redeem(world: &World, asked: &Asked) -> Result<Token, Parameters> {
+fn redeem(world: &World, parameters: &TokenRequest) -> Result<Token, Parameters> {
     let mut state = world.lock();
-    state.ledger.count_exchange(Platform::Github, &asked.code);
-    check_client(asked)?;
+    state.ledger.count_exchange(Platform::Github, &parameters.code);
+    check_client(parameters)?;
     let terms = if state.github.expiring_tokens {
         &APP_TERMS
     } else {
@@ -105,9 +105,9 @@ fn redeem(world: &World, asked: &Asked) -> Result<Token, Parameters> {
     };
     let presented = Presented {
         terms,
-        code: &asked.code,
-        redirect_uri: asked.redirect_uri.as_deref(),
-        verifier: asked.code_verifier.as_deref(),
+        code: &parameters.code,
+        redirect_uri: parameters.redirect_uri.as_deref(),
+        verifier: parameters.code_verifier.as_deref(),
     };
     let token = state
         .grants
@@ -120,7 +120,7 @@ fn redeem(world: &World, asked: &Asked) -> Result<Token, Parameters> {
     Ok(token)
 }
 
-/// What an OAuth App is given: tokens without an end. A code is good for the ten minutes that RFC 6749 section 4.1.2 recommends.
+/// Terms of an OAuth App: tokens without expiry. A code is valid for the ten minutes that RFC 6749 section 4.1.2 recommends.
 pub(super) const TERMS: Terms = Terms {
     platform: Platform::Github,
     token_prefix: "gho_",
@@ -131,7 +131,7 @@ pub(super) const TERMS: Terms = Terms {
     test_scopes: &["notifications", "read:user"],
 };
 
-/// What a GitHub App is given: both tokens are good once their time is not over, and a refresh ends both.
+/// Terms of a GitHub App: both tokens expire, and a refresh ends both.
 pub(super) const APP_TERMS: Terms = Terms {
     token_prefix: "ghu_",
     refresh_prefix: "ghr_",
@@ -143,7 +143,7 @@ pub(super) const APP_TERMS: Terms = Terms {
 /// Tokens that an account has with an application for one set of scopes; one more ends the oldest.
 const LIVE_TOKENS: usize = 10;
 
-/// What GitHub makes of the scopes it is asked for: each once, and none that another implies.
+/// Scopes that GitHub grants for the requested ones: each once, and none that another one implies.
 pub(super) fn normalised<'a>(scopes: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let mut scopes: BTreeSet<_> = scopes
         .into_iter()
@@ -156,21 +156,21 @@ pub(super) fn normalised<'a>(scopes: impl IntoIterator<Item = &'a str>) -> BTree
     scopes
 }
 
-async fn read(request: Request) -> Result<Asked, Response> {
+async fn read(request: Request) -> Result<TokenRequest, Response> {
     let is_json = request
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(JSON));
     if is_json {
-        let Json(asked) = Json::from_request(request, &())
+        let Json(parameters) = Json::from_request(request, &())
             .await
             .map_err(IntoResponse::into_response)?;
-        Ok(asked)
+        Ok(parameters)
     } else {
-        let Form(asked) = Form::from_request(request, &())
+        let Form(parameters) = Form::from_request(request, &())
             .await
             .map_err(IntoResponse::into_response)?;
-        Ok(asked)
+        Ok(parameters)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /token`: a code becomes a token that says who the user is. Errors are those of RFC 6749, section 5.2.
+//! `POST /token`: exchanges a code for an ID token. Errors are those of RFC 6749, section 5.2.
 
 use axum::{
     Json,
@@ -12,14 +12,14 @@ use time::Duration;
 use crate::{
     clock,
     grant::{Renewal, Terms},
-    oauth::{self, No},
+    oauth::{self, RefusedToken},
     platform::Platform,
     world::World,
 };
 
 use super::{id_token, issuer};
 
-/// How long its codes are good is not documented; its tokens end with the hour, and no way to renew one is documented.
+/// Terms of Telegram. The lifetime of codes is undocumented; tokens expire after an hour, and no refresh is documented.
 pub(super) const TERMS: Terms = Terms {
     platform: Platform::Telegram,
     token_prefix: "tg_",
@@ -31,19 +31,21 @@ pub(super) const TERMS: Terms = Terms {
 };
 
 pub(super) async fn exchange(State(world): State<World>, request: Request) -> Response {
-    let Some((headers, asked)) = oauth::read(request).await else {
+    let Some((headers, parameters)) = oauth::read(request).await else {
         return refuse(StatusCode::BAD_REQUEST, "invalid_request");
     };
     if !oauth::by_basic(&headers) {
         return refuse(StatusCode::UNAUTHORIZED, "invalid_client");
     }
-    let token = match oauth::grant(&world, &TERMS, &asked) {
+    let token = match oauth::grant(&world, &TERMS, &parameters) {
         Ok(token) => token,
-        Err(No::GrantType) => return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-        Err(No::Code | No::RedirectUri | No::RefreshToken) => return refuse(StatusCode::BAD_REQUEST, "invalid_grant"),
+        Err(RefusedToken::GrantType) => return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+        Err(RefusedToken::Code | RefusedToken::RedirectUri | RefusedToken::RefreshToken) => {
+            return refuse(StatusCode::BAD_REQUEST, "invalid_grant");
+        }
     };
     match id_token::signed(
-        world.spelling(Platform::Telegram),
+        world.response_format(Platform::Telegram),
         &issuer(&world),
         &token.login,
         clock::now(),

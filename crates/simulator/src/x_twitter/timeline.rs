@@ -1,4 +1,4 @@
-//! X's timelines: pages, newest first, with what is empty left out.
+//! Timelines of X: pages, newest first, without empty fields.
 
 use axum::{
     Json,
@@ -9,14 +9,14 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    allowed,
-    inbox::{Post, PostKind},
-    problem, refusal,
+use super::{allowed, problem, refusal};
+use crate::{
+    account::Account,
+    inboxes::x_twitter::{Post, PostKind},
+    world::World,
 };
-use crate::{account::Account, world::World};
 
-/// What a timeline is asked for. Fields and expansions are given whether asked for or not.
+/// Query of a timeline. Fields and expansions are returned whether requested or not.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
     since_id: Option<u64>,
@@ -59,7 +59,7 @@ pub(super) async fn messages(State(world): State<World>, Query(wanted): Query<Wa
 
 fn page(posts: Vec<Post>, wanted: &Wanted, size: usize, show: impl Fn(&Post) -> Value) -> Response {
     let since = wanted.since_id.unwrap_or_default();
-    // A page is named by the first post that it no longer shows.
+    // A page token is the first post that the page no longer has.
     let before = match wanted.pagination_token.as_deref().map(str::parse) {
         None => u64::MAX,
         Some(Ok(before)) => before,

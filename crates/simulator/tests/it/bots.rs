@@ -1,4 +1,4 @@
-//! What a bot receives, as discord and telegram tell it.
+//! Messages that a bot receives at Discord and Telegram.
 
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -29,21 +29,21 @@ async fn discord(client: &Client, path: &str) -> Answer {
 #[tokio::test]
 async fn updates_stay_until_a_later_one_is_asked_for() {
     simulate(async |client| {
-        let said: Vec<i64> = (0..3)
+        let posted: Vec<i64> = (0..3)
             .map(|_| client.handle.post_to_telegram(&NewMessage::default()))
             .collect();
         assert_eq!(
             ids(&updates(&client, BOT_TOKEN, json!({ "limit": 2 })).await),
-            said[..2]
+            posted[..2]
         );
-        assert_eq!(ids(&updates(&client, BOT_TOKEN, json!({})).await), said);
+        assert_eq!(ids(&updates(&client, BOT_TOKEN, json!({})).await), posted);
         assert_eq!(
-            ids(&updates(&client, BOT_TOKEN, json!({ "offset": said[2] })).await),
-            said[2..]
+            ids(&updates(&client, BOT_TOKEN, json!({ "offset": posted[2] })).await),
+            posted[2..]
         );
         assert_eq!(
             ids(&updates(&client, BOT_TOKEN, json!({})).await),
-            said[2..],
+            posted[2..],
             "what was confirmed is gone"
         );
         let stranger = updates(&client, "7000000001:other", json!({})).await;
@@ -56,7 +56,7 @@ async fn updates_stay_until_a_later_one_is_asked_for() {
 }
 
 #[tokio::test]
-async fn whoever_waits_is_answered_by_the_next_update_or_sent_away_by_whoever_asks_next() {
+async fn waiting_request_gets_the_next_update_or_a_conflict_from_the_next_request() {
     simulate(async |client| {
         let asked = || {
             client
@@ -75,9 +75,10 @@ async fn whoever_waits_is_answered_by_the_next_update_or_sent_away_by_whoever_as
             };
             futures_util::future::join(second, say).await
         };
-        let (first, (second, said)) = futures_util::future::join(updates(&client, BOT_TOKEN, wait.clone()), next).await;
+        let (first, (second, posted)) =
+            futures_util::future::join(updates(&client, BOT_TOKEN, wait.clone()), next).await;
         assert_eq!(first.status, StatusCode::CONFLICT);
-        assert_eq!(ids(&second), [said]);
+        assert_eq!(ids(&second), [posted]);
     })
     .await;
 }
@@ -87,11 +88,11 @@ async fn a_channel_names_its_last_message_and_lists_those_after_one_newest_first
     simulate(async |client| {
         let guilds = discord(&client, "/users/@me/guilds").await.json();
         let guild = guilds[0]["id"].as_str().unwrap();
-        let said: Vec<String> = (0..3)
+        let posted: Vec<String> = (0..3)
             .map(|_| client.handle.post_to_discord(&NewMessage::default()).to_string())
             .collect();
         let channels = discord(&client, &format!("/guilds/{guild}/channels")).await.json();
-        assert_eq!(channels[0]["last_message_id"], said[2]);
+        assert_eq!(channels[0]["last_message_id"], posted[2]);
         let path = format!("/channels/{}/messages", channels[0]["id"].as_str().unwrap());
         let listed = async |query: &str| {
             let messages = discord(&client, &format!("{path}?{query}")).await.json();
@@ -100,8 +101,11 @@ async fn a_channel_names_its_last_message_and_lists_those_after_one_newest_first
                 .map(|it| it["id"].as_str().unwrap().to_owned())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(listed(&format!("after={}", said[0])).await, [&*said[2], &*said[1]]);
-        assert_eq!(listed("limit=2").await, [&*said[1], &*said[0]]);
+        assert_eq!(
+            listed(&format!("after={}", posted[0])).await,
+            [&*posted[2], &*posted[1]]
+        );
+        assert_eq!(listed("limit=2").await, [&*posted[1], &*posted[0]]);
         assert_eq!(
             discord(&client, &format!("{path}?limit=101")).await.status,
             StatusCode::BAD_REQUEST

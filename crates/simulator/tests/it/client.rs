@@ -1,4 +1,4 @@
-//! A simulator that runs beside a test, and a client for it: one connection a request, no redirects, no rules.
+//! Simulator that runs beside a test, and a client for it: one connection per request, no redirects.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,7 +13,7 @@ use simulator::{CLIENT_ID, CLIENT_SECRET, Handle, Simulator};
 use tokio::net::TcpStream;
 use url::Url;
 
-/// Ten times what the slowest of these tests needs on a busy machine.
+/// Deadline of a test: ten times what the slowest one needs on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs `test` against a simulator of its own.
@@ -28,20 +28,20 @@ pub(crate) async fn simulate(test: impl AsyncFnOnce(Client)) {
     }
 }
 
-/// Waits until `reached`, by looking again and again.
+/// Waits until `reached`, by polling.
 pub(crate) async fn until(mut reached: impl FnMut() -> bool) {
     while !reached() {
         tokio::task::yield_now().await;
     }
 }
 
-/// Speaks to one simulator.
+/// Client of one simulator.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) handle: Handle,
 }
 
-/// An answer, read to its end.
+/// Answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -62,7 +62,7 @@ impl Answer {
         self.headers.get(name).unwrap().to_str().unwrap()
     }
 
-    /// The query of the `Location` header.
+    /// Query of the `Location` header.
     pub(crate) fn location(&self) -> HashMap<String, String> {
         Url::parse(self.header("location"))
             .unwrap()
@@ -73,7 +73,7 @@ impl Answer {
 }
 
 impl Client {
-    /// Sends what `request` made of a request that names its program.
+    /// Sends the request that `request` makes of one with a user agent.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -108,7 +108,7 @@ impl Client {
         self.send(Method::GET, path, headers, "").await.unwrap()
     }
 
-    /// Sends a form.
+    /// Sends URL-encoded parameters.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)], headers: &[(HeaderName, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
@@ -131,7 +131,7 @@ impl Client {
         self.send(method, path, &all, &body.to_string()).await.unwrap()
     }
 
-    /// Presents a code to GitHub's token endpoint and asks for JSON.
+    /// Exchanges a code at GitHub's token endpoint and requests JSON.
     pub(crate) async fn exchange(&self, code: &str, more: &[(&str, &str)]) -> Value {
         let mut form = vec![
             ("client_id", CLIENT_ID),
@@ -144,7 +144,7 @@ impl Client {
         answer.json()
     }
 
-    /// A live token of this account, as an `Authorization` header.
+    /// Valid token of this account, as an `Authorization` header.
     pub(crate) async fn bearer(&self, login: &str) -> String {
         let answer = self.exchange(&format!("test_code_{login}"), &[]).await;
         format!("Bearer {}", answer["access_token"].as_str().unwrap())

@@ -1,4 +1,4 @@
-//! The controls over HTTP are those of the handle.
+//! Controls over HTTP, which are those of the handle.
 
 use futures_util::future::join;
 use http::{Method, StatusCode, header};
@@ -21,14 +21,14 @@ async fn state(client: &Client) -> Value {
 }
 
 #[tokio::test]
-async fn the_state_tells_requests_exchanges_and_tokens() {
+async fn state_reports_requests_exchanges_and_tokens() {
     simulate(async |client| {
         let token = client.exchange("test_code_ada", &[]).await;
         let state = state(&client).await;
         assert_eq!(state["requests"]["github"]["token"], 1);
         assert_eq!(state["exchanges"]["github"]["test_code_ada"], 1);
         assert_eq!(
-            (&state["held"], &state["faults"], &state["revocations"]),
+            (&state["blocked"], &state["faults"], &state["revocations"]),
             (&json!([]), &json!([]), &json!([]))
         );
         let expected = json!([{
@@ -74,18 +74,18 @@ async fn a_fault_that_does_not_exist_is_refused() {
 }
 
 #[tokio::test]
-async fn held_requests_are_listed_and_released() {
+async fn blocked_requests_are_listed_and_released() {
     simulate(async |client| {
         post(
             &client,
             "/_control/faults",
-            json!({"platform": "github", "route": "token", "kind": "hold"}),
+            json!({"platform": "github", "route": "token", "kind": "await_release"}),
         )
         .await;
         let release = async {
             until(|| !client.handle.snapshot().blocked.is_empty()).await;
             assert_eq!(
-                state(&client).await["held"],
+                state(&client).await["blocked"],
                 json!([{"platform": "github", "route": "token"}])
             );
             assert_eq!(post(&client, "/_control/release", Value::Null).await["released"], 1);
@@ -97,7 +97,7 @@ async fn held_requests_are_listed_and_released() {
 }
 
 #[tokio::test]
-async fn notifications_test_codes_and_withdrawals_are_asked_for_by_json() {
+async fn notifications_test_codes_and_deauthorizations_are_controlled_by_json() {
     simulate(async |client| {
         post(&client, "/_control/test_codes", json!({"single_use": true})).await;
         let bearer = client.bearer("ada").await;
@@ -118,7 +118,7 @@ async fn notifications_test_codes_and_withdrawals_are_asked_for_by_json() {
         assert_eq!(
             post(
                 &client,
-                "/_control/withdraw",
+                "/_control/deauthorize",
                 json!({"platform": "github", "login": "ada"})
             )
             .await["tokens"],

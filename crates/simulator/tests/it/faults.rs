@@ -1,4 +1,4 @@
-//! Every fault does what it says, to as many requests as it was set for.
+//! Faults: each has its documented effect on the number of requests that it was set for.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn set(client: &Client, kind: Kind) {
     client.handle.fault(Fault::once(Github, Route::Token, kind));
 }
 
-/// Presents a test code; the work is done if a token is alive afterwards.
+/// Exchanges a test code; the work is done if a token is valid afterwards.
 async fn exchange(client: &Client) -> hyper::Result<Answer> {
     let form = format!("client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}&code=test_code_123");
     let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -76,7 +76,7 @@ async fn a_dropped_response_has_done_its_work() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_has_done_its_work_and_never_answers() {
+async fn hanging_request_has_done_its_work_and_never_answers() {
     simulate(async |client| {
         set(&client, Kind::Hang);
         let worked = until(|| work_done(&client));
@@ -89,7 +89,7 @@ async fn a_hanging_request_has_done_its_work_and_never_answers() {
 }
 
 #[tokio::test]
-async fn a_held_request_has_done_its_work_and_answers_when_released() {
+async fn blocked_request_has_done_its_work_and_answers_when_released() {
     simulate(async |client| {
         set(&client, Kind::AwaitRelease);
         let release = async {
@@ -112,7 +112,7 @@ async fn a_held_request_has_done_its_work_and_answers_when_released() {
 }
 
 #[tokio::test]
-async fn a_held_request_leaves_the_list_when_its_caller_dies() {
+async fn blocked_request_leaves_the_list_when_its_caller_disconnects() {
     simulate(async |client| {
         set(&client, Kind::AwaitRelease);
         let blocked = until(|| !client.handle.snapshot().blocked.is_empty());
@@ -175,7 +175,7 @@ async fn a_huge_body_is_valid_json_without_a_length() {
 }
 
 #[tokio::test]
-async fn a_fault_meets_as_many_requests_as_it_was_set_for_and_clearing_ends_it() {
+async fn fault_affects_its_number_of_requests_and_ends_when_cleared() {
     simulate(async |client| {
         set(&client, Kind::Garbage);
         client

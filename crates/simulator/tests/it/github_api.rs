@@ -33,7 +33,7 @@ fn titles(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_profile_has_a_stable_number_and_says_what_the_token_may_do() {
+async fn profile_has_a_stable_id_and_reports_the_scopes() {
     simulate(async |client| {
         let (one, two) = (as_ada(&client, USER, &[]).await, as_ada(&client, USER, &[]).await);
         assert_eq!(one.header("x-oauth-scopes"), "notifications, read:user");
@@ -47,7 +47,7 @@ async fn a_profile_has_a_stable_number_and_says_what_the_token_may_do() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_live_token_is_unauthorized() {
+async fn request_without_a_valid_token_is_unauthorized() {
     simulate(async |client| {
         let nothing = client.get(USER, &[]).await;
         assert_eq!(
@@ -67,7 +67,7 @@ async fn a_request_without_a_live_token_is_unauthorized() {
 }
 
 #[tokio::test]
-async fn a_token_dies_when_the_person_withdraws_the_application() {
+async fn deauthorized_application_loses_its_token() {
     simulate(async |client| {
         let bearer = client.bearer("ada").await;
         assert_eq!(client.handle.deauthorize(Github, "ada"), 1);
@@ -78,7 +78,7 @@ async fn a_token_dies_when_the_person_withdraws_the_application() {
 }
 
 #[tokio::test]
-async fn a_program_without_a_name_is_forbidden() {
+async fn request_without_a_user_agent_is_forbidden() {
     simulate(async |client| {
         let answer = as_ada(&client, USER, &[(header::USER_AGENT, "")]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
@@ -165,7 +165,7 @@ async fn a_notification_is_written_as_documented() {
 }
 
 #[tokio::test]
-async fn a_thread_stands_in_the_inbox_once_with_its_newest_event() {
+async fn inbox_lists_a_thread_once_with_its_newest_event() {
     simulate(async |client| {
         let first = client.handle.notify(mention("one"));
         let again = client.handle.notify(NewNotification {
@@ -263,7 +263,7 @@ async fn notifications_want_their_scope() {
 }
 
 #[tokio::test]
-async fn a_primary_limit_tells_when_it_resets_and_a_secondary_one_how_long_to_wait() {
+async fn primary_limit_reports_its_reset_and_secondary_limit_the_seconds_to_wait() {
     simulate(async |client| {
         let throttle = |limit| Fault::once(Github, Route::Profile, Kind::Throttle { limit, seconds: 30 });
         client.handle.fault(throttle(Limit::Primary));

@@ -8,7 +8,7 @@ use url::form_urlencoded::Serializer;
 use crate::client::{Client, TOKEN, simulate};
 
 const BACK: &str = "http://127.0.0.1:3000/callback?page=1";
-/// The pair of RFC 7636 appendix B.
+/// Test vector of RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -23,7 +23,7 @@ async fn code(client: &Client, more: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn the_authorize_page_sends_the_person_back_with_code_state_and_issuer() {
+async fn authorize_page_redirects_with_code_state_and_issuer() {
     simulate(async |client| {
         let answer = client
             .get(&authorize(&[("scope", "read:user notifications")]), &[])
@@ -44,7 +44,7 @@ async fn the_authorize_page_sends_the_person_back_with_code_state_and_issuer() {
 }
 
 #[tokio::test]
-async fn a_code_becomes_the_token_of_the_account_that_was_named() {
+async fn code_is_exchanged_for_the_token_of_its_account() {
     simulate(async |client| {
         let code = code(&client, &[("scope", "read:user notifications"), ("login", "ada")]).await;
         let token = client.exchange(&code, &[("redirect_uri", BACK)]).await;
@@ -70,7 +70,7 @@ async fn granted_scopes_are_normalised() {
 }
 
 #[tokio::test]
-async fn the_token_answer_is_a_form_unless_json_is_asked_for() {
+async fn token_answer_is_urlencoded_unless_json_is_requested() {
     simulate(async |client| {
         let form = [
             ("client_id", CLIENT_ID),
@@ -106,7 +106,7 @@ async fn the_token_endpoint_reads_json_bodies_too() {
 }
 
 #[tokio::test]
-async fn a_code_presented_twice_is_refused_and_what_it_bought_is_revoked() {
+async fn code_used_twice_is_refused_and_its_tokens_are_revoked() {
     simulate(async |client| {
         let code = code(&client, &[]).await;
         client.exchange(&code, &[]).await;
@@ -158,7 +158,7 @@ async fn a_code_is_bound_to_its_redirect_uri() {
 }
 
 #[tokio::test]
-async fn a_challenge_wants_its_verifier() {
+async fn challenge_requires_its_verifier() {
     simulate(async |client| {
         let pkce = [("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
         for wrong in [vec![], vec![("code_verifier", "another")]] {
@@ -187,7 +187,7 @@ async fn only_s256_challenges_are_taken() {
 }
 
 #[tokio::test]
-async fn a_person_who_says_no_comes_back_with_access_denied() {
+async fn refused_consent_redirects_with_access_denied() {
     simulate(async |client| {
         client.handle.fault(Fault::once(Github, Route::Authorize, Kind::Deny));
         let back = client.get(&authorize(&[]), &[]).await.location();
@@ -253,7 +253,7 @@ async fn test_codes_work_once_when_asked_to() {
 }
 
 #[tokio::test]
-async fn the_eleventh_token_of_an_account_ends_its_first() {
+async fn eleventh_token_of_an_account_ends_its_first() {
     simulate(async |client| {
         let first = client.exchange("test_code_ada", &[]).await;
         client.exchange("test_code_bob", &[]).await;

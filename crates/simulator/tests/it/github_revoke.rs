@@ -1,4 +1,4 @@
-//! GitHub takes back what it gave.
+//! Revocations at GitHub.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode, header};
@@ -40,7 +40,7 @@ async fn one_token_ends_alone() {
 }
 
 #[tokio::test]
-async fn a_grant_ends_with_every_token_of_its_account() {
+async fn grant_revocation_ends_every_token_of_its_account() {
     simulate(async |client| {
         let one = token(&client, "ada").await;
         token(&client, "ada").await;
@@ -89,7 +89,7 @@ async fn only_the_application_itself_may_revoke() {
 }
 
 #[tokio::test]
-async fn a_github_app_has_tokens_that_expire_and_a_grant_until_both_are_dead() {
+async fn github_app_tokens_expire_and_its_grant_lasts_until_both_have() {
     simulate(async |client| {
         client.handle.expiring_github_tokens();
         let ask = async |form: &[(&str, &str)]| {

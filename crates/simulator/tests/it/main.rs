@@ -1,4 +1,4 @@
-//! What the simulator promises, over real sockets.
+//! Behaviour of the simulator, over real sockets.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Refresh tokens are good once, on discord and on x alike.
+//! Refresh tokens are valid once, at Discord and X alike.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode, header};
@@ -49,7 +49,7 @@ async fn profile(client: &Client, path: &str, tokens: &Value) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_refresh_token_buys_new_tokens_once() {
+async fn refresh_token_is_exchanged_once() {
     simulate(async |client| {
         for (platform, token, me) in BOTH {
             let first = connect(&client, token).await;
@@ -66,7 +66,7 @@ async fn a_refresh_token_buys_new_tokens_once() {
 }
 
 #[tokio::test]
-async fn a_second_use_ends_what_the_first_bought() {
+async fn reused_refresh_token_ends_the_tokens_of_its_first_use() {
     simulate(async |client| {
         for (platform, token, me) in BOTH {
             let first = connect(&client, token).await;
@@ -95,7 +95,7 @@ async fn a_second_use_ends_what_the_first_bought() {
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_is_lost_has_spent_its_token() {
+async fn refresh_with_a_lost_answer_has_spent_its_token() {
     simulate(async |client| {
         for (platform, token, _) in BOTH {
             let first = connect(&client, token).await;
@@ -122,7 +122,7 @@ async fn a_refresh_whose_answer_is_lost_has_spent_its_token() {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_and_its_life_can_be_cut_short() {
+async fn access_token_expires_and_its_lifetime_can_be_shortened() {
     simulate(async |client| {
         for (platform, token, me) in BOTH {
             let usual = connect(&client, token).await["expires_in"].clone();

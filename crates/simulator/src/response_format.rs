@@ -1,4 +1,5 @@
-//! How a platform writes its answers: as it documents them, or with whatever strangers, other servers and other JSON writers put there.
+//! Response format of a platform: as documented, or with the texts and notations that users, other servers and other JSON
+//! encoders produce.
 
 use axum::{
     body::{Body, to_bytes},
@@ -8,54 +9,54 @@ use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-/// The spelling of one platform's answers; as documented where nothing else is said.
+/// Response format of one platform; as documented by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResponseFormat {
-    /// What is added to names, titles and messages.
+    /// Text appended to names, titles and messages.
     pub texts: TextFormat,
-    /// How numbers are written.
+    /// Notation of numbers.
     pub numbers: NumberFormat,
-    /// Whether the token endpoint answers with a form, whatever it is asked for.
+    /// True if the token endpoint answers URL-encoded, whatever is requested.
     pub urlencoded_tokens: bool,
 }
 
-/// What strangers write behind names, titles and messages.
+/// Text that users write after names, titles and messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextFormat {
-    /// Nothing.
+    /// No text.
     #[default]
     Plain,
-    /// Half of an emoji, escaped, which is no Unicode.
+    /// Half of an emoji, escaped: invalid Unicode.
     LoneSurrogate,
     /// NUL, escaped.
     Nul,
-    /// What commands a terminal, and ends lines.
+    /// Control characters of terminals, and line ends.
     Controls,
     /// Bytes that are no UTF-8.
     InvalidUtf8,
-    /// So much that a page of it is larger than anybody reads.
+    /// Text so long that a page of it exceeds every size limit.
     Overlong,
 }
 
-/// How numbers are written.
+/// Notation of numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NumberFormat {
-    /// As they are documented.
+    /// Documented notation.
     #[default]
     Plain,
-    /// As floats.
+    /// Floats.
     Float,
-    /// Ids and lifetimes as texts.
+    /// Ids and lifetimes as strings.
     Text,
 }
 
 impl ResponseFormat {
-    /// The value, written so.
+    /// Value in this format.
     pub(crate) fn write(self, mut value: Value) -> Vec<u8> {
-        self.respell(&mut value, "");
+        self.reformat(&mut value, "");
         let mut written = Vec::new();
         let text = value.to_string();
         for (nth, part) in text.split(MARK).enumerate() {
@@ -67,7 +68,7 @@ impl ResponseFormat {
         written
     }
 
-    /// The answer, written so; what is no JSON stays as it is.
+    /// Answer in this format; a body that is no JSON stays as it is.
     pub(crate) async fn apply(self, answer: Response, is_token: bool) -> Response {
         if self == Self::default() || !answer.status().is_success() {
             return answer;
@@ -88,16 +89,16 @@ impl ResponseFormat {
         Response::from_parts(head, Body::from(form))
     }
 
-    fn respell(self, value: &mut Value, name: &str) {
+    fn reformat(self, value: &mut Value, name: &str) {
         match value {
-            Value::String(text) if WRITTEN_BY_PEOPLE.contains(&name) => text.push_str(&self.texts.added()),
+            Value::String(text) if USER_TEXT_FIELDS.contains(&name) => text.push_str(&self.texts.added()),
             Value::Number(number) => {
                 if let Some(other) = self.numbers.other(number, name) {
                     *value = other;
                 }
             }
-            Value::Array(values) => values.iter_mut().for_each(|value| self.respell(value, name)),
-            Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| self.respell(value, name)),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.reformat(value, name)),
+            Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| self.reformat(value, name)),
             _ => {}
         }
     }
@@ -114,7 +115,7 @@ impl TextFormat {
         }
     }
 
-    /// What stands where the mark is, and no text of Rust's holds.
+    /// Bytes in place of the mark, which no Rust string can contain.
     fn raw(self) -> &'static [u8] {
         match self {
             Self::InvalidUtf8 => b"\xff\xed\xa0\xbd",
@@ -152,11 +153,11 @@ fn form(parameters: &Map<String, Value>) -> String {
     form.finish()
 }
 
-/// Stands for the bytes that no text of Rust's can hold. No platform uses this private character.
+/// Mark of the bytes that no Rust string can contain. No platform uses this private character.
 const MARK: char = '\u{e000}';
 
-/// Fields whose texts people choose.
-const WRITTEN_BY_PEOPLE: [&str; 11] = [
+/// Fields whose texts users choose.
+const USER_TEXT_FIELDS: [&str; 11] = [
     "content",
     "first_name",
     "full_name",
@@ -172,7 +173,7 @@ const WRITTEN_BY_PEOPLE: [&str; 11] = [
 
 const IDS_AND_LIVES: [&str; 4] = ["expires_in", "id", "message_id", "update_id"];
 
-/// 2^53: a float holds no larger number exactly.
+/// 2^53: a float represents no larger integer exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 #[cfg(test)]
@@ -182,16 +183,16 @@ mod tests {
     use super::*;
 
     fn written(texts: TextFormat, numbers: NumberFormat) -> Vec<u8> {
-        let spelling = ResponseFormat {
+        let response_format = ResponseFormat {
             texts,
             numbers,
             urlencoded_tokens: false,
         };
-        spelling.write(json!({ "id": 7, "name": "Ada", "date": 5, "ids": [1_u64 << 60], "url": "/ada" }))
+        response_format.write(json!({ "id": 7, "name": "Ada", "date": 5, "ids": [1_u64 << 60], "url": "/ada" }))
     }
 
     #[test]
-    fn an_answer_is_written_as_it_was_asked_for() {
+    fn answer_is_written_in_its_response_format() {
         let lone = written(TextFormat::LoneSurrogate, NumberFormat::Float);
         let expected = br#"{"date":5.0,"id":7.0,"ids":[1152921504606846976],"name":"Ada \ud83d","url":"/ada"}"#;
         assert_eq!(String::from_utf8_lossy(&lone), String::from_utf8_lossy(expected));

@@ -1,4 +1,4 @@
-//! GitHub's primary rate limit: so many requests an hour for each payer, told on every answer.
+//! GitHub's primary rate limit: requests per hour and payer, reported in every answer.
 
 use std::collections::HashMap;
 
@@ -7,49 +7,49 @@ use time::{Duration, UtcDateTime};
 
 use crate::fault::Limit;
 
-/// Whose limit a request is charged to.
+/// Payer whose limit a request is charged to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Payer {
-    /// The account with this login, whatever its token.
+    /// Account with this login, whatever its token.
     Account(String),
-    /// The application itself.
+    /// Application itself.
     Application,
-    /// Whoever brings no credentials, or dead ones.
-    Stranger,
+    /// Caller without valid credentials.
+    Unauthenticated,
 }
 
-/// Every payer's current window.
+/// Current windows of all payers.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
-    windows: HashMap<Payer, Standing>,
+pub(crate) struct RateLimits {
+    windows: HashMap<Payer, RateUsage>,
 }
 
-/// How a payer stands within its window.
+/// Usage of a payer's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RateUsage {
     limit: u32,
     used: u32,
     resets_at: UtcDateTime,
 }
 
-impl Meter {
-    /// Charges one request. The standing that comes back includes it.
-    pub(crate) fn charge(&mut self, payer: &Payer, now: UtcDateTime) -> Standing {
+impl RateLimits {
+    /// Charges one request and returns the usage including it.
+    pub(crate) fn charge(&mut self, payer: &Payer, now: UtcDateTime) -> RateUsage {
         let window = self.window(payer, now);
         window.used = window.used.saturating_add(1);
         *window
     }
 
-    /// Takes one charge back.
-    pub(crate) fn refund(&mut self, payer: &Payer, now: UtcDateTime) -> Standing {
+    /// Refunds one charge.
+    pub(crate) fn refund(&mut self, payer: &Payer, now: UtcDateTime) -> RateUsage {
         let window = self.window(payer, now);
         window.used = window.used.saturating_sub(1);
         *window
     }
 
-    fn window(&mut self, payer: &Payer, now: UtcDateTime) -> &mut Standing {
-        let fresh = Standing {
-            limit: if *payer == Payer::Stranger { 60 } else { 5_000 },
+    fn window(&mut self, payer: &Payer, now: UtcDateTime) -> &mut RateUsage {
+        let fresh = RateUsage {
+            limit: if *payer == Payer::Unauthenticated { 60 } else { 5_000 },
             used: 0,
             resets_at: now + Duration::HOUR,
         };
@@ -61,9 +61,9 @@ impl Meter {
     }
 }
 
-impl Standing {
-    /// What a payer would be told who hit this limit and has to wait so long.
-    pub(super) fn pretended(limit: Limit, seconds: u32, now: UtcDateTime) -> Self {
+impl RateUsage {
+    /// Usage of a payer who has reached this limit and has to wait this long.
+    pub(crate) fn simulated(limit: Limit, seconds: u32, now: UtcDateTime) -> Self {
         match limit {
             Limit::Primary => Self {
                 limit: 5_000,
@@ -78,13 +78,13 @@ impl Standing {
         }
     }
 
-    /// Whether the last charge was one too many.
-    pub(super) fn exhausted(&self) -> bool {
+    /// Reports whether the last charge exceeded the limit.
+    pub(crate) fn exhausted(&self) -> bool {
         self.used > self.limit
     }
 
-    /// Puts the standing on an answer.
-    pub(super) fn write(&self, headers: &mut HeaderMap) {
+    /// Writes the usage into the headers of an answer.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
         let used = self.used.min(self.limit);
         headers.insert("x-ratelimit-limit", self.limit.into());
         headers.insert("x-ratelimit-remaining", (self.limit - used).into());
@@ -99,20 +99,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_holds_for_an_hour_and_then_starts_anew() {
-        let (mut meter, start) = (Meter::default(), UtcDateTime::UNIX_EPOCH);
+    fn limit_lasts_an_hour_and_then_restarts() {
+        let (mut meter, start) = (RateLimits::default(), UtcDateTime::UNIX_EPOCH);
         for _ in 0..60 {
-            assert!(!meter.charge(&Payer::Stranger, start).exhausted());
+            assert!(!meter.charge(&Payer::Unauthenticated, start).exhausted());
         }
         assert!(
             meter
-                .charge(&Payer::Stranger, start + Duration::minutes(59))
+                .charge(&Payer::Unauthenticated, start + Duration::minutes(59))
                 .exhausted()
         );
         assert!(
             !meter.charge(&Payer::Application, start).exhausted(),
             "another payer has a limit of its own"
         );
-        assert!(!meter.charge(&Payer::Stranger, start + Duration::HOUR).exhausted());
+        assert!(
+            !meter
+                .charge(&Payer::Unauthenticated, start + Duration::HOUR)
+                .exhausted()
+        );
     }
 }

@@ -1,9 +1,8 @@
-//! What every request passes before its platform: it is counted, and meets the fault that waits for it.
+//! Middleware before every platform: counts the request and applies the fault that waits for it.
 
 use std::{future::pending, time::Duration};
 
 use axum::{
-    Router,
     body::Body,
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
@@ -15,46 +14,54 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    blocked::{BlockedRequest, hold},
-    discord,
-    fault::Kind,
-    github,
+    blocked::BlockedRequest,
+    fault::{Kind, Limit},
     platform::{Platform, Route},
-    telegram,
     world::World,
-    x_twitter,
 };
 
-/// Marks an answer that must never be sent: whoever serves the connection closes it instead.
+/// Marker of an answer that must not be sent: the server closes the connection instead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unanswered;
 
-/// Marks a request to an authorize page at which the person says no.
+/// Marker of a request to an authorize page whose user refuses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Denied;
 
-/// Puts `work` behind the front, as this route of this platform.
-pub(crate) fn guard(world: &World, platform: Platform, route: Route, work: MethodRouter<World>) -> MethodRouter<World> {
-    work.route_layer(from_fn_with_state(
-        Front {
-            world: world.clone(),
-            platform,
-            route,
-        },
-        pass,
-    ))
-}
-
-/// What the front needs to know to let a request pass.
+/// Middleware of one platform.
 #[derive(Debug, Clone)]
-struct Front {
+pub(crate) struct Middleware {
     world: World,
     platform: Platform,
-    route: Route,
+    /// Answer of the platform to a reached rate limit with the seconds to wait.
+    throttled: fn(Limit, u32) -> Response,
 }
 
-async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    let Front { world, platform, route } = front;
+impl Middleware {
+    pub(crate) fn new(world: &World, platform: Platform, throttled: fn(Limit, u32) -> Response) -> Self {
+        Self {
+            world: world.clone(),
+            platform,
+            throttled,
+        }
+    }
+
+    /// Wraps `work` as this route of the platform.
+    pub(crate) fn wrap(&self, route: Route, work: MethodRouter<World>) -> MethodRouter<World> {
+        work.route_layer(from_fn_with_state((self.clone(), route), apply_fault))
+    }
+}
+
+async fn apply_fault(
+    State((middleware, route)): State<(Middleware, Route)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Middleware {
+        world,
+        platform,
+        throttled,
+    } = middleware;
     let fault = {
         let mut state = world.lock();
         state.ledger.count_request(platform, route);
@@ -70,7 +77,7 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
         }
         Kind::AwaitRelease => {
             let answer = work(&world, (platform, route), request, next).await;
-            hold(&world, BlockedRequest { platform, route }).await;
+            wait_for_release(&world, BlockedRequest { platform, route }).await;
             answer
         }
         Kind::Hang => {
@@ -85,13 +92,8 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
         Kind::Status { status, headers, body } => status_answer(status, headers, body),
         Kind::Redirect { location } => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response(),
         Kind::Garbage => json_bytes(Body::from(vec![0xff, 0x00, b'{', 0xfe, b'"'])),
-        Kind::HugeBody { bytes } => json_bytes(huge(bytes)),
-        Kind::Throttle { limit, seconds } => match platform {
-            Platform::Github => github::throttled(limit, seconds),
-            Platform::Discord => discord::throttled(limit, seconds),
-            Platform::XTwitter => x_twitter::throttled(limit, seconds),
-            Platform::Telegram => telegram::throttled(seconds),
-        },
+        Kind::HugeBody { bytes } => json_bytes(large_json(bytes)),
+        Kind::Throttle { limit, seconds } => throttled(limit, seconds),
         Kind::Deny => {
             request.extensions_mut().insert(Denied);
             next.run(request).await
@@ -99,13 +101,36 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
     }
 }
 
-/// The platform's own answer, in the spelling that it has.
-async fn work(world: &World, (platform, route): (Platform, Route), request: Request, next: Next) -> Response {
-    let answer = next.run(request).await;
-    world.spelling(platform).apply(answer, route == Route::Token).await
+/// Waits until the request is released.
+async fn wait_for_release(world: &World, blocked: BlockedRequest) {
+    let (id, released) = world.lock().blocked.enter(blocked);
+    let _listed = Listed { world, id };
+    // The sender leaves the list only to be used, so an error cannot occur; if it did, the request should go on.
+    drop(released.await);
 }
 
-/// The answer a test wrote itself. What HTTP cannot carry is the test's mistake, and is answered with 500 and the reason.
+/// Removes the request from the list when it ends, also by cancellation.
+struct Listed<'a> {
+    world: &'a World,
+    id: u64,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.world.lock().blocked.leave(self.id);
+    }
+}
+
+/// Answer of the platform in its response format.
+async fn work(world: &World, (platform, route): (Platform, Route), request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    world
+        .response_format(platform)
+        .apply(answer, route == Route::Token)
+        .await
+}
+
+/// Answer given by a test. What HTTP cannot transport is an error of the test and is answered with 500 and the cause.
 fn status_answer(status: u16, headers: impl IntoIterator<Item = (String, String)>, body: String) -> Response {
     let answer = || {
         let mut answer = Response::new(Body::from(body));
@@ -124,8 +149,8 @@ fn json_bytes(body: Body) -> Response {
     ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
-/// A JSON string of `bytes` bytes, made while it is sent.
-fn huge(bytes: usize) -> Body {
+/// JSON string of `bytes` bytes, generated while it is sent.
+fn large_json(bytes: usize) -> Body {
     const CHUNK: &[u8] = &[b'x'; 16 * 1024];
     let filling = (0..bytes.saturating_sub(2)).step_by(CHUNK.len()).map(move |sent| {
         let rest = bytes - 2 - sent;
@@ -138,13 +163,4 @@ fn huge(bytes: usize) -> Body {
             .chain(quote())
             .map(Ok::<_, std::convert::Infallible>),
     )
-}
-
-/// The routes of every platform.
-pub(crate) fn platforms(world: &World) -> Router<World> {
-    Router::new()
-        .nest("/github", github::routes(world))
-        .nest("/discord", discord::routes(world))
-        .nest("/x_twitter", x_twitter::routes(world))
-        .nest("/telegram", telegram::routes(world))
 }

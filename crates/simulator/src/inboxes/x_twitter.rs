@@ -1,4 +1,4 @@
-//! What X has for each account: posts that name it, and direct messages. All are named by one number that grows.
+//! Items of each account at X: posts that mention it, and direct messages. Their ids share one increasing number.
 
 use std::collections::HashMap;
 
@@ -8,29 +8,29 @@ use time::{UtcDateTime, format_description::well_known::Rfc3339};
 
 use crate::account::{Account, DEFAULT_LOGIN};
 
-/// Something that happens at X and concerns an account. What is left out has a plausible value.
+/// Event at X that concerns an account. Missing fields have plausible values.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NewPost {
-    /// Whom it concerns.
+    /// Login of the account.
     pub login: String,
-    /// What it is.
+    /// Kind of the event.
     pub kind: PostKind,
-    /// The login of whoever wrote it.
+    /// Login of the author.
     pub author: String,
-    /// What was written.
+    /// Text.
     pub text: String,
 }
 
-/// What happens at X.
+/// Kind of an event at X.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PostKind {
-    /// A post that names the account.
+    /// Post that mentions the account.
     Mention,
-    /// A post that answers one of the account's.
+    /// Post that replies to one of the account's.
     Reply,
-    /// A direct message.
+    /// Direct message.
     Message,
 }
 
@@ -45,25 +45,25 @@ impl Default for NewPost {
     }
 }
 
-/// Every account's inbox.
+/// Items of all accounts.
 #[derive(Debug, Default)]
-pub(crate) struct Inboxes {
+pub(crate) struct XInboxes {
     last: u64,
     posts: HashMap<String, Vec<Post>>,
 }
 
-/// A post as X keeps it.
+/// Stored post.
 #[derive(Debug, Clone)]
-pub(super) struct Post {
-    pub(super) id: u64,
+pub(crate) struct Post {
+    pub(crate) id: u64,
     at: UtcDateTime,
     event: NewPost,
 }
 
-impl Inboxes {
-    /// Puts it into the account's inbox; gives its id.
+impl XInboxes {
+    /// Adds a post to the account's items and returns its id.
     pub(crate) fn put(&mut self, event: NewPost, at: UtcDateTime) -> u64 {
-        // Ids have more digits after a while, so that who compares them as texts is found out.
+        // Ids get another digit after a while, so that a client that compares them as texts fails.
         self.last = if self.last == 0 { 9 } else { self.last + 1 };
         let id = self.last;
         self.posts
@@ -73,16 +73,16 @@ impl Inboxes {
         id
     }
 
-    /// What the account has of these kinds, newest first.
-    pub(super) fn of(&self, login: &str, is_wanted: impl Fn(PostKind) -> bool) -> Vec<Post> {
+    /// Items of these kinds, newest first.
+    pub(crate) fn of(&self, login: &str, is_wanted: impl Fn(PostKind) -> bool) -> Vec<Post> {
         let posts = self.posts.get(login).into_iter().flatten().rev();
         posts.filter(|post| is_wanted(post.event.kind)).cloned().collect()
     }
 }
 
 impl Post {
-    /// As the mentions timeline shows it.
-    pub(super) fn mention(&self) -> Value {
+    /// Item of the mentions timeline.
+    pub(crate) fn mention(&self) -> Value {
         let answered = Account::named(&self.event.login).snowflake();
         json!({
             "id": self.id.to_string(),
@@ -94,8 +94,8 @@ impl Post {
         })
     }
 
-    /// As the list of direct messages shows it.
-    pub(super) fn message(&self) -> Value {
+    /// Item of the list of direct messages.
+    pub(crate) fn message(&self) -> Value {
         json!({
             "id": self.id.to_string(),
             "event_type": "MessageCreate",
@@ -105,8 +105,8 @@ impl Post {
         })
     }
 
-    /// Who wrote it, as `includes` introduces them.
-    pub(super) fn introduction(&self) -> Value {
+    /// Author, as an element of `includes`.
+    pub(crate) fn introduction(&self) -> Value {
         let author = self.author();
         json!({ "id": author.snowflake(), "name": author.name, "username": author.login })
     }

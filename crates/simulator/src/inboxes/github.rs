@@ -1,4 +1,4 @@
-//! Each account's notifications: what a test put there, newest first, as GitHub lists them.
+//! Notifications of each account: those that a test has added, newest first, as GitHub lists them.
 
 use std::collections::HashMap;
 
@@ -7,23 +7,23 @@ use time::{Duration, UtcDateTime, format_description::well_known::Rfc3339, macro
 
 use crate::account::DEFAULT_LOGIN;
 
-/// Something that happens at GitHub and concerns an account. What is left out has a plausible value.
+/// Event at GitHub that concerns an account. Missing fields have plausible values.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NewNotification {
-    /// Whom it concerns.
+    /// Login of the account.
     pub login: String,
-    /// The thread it belongs to; a new one when left out. A thread stands in the inbox once, with its newest event.
+    /// Thread of the event; a new one if missing. The inbox lists each thread once, with its newest event.
     pub thread: Option<u64>,
-    /// Why GitHub tells the account: `mention`, `team_mention`, `review_requested`, `assign`, `subscribed`, ...
+    /// Reason of the notification: `mention`, `team_mention`, `review_requested`, `assign`, `subscribed`, ...
     pub reason: String,
-    /// The title of the issue or pull request.
+    /// Title of the issue or pull request.
     pub title: String,
-    /// What it is about: `Issue`, `PullRequest`, ...
+    /// Type of the subject: `Issue`, `PullRequest`, ...
     pub subject: String,
-    /// Where it happened, `owner/name`.
+    /// Repository, `owner/name`.
     pub repository: String,
-    /// Whether it is still unread.
+    /// True if it is unread.
     pub unread: bool,
 }
 
@@ -41,44 +41,44 @@ impl Default for NewNotification {
     }
 }
 
-/// Where a new notification stands in the inbox.
+/// New notification in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Issued {
-    /// Its thread.
+    /// Thread.
     pub thread: u64,
-    /// Its time, as the API tells it.
+    /// Time, as the API writes it.
     pub updated_at: String,
 }
 
-/// Every account's inbox.
+/// Inboxes of all accounts.
 #[derive(Debug, Default)]
-pub(crate) struct Inboxes {
+pub(crate) struct GithubInboxes {
     last_thread: u64,
     inboxes: HashMap<String, Inbox>,
 }
 
-/// One account's inbox.
+/// Inbox of one account.
 #[derive(Debug, Clone)]
 pub(crate) struct Inbox {
-    /// When it last changed.
-    pub(super) changed_at: UtcDateTime,
-    /// Newest first.
-    pub(super) threads: Vec<Thread>,
+    /// Time of the last change.
+    pub(crate) changed_at: UtcDateTime,
+    /// Threads, newest first.
+    pub(crate) threads: Vec<Thread>,
 }
 
-/// A notification as it stands in an inbox.
+/// Notification in an inbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Thread {
-    pub(super) id: u64,
-    pub(super) updated_at: UtcDateTime,
-    pub(super) event: NewNotification,
+    pub(crate) id: u64,
+    pub(crate) updated_at: UtcDateTime,
+    pub(crate) event: NewNotification,
 }
 
-impl Inboxes {
-    /// Puts a notification at the top of its account's inbox.
+impl GithubInboxes {
+    /// Adds a notification to the top of its account's inbox.
     ///
-    /// The validator of a conditional request is an HTTP date and so has whole seconds. A change within the second of
-    /// the one before is therefore dated a second later, or a client that polled between the two would miss it.
+    /// The validator of a conditional request is an HTTP date with whole seconds. A change within the second of the previous one
+    /// is therefore dated a second later: a client that polled between the two would miss it otherwise.
     pub(crate) fn put(&mut self, event: NewNotification, now: UtcDateTime) -> Issued {
         let id = event.thread.unwrap_or_else(|| {
             self.last_thread += 1;
@@ -95,8 +95,8 @@ impl Inboxes {
         }
     }
 
-    /// The inbox of the account with this login.
-    pub(super) fn of(&self, login: &str) -> Inbox {
+    /// Inbox of the account with this login.
+    pub(crate) fn of(&self, login: &str) -> Inbox {
         self.inboxes.get(login).cloned().unwrap_or_default()
     }
 }
@@ -110,8 +110,8 @@ impl Default for Inbox {
     }
 }
 
-/// A time as GitHub's API writes it.
-pub(super) fn rfc3339(time: UtcDateTime) -> String {
+/// Time in the format of GitHub's API.
+pub(crate) fn rfc3339(time: UtcDateTime) -> String {
     // The format fails only for years beyond 9999, which no clock here reaches.
     time.format(&Rfc3339).unwrap_or_default()
 }
