@@ -3,6 +3,8 @@
 
 mod accepted;
 mod authenticated;
+#[cfg(any(test, feature = "autobahn"))]
+mod autobahn;
 mod codec;
 mod drain_delay;
 mod draining;
@@ -23,6 +25,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::accepted::Authentication;
 pub(crate) use self::authenticated::Joining;
+#[cfg(feature = "autobahn")]
+pub use self::autobahn::serve_echo;
 pub(crate) use self::drain_delay::DrainWindow;
 pub(crate) use self::join_rate::JoinRate;
 pub(crate) use self::link::LinkSettings;

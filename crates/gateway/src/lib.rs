@@ -39,6 +39,8 @@ mod name;
 mod rate;
 
 pub use bus_roles::BusRoles;
+#[cfg(feature = "autobahn")]
+pub use connection::serve_echo;
 pub use gateway::{BuildError, Gateway, Running};
 pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
 pub use listener::certificate::CertificateError;

@@ -1,5 +1,6 @@
 //! Long forms of tests, by hand: they need more time, or more tools, than CI has.
 
+mod autobahn;
 mod fuzz;
 
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 
+pub(crate) use self::autobahn::autobahn;
 pub(crate) use self::fuzz::{fuzz, targets as fuzz_targets};
 
 /// Client libraries of all languages that run here against a cluster. Needs Python, a JDK, Maven and Go.

@@ -17,9 +17,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let metadata = MetadataCommand::new().no_deps().exec().context("read the workspace")?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy(&metadata),
+        ["long", "autobahn"] => long::autobahn(
+            metadata.workspace_root.as_std_path(),
+            metadata.target_directory.as_std_path(),
+        ),
         ["long", "clients"] => long::clients(metadata.workspace_root.as_std_path()),
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
-        _ => bail!("usage: cargo xtask tidy | long clients | long fuzz [TARGET [SECONDS]]"),
+        _ => bail!("usage: cargo xtask tidy | long autobahn | long clients | long fuzz [TARGET [SECONDS]]"),
     }
 }
 

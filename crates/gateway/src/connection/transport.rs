@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, FrameHe
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error};
 
-use self::frame_scanner::{FrameScanner, Packing, TooManyFragments};
+use self::frame_scanner::{FrameScanner, MAX_FRAGMENTS, Packing, TooManyFragments};
 use crate::deflate::{InflateError, PerMessageDeflate};
 use crate::listener::{Stream, linger};
 use crate::socket::{Ending, MAX_QUEUE_BYTES, Outbound, Outgoing, Overflowed};
@@ -34,6 +34,7 @@ pub(super) struct Transport {
     socket: Option<WebSocketStream<FrameScanner<Stream>>>,
     /// Compression, if negotiated.
     deflate: Option<PerMessageDeflate>,
+    limits: &'static TransportLimits,
     /// True if bytes were written since the last complete flush.
     unflushed: bool,
     /// True while the peer accepts no bytes.
@@ -61,12 +62,43 @@ pub(super) enum TransportEvent {
     Ended(Ending),
 }
 
+/// Limits of a WebSocket.
+#[derive(Debug)]
+pub(super) struct TransportLimits {
+    /// Maximum size of a received message, in bytes.
+    pub(super) max_message: usize,
+    /// Maximum number of frames of a received message.
+    pub(super) max_fragments: usize,
+    /// Maximum number of bytes that wait in tungstenite to be written.
+    pub(super) max_write_buffer: usize,
+}
+
+impl TransportLimits {
+    /// Limits of a gateway.
+    const GATEWAY: Self = Self {
+        max_message: MAX_MESSAGE,
+        max_fragments: MAX_FRAGMENTS,
+        max_write_buffer: MAX_WRITE_BUFFER,
+    };
+}
+
 impl Transport {
     /// Takes a stream on which nothing but the upgrade was exchanged.
     pub(super) fn new(stream: Stream, deflate: Option<PerMessageDeflate>) -> Self {
+        Self::with_limits(stream, deflate, &TransportLimits::GATEWAY)
+    }
+
+    /// Takes such a stream with other limits than a gateway's.
+    pub(super) fn with_limits(
+        stream: Stream,
+        deflate: Option<PerMessageDeflate>,
+        limits: &'static TransportLimits,
+    ) -> Self {
+        let scanner = FrameScanner::new(stream, deflate.is_some()).with_max_fragments(limits.max_fragments);
         Self {
-            socket: build(FrameScanner::new(stream, deflate.is_some())),
+            socket: build(scanner, limits),
             deflate,
+            limits,
             unflushed: false,
             blocked: false,
             has_grown: false,
@@ -223,7 +255,7 @@ impl Transport {
         if packing == Packing::Plain {
             return TransportEvent::Message(message);
         }
-        match deflate.inflate(payload, MAX_MESSAGE) {
+        match deflate.inflate(payload, self.limits.max_message) {
             Ok(bytes) if packing == Packing::DeflatedBinary => TransportEvent::Message(Message::Binary(bytes)),
             Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => TransportEvent::Message(Message::Text(bytes)),
             Ok(_) => TransportEvent::Ended(Ending::NotUtf8),
@@ -243,19 +275,22 @@ impl Transport {
             return false;
         }
         self.has_grown = false;
-        self.socket = self.socket.take().and_then(|socket| build(socket.into_inner()));
+        self.socket = self
+            .socket
+            .take()
+            .and_then(|socket| build(socket.into_inner(), self.limits));
         true
     }
 }
 
 /// tungstenite's constructor is asynchronous but never pending.
-fn build(stream: FrameScanner<Stream>) -> Option<WebSocketStream<FrameScanner<Stream>>> {
+fn build(stream: FrameScanner<Stream>, limits: &TransportLimits) -> Option<WebSocketStream<FrameScanner<Stream>>> {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
-        .max_write_buffer_size(MAX_WRITE_BUFFER)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
+        .max_write_buffer_size(limits.max_write_buffer)
+        .max_message_size(Some(limits.max_message))
+        .max_frame_size(Some(limits.max_message));
     Box::pin(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config))).now_or_never()
 }
 

@@ -23,6 +23,7 @@ pub(super) struct FrameScanner<S> {
     in_message: bool,
     /// Data frames of the current message, or of the last one.
     fragments: usize,
+    max_fragments: usize,
     /// True after a message with too many fragments: nothing more is read.
     has_too_many_fragments: bool,
     /// True if compression was negotiated.
@@ -70,10 +71,16 @@ impl<S> FrameScanner<S> {
             step: Step::First,
             in_message: false,
             fragments: 0,
+            max_fragments: MAX_FRAGMENTS,
             has_too_many_fragments: false,
             deflates,
             packings: VecDeque::new(),
         }
+    }
+
+    /// Scans with this maximum number of frames per message instead of [`MAX_FRAGMENTS`].
+    pub(super) fn with_max_fragments(self, max_fragments: usize) -> Self {
+        Self { max_fragments, ..self }
     }
 
     /// Packing of the message that is read next.
@@ -163,7 +170,7 @@ impl<S> FrameScanner<S> {
             self.in_message = *byte & FIN == 0;
             let before = if opcode == CONTINUATION { self.fragments } else { 0 };
             self.fragments = before + 1;
-            self.has_too_many_fragments |= self.fragments > MAX_FRAGMENTS;
+            self.has_too_many_fragments |= self.fragments > self.max_fragments;
         }
         if self.deflates && matches!(opcode, TEXT | BINARY) {
             self.packings.push_back(match (*byte & RSV1, opcode) {
@@ -225,8 +232,8 @@ const BINARY: u8 = 0x2;
 /// Lowest opcode of a control frame.
 const CONTROL: u8 = 0x8;
 const MASK: u8 = 0x80;
-/// Frames of one message, of 64 bytes each in the longest message.
-const MAX_FRAGMENTS: usize = 1024;
+/// Maximum number of frames of one message, of 64 bytes each in the longest message.
+pub(super) const MAX_FRAGMENTS: usize = 1024;
 /// In messages; above it, memory used by a pipelining client is released.
 const KEPT_CAPACITY: usize = 16;
 

@@ -1,5 +1,5 @@
-// Asks for long answers with long questions, and says how compression was agreed, how many bytes came, and what they were.
-// Arguments: address, client (ws or socket.io), compression (on or off), lengths of the questions' paddings.
+// Sends long requests for long replies; prints the negotiated compression, the received bytes, and a digest of the replies.
+// Arguments: address, client (ws or socket.io), compression (on or off), padding lengths of the requests.
 const { createHash } = require("node:crypto");
 
 const [address, client, compression, ...lengths] = process.argv.slice(2);

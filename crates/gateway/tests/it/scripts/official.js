@@ -1,11 +1,11 @@
-// Connects, asks with an ack, asks for what does not exist, and hears one event. Arguments: URL, parser (default or msgpack).
+// Connects, emits with an ack, emits an unknown event, and receives one event. Arguments: URL, parser (default or msgpack).
 const { io } = require("socket.io-client");
 
 const [url, parser] = process.argv.slice(2);
-// An emoji cut in half: half a surrogate pair.
+// An unpaired surrogate: half of an emoji.
 const cut = "My phone \u{1f4f1}".slice(0, 10);
 const auth = { token: process.env.TOKEN, deviceName: cut };
-// Libraries that name the server itself as Origin do it like this.
+// Some client libraries send the server as Origin.
 const options = { transports: ["websocket"], auth, extraHeaders: { Origin: url } };
 if (parser === "msgpack") options.parser = require("socket.io-msgpack-parser");
 
