@@ -32,7 +32,7 @@ use protocol::account::AccountType;
 use protocol::id::UserId;
 use protocol::time::Timestamp;
 use store::vault::{Vault, VaultError};
-use store::{EncryptedTokens, Store};
+use store::{Accounts, EncryptedTokens, Pauses, PendingLinks, TaskQueue};
 
 use crate::metrics::Metrics;
 use crate::platform::{Offered, decrypt_tokens, encrypt_tokens};
@@ -45,7 +45,11 @@ pub(crate) use permits::AccountPermits;
 
 /// Executes the account commands; each is a method in the file of its name.
 pub(crate) struct AccountService {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) pending_links: Arc<dyn PendingLinks>,
+    pub(crate) pauses: Arc<dyn Pauses>,
+    /// Queue of revocations.
+    pub(crate) revocations: Arc<dyn TaskQueue>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) authorizations: Authorizations,
     pub(crate) vault: Arc<Vault>,

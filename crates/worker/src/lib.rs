@@ -40,4 +40,4 @@ pub use factor::{
 pub use settings::{
     ConnectState, JobConcurrency, PlatformConcurrency, RedirectError, RedirectPolicy, SessionTimes, Settings,
 };
-pub use worker::{Parts, Running, Worker};
+pub use worker::{BusRoles, Parts, Running, StoreRoles, Worker};

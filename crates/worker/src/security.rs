@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bus::{Challenges, Hints};
 use lifecycle::{Clock, Entropy};
 use protocol::time::Timestamp;
-use store::Store;
+use store::{Accounts, Alerts, Audit, Devices, Security};
 
 use crate::factor::FactorService;
 use crate::outbox::OutboxRelay;
@@ -24,7 +24,11 @@ use crate::session::SessionService;
 
 /// Handlers of these commands: one method each, in the file of its name.
 pub(crate) struct SecurityService {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) records: Arc<dyn Security>,
+    pub(crate) alerts: Arc<dyn Alerts>,
+    pub(crate) devices: Arc<dyn Devices>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) audit: Arc<dyn Audit>,
     pub(crate) challenges: Arc<dyn Challenges>,
     pub(crate) hints: Arc<dyn Hints>,
     pub(crate) relay: Arc<OutboxRelay>,

@@ -21,10 +21,10 @@ mod wrong_codes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, SessionKey};
+use bus::{Presence, SessionKey, SessionRegistry};
 use lifecycle::Clock;
 use protocol::id::{SessionId, UserId};
-use store::Store;
+use store::{Security, SessionRecords};
 
 use crate::settings::SessionTimes;
 
@@ -34,8 +34,10 @@ pub(crate) use live::LiveSessions;
 
 /// Handlers of the commands and jobs that concern sessions.
 pub(crate) struct SessionService {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) records: Arc<dyn SessionRecords>,
+    pub(crate) security: Arc<dyn Security>,
+    pub(crate) registry: Arc<dyn SessionRegistry>,
+    pub(crate) presence: Arc<dyn Presence>,
     pub(crate) times: SessionTimes,
     pub(crate) clock: Arc<dyn Clock>,
 }

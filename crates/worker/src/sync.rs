@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::time::Timestamp;
-use store::Store;
 use store::vault::Vault;
+use store::{Accounts, Refreshes, Syncs};
 
 use crate::metrics::Metrics;
 use crate::outbox::OutboxRelay;
@@ -32,7 +32,9 @@ pub(crate) use schedule::Schedule;
 /// Syncs accounts. Clones share all parts.
 #[derive(Clone)]
 pub(crate) struct Syncer {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) syncs: Arc<dyn Syncs>,
+    pub(crate) refreshes: Arc<dyn Refreshes>,
     pub(crate) offered: Offered,
     pub(crate) vault: Arc<Vault>,
     pub(crate) relay: Arc<OutboxRelay>,

@@ -1,40 +1,43 @@
 //! Worker: built from settings, spawned, drained.
 
+mod assembly;
+mod roles;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use platforms::{BotInbox, Platform, WebhookVerifier};
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
-use store::Store;
 use store::vault::Vault;
 use tokio::sync::Notify;
 
-use crate::account::{AccountPermits, AccountService, Authorizations, expire_pending_links};
-use crate::audit::{Refusals, log_heads};
-use crate::deliveries::{Addressees, InboxReader, Webhooks};
-use crate::factor::{FactorChallenges, FactorService, MessageSenders};
-use crate::jobs::{Dispatch, LaneServer, Runner, UserSlots};
+use self::assembly::Assembly;
+use crate::account::expire_pending_links;
+use crate::audit::log_heads;
+use crate::deliveries::InboxReader;
+use crate::factor::MessageSenders;
+use crate::jobs::LaneServer;
 use crate::maintenance::{prune, watch_bus};
 use crate::metrics::Metrics;
 use crate::outbox::{OutboxRelay, Sweep, watch_memory};
 use crate::platform::Offered;
 use crate::revocation::Revocations;
-use crate::security::SecurityService;
-use crate::session::{LiveSessions, SessionService, confirm_ends, save_deadlines};
+use crate::session::{confirm_ends, save_deadlines};
 use crate::settings::Settings;
-use crate::sync::{Schedule, Syncer};
+use crate::sync::Schedule;
+
+pub use self::roles::{BusRoles, StoreRoles};
 
 /// Dependencies of a worker.
 #[derive(Clone)]
 pub struct Parts {
     /// Source of jobs and destination of events.
-    pub bus: Arc<dyn Bus>,
+    pub bus: BusRoles,
     /// Durable state.
-    pub store: Arc<dyn Store>,
+    pub store: StoreRoles,
     /// Encrypts tokens, answers and authorizations.
     pub vault: Arc<Vault>,
     /// Offered platforms; the others are `not_supported`.
@@ -73,139 +76,33 @@ impl Worker {
         let metrics = Metrics::new(meter);
         let tasks = Tasks::new();
         let readiness = Readiness::new();
-        let id = new_worker_id(&*parts.entropy);
-        let offered = Offered::new(&parts.platforms);
-        let relay = Arc::new(OutboxRelay::new(
-            Arc::<dyn Store>::clone(&parts.store),
-            Arc::<dyn Bus>::clone(&parts.bus),
-            metrics.clone(),
-        ));
-        let wake = Arc::new(Notify::new());
-
-        let syncer = Syncer {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            offered: offered.clone(),
-            vault: Arc::clone(&parts.vault),
-            relay: Arc::clone(&relay),
-            clock: Arc::clone(&parts.clock),
-            entropy: Arc::clone(&parts.entropy),
+        let assembly = Assembly {
+            id: new_worker_id(&*parts.entropy),
+            settings: &settings,
+            parts: &parts,
+            offered: Offered::new(&parts.platforms),
+            relay: Arc::new(OutboxRelay::new(
+                Arc::clone(&parts.store.outbox),
+                Arc::clone(&parts.bus.events),
+                Arc::clone(&parts.bus.hints),
+                metrics.clone(),
+            )),
+            revocations_queued: Arc::new(Notify::new()),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
         };
-        let account = AccountService {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            events: Arc::<dyn Bus>::clone(&parts.bus),
-            authorizations: Authorizations::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.vault)),
-            vault: Arc::clone(&parts.vault),
-            offered: offered.clone(),
-            permits: AccountPermits::new(settings.concurrency, &metrics),
-            syncer: syncer.clone(),
-            redirects: settings.redirects,
-            connect_state: settings.connect_state,
-            repeatable_codes: settings.dangerous_repeatable_codes.clone(),
-            clock: Arc::clone(&parts.clock),
-            entropy: Arc::clone(&parts.entropy),
-            tasks: tasks.clone(),
-            metrics: metrics.clone(),
-        };
-        let factor = Arc::new(FactorService {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            challenges: FactorChallenges::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.entropy)),
-            sessions: Arc::<dyn Bus>::clone(&parts.bus),
-            live: LiveSessions(Arc::<dyn Bus>::clone(&parts.bus)),
-            vault: Arc::clone(&parts.vault),
-            clock: Arc::clone(&parts.clock),
-            entropy: Arc::clone(&parts.entropy),
-            limits: Arc::<dyn Bus>::clone(&parts.bus),
-            message_senders: parts.message_senders.clone(),
-            tasks: tasks.clone(),
-            metrics: metrics.clone(),
+        let lanes = assembly.lane_servers().map(|server| {
+            let latch = readiness.latch(task_name(server.lane));
+            (server, latch)
         });
-        let session = Arc::new(SessionService {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            bus: Arc::<dyn Bus>::clone(&parts.bus),
-            times: settings.sessions,
-            clock: Arc::clone(&parts.clock),
-        });
-        let security = SecurityService {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            challenges: Arc::<dyn Bus>::clone(&parts.bus),
-            hints: Arc::<dyn Bus>::clone(&parts.bus),
-            relay: Arc::clone(&relay),
-            factor: Arc::clone(&factor),
-            session: Arc::clone(&session),
-            clock: Arc::clone(&parts.clock),
-            entropy: Arc::clone(&parts.entropy),
-        };
-        let addressees = Addressees {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            relay: Arc::clone(&relay),
-        };
-        let inbox_reader = |inbox: &Arc<dyn BotInbox>| InboxReader {
-            inbox: Arc::clone(inbox),
-            store: Arc::<dyn Store>::clone(&parts.store),
-            addressees: addressees.clone(),
-            metrics: metrics.clone(),
-        };
-        let inboxes = parts.inboxes.iter().map(inbox_reader).collect();
-        let webhooks = Webhooks {
-            hooks: parts.hooks.clone(),
-            addressees,
-            clock: Arc::clone(&parts.clock),
-        };
-        let runner = Arc::new(Runner {
-            dispatch: Dispatch {
-                account,
-                factor,
-                security,
-                refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
-                session,
-                webhooks,
-            },
-            jobs: Arc::<dyn Bus>::clone(&parts.bus),
-            answers: Arc::<dyn Store>::clone(&parts.store),
-            sessions: Arc::<dyn Store>::clone(&parts.store),
-            vault: Arc::clone(&parts.vault),
-            relay: Arc::clone(&relay),
-            revocations: Arc::clone(&wake),
-            metrics: metrics.clone(),
-        });
-        let slots = UserSlots::default();
-        let lane_server = |lane: Lane| LaneServer {
-            lane,
-            worker: id.clone(),
-            concurrency: settings.concurrency.of(lane),
-            slots: slots.clone(),
-            jobs: Arc::<dyn Bus>::clone(&parts.bus),
-            runner: Arc::clone(&runner),
-            entropy: Arc::clone(&parts.entropy),
-            tasks: tasks.clone(),
-            metrics: metrics.clone(),
-        };
+        let sweep = Sweep::new(Arc::clone(&parts.store.outbox), Arc::clone(&assembly.relay));
         Self {
-            lanes: Lane::ALL
-                .map(|lane| (lane_server(lane), readiness.latch(task_name(lane))))
-                .into(),
-            sweep: (
-                Sweep::new(Arc::<dyn Store>::clone(&parts.store), relay),
-                readiness.condition("store"),
-            ),
-            schedule: Schedule(syncer),
-            inboxes,
-            revocations: Revocations {
-                worker: id.clone(),
-                queue: Arc::<dyn Store>::clone(&parts.store),
-                accounts: Arc::<dyn Store>::clone(&parts.store),
-                pauses: Arc::<dyn Store>::clone(&parts.store),
-                offered,
-                vault: Arc::clone(&parts.vault),
-                wake,
-                clock: Arc::clone(&parts.clock),
-                entropy: Arc::clone(&parts.entropy),
-                tasks: tasks.clone(),
-                metrics: metrics.clone(),
-            },
-            id,
+            lanes: lanes.into(),
+            sweep: (sweep, readiness.condition("store")),
+            schedule: Schedule(assembly.syncer()),
+            inboxes: assembly.inbox_readers(),
+            revocations: assembly.revocations(),
+            id: assembly.id,
             repeatable_codes: settings.dangerous_repeatable_codes,
             parts,
             metrics,
@@ -227,7 +124,8 @@ impl Worker {
     #[must_use]
     pub fn spawn(self) -> Running {
         let Self { tasks, parts, .. } = self;
-        tracing::info!(worker = %self.id, "worker started");
+        let Parts { store, bus, .. } = parts;
+        tracing::info!(worker = %self.id, "worker tasks spawned");
         if let Some(prefix) = &self.repeatable_codes {
             tracing::warn!(
                 prefix,
@@ -237,50 +135,26 @@ impl Worker {
         for (server, latch) in self.lanes {
             tasks.essential(task_name(server.lane), server.serve(latch));
         }
-        let (sweep, store) = self.sweep;
-        tasks.essential("outbox sweep", sweep.run(store, tasks.soft()));
-        let memory = watch_memory(
-            Arc::<dyn Bus>::clone(&parts.bus),
-            Arc::<dyn Store>::clone(&parts.store),
-            self.metrics,
-            tasks.soft(),
-        );
-        tasks.essential("bus memory", memory);
-        let live = watch_bus(
-            Arc::<dyn Bus>::clone(&parts.bus),
-            self.readiness.condition("bus"),
-            tasks.soft(),
-        );
-        tasks.essential("bus liveness", live);
-        let unconfirmed = expire_pending_links(
-            Arc::<dyn Store>::clone(&parts.store),
-            Arc::clone(&self.revocations.wake),
-            Arc::clone(&parts.entropy),
-            tasks.soft(),
-        );
-        tasks.essential("pending links", unconfirmed);
+        let (sweep, ready) = self.sweep;
+        let drain = || tasks.soft();
+        tasks.essential("outbox sweep", sweep.run(ready, drain()));
+        let watch = watch_memory(bus.events, store.outbox, self.metrics, drain());
+        tasks.essential("bus memory", watch);
+        let live = self.readiness.condition("bus");
+        tasks.essential("bus liveness", watch_bus(bus.liveness, live, drain()));
+        let queued = Arc::clone(&self.revocations.wake);
+        let expiry = expire_pending_links(store.pending_links, queued, parts.entropy, drain());
+        tasks.essential("pending links", expiry);
         tasks.essential("revocations", self.revocations.run());
         tasks.essential("syncs", self.schedule.run());
         for reader in self.inboxes {
-            tasks.essential("bot's inbox", reader.run(tasks.soft()));
+            tasks.essential("bot's inbox", reader.run(drain()));
         }
-        tasks.essential(
-            "audit heads",
-            log_heads(Arc::<dyn Store>::clone(&parts.store), tasks.soft()),
-        );
-        let deadlines = save_deadlines(
-            Arc::<dyn Store>::clone(&parts.store),
-            Arc::<dyn Bus>::clone(&parts.bus),
-            tasks.soft(),
-        );
-        tasks.essential("session deadlines", deadlines);
-        let ends = confirm_ends(
-            Arc::<dyn Store>::clone(&parts.store),
-            Arc::<dyn Bus>::clone(&parts.bus),
-            tasks.soft(),
-        );
-        tasks.essential("session ends", ends);
-        tasks.essential("upkeep", prune(parts.store, tasks.soft()));
+        tasks.essential("audit heads", log_heads(store.audit, drain()));
+        let (records, registry) = (Arc::clone(&store.sessions), Arc::clone(&bus.sessions));
+        tasks.essential("session deadlines", save_deadlines(records, registry, drain()));
+        tasks.essential("session ends", confirm_ends(store.sessions, bus.sessions, drain()));
+        tasks.essential("upkeep", prune(store.answers, drain()));
         Running {
             tasks,
             readiness: self.readiness,

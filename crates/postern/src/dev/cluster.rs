@@ -213,8 +213,8 @@ impl Parts {
         let bot = simulated_bot(&format!("{simulator}/telegram"))?;
         let telegram_bot = TelegramBot::new(bot, http, Arc::clone(&runtime.clock)).map_err(StartError::from)?;
         let parts = worker::Parts {
-            bus: self.bus(runtime, &runtime.metrics).await?,
-            store: Arc::clone(&self.store),
+            bus: worker::BusRoles::of(self.bus(runtime, &runtime.metrics).await?),
+            store: worker::StoreRoles::of(Arc::clone(&self.store)),
             vault: Arc::new(Vault::new(keys, Arc::clone(&runtime.entropy))),
             platforms: vec![
                 Arc::new(github),

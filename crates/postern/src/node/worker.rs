@@ -10,7 +10,7 @@ use platforms::{
 };
 use store::PgStore;
 use store::vault::Vault;
-use worker::{EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, Worker};
+use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
 
 use super::{InternalListener, NodeRuntime, StartError};
 use crate::config::WorkerNode;
@@ -27,8 +27,8 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
     let vault = Vault::new(node.vault_keys, Arc::clone(&runtime.entropy));
     let http = Http::new(Timeouts::default())?;
     let parts = Parts {
-        bus,
-        store: Arc::new(store),
+        bus: BusRoles::of(bus),
+        store: StoreRoles::of(Arc::new(store)),
         vault: Arc::new(vault),
         platforms: offered(
             [node.github, node.discord, node.x_twitter],

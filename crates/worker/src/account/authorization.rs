@@ -106,7 +106,7 @@ pub(crate) enum AuthorizationError {
     Elsewhere,
     /// The record is encrypted for its user, and cannot be decrypted for another.
     #[error("decrypt the authorization")]
-    Ciphertext(#[from] VaultError),
+    Decrypt(#[from] VaultError),
     #[error("parse the authorization")]
     Unreadable(#[from] serde_json::Error),
     #[error(transparent)]

@@ -31,7 +31,7 @@ impl AccountService {
             redirect_uri: asked.redirect_uri.clone(),
             issuer: platform.issuer(),
             verifier: verifier.clone(),
-            access_epoch: self.store.access_epoch(&call.user).await?,
+            access_epoch: self.accounts.access_epoch(&call.user).await?,
         };
         self.authorizations.start(&call.user, &state, &authorization).await?;
 

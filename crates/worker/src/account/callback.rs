@@ -17,7 +17,7 @@ use store::{PendingLink, PendingLinkId, PendingLinkOutcome};
 use super::AccountService;
 use super::authorization::Authorization;
 use super::connect_error::ConnectError;
-use super::exchange::{FailedExchange, PresentedCode};
+use super::exchange::{CodeToExchange, FailedExchange};
 use super::link::GrantedAccount;
 use crate::call::{Call, digest};
 
@@ -57,7 +57,7 @@ impl AccountService {
             AuthorizationResponse::Denied => return self.refuse(call, account, ConnectError::Denied, None).await,
             AuthorizationResponse::Failed => return self.refuse(call, account, ConnectError::Failed, None).await,
         };
-        let presented = PresentedCode {
+        let presented = CodeToExchange {
             platform,
             code,
             state: Some(&callback.state),
@@ -108,7 +108,7 @@ impl AccountService {
             data: Json::of(&page),
         };
         let receipt = call.receipt(&outcome);
-        let pending_link = self.retry_store(call, || self.store.add_pending_link(&pending_link, &receipt));
+        let pending_link = self.retry_store(call, || self.pending_links.add_pending_link(&pending_link, &receipt));
         match pending_link.await? {
             PendingLinkOutcome::Pending => Ok(outcome),
             PendingLinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),

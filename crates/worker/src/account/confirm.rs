@@ -16,7 +16,7 @@ impl AccountService {
     /// Links the pending account. A wrong token or cookie consumes nothing.
     pub(crate) async fn confirm(&self, call: &Call, asked: &ConfirmLink) -> Result<JobOutcome, ConnectError> {
         let id = pending_link_id(call, asked.account, &asked.token, &asked.cookie);
-        let pending_link = self.store.pending_link(&call.user, &id).await?;
+        let pending_link = self.pending_links.pending_link(&call.user, &id).await?;
         let pending_link = pending_link.ok_or(ConnectError::NotPending)?;
         let start = LinkStart {
             by: StartedBy::Session,
@@ -37,7 +37,7 @@ impl AccountService {
         pending_link: PendingLink,
     ) -> Result<JobOutcome, ConnectError> {
         let account = pending_link.account.account_type;
-        let linked = self.store.credentials(&call.user, account).await?;
+        let linked = self.accounts.credentials(&call.user, account).await?;
         let tokens = pending_link.tokens.as_ref();
         let tokens = tokens.map(|tokens| self.decrypt_tokens(&call.user, account, tokens));
         let UserAccount {

@@ -11,7 +11,7 @@ use store::{RefusedLink, Revocation, WriteOutcome};
 
 use super::AccountService;
 use super::connect_error::ConnectError;
-use super::exchange::{FailedExchange, PresentedCode};
+use super::exchange::{CodeToExchange, FailedExchange};
 use super::link::{LinkStart, StartedBy};
 use crate::call::Call;
 use crate::settings::ConnectState;
@@ -25,8 +25,8 @@ impl AccountService {
         }
         let _permit = self.permits.exchanges.acquire(call, account).await?;
         let start = self.connect_start(call, asked).await?;
-        let linked = self.store.credentials(&call.user, account).await?;
-        let presented = PresentedCode {
+        let linked = self.accounts.credentials(&call.user, account).await?;
+        let presented = CodeToExchange {
             platform,
             code: &asked.oauth_code,
             state: asked.state.as_ref(),
@@ -60,7 +60,7 @@ impl AccountService {
                 verifier: asked.code_verifier.clone(),
                 at: LinkStart {
                     by: StartedBy::Application,
-                    access_epoch: self.store.access_epoch(user).await?,
+                    access_epoch: self.accounts.access_epoch(user).await?,
                     pending_link: None,
                 },
             });
@@ -103,7 +103,7 @@ impl AccountService {
             revocation,
         };
         let receipt = call.receipt(&JobOutcome::from(&failure));
-        match self.store.refuse_link(&refused, &receipt).await {
+        match self.accounts.refuse_link(&refused, &receipt).await {
             Ok(WriteOutcome::Committed) => Err(error),
             Ok(WriteOutcome::Repeated(answer)) => Ok(call.recall(&answer)?),
             Err(unwritten) => {

@@ -63,7 +63,7 @@ pub(crate) enum ConnectError {
     #[error("no link is pending under this token and cookie")]
     NotPending,
     #[error("decrypt the tokens of the pending link")]
-    Ciphertext(#[from] VaultError),
+    Decrypt(#[from] VaultError),
     #[error("connect the account")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -88,7 +88,7 @@ impl Fault for ConnectError {
             Self::EpochMoved => ErrorCode::Conflict,
             Self::SessionEnded => ErrorCode::Forbidden,
             Self::NotPending => ErrorCode::ConfirmationInvalid,
-            Self::Ciphertext(error) => error.code(),
+            Self::Decrypt(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }

@@ -30,7 +30,7 @@ impl AccountService {
             self.syncer.await_lease(call, account, LEASE_WAIT).await?;
         }
         let outcome = JobOutcome::from(&Answer::Disconnect(DisconnectAnswer { account_type: account }));
-        match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
+        match self.accounts.unlink_account(&unlink, &call.receipt(&outcome)).await? {
             UnlinkOutcome::Unlinked => Ok(outcome),
             UnlinkOutcome::NotConnected => Err(DisconnectError::NotConnected),
             UnlinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),

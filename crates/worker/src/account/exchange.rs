@@ -4,7 +4,8 @@ use std::future::Future;
 
 use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile};
 use protocol::account::AccountType;
-use protocol::fault::Fault;
+use protocol::code::ErrorCode;
+use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
 use store::{Exchange, ExchangeStart, Revocation};
 use tokio::time::{error::Elapsed, timeout_at};
@@ -18,7 +19,7 @@ use crate::call::{Call, digest};
 use crate::platform::rate_limit;
 
 /// Authorization code to be sent to its platform.
-pub(super) struct PresentedCode<'a> {
+pub(super) struct CodeToExchange<'a> {
     pub(super) platform: &'a dyn Platform,
     pub(super) code: &'a Secret,
     /// State that came with the code, where `account:authorize` started the authorization.
@@ -44,7 +45,7 @@ impl FailedExchange {
 impl AccountService {
     /// Records that the code is about to be sent. A code is sent at most once, by one run of one job: a platform that receives it twice
     /// may revoke the tokens it issued (RFC 6749 section 4.1.2), so a job that finds the record has the client start again.
-    pub(super) async fn begin_exchange(&self, call: &Call, presented: &PresentedCode<'_>) -> Result<(), ConnectError> {
+    pub(super) async fn begin_exchange(&self, call: &Call, presented: &CodeToExchange<'_>) -> Result<(), ConnectError> {
         let exchange = Exchange {
             user: call.user.clone(),
             session: call.session.clone(),
@@ -52,7 +53,7 @@ impl AccountService {
             code_hash: self.code_hash(call, presented),
             state_hash: presented.state.map(state_hash),
         };
-        match self.store.begin_exchange(&exchange).await? {
+        match self.accounts.begin_exchange(&exchange).await? {
             ExchangeStart::First => Ok(()),
             ExchangeStart::Spent => Err(ConnectError::Spent),
             ExchangeStart::Paused(wait) => Err(ConnectError::Paused(wait)),
@@ -60,7 +61,7 @@ impl AccountService {
     }
 
     /// Hash of the code; a repeatable code is hashed with its job, so that it is unique per job.
-    fn code_hash(&self, call: &Call, presented: &PresentedCode<'_>) -> [u8; 32] {
+    fn code_hash(&self, call: &Call, presented: &CodeToExchange<'_>) -> [u8; 32] {
         let code = presented.platform.code_id(presented.code);
         let platform = presented.platform.account_type().as_str().as_bytes();
         match &self.repeatable_codes {
@@ -110,12 +111,19 @@ impl AccountService {
         request: &ExchangeRequest,
     ) -> Result<IssuedGrant, ConnectError> {
         let exchanged = self.issue(call, account, request).await?;
-        let outcome = exchanged
-            .as_ref()
-            .map_or_else(|error| error.code().as_str(), |_| "granted");
+        let outcome = match &exchanged {
+            Ok(_) => "granted",
+            // The client reads `oauth_failed`, since the code is consumed; the cause is the platform, which hung or failed.
+            Err(error @ ExchangeError::Unknown(..)) => {
+                let code = ErrorCode::PlatformUnavailable.as_str();
+                tracing::warn!(code, platform = %account, error = chain(error), "authorization code exchange of unknown outcome");
+                code
+            }
+            Err(error) => error.code().as_str(),
+        };
         self.metrics.exchange(account, outcome);
         if let Err(ExchangeError::Throttled { wait, pause, .. }) = &exchanged {
-            rate_limit::apply(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+            rate_limit::apply(&*self.pauses, &self.metrics, account, (*wait, *pause)).await;
         }
         Ok(exchanged?)
     }
@@ -134,7 +142,7 @@ impl AccountService {
             answered => answered,
         };
         if let Err(ApiError::Throttled { wait, pause, .. }) = &answered {
-            rate_limit::apply(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+            rate_limit::apply(&*self.pauses, &self.metrics, account, (*wait, *pause)).await;
         }
         answered
     }

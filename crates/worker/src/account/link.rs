@@ -90,7 +90,7 @@ impl AccountService {
             tokens,
         };
         let receipt = call.receipt(&outcome);
-        let linked = self.retry_store(call, || self.store.link_account(&link, &receipt));
+        let linked = self.retry_store(call, || self.accounts.link_account(&link, &receipt));
         match linked.await? {
             LinkOutcome::Linked => Ok(outcome),
             LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),

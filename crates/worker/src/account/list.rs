@@ -9,7 +9,7 @@ use crate::call::Call;
 
 impl AccountService {
     pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, StoreError> {
-        let accounts = self.store.accounts(&call.user).await?;
+        let accounts = self.accounts.accounts(&call.user).await?;
         Ok(JobOutcome::from(&Answer::List(ListAnswer { accounts })))
     }
 }

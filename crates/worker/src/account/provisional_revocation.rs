@@ -10,7 +10,7 @@ use protocol::account::AccountType;
 use protocol::fault::chain;
 use protocol::id::{JobId, UserId};
 use store::vault::Vault;
-use store::{Revocation, RevokeScope, Store, StoreError};
+use store::{Revocation, RevokeScope, StoreError, TaskQueue};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -44,7 +44,7 @@ impl AccountService {
             job: call.job.clone(),
             deadline: call.deadline,
             offered: self.offered.clone(),
-            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.revocations),
             vault: Arc::clone(&self.vault),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
@@ -75,7 +75,7 @@ struct Issuance {
     /// Deadline of the job, after which it links nothing.
     deadline: Instant,
     offered: Offered,
-    store: Arc<dyn Store>,
+    queue: Arc<dyn TaskQueue>,
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -130,7 +130,7 @@ impl Issuance {
         loop {
             let after = self.deadline.saturating_duration_since(Instant::now()) + GRACE;
             let queued = self
-                .store
+                .queue
                 .queue_provisional_revocation((&self.user, &self.job), revocation, after);
             match queued.await {
                 Ok(()) => return Ok(()),

@@ -22,7 +22,7 @@ impl AccountService {
             Err(LeaseError::NotConnected) => return Err(SyncCommandError::NotConnected),
             Err(LeaseError::Store(error)) => return Err(error.into()),
             Err(LeaseError::Failure(cause)) => {
-                let found = self.store.credentials(&call.user, asked.account_type).await?;
+                let found = self.accounts.credentials(&call.user, asked.account_type).await?;
                 let last_synced = found.and_then(|found| found.account.last_synced);
                 return Err(SyncCommandError::Failed { cause, last_synced });
             }

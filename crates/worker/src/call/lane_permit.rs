@@ -7,17 +7,17 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Permit of the lane, and a slot of the user where the job counts for one. A job may release both before it ends. Clones share
 /// them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LanePermit(Arc<Mutex<Option<Permits>>>);
+pub(crate) struct LanePermit(Arc<Mutex<Option<AcquiredPermits>>>);
 
 #[derive(Debug)]
-struct Permits {
+struct AcquiredPermits {
     _permit: OwnedSemaphorePermit,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl LanePermit {
     pub(crate) fn new(permit: OwnedSemaphorePermit, slot: Option<OwnedSemaphorePermit>) -> Self {
-        let permits = Permits {
+        let permits = AcquiredPermits {
             _permit: permit,
             _slot: slot,
         };

@@ -73,7 +73,7 @@ const BACKGROUND: &str = "worker";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecallError {
     #[error("decrypt the stored answer")]
-    Ciphertext(#[from] VaultError),
+    Decrypt(#[from] VaultError),
     #[error("parse the stored answer")]
     Unreadable(#[from] serde_json::Error),
 }

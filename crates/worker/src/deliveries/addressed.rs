@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use platforms::AddressedNotification;
 use protocol::account::AccountType;
 use protocol::id::UserId;
-use store::{Delivery, DeliveryOutcome, Store, StoreError};
+use store::{Deliveries, Delivery, DeliveryOutcome, StoreError};
 
 use crate::outbox::OutboxRelay;
 use crate::platform::notification;
@@ -14,7 +14,7 @@ use crate::platform::notification;
 /// Delivers addressed updates.
 #[derive(Clone)]
 pub(crate) struct Addressees {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Deliveries>,
     pub(crate) relay: Arc<OutboxRelay>,
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
 use platforms::{ApiError, BotInbox};
-use protocol::fault::chain;
+use protocol::code::ErrorCode;
+use protocol::fault::{Fault, chain};
 use serde_json::Value;
-use store::{InboxLease, Store, StoreError};
+use store::{InboxLease, Inboxes, Pauses, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,8 @@ use crate::platform::rate_limit;
 /// Reads one inbox whenever this worker holds its lease.
 pub(crate) struct InboxReader {
     pub(crate) inbox: Arc<dyn BotInbox>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) inboxes: Arc<dyn Inboxes>,
+    pub(crate) pauses: Arc<dyn Pauses>,
     pub(crate) addressees: Addressees,
     pub(crate) metrics: Metrics,
 }
@@ -39,14 +41,14 @@ impl InboxReader {
                     outage.succeeded();
                     more.notify_one();
                 }
-                Err(error) => outage.failed(chain(&error)),
+                Err(error) => outage.failed(format_args!("{}: {}", error.code().as_str(), chain(&error))),
             }
         }
     }
 
     async fn read(&self, drain: &CancellationToken) -> Result<InboxRead, InboxError> {
         let platform = self.inbox.account_type();
-        let Some(lease) = self.store.lease_inbox(platform, LEASE).await? else {
+        let Some(lease) = self.inboxes.lease_inbox(platform, LEASE).await? else {
             return Ok(InboxRead::NotDue);
         };
         let read = tokio::select! {
@@ -76,7 +78,7 @@ impl InboxReader {
             Err(error) => {
                 let wait = match &error {
                     ApiError::Throttled { wait, pause, .. } => {
-                        rate_limit::apply(&*self.store, &self.metrics, platform, (*wait, *pause)).await;
+                        rate_limit::apply(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
                         *wait
                     }
                     ApiError::Refused(_) => AFTER_REFUSAL,
@@ -89,7 +91,7 @@ impl InboxReader {
     }
 
     async fn finish(&self, lease: &InboxLease, cursor: Option<&Value>, next: Duration) -> Result<(), StoreError> {
-        if !self.store.finish_inbox(lease, cursor, next).await? {
+        if !self.inboxes.finish_inbox(lease, cursor, next).await? {
             tracing::debug!(platform = %lease.platform, "inbox lease lost, another worker repeats the read");
         }
         Ok(())
@@ -122,6 +124,15 @@ enum InboxError {
     Platform(#[from] ApiError),
     #[error("store the updates of an inbox")]
     Store(#[from] StoreError),
+}
+
+impl Fault for InboxError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Platform(error) => error.code(),
+            Self::Store(error) => error.code(),
+        }
+    }
 }
 
 const PERIOD: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Bus, BusError};
+use bus::{BusError, Events, Hints};
 use lifecycle::OutageReporter;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
@@ -22,11 +22,17 @@ pub(crate) struct OutboxRelay {
 }
 
 impl OutboxRelay {
-    pub(crate) fn new(outbox: Arc<dyn Outbox>, bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        outbox: Arc<dyn Outbox>,
+        events: Arc<dyn Events>,
+        hints: Arc<dyn Hints>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             outbox,
             publisher: BusPublisher {
-                bus,
+                events,
+                hints,
                 outage: OutageReporter::new("publish events"),
             },
             outage: OutageReporter::new("relay events"),
@@ -52,7 +58,8 @@ impl OutboxRelay {
 
 /// Publisher that writes to the bus.
 struct BusPublisher {
-    bus: Arc<dyn Bus>,
+    events: Arc<dyn Events>,
+    hints: Arc<dyn Hints>,
     outage: OutageReporter,
 }
 
@@ -77,8 +84,8 @@ impl BusPublisher {
     /// store.
     async fn publish_to_bus(&self, user: &UserId, event: &Envelope) -> Result<(), BusError> {
         if event.event == name::ALERT {
-            self.bus.clear_no_open_alerts(user).await?;
+            self.hints.clear_no_open_alerts(user).await?;
         }
-        self.bus.publish(user, event).await.map(drop)
+        self.events.publish(user, event).await.map(drop)
     }
 }

@@ -17,12 +17,12 @@ use crate::settings::PlatformConcurrency;
 /// Permits of every platform for one kind of work. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct PlatformPermits {
-    platforms: Arc<ByPlatform<Permits>>,
+    platforms: Arc<ByPlatform<PermitPool>>,
     metrics: Metrics,
 }
 
 #[derive(Debug)]
-struct Permits {
+struct PermitPool {
     running: Arc<Semaphore>,
     waiting: Semaphore,
 }
@@ -30,7 +30,7 @@ struct Permits {
 impl PlatformPermits {
     /// Creates permits with these bounds for each platform.
     pub(crate) fn new(bounds: PlatformConcurrency, metrics: Metrics) -> Self {
-        let permits = || Permits {
+        let permits = || PermitPool {
             running: Arc::new(Semaphore::new(bounds.running)),
             waiting: Semaphore::new(bounds.waiting),
         };
@@ -65,7 +65,7 @@ impl PlatformPermits {
     }
 }
 
-impl Permits {
+impl PermitPool {
     /// Returns no permit where too many calls wait already, or the deadline of the call is near.
     async fn take(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
         let latest = call.patience().checked_sub(LEAST_TIME)?;

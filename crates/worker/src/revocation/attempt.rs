@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use lifecycle::{Clock, Entropy};
 use platforms::{ApiError, RefreshError, RevokeError, RevokeOutcome};
-use protocol::fault::chain;
+use protocol::code::ErrorCode;
+use protocol::fault::{Fault, chain};
 use store::vault::{Vault, VaultError};
 use store::{Accounts, Pauses, StoreError, Task, TaskQueue};
 use tokio::time::error::Elapsed;
@@ -77,7 +78,13 @@ impl Revoker {
         let why = chain(error);
         let ours = self.queue.retry_task(&task.id, after, &why).await?;
         if task.tries + 1 < MAX_ATTEMPTS {
-            tracing::warn!(user = %task.user, platform = %task.revocation.account, error = why, "revocation failed, retrying");
+            tracing::warn!(
+                code = error.code().as_str(),
+                user = %task.user,
+                platform = %task.revocation.account,
+                error = why,
+                "revocation failed, retrying"
+            );
             return Ok((ours, "retried"));
         }
         tracing::error!(
@@ -98,7 +105,7 @@ pub(super) enum AttemptError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
     #[error("decrypt the tokens")]
-    Ciphertext(#[from] VaultError),
+    Decrypt(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] RevokeError),
     #[error("refresh the access token")]
@@ -111,6 +118,22 @@ pub(super) enum AttemptError {
     LeaseLost,
     #[error("the attempt timed out")]
     TimedOut(#[from] Elapsed),
+}
+
+impl Fault for AttemptError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotOffered(error) => error.code(),
+            Self::Decrypt(error) => error.code(),
+            Self::Platform(RevokeError::Throttled { .. }) | Self::Renew(RefreshError::Throttled { .. }) => {
+                ErrorCode::PlatformRateLimited
+            }
+            Self::Platform(_) | Self::Renew(_) | Self::TimedOut(_) => ErrorCode::PlatformUnavailable,
+            Self::Owner(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::LeaseLost => ErrorCode::Conflict,
+        }
+    }
 }
 
 /// Limit of one attempt.

@@ -16,7 +16,7 @@ use crate::factor::StepUpError;
 impl SecurityService {
     /// Lists a page of the user's alerts.
     pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<JobOutcome, StoreError> {
-        let alerts = self.store.alerts(&call.user, asked.after.as_ref()).await?;
+        let alerts = self.alerts.alerts(&call.user, asked.after.as_ref()).await?;
         Ok(JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts })))
     }
 
@@ -24,7 +24,7 @@ impl SecurityService {
     pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
         let outcome = JobOutcome::done();
         let acknowledged = self
-            .store
+            .alerts
             .acknowledge_alert(&call.user, &asked.alert_id, &call.sign_in(), &call.receipt(&outcome))
             .await?;
         match acknowledged {
@@ -45,7 +45,7 @@ impl SecurityService {
             ..alert.clone()
         };
         let raised = JobOutcome::done();
-        self.store.raise_alert(&alert, &call.receipt(&raised)).await?;
+        self.alerts.raise_alert(&alert, &call.receipt(&raised)).await?;
         self.relay.user(&call.user).await;
         Ok(raised)
     }

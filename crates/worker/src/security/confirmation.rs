@@ -37,7 +37,7 @@ impl SecurityService {
             expires_in: LIFETIME.as_secs(),
         }));
         let receipt = call.receipt(&issued);
-        let recorded = self.store.record_confirmation(&call.user, CONFIRMED.event(), &receipt);
+        let recorded = self.audit.record_confirmation(&call.user, CONFIRMED.event(), &receipt);
         match recorded.await? {
             WriteOutcome::Committed => Ok(issued),
             WriteOutcome::Repeated(answer) => Ok(call.recall(&answer)?),

@@ -31,7 +31,7 @@ impl SecurityService {
             confirmation: confirmation.0,
             record: &|accounts| notifications(call, accounts, now),
         };
-        match self.store.revoke_all(&all).await? {
+        match self.accounts.revoke_all(&all).await? {
             RevokeAllOutcome::Revoked(count) => {
                 self.remove(call, &confirmation).await;
                 Ok(revoked(count))

@@ -17,7 +17,7 @@ use crate::factor::{FactorChangeError, PreparedFactorChange, StepUp, audit_event
 
 impl SecurityService {
     pub(crate) async fn get_settings(&self, call: &Call) -> Result<JobOutcome, StoreError> {
-        let settings = self.store.security(&call.user).await?.settings();
+        let settings = self.records.security(&call.user).await?.settings();
         Ok(JobOutcome::from(&Answer::GetSettings(GetSettingsAnswer { settings })))
     }
 
@@ -30,10 +30,10 @@ impl SecurityService {
         if asked.session_timeout.is_some_and(|minutes| !MINUTES.contains(&minutes)) {
             return Err(UpdateSettingsError::Timeout);
         }
-        let before = self.store.security(&call.user).await?;
+        let before = self.records.security(&call.user).await?;
         let prepared = self.factor.prepare_change(call, asked, &before, step_up).await?;
         let decide = |record: &SecurityRecord, now| self.decide(call, (asked, &prepared), step_up, record, now);
-        match self.store.decide_security(&call.user, &call.actor, &decide).await? {
+        match self.records.decide_security(&call.user, &call.actor, &decide).await? {
             SecurityOutcome::Committed(outcome) => {
                 if outcome.error.is_none() {
                     self.factor.notify_change(call, &prepared, &before);

@@ -32,7 +32,7 @@ impl SecurityService {
     async fn open_alerts(&self, call: &Call) -> Result<Vec<Alert>, StoreError> {
         let query = self.entropy.token();
         let started = self.hints.begin_alert_check(&call.user, &query).await;
-        let alerts = self.store.open_alerts(&call.user).await?;
+        let alerts = self.alerts.open_alerts(&call.user).await?;
         if started.is_ok()
             && alerts.is_empty()
             && let Err(error) = self.hints.mark_no_open_alerts(&call.user, &query).await
@@ -50,7 +50,7 @@ impl SecurityService {
             alert_rules: &|findings| alerts(&call.user, from, findings),
             receipt: &call.receipt(outcome),
         };
-        let findings = self.store.check_sign_in(&check).await?;
+        let findings = self.devices.check_sign_in(&check).await?;
         if let Err(error) = self.hints.mark_seen(&call.user, from).await {
             tracing::debug!(error = chain(&error), "hint of a known device not written");
         }
@@ -59,7 +59,7 @@ impl SecurityService {
 
     /// Removes the hint again if a wrong code since the check may have removed it before it was written.
     async fn forget_seen_after_guesses(&self, call: &Call, then: &SignInFindings) -> Result<(), StoreError> {
-        let Some(factor) = self.store.security(&call.user).await?.factor else {
+        let Some(factor) = self.records.security(&call.user).await?.factor else {
             return Ok(());
         };
         let reported = recent_guesses(then.failures, then.last_failed, then.now);

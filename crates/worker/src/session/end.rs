@@ -49,23 +49,23 @@ impl SessionService {
         which: SessionSelector,
         receipt: &SessionsReceipt<'_>,
     ) -> Result<Committed, EndError> {
-        let alive = self.bus.alive_sessions(&call.user).await?;
+        let alive = self.registry.alive_sessions(&call.user).await?;
         let alive: Vec<_> = alive.into_iter().map(|alive| alive.session).collect();
         let ending = EndSessionsRequest {
             user: call.user.clone(),
             which,
             alive: &alive,
-            announcer: &BusEndAnnouncer(&*self.bus),
+            announcer: &BusEndAnnouncer(&*self.registry),
             notice: &|session| self.notice(call, session),
         };
-        let ended = self.store.end_sessions(&ending, receipt).await?;
+        let ended = self.records.end_sessions(&ending, receipt).await?;
         self.confirm_ends(call).await?;
         Ok(ended)
     }
 
     /// Confirms the committed ends of this user's sessions in Redis.
     pub(crate) async fn confirm_ends(&self, call: &Call) -> Result<(), EndError> {
-        Ok(confirm(&*self.store, &*self.bus, &call.user).await?)
+        Ok(confirm(&*self.records, &*self.registry, &call.user).await?)
     }
 
     /// Notice to all sockets of the session, upon which their gateways close them.

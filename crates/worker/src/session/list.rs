@@ -19,13 +19,13 @@ use crate::call::{Call, Refusal};
 impl SessionService {
     /// Lists the user's live sessions.
     pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, ListError> {
-        let alive = self.bus.alive_sessions(&call.user).await?;
+        let alive = self.registry.alive_sessions(&call.user).await?;
         let ids: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
-        let mut opened = self.store.sessions_of(&call.user, &ids).await?;
+        let mut opened = self.records.sessions_of(&call.user, &ids).await?;
         opened.extend(self.unknown_sessions(call, &alive, &opened).await?);
         let alive: HashMap<_, _> = alive.into_iter().map(|alive| (alive.session.clone(), alive)).collect();
         let timeout = self.timeout(&call.user).await?;
-        let sockets = self.bus.open_sockets(&call.user).await?;
+        let sockets = self.presence.open_sockets(&call.user).await?;
         let now = Timestamp::from(self.clock.now());
         let sessions = opened.into_iter().map(|opened| {
             let (left, timeout) = match alive.get(&opened.session) {
@@ -59,7 +59,7 @@ impl SessionService {
         let mut unknown = Vec::new();
         for alive in alive {
             let is_known = opened.iter().any(|opened| opened.session == alive.session);
-            if !is_known && !self.store.is_session_ended(&call.user, &alive.session).await? {
+            if !is_known && !self.records.is_session_ended(&call.user, &alive.session).await? {
                 unknown.push(SessionRecord {
                     session: alive.session.clone(),
                     opened_at: alive.opened_at,

@@ -42,11 +42,11 @@ impl SessionService {
         announced: Option<u64>,
     ) -> Result<SessionState, OpenError> {
         let key = key(&call.user, &call.session);
-        let life = match self.store.open_session(opening).await? {
+        let life = match self.records.open_session(opening).await? {
             SessionOpenOutcome::Open(life) => life,
             SessionOpenOutcome::Ended(ended_at) => {
                 // Redis may have lost the end.
-                self.bus.end(&key, ended_at, END_TTL).await?;
+                self.registry.end(&key, ended_at, END_TTL).await?;
                 return Err(OpenError::Ended);
             }
             SessionOpenOutcome::Outdated => return Err(OpenError::Outdated),
@@ -60,7 +60,7 @@ impl SessionService {
             newest_token: life.newest_token,
             announced,
         };
-        Ok(self.bus.seed(&key, seed).await?)
+        Ok(self.registry.seed(&key, seed).await?)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{SessionService, key};
 impl SessionService {
     /// Session timeout of a user: the user's setting, else the operator's.
     pub(super) async fn timeout(&self, user: &UserId) -> Result<Duration, StoreError> {
-        let minutes = self.store.security(user).await?.session_timeout;
+        let minutes = self.security.security(user).await?.session_timeout;
         Ok(if minutes == DEFAULT_SESSION_TIMEOUT {
             self.times.timeout
         } else {
@@ -31,10 +31,12 @@ impl SessionService {
     async fn try_apply_timeout(&self, user: &UserId) -> Result<(), ApplyTimeoutError> {
         let timeout = self.timeout(user).await?;
         let lead = self.times.lead(timeout);
-        let sessions = self.bus.alive_sessions(user).await?;
-        let updates = sessions
-            .iter()
-            .map(async |alive| self.bus.set_timeout(&key(user, &alive.session), timeout, lead).await);
+        let sessions = self.registry.alive_sessions(user).await?;
+        let updates = sessions.iter().map(async |alive| {
+            self.registry
+                .set_timeout(&key(user, &alive.session), timeout, lead)
+                .await
+        });
         let states = try_join_all(updates).await?;
         let left = sessions
             .into_iter()
@@ -44,7 +46,7 @@ impl SessionService {
                 SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
             });
         let left: Vec<_> = left.collect();
-        Ok(self.store.reset_deadlines(user, &left).await?)
+        Ok(self.records.reset_deadlines(user, &left).await?)
     }
 }
 

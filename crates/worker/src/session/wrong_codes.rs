@@ -19,7 +19,7 @@ impl SessionService {
     }
 
     async fn count_and_end(&self, call: &Call, outcome: &JobOutcome) -> Result<(), CountError> {
-        match self.store.count_factor_failure(&call.user, &call.session).await {
+        match self.records.count_factor_failure(&call.user, &call.session).await {
             Ok(count) if count >= MAX_FAILURES => {}
             // The session was ended meanwhile.
             Ok(_) | Err(StoreError::SessionEnded(_)) => return Ok(()),

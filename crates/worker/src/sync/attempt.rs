@@ -21,7 +21,7 @@ impl Syncer {
         let until = call.map_or_else(|| Instant::now() + PAGE_TIMEOUT, Call::patience);
         if let Some(call) = call {
             let syncing = self.syncing(call, &taken.lease);
-            self.store.begin_sync(&taken.lease, &call.session, &syncing).await?;
+            self.syncs.begin_sync(&taken.lease, &call.session, &syncing).await?;
             self.relay.user(&call.user).await;
         }
         match self.page(&taken.lease, &mut taken.found, until).await {

@@ -20,7 +20,7 @@ pub(crate) enum SyncFailure {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
     #[error("decrypt the tokens")]
-    Ciphertext(#[from] VaultError),
+    Decrypt(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] ApiError),
     #[error("refresh the tokens")]
@@ -52,7 +52,7 @@ impl Fault for SyncFailure {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(error) => error.code(),
-            Self::Ciphertext(error) => error.code(),
+            Self::Decrypt(error) => error.code(),
             Self::Platform(error) => error.code(),
             Self::Refresh(_) => ErrorCode::PlatformUnavailable,
             Self::RefreshThrottled(..) | Self::Paused(_) => ErrorCode::PlatformRateLimited,

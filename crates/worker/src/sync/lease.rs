@@ -16,7 +16,7 @@ impl Syncer {
     pub(crate) async fn take_lease(&self, call: &Call, account: AccountType) -> Result<LeasedSync, LeaseError> {
         loop {
             match self
-                .store
+                .syncs
                 .lease_sync((&call.user, &call.session), account, LEASE)
                 .await?
             {
@@ -40,7 +40,7 @@ impl Syncer {
         let until = Instant::now() + most;
         let session = (&call.user, &call.session);
         while matches!(
-            self.store.lease_sync(session, account, LEASE).await?,
+            self.syncs.lease_sync(session, account, LEASE).await?,
             SyncLeaseOutcome::Busy
         ) && Instant::now() < until
         {
@@ -62,7 +62,7 @@ impl Syncer {
     async fn renew_until_lost(&self, lease: &SyncLease) {
         loop {
             sleep(RENEWAL).await;
-            match self.store.renew_sync_lease(lease, LEASE).await {
+            match self.syncs.renew_sync_lease(lease, LEASE).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => tracing::debug!(error = chain(&error), "sync lease not renewed, retrying"),

@@ -28,7 +28,7 @@ impl Syncer {
             events: vec![self.status(lease, found), self.alert(lease, found, kind)],
         };
         match self
-            .store
+            .refreshes
             .mark_disconnected(&lost, &background_receipt(&*self.entropy, STORE_TIMEOUT))
             .await?
         {

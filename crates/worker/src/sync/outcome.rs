@@ -59,7 +59,7 @@ impl Syncer {
             lease,
         };
         let receipt = call.map(|call| call.receipt(&outcome));
-        let written = self.store.finish_sync(&sync, receipt.as_ref()).await?;
+        let written = self.syncs.finish_sync(&sync, receipt.as_ref()).await?;
         self.metrics.sync(sync.lease.account, "ok");
         match (written, call) {
             (SyncOutcome::Stored, _) => Ok(outcome),
@@ -109,7 +109,7 @@ impl Syncer {
         self.metrics
             .sync(sync.lease.account, if is_pause { "paused" } else { "failed" });
         let receipt = call.map(|call| call.receipt(&JobOutcome::from(&call.complete(failure))));
-        match (self.store.finish_sync(&sync, receipt.as_ref()).await, call) {
+        match (self.syncs.finish_sync(&sync, receipt.as_ref()).await, call) {
             (Ok(SyncOutcome::Repeated(answer)), Some(call)) => Ok(call.recall(&answer)?),
             (Ok(_), _) => Err(cause),
             (Err(unwritten), _) => {

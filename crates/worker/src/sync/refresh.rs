@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lifecycle::Backoff;
 use platforms::{RefreshError, Tokens};
+use protocol::code::ErrorCode;
 use protocol::fault::chain;
 use protocol::security::AlertType;
 use store::{Credentials, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, StoreError, SyncLease, TokenColumn};
@@ -69,7 +70,12 @@ impl Syncer {
                         .await;
                 }
                 Err(error @ RefreshError::Unknown(..)) => {
-                    tracing::warn!(platform = %lease.account, error = chain(&error), "token refresh of unknown outcome");
+                    tracing::warn!(
+                        code = ErrorCode::PlatformUnavailable.as_str(),
+                        platform = %lease.account,
+                        error = chain(&error),
+                        "token refresh of unknown outcome"
+                    );
                     if is_last {
                         return self
                             .disconnected_or_replaced(lease, &found, AlertType::RefreshFailed)
@@ -78,7 +84,7 @@ impl Syncer {
                     sleep(BEFORE_REPEATING).await;
                 }
                 Err(error) => {
-                    self.store.undo_refresh(&attempt).await?;
+                    self.refreshes.undo_refresh(&attempt).await?;
                     return Err(error.into());
                 }
             }
@@ -87,8 +93,8 @@ impl Syncer {
 
     /// Commits the attempt, again where the result of the commit was lost: the same attempt counts once.
     async fn begin_refresh(&self, attempt: &Refresh) -> Result<RefreshStart, StoreError> {
-        match self.store.begin_refresh(attempt).await {
-            Err(StoreError::Unknown { .. }) => self.store.begin_refresh(attempt).await,
+        match self.refreshes.begin_refresh(attempt).await {
+            Err(StoreError::Unknown { .. }) => self.refreshes.begin_refresh(attempt).await,
             started => started,
         }
     }
@@ -113,7 +119,7 @@ impl Syncer {
         let until = Instant::now() + KEPT_FOR;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
-            match self.store.finish_refresh(&refreshed).await {
+            match self.refreshes.finish_refresh(&refreshed).await {
                 Ok(RefreshOutcome::Stored(generation)) => {
                     return Ok(Credentials {
                         tokens: Some(tokens),
@@ -147,7 +153,7 @@ impl Syncer {
     }
 
     pub(super) async fn read_again(&self, lease: &SyncLease) -> Result<Credentials, SyncFailure> {
-        let found = self.store.credentials(&lease.user, lease.account).await?;
+        let found = self.accounts.credentials(&lease.user, lease.account).await?;
         found.ok_or(SyncFailure::Superseded)
     }
 }

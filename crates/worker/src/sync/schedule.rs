@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::account::AccountType;
-use protocol::fault::chain;
+use protocol::code::{ErrorCode, FaultClass};
+use protocol::fault::{Fault, chain};
+use protocol::id::UserId;
 use store::{LeasedSync, PlatformCapacity};
 use tokio::sync::Notify;
 
-use super::Syncer;
 use super::lease::LEASE;
+use super::{SyncFailure, Syncer};
 use crate::platform::PlatformPermits;
 use crate::settings::PlatformConcurrency;
 
@@ -32,7 +34,7 @@ impl Schedule {
                 permits: permits.available(*platform),
             };
             let capacities: Vec<_> = platforms.iter().map(capacity).collect();
-            let due = match syncer.store.lease_due_syncs(&capacities, LEASE).await {
+            let due = match syncer.syncs.lease_due_syncs(&capacities, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
                     outage.failed(chain(&error));
@@ -63,9 +65,21 @@ impl Syncer {
         let (user, account) = (taken.lease.user.clone(), taken.lease.account);
         self.metrics.sync_lag(account, taken.late);
         if let Err(error) = self.sync(taken, None).await {
-            tracing::debug!(%user, platform = %account, error = chain(&error), "scheduled sync failed");
+            report(&user, account, &error);
         }
         self.relay.user(&user).await;
+    }
+}
+
+/// Logs a failed sync: a platform or a dependency that fails as WARN; a rate limit, which is logged when it begins, as DEBUG.
+fn report(user: &UserId, platform: AccountType, error: &SyncFailure) {
+    let code = error.code();
+    let is_expected = code == ErrorCode::PlatformRateLimited || code.fault_class() == FaultClass::Caller;
+    let (code, error) = (code.as_str(), chain(error));
+    if is_expected {
+        tracing::debug!(%user, %platform, code, error, "scheduled sync failed");
+    } else {
+        tracing::warn!(%user, %platform, code, error, "scheduled sync failed");
     }
 }
 

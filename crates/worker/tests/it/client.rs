@@ -13,7 +13,6 @@ use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::{Value, json};
-use store::Audit;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -129,7 +128,11 @@ impl Client {
     async fn check_audit_actions(&self, job: &Job) {
         let Work::Command(command) = &job.work else { return };
         let policy = command.kind().policy();
-        let rows = self.store.audit_rows(self.user.as_str(), 0, i64::MAX, 1_000).await;
+        let rows = self
+            .store
+            .audit()
+            .audit_rows(self.user.as_str(), 0, i64::MAX, 1_000)
+            .await;
         // A store with injected faults may refuse to show its rows.
         for row in rows.unwrap_or_default() {
             let is_named = policy.audit.iter().any(|action| action.as_str() == row.action);

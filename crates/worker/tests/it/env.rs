@@ -87,8 +87,8 @@ impl TestEnv {
     /// Worker that is not started.
     pub(crate) fn build(&self) -> Worker {
         let parts = Parts {
-            bus: Arc::<FaultyBus>::clone(&self.bus),
-            store: Arc::<FaultyStore>::clone(&self.store),
+            bus: self.bus.roles(),
+            store: self.store.roles(),
             vault: Arc::clone(&self.vault),
             platforms: self.platforms.clone(),
             hooks: Vec::new(),

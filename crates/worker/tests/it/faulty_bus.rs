@@ -7,20 +7,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
-    EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, Liveness, LogRead,
-    MemoryBus, OpenSocket, Presence, PublishOutcome, Quota, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey,
-    ResumeTokens, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, Share, UserSubscriptions,
+    EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, LogRead, MemoryBus,
+    PublishOutcome, Quota, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, Share,
+    UserSubscriptions,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
 use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
-use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
+use protocol::id::{JobId, NodeId, UserId, WorkerId};
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
+use worker::BusRoles;
 
-/// [`MemoryBus`], except for the faults that are set.
+/// Roles of [`MemoryBus`] in which faults can be set, or whose data can be lost; the others are its own.
 #[derive(Debug)]
 pub(crate) struct FaultyBus {
     bus: Mutex<MemoryBus>,
@@ -52,6 +53,18 @@ impl FaultyBus {
             admits_all_attempts: AtomicBool::new(false),
             challenge_reads: AtomicU64::new(0),
             refused_answers: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn roles(self: &Arc<Self>) -> BusRoles {
+        BusRoles {
+            challenges: Arc::<Self>::clone(self),
+            events: Arc::<Self>::clone(self),
+            hints: Arc::<Self>::clone(self),
+            jobs: Arc::<Self>::clone(self),
+            limits: Arc::<Self>::clone(self),
+            sessions: Arc::<Self>::clone(self),
+            ..BusRoles::of(Arc::new(self.bus()))
         }
     }
 
@@ -210,12 +223,6 @@ impl Limits for FaultyBus {
     }
 }
 
-impl Liveness for FaultyBus {
-    fn is_live(&self) -> bool {
-        self.bus().is_live()
-    }
-}
-
 #[async_trait]
 impl SessionRegistry for FaultyBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
@@ -290,53 +297,5 @@ impl Hints for FaultyBus {
 
     async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
         self.bus().clear_no_open_alerts(user).await
-    }
-}
-
-#[async_trait]
-impl Presence for FaultyBus {
-    async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
-        self.bus().renew_node(node, lease).await
-    }
-
-    async fn register_socket(
-        &self,
-        user: &UserId,
-        socket: &OpenSocket,
-        most: usize,
-    ) -> Result<Vec<OpenSocket>, BusError> {
-        self.bus().register_socket(user, socket, most).await
-    }
-
-    async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
-        self.bus().unregister_socket(user, node, connection).await
-    }
-
-    async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
-        self.bus().open_sockets(user).await
-    }
-}
-
-#[async_trait]
-impl ResumeTokens for FaultyBus {
-    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError> {
-        self.bus().issue_token(key, token).await
-    }
-
-    async fn redeem_token(
-        &self,
-        key: &ResumeTokenKey,
-        session: &SessionId,
-        came: Timestamp,
-    ) -> Result<Option<Redeemed>, BusError> {
-        self.bus().redeem_token(key, session, came).await
-    }
-
-    async fn renew_tokens(&self, leases: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
-        self.bus().renew_tokens(leases).await
-    }
-
-    async fn revoke_token(&self, lease: &ResumeLease) -> Result<(), BusError> {
-        self.bus().revoke_token(lease).await
     }
 }

@@ -1,33 +1,29 @@
 //! Embedded store with faults on request.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::RefusedCommand;
-use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
-use protocol::security::Alert;
+use protocol::id::{JobId, SessionId, UserId, WorkerId};
 use serde_json::Value;
 use store::{
-    Accounts, Acknowledged, Actor, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, CommittedEnds, Credentials,
-    Deliveries, Delivery, DeliveryOutcome, Devices, DisconnectOutcome, DisconnectedLink, EncryptedTokens,
-    EndSessionsOutcome, EndSessionsRequest, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes,
-    LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, Pauses, PendingLink, PendingLinkId, PendingLinkOutcome,
-    PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, Receipt, Refresh, RefreshOutcome, RefreshStart,
-    RefreshedTokens, Refreshes, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
-    SecurityOutcome, SecurityRecord, SecurityRule, SessionOpenOutcome, SessionOpenRequest, SessionRecord,
-    SessionRecords, SessionsReceipt, SignIn, SignInCheck, SignInFindings, StoreError, SyncLease, SyncLeaseOutcome,
-    SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
+    Accounts, Actor, Answers, Audit, Credentials, Deliveries, Delivery, DeliveryOutcome, EncryptedTokens, Exchange,
+    ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox,
+    PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, Receipt,
+    RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security, SecurityOutcome,
+    SecurityRecord, SecurityRule, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task, TaskId, TaskQueue,
+    Unlink, UnlinkOutcome, WriteOutcome,
 };
+use worker::StoreRoles;
 
-/// [`MemoryStore`], except for the faults that are set.
+/// Roles of [`MemoryStore`] in which faults can be set; the others are its own.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
-    store: MemoryStore,
+    store: Arc<MemoryStore>,
     /// Refuses to look up answers and unsent events.
     pub(crate) is_unavailable: AtomicBool,
     /// Refuses to look up unsent events.
@@ -59,7 +55,7 @@ pub(crate) struct FaultyStore {
 impl FaultyStore {
     pub(crate) fn new(store: MemoryStore) -> Self {
         Self {
-            store,
+            store: Arc::new(store),
             is_unavailable: AtomicBool::new(false),
             refuses_sweeps: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
@@ -78,6 +74,25 @@ impl FaultyStore {
             max_running_lists: AtomicU64::new(0),
             ended_inbox_leases: Mutex::default(),
         }
+    }
+
+    pub(crate) fn roles(self: &Arc<Self>) -> StoreRoles {
+        StoreRoles {
+            accounts: Arc::<Self>::clone(self),
+            answers: Arc::<Self>::clone(self),
+            deliveries: Arc::<Self>::clone(self),
+            inboxes: Arc::<Self>::clone(self),
+            outbox: Arc::<Self>::clone(self),
+            pending_links: Arc::<Self>::clone(self),
+            security: Arc::<Self>::clone(self),
+            syncs: Arc::<Self>::clone(self),
+            tasks: Arc::<Self>::clone(self),
+            ..StoreRoles::of(Arc::<MemoryStore>::clone(&self.store))
+        }
+    }
+
+    pub(crate) fn audit(&self) -> &dyn Audit {
+        &*self.store
     }
 
     /// Number of leases of this platform's inbox that have ended.
@@ -228,54 +243,6 @@ impl Syncs for FaultyStore {
 }
 
 #[async_trait]
-impl Refreshes for FaultyStore {
-    async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError> {
-        self.store.begin_refresh(refresh).await
-    }
-
-    async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
-        self.store.undo_refresh(refresh).await
-    }
-
-    async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError> {
-        self.store.finish_refresh(refreshed).await
-    }
-
-    async fn mark_disconnected(
-        &self,
-        lost: &DisconnectedLink,
-        receipt: &Receipt,
-    ) -> Result<DisconnectOutcome, StoreError> {
-        self.store.mark_disconnected(lost, receipt).await
-    }
-}
-
-#[async_trait]
-impl Alerts for FaultyStore {
-    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
-        self.store.raise_alert(alert, receipt).await
-    }
-
-    async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
-        self.store.alerts(user, after).await
-    }
-
-    async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
-        self.store.open_alerts(user).await
-    }
-
-    async fn acknowledge_alert(
-        &self,
-        user: &UserId,
-        alert: &AlertId,
-        by: &SignIn,
-        receipt: &Receipt,
-    ) -> Result<Acknowledged, StoreError> {
-        self.store.acknowledge_alert(user, alert, by, receipt).await
-    }
-}
-
-#[async_trait]
 impl Answers for FaultyStore {
     async fn previous_answer(
         &self,
@@ -291,47 +258,6 @@ impl Answers for FaultyStore {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         self.store.prune().await
-    }
-}
-
-#[async_trait]
-impl Audit for FaultyStore {
-    async fn record_refusals(
-        &self,
-        user: &UserId,
-        assert_error: &[RefusedCommand],
-        receipt: &Receipt,
-    ) -> Result<WriteOutcome, StoreError> {
-        self.store.record_refusals(user, assert_error, receipt).await
-    }
-
-    async fn record_confirmation(
-        &self,
-        user: &UserId,
-        command: &str,
-        receipt: &Receipt,
-    ) -> Result<WriteOutcome, StoreError> {
-        self.store.record_confirmation(user, command, receipt).await
-    }
-
-    async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
-        self.store.next_audited_user(user).await
-    }
-
-    async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
-        self.store.audit_tip(user).await
-    }
-
-    async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-        self.store.audit_rows(user, after, up_to, limit).await
-    }
-
-    async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
-        self.store.unlogged_heads(user, limit).await
-    }
-
-    async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
-        self.store.mark_heads_logged(heads).await
     }
 }
 
@@ -446,78 +372,12 @@ impl Security for FaultyStore {
 }
 
 #[async_trait]
-impl SessionRecords for FaultyStore {
-    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
-        self.store.open_session(opening).await
-    }
-
-    async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
-        self.store.is_session_ended(user, session).await
-    }
-
-    async fn end_sessions(
-        &self,
-        ending: &EndSessionsRequest<'_>,
-        receipt: &SessionsReceipt<'_>,
-    ) -> Result<EndSessionsOutcome, StoreError> {
-        self.store.end_sessions(ending, receipt).await
-    }
-
-    async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
-        self.store.count_factor_failure(user, session).await
-    }
-
-    async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
-        self.store.users_with_unconfirmed_ends(limit).await
-    }
-
-    async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError> {
-        self.store.unconfirmed_ends(user).await
-    }
-
-    async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError> {
-        self.store.confirm_ends(user, ends).await
-    }
-
-    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError> {
-        self.store.sessions_of(user, alive).await
-    }
-
-    async fn live_sessions(
-        &self,
-        after: Option<&(UserId, SessionId)>,
-        limit: usize,
-    ) -> Result<Vec<(UserId, SessionId)>, StoreError> {
-        self.store.live_sessions(after, limit).await
-    }
-
-    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
-        self.store.save_deadlines(left).await
-    }
-
-    async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
-        self.store.mark_deadlines_saved(ago).await
-    }
-
-    async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
-        self.store.reset_deadlines(user, left).await
-    }
-}
-
-#[async_trait]
 impl Deliveries for FaultyStore {
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
         if is_refused(&self.refused_deliveries) {
             return Err(unavailable("store a delivery"));
         }
         self.store.deliver(delivery).await
-    }
-}
-
-#[async_trait]
-impl Devices for FaultyStore {
-    async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError> {
-        self.store.check_sign_in(sign_in_check).await
     }
 }
 
@@ -537,12 +397,5 @@ impl Inboxes for FaultyStore {
         let finished = self.store.finish_inbox(lease, cursor, next).await;
         self.ended_inbox_leases.lock().unwrap().push(lease.platform);
         finished
-    }
-}
-
-#[async_trait]
-impl Pauses for FaultyStore {
-    async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
-        self.store.pause_platform(platform, wait).await
     }
 }

@@ -24,6 +24,7 @@ mod idempotency;
 mod inboxes;
 mod outage;
 mod outbox;
+mod platform_failures;
 mod rate_limits;
 mod refresh;
 mod revocations;
