@@ -65,10 +65,7 @@ pub(crate) fn vault_errors() -> [VaultError; 3] {
 
 pub(crate) fn recall_errors() -> impl Iterator<Item = RecallError> {
     let unreadable = RecallError::Unreadable(parse_error());
-    vault_errors()
-        .map(RecallError::Ciphertext)
-        .into_iter()
-        .chain([unreadable])
+    vault_errors().map(RecallError::Decrypt).into_iter().chain([unreadable])
 }
 
 pub(crate) fn parse_error() -> serde_json::Error {

@@ -20,7 +20,7 @@ fn authorization_errors() -> Vec<AuthorizationError> {
         AuthorizationError::Elsewhere,
         AuthorizationError::Unreadable(parse_error()),
     ];
-    errors.extend(vault_errors().map(AuthorizationError::Ciphertext));
+    errors.extend(vault_errors().map(AuthorizationError::Decrypt));
     errors.extend(bus_errors().map(AuthorizationError::Bus));
     errors
 }
@@ -43,7 +43,7 @@ fn errors_of_authorize_disconnect_and_sync_repeat_no_part() {
     check_chains!(AuthorizationError:
         AuthorizationError::Unknown
             | AuthorizationError::Elsewhere
-            | AuthorizationError::Ciphertext(_)
+            | AuthorizationError::Decrypt(_)
             | AuthorizationError::Unreadable(_)
             | AuthorizationError::Bus(_) => authorization_errors(),
     );
@@ -99,7 +99,7 @@ fn errors_of_connect_and_callback_repeat_no_part() {
         ConnectError::EpochMoved => [ConnectError::EpochMoved],
         ConnectError::SessionEnded => [ConnectError::SessionEnded],
         ConnectError::NotPending => [ConnectError::NotPending],
-        ConnectError::Ciphertext(_) => vault_errors().map(ConnectError::Ciphertext),
+        ConnectError::Decrypt(_) => vault_errors().map(ConnectError::Decrypt),
         ConnectError::Store(_) => store_errors().map(ConnectError::Store),
         ConnectError::Recall(_) => recall_errors().map(ConnectError::Recall),
     );

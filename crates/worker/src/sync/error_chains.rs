@@ -46,7 +46,7 @@ pub(crate) fn sync_failures() -> Vec<SyncFailure> {
         SyncFailure::Disconnected(Github),
         SyncFailure::Superseded,
     ];
-    failures.extend(vault_errors().map(SyncFailure::Ciphertext));
+    failures.extend(vault_errors().map(SyncFailure::Decrypt));
     failures.extend(api_errors().into_iter().map(SyncFailure::Platform));
     failures.extend(refresh_errors().into_iter().map(SyncFailure::Refresh));
     failures.extend(store_errors().map(SyncFailure::Store));
@@ -59,7 +59,7 @@ fn errors_of_syncs_repeat_no_part() {
     check_chains!(SyncFailure:
         // One part.
         SyncFailure::NotOffered(_) => [],
-        SyncFailure::Ciphertext(_)
+        SyncFailure::Decrypt(_)
             | SyncFailure::Platform(_)
             | SyncFailure::Refresh(_)
             | SyncFailure::RefreshThrottled(..)
