@@ -1,4 +1,4 @@
-//! The account that servers run under when the tests run as root: Postgres refuses to be root, and nothing needs to be.
+//! Account of the servers when the tests run as root: Postgres refuses to run as root.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use nix::unistd::{Uid, User};
 
 use crate::fail::OrFail as _;
 
-/// A user and its main group.
+/// User and its main group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
     uid: u32,
@@ -16,7 +16,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account to lower a server to; none when the tests are not run by root.
+    /// Account without privileges for servers; `None` when the tests do not run as root.
     pub(crate) fn unprivileged() -> Option<Self> {
         if !Uid::effective().is_root() {
             return None;
@@ -31,12 +31,12 @@ impl Account {
         })
     }
 
-    /// Makes `path` this account's.
+    /// Changes the owner of `path` to this account.
     pub(crate) fn own(self, path: &Path) {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).or_fail("give a folder to the server's user");
     }
 
-    /// Makes `command` run under this account.
+    /// Runs `command` under this account.
     pub(crate) fn run(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }

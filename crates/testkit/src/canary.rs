@@ -1,4 +1,4 @@
-//! Secrets that must be found nowhere: those that a test names, and those that a server hands out to its clients.
+//! Secrets that must not be found anywhere: those that a test names, and those that a server sends to its clients.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::fail::fail;
 
-/// A list that a cluster and its clients share.
+/// List that a cluster and its clients share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Canaries(Arc<Mutex<Vec<String>>>);
 
 impl Canaries {
-    /// Adds a secret; fails the test when it could occur by chance.
+    /// Adds a secret; fails the test if it could occur by chance.
     pub(crate) fn add(&self, secret: &str) {
         if secret.len() < SHORTEST {
             fail(
@@ -22,36 +22,36 @@ impl Canaries {
         self.push(secret);
     }
 
-    /// Adds every secret that is in what a server says, wherever it stands.
-    pub(crate) fn hear(&self, said: &Value) {
-        match said {
+    /// Adds every secret in a message of a server, at any depth.
+    pub(crate) fn record_secrets(&self, message: &Value) {
+        match message {
             Value::Object(fields) => {
                 for (name, value) in fields {
                     if SECRET_FIELDS.contains(&name.as_str()) {
-                        self.hear_secret(value);
+                        self.record_secret(value);
                     } else {
-                        self.hear(value);
+                        self.record_secrets(value);
                     }
                 }
             }
-            Value::Array(values) => values.iter().for_each(|value| self.hear(value)),
+            Value::Array(values) => values.iter().for_each(|value| self.record_secrets(value)),
             _ => {}
         }
     }
 
-    /// All of them.
+    /// Returns all secrets.
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn hear_secret(&self, value: &Value) {
+    fn record_secret(&self, value: &Value) {
         match value {
             Value::String(secret) if secret.len() >= SHORTEST => {
                 self.push(secret);
-                // Hyphens are there for people: without them it is the same secret.
+                // Hyphens only help people to read: without them it is the same secret.
                 self.push(&secret.replace('-', ""));
             }
-            Value::Array(secrets) => secrets.iter().for_each(|secret| self.hear_secret(secret)),
+            Value::Array(secrets) => secrets.iter().for_each(|secret| self.record_secret(secret)),
             _ => {}
         }
     }
@@ -62,7 +62,7 @@ impl Canaries {
     }
 }
 
-/// The fields of docs/protocol.md that hold secrets.
+/// Fields of docs/protocol.md that contain secrets.
 const SECRET_FIELDS: [&str; 7] = [
     "authorizationUrl",
     "confirmationToken",
@@ -73,7 +73,7 @@ const SECRET_FIELDS: [&str; 7] = [
     "state",
 ];
 
-/// Long enough not to occur by chance.
+/// Shortest secret that does not occur by chance.
 const SHORTEST: usize = 16;
 
 #[cfg(test)]
@@ -83,16 +83,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_heard_wherever_they_stand() {
+    fn secrets_are_recorded_at_any_depth() {
         let canaries = Canaries::default();
-        canaries.hear(&json!(["answer", {
+        canaries.record_secrets(&json!(["answer", {
             "success": true,
             "enrolment": {"sessionId": "no secret that is kept", "secret": "GEZDGNBVGY3TQOJQ"},
             "recoveryCodes": ["ABCD-EFGH-IJKL-MNOP"],
         }]));
-        let mut heard = canaries.all();
-        heard.sort();
-        heard.dedup();
-        assert_eq!(heard, ["ABCD-EFGH-IJKL-MNOP", "ABCDEFGHIJKLMNOP", "GEZDGNBVGY3TQOJQ"]);
+        let mut recorded = canaries.all();
+        recorded.sort();
+        recorded.dedup();
+        assert_eq!(
+            recorded,
+            ["ABCD-EFGH-IJKL-MNOP", "ABCDEFGHIJKLMNOP", "GEZDGNBVGY3TQOJQ"]
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! A TCP proxy that breaks the link between a client and a server in the ways that networks do.
+//! TCP proxy with the faults of real networks between a client and a server.
 
-mod air;
+mod radio_link;
 mod relay;
 mod rng;
 
@@ -13,13 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use self::air::Quality;
+pub use self::radio_link::Quality;
 pub use self::rng::SeededRng;
 
-use self::air::Air;
+use self::radio_link::RadioLink;
 use crate::fail::OrFail as _;
 
-/// A proxy in front of one server. Its connections and tasks end with it.
+/// Proxy in front of one server. Its connections and tasks end with it.
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
@@ -29,7 +29,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of 127.0.0.1 and passes connections on to `upstream`.
+    /// Listens on a free port of 127.0.0.1 and forwards connections to `upstream`.
     pub async fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -45,104 +45,103 @@ impl Proxy {
         }
     }
 
-    /// Where clients connect to.
+    /// Address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Leads new connections to another server. Those there are go on.
+    /// Forwards new connections to another server. Existing ones continue.
     pub fn set_upstream(&self, upstream: SocketAddr) {
-        self.link.change(|weather| weather.upstream = upstream);
+        self.link.change(|state| state.upstream = upstream);
     }
 
-    /// Resets all connections there are (RST to both sides). New ones work.
+    /// Resets all existing connections (RST to both sides). New ones work.
     pub fn cut(&self) {
-        self.link.change(|weather| weather.cuts += 1);
+        self.link.change(|state| state.cuts += 1);
     }
 
-    /// Resets new connections at once, or stops doing so. Those there are go on.
+    /// Resets new connections at once, or stops doing so. Existing ones continue.
     pub fn refuse(&self, refuses: bool) {
-        self.link.change(|weather| weather.refuses = refuses);
+        self.link.change(|state| state.refuses = refuses);
     }
 
-    /// Passes no byte, no end and no reset on, in either direction, while both ends stay open and new connections are
-    /// accepted: a half-open link, as after a pulled cable or a lost firewall state.
+    /// Forwards no byte, no end and no reset in either direction, while both ends stay open and new connections are accepted: a
+    /// half-open link, as after a pulled cable or a lost firewall state.
     pub fn freeze(&self) {
-        self.link.change(|weather| weather.frozen = true);
+        self.link.change(|state| state.frozen = true);
     }
 
-    /// Ends a [`Proxy::freeze`]; what was held back is delivered.
+    /// Ends a [`Proxy::freeze`]; the retained bytes are delivered.
     pub fn thaw(&self) {
-        self.link.change(|weather| weather.frozen = false);
+        self.link.change(|state| state.frozen = false);
     }
 
-    /// As [`Proxy::freeze`], for the connections there are and for good, while new ones work: as after an address has moved
-    /// to another machine.
+    /// Freezes the existing connections for good, while new ones work: as after an address has moved to another machine.
     pub fn blackhole(&self) {
         let accepted = self.connections();
-        self.link.change(|weather| weather.stranded = accepted);
+        self.link.change(|state| state.blackholed = accepted);
     }
 
-    /// Holds every byte for this long, in each direction.
+    /// Delays every byte by this time, in each direction.
     pub fn delay(&self, delay: Duration) {
-        self.link.change(|weather| weather.delay = delay);
+        self.link.change(|state| state.delay = delay);
     }
 
-    /// Holds each request that has these bytes in it for this long, and all that follows it on its connection.
+    /// Delays each request that contains these bytes, and all that follows it on its connection.
     pub fn delay_requests(&self, request: impl Into<Vec<u8>>, delay: Duration) {
         *self.link.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some((request.into(), delay));
     }
 
-    /// New connections go over a link of this quality, with chance that follows from this seed.
+    /// Applies a link of this quality to new connections, with randomness that follows from this seed.
     pub fn degrade(&self, quality: Quality, seed: u64) {
         *self.link.quality.lock().unwrap_or_else(PoisonError::into_inner) = Some((quality, SeededRng::new(seed)));
     }
 
-    /// Once: of the next bytes that the server sends, on whichever connection, the first `bytes` arrive and then the
-    /// connection is reset.
+    /// Once: of the next bytes that the server sends, on any connection, forwards the first `bytes` and then resets the
+    /// connection.
     pub fn cut_next_answer_after(&self, bytes: usize) {
         *self.link.lock_fault() = Some(Fault::CutAnswerAfter(bytes));
     }
 
-    /// Once: when a client has sent `request` (bytes that occur in what it sends), it is passed on, and with the first
-    /// byte that the server then answers the connection is reset: done, but the client cannot know.
+    /// Once: forwards a `request` (bytes that occur in what a client sends), and resets the connection at the first byte of the
+    /// server's response: the request is done, but the client cannot know.
     pub fn lose_answer_to(&self, request: impl Into<Vec<u8>>) {
         *self.link.lock_fault() = Some(Fault::LoseAnswerTo(request.into()));
     }
 
-    /// Whether the single fault set last has yet to happen.
+    /// Reports whether the last single fault has not happened yet.
     pub fn fault_is_pending(&self) -> bool {
         self.link.lock_fault().is_some()
     }
 
-    /// How many connections were accepted so far, refused ones left out.
+    /// Number of accepted connections, without refused ones.
     pub fn connections(&self) -> u64 {
         self.link.accepted.load(Ordering::SeqCst)
     }
 
-    /// How many of them are open now.
+    /// Number of open connections.
     pub fn open_connections(&self) -> u64 {
         self.connections() - self.link.closed.load(Ordering::SeqCst)
     }
 
-    /// How many bytes were passed on to the server.
+    /// Number of bytes forwarded to the server.
     pub fn bytes_to_server(&self) -> u64 {
         self.link.to_server.load(Ordering::SeqCst)
     }
 
-    /// How many bytes were passed on to clients.
+    /// Number of bytes forwarded to clients.
     pub fn bytes_to_client(&self) -> u64 {
         self.link.to_client.load(Ordering::SeqCst)
     }
 }
 
-/// What the proxy and its tasks share.
+/// State that the proxy and its tasks share.
 #[derive(Debug)]
 struct Link {
-    weather: watch::Sender<Weather>,
+    state: watch::Sender<LinkState>,
     fault: Mutex<Option<Fault>>,
     quality: Mutex<Option<(Quality, SeededRng)>>,
-    /// Requests with these bytes are held.
+    /// Requests that contain these bytes are delayed.
     slow: Mutex<Option<(Vec<u8>, Duration)>>,
     accepted: AtomicU64,
     closed: AtomicU64,
@@ -150,20 +149,20 @@ struct Link {
     to_client: AtomicU64,
 }
 
-/// What holds for all connections until it is changed.
+/// Settings of all connections.
 #[derive(Clone, Copy, Debug)]
-struct Weather {
+struct LinkState {
     upstream: SocketAddr,
     frozen: bool,
     refuses: bool,
     delay: Duration,
-    /// Counts the cuts: a connection born before the last one is reset.
+    /// Number of cuts: a connection from before the last one is reset.
     cuts: u64,
-    /// Connections up to this number are held back for good.
-    stranded: u64,
+    /// Connections up to this number are frozen for good.
+    blackholed: u64,
 }
 
-/// What happens once, to one connection.
+/// Fault that happens once, to one connection.
 #[derive(Debug)]
 enum Fault {
     CutAnswerAfter(usize),
@@ -172,16 +171,16 @@ enum Fault {
 
 impl Link {
     fn new(upstream: SocketAddr) -> Self {
-        let weather = Weather {
+        let state = LinkState {
             upstream,
             frozen: false,
             refuses: false,
             delay: Duration::ZERO,
             cuts: 0,
-            stranded: 0,
+            blackholed: 0,
         };
         Self {
-            weather: watch::Sender::new(weather),
+            state: watch::Sender::new(state),
             fault: Mutex::default(),
             quality: Mutex::default(),
             slow: Mutex::default(),
@@ -192,15 +191,15 @@ impl Link {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Weather)) {
-        self.weather.send_modify(change);
+    fn change(&self, change: impl FnOnce(&mut LinkState)) {
+        self.state.send_modify(change);
     }
 
-    /// One direction of a new connection, where the link is a bad one.
-    fn air(&self) -> Option<Air> {
+    /// Quality of one direction of a new connection, if the link is degraded.
+    fn radio_link(&self) -> Option<RadioLink> {
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
         let (quality, rng) = quality.as_mut()?;
-        Some(Air::new(quality.clone(), rng.fork()))
+        Some(RadioLink::new(quality.clone(), rng.fork()))
     }
 
     fn lock_fault(&self) -> std::sync::MutexGuard<'_, Option<Fault>> {
@@ -216,18 +215,18 @@ async fn accept(listener: TcpListener, link: Arc<Link>) {
             Some(_) = connections.join_next() => continue,
         };
         let Ok((client, _)) = accepted else { continue };
-        let weather = *link.weather.borrow();
-        if weather.refuses {
+        let state = *link.state.borrow();
+        if state.refuses {
             reset(&client);
             continue;
         }
         let number = link.accepted.fetch_add(1, Ordering::SeqCst) + 1;
-        connections.spawn(relay::connection(client, Arc::clone(&link), number, weather.cuts));
+        connections.spawn(relay::connection(client, Arc::clone(&link), number, state.cuts));
     }
 }
 
-/// Makes the stream's drop send RST rather than FIN.
+/// Makes the drop of the stream send RST instead of FIN.
 fn reset(stream: &TcpStream) {
-    // It can fail only where the stream is already gone.
+    // It fails only for a stream that has already ended.
     drop(stream.set_zero_linger());
 }

@@ -1,4 +1,5 @@
-//! Clients that know the wire only: official dialects written down a second time, and bytes for what no client sends.
+//! Clients that know only the wire: independent implementations of the official dialects, and raw bytes for what no client
+//! sends.
 
 pub mod frame;
 pub mod http;
@@ -29,7 +30,7 @@ pub use socketio::SocketIo;
 use self::http::{Request, Response};
 use crate::canary::Canaries;
 
-/// A TLS server to knock at: where it listens, and whom the client trusts.
+/// TLS server with the trust of its clients.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     addr: SocketAddr,
@@ -39,7 +40,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A server at `addr`, whose certificate must be valid for that IP address.
+    /// Server at `addr`, whose certificate must be valid for that IP address.
     pub fn new(addr: SocketAddr, tls: Arc<ClientConfig>) -> Self {
         Self {
             addr,
@@ -49,18 +50,18 @@ impl Endpoint {
         }
     }
 
-    /// Adds every secret that clients of this door are told to this list.
+    /// Records every secret that clients of this endpoint receive in this list.
     pub(crate) fn watched_by(mut self, canaries: &Canaries) -> Self {
         self.canaries = canaries.clone();
         self
     }
 
-    /// The same trust at another address, as that of a proxy.
+    /// Endpoint with the same trust at another address, such as a proxy's.
     pub fn at(&self, addr: SocketAddr) -> Self {
         Self { addr, ..self.clone() }
     }
 
-    /// The same server for clients at another address of this machine, as 127.0.0.2.
+    /// Endpoint for clients at another address of this machine, such as 127.0.0.2.
     pub fn with_source(&self, address: IpAddr) -> Self {
         Self {
             from: Some(address),
@@ -68,17 +69,17 @@ impl Endpoint {
         }
     }
 
-    /// The same server with another client configuration of TLS.
+    /// Endpoint with another client configuration of TLS.
     pub fn with_tls(&self, tls: Arc<ClientConfig>) -> Self {
         Self { tls, ..self.clone() }
     }
 
-    /// Where it listens.
+    /// Address of the server.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Connects, and says nothing.
+    /// Connects, and sends nothing.
     pub async fn tcp(&self) -> io::Result<TcpStream> {
         let socket = match self.addr {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -94,40 +95,40 @@ impl Endpoint {
 
     /// Connects and does the TLS handshake.
     pub async fn open(&self) -> io::Result<Wire> {
-        // Boxed: clients are inline in the futures of whole tests.
+        // Boxed, because clients are inline in the futures of whole tests.
         let stream = Box::pin(self.tcp()).await?;
         let name = ServerName::from(self.addr.ip());
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
         Ok(Wire::new(stream))
     }
 
-    /// Sends one HTTP request on a connection of its own and reads the answer.
+    /// Sends one HTTP request on a connection of its own and reads the response.
     pub async fn http(&self, request: &Request) -> io::Result<Response> {
         self.open().await?.http(request).await
     }
 }
 
-/// One event from the server.
+/// Event from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The event's name, as `account:status_changed`.
+    /// Name, such as `account:status_changed`.
     pub name: String,
-    /// Its data: on Socket.IO the first argument.
+    /// Data: on Socket.IO the first argument.
     pub data: Value,
-    /// Its place in the user's order; none where the server sent null.
+    /// Offset in the user's event log; `None` where the server sent null.
     pub offset: Option<String>,
-    /// All arguments on Socket.IO, the offset among them; on a plain WebSocket only the data.
+    /// All arguments on Socket.IO, the offset included; on a plain WebSocket only the data.
     pub arguments: Vec<Value>,
-    /// The id it carried: of the request it answers, or on Socket.IO of the ack it asks for.
+    /// Id: of the request that it answers, or on Socket.IO of the requested ack.
     pub id: Option<u64>,
 }
 
-/// How a connection ended, with the codes of RFC 6455 section 7.4.
+/// End of a connection, with the codes of RFC 6455 section 7.4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// The code of the Close frame; 1005 when it had none, 1006 when the connection ended without a Close frame.
+    /// Code of the Close frame; 1005 when it had none, 1006 when the connection ended without a Close frame.
     pub code: u16,
-    /// The reason in the Close frame.
+    /// Reason in the Close frame.
     pub reason: String,
 }
 
@@ -137,26 +138,26 @@ impl fmt::Display for Closed {
     }
 }
 
-/// Why a client was not let in.
+/// Failure to connect.
 #[derive(Debug)]
 pub enum Refused {
-    /// No TLS connection came about, or it broke before an answer.
+    /// TLS failed, or the connection broke before a response.
     Unreachable(io::Error),
-    /// The upgrade was answered with something other than 101.
+    /// The response to the upgrade was not 101.
     Http(Response),
-    /// The server said why.
+    /// The server sent an error.
     Answered {
-        /// The data of Socket.IO's `CONNECT_ERROR` or of the `error` frame.
+        /// Data of Socket.IO's `CONNECT_ERROR` or of the `error` frame.
         data: Value,
-        /// How the server then closed; none where the official client closes by itself, as on Socket.IO.
+        /// Close by the server; `None` where the official client closes by itself, as on Socket.IO.
         closed: Option<Closed>,
     },
-    /// The connection was closed before the client was let in.
+    /// The connection was closed before authentication.
     Closed(Closed),
 }
 
 impl Refused {
-    /// The HTTP status of a refused upgrade; none for the other ways.
+    /// HTTP status of a refused upgrade; `None` for other failures.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Http(response) => Some(response.status),

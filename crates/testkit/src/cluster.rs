@@ -1,4 +1,4 @@
-//! A cluster of the `postern` binary: gateways and workers as real processes.
+//! Cluster of the `postern` binary: gateways and workers as real processes.
 
 mod builder;
 mod member;
@@ -23,7 +23,7 @@ use crate::tls::Authority;
 use crate::token::Signer;
 use crate::wait;
 
-/// A running cluster. Its processes end with this value.
+/// Running cluster. Its processes end with this value.
 #[derive(Debug)]
 pub struct Cluster {
     gateways: Vec<Member>,
@@ -35,7 +35,7 @@ pub struct Cluster {
     canaries: Canaries,
 }
 
-/// Where the cluster keeps what it knows, reached without any proxy.
+/// Servers with the cluster's state, reached without a proxy.
 #[derive(Debug)]
 struct Stores {
     redis_addr: SocketAddr,
@@ -44,22 +44,22 @@ struct Stores {
 }
 
 impl Cluster {
-    /// A cluster of this `postern` binary: `env!("CARGO_BIN_EXE_postern")` in the tests of its crate.
+    /// Builder for this `postern` binary: `env!("CARGO_BIN_EXE_postern")` in the tests of its crate.
     pub fn builder(binary: impl AsRef<Path>) -> Builder {
         Builder::new(binary.as_ref())
     }
 
-    /// A gateway, by the order of starting.
+    /// Gateway by its index of start.
     pub fn gateway(&self, index: usize) -> &Member {
         self.gateways.get(index).or_fail(&format!("find gateway {index}"))
     }
 
-    /// A worker, by the order of starting.
+    /// Worker by its index of start.
     pub fn worker(&self, index: usize) -> &Member {
         self.workers.get(index).or_fail(&format!("find worker {index}"))
     }
 
-    /// Where clients reach a gateway. What secrets they are told there count as canaries.
+    /// Endpoint of a gateway. Secrets that clients receive from it count as canaries.
     pub fn endpoint(&self, index: usize) -> Endpoint {
         Endpoint::new(self.gateway(index).addr(), self.authority.client()).watched_by(&self.canaries)
     }
@@ -69,7 +69,7 @@ impl Cluster {
         self.start_gateway_with(&[]).await
     }
 
-    /// As [`Cluster::start_gateway`], with variables that only this one gets.
+    /// Starts one more gateway with variables of its own, and waits until it is ready.
     pub async fn start_gateway_with(&mut self, env: &[(&str, &str)]) -> &Member {
         let name = format!("gateway-{}", self.gateways.len());
         let member = self.launcher.start(Kind::Gateway, &name, env).await;
@@ -82,7 +82,7 @@ impl Cluster {
         self.start_worker_with(&[]).await
     }
 
-    /// As [`Cluster::start_worker`], with variables that only this one gets.
+    /// Starts one more worker with variables of its own, and waits until it is ready.
     pub async fn start_worker_with(&mut self, env: &[(&str, &str)]) -> &Member {
         let name = format!("worker-{}", self.workers.len());
         let member = self.launcher.start(Kind::Worker, &name, env).await;
@@ -90,70 +90,70 @@ impl Cluster {
         self.worker(self.workers.len() - 1)
     }
 
-    /// Starts a gateway in the place of one that has ended, and waits until it is ready. It has other ports.
+    /// Starts a gateway as a replacement of one that has ended, and waits until it is ready. It has other ports.
     pub async fn restart_gateway(&mut self, index: usize) {
         let member = self.launcher.restart(Kind::Gateway, index).await;
         *self.gateways.get_mut(index).or_fail(&format!("find gateway {index}")) = member;
     }
 
-    /// Starts a worker in the place of one that has ended, and waits until it is ready.
+    /// Starts a worker as a replacement of one that has ended, and waits until it is ready.
     pub async fn restart_worker(&mut self, index: usize) {
         let member = self.launcher.restart(Kind::Worker, index).await;
         *self.workers.get_mut(index).or_fail(&format!("find worker {index}")) = member;
     }
 
-    /// A good token of `user`, of the default session, for an hour. It counts as a canary.
+    /// Valid token of `user`, of the default session, for an hour. It counts as a canary.
     pub fn token(&self, user: &str) -> String {
         let token = self.signer().token(user);
         self.canary(&token);
         token
     }
 
-    /// A token with any claims, signed as the gateways expect. It counts as a canary.
+    /// Token with any claims, signed as the gateways expect. It counts as a canary.
     pub fn token_with(&self, claims: &Value) -> String {
         let token = self.signer().sign(claims);
         self.canary(&token);
         token
     }
 
-    /// Signs as the gateways expect.
+    /// Signer that the gateways trust.
     pub fn signer(&self) -> &Signer {
         &self.secrets.signer
     }
 
-    /// The bearer token of the internal API.
+    /// Bearer token of the internal API.
     pub fn internal_token(&self) -> &str {
         &self.secrets.internal_token
     }
 
-    /// The authority behind the gateways' certificate; `issue_files("gateway")` renews that in place.
+    /// Authority of the gateways' certificate; `issue_files("gateway")` renews that in place.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// The cluster's schema.
+    /// Schema of the cluster.
     pub fn schema(&self) -> &Schema {
         &self.stores.schema
     }
 
-    /// The prefix of the cluster's keys in Redis.
+    /// Prefix of the cluster's keys in Redis.
     pub fn redis_prefix(&self) -> &str {
         &self.stores.redis_prefix
     }
 
-    /// Names a secret of the test, 16 characters or more, that must not be found anywhere at the end.
+    /// Names a secret of the test, of at least 16 characters, that must not be found anywhere at the end.
     pub fn canary(&self, secret: &str) {
         self.canaries.add(secret);
     }
 
-    /// What all processes wrote so far, also those that have ended.
+    /// Output of all processes, including those that have ended.
     pub fn logs(&self) -> String {
         self.launcher.logs()
     }
 
-    /// Makes sure that the gateways receive what Redis announces, stops all nodes in order and gives every line of logs, metrics,
-    /// Redis and Postgres in which a canary, a secret of the cluster, a token of its users or a secret that they were told is
-    /// found, and every key of Redis without a TTL, the job lanes left out. It should be empty.
+    /// Waits until the gateways receive expiry notifications, stops all nodes, and returns every line of logs, metrics, Redis
+    /// and Postgres that contains a canary, a secret of the cluster, a token of its users or a secret sent to them, and every
+    /// key of Redis without a TTL except the job lanes. The result should be empty.
     ///
     /// Redis and Postgres must be running and not paused.
     pub async fn finish(self) -> Vec<String> {
@@ -177,7 +177,7 @@ impl Cluster {
         findings
     }
 
-    /// Keys of the cluster that would stay in Redis for ever.
+    /// Keys of the cluster that Redis would keep for ever.
     async fn keys_without_ttl(&self) -> Vec<String> {
         let prefix = format!("{}:", self.stores.redis_prefix);
         let lanes = format!("{prefix}{{jobs:");
@@ -186,7 +186,7 @@ impl Cluster {
         keys.iter().map(|key| format!("{key} has no TTL")).collect()
     }
 
-    /// Waits until each gateway says that expiries arrive, unless the test has told Redis not to announce them.
+    /// Waits until each gateway reports expiry notifications, unless the test has turned them off in Redis.
     async fn expiries_arrive(&self) {
         if !redis::announces_expiries(self.stores.redis_addr).await {
             return;
@@ -199,7 +199,7 @@ impl Cluster {
         }
     }
 
-    /// What Redis keeps: a job or an answer is dropped a moment after it was heard.
+    /// Keys of the cluster in Redis: a job or a reply is deleted shortly after it was received.
     async fn settled_redis(&self, is_clean: impl Fn(&str) -> bool) -> String {
         let prefix = format!("{}:", self.stores.redis_prefix);
         let dump = async || redis::dump(self.stores.redis_addr, &prefix).await;
@@ -240,8 +240,8 @@ impl Cluster {
     }
 }
 
-/// What the metrics of a gateway hold then.
+/// Metric of a gateway that receives expiry notifications.
 const EXPIRIES_ARRIVE: &str = "postern_bus_expiries_arrive 1";
 
-/// How long what was heard may stay in Redis.
+/// Time that received jobs and replies may stay in Redis.
 const SETTLED: Duration = Duration::from_secs(10);

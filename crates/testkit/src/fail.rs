@@ -1,15 +1,15 @@
-//! The one way this crate fails: it ends the test with a sentence.
+//! Failure of the test kit: ends the test with a sentence.
 
 use std::fmt::Display;
 
-/// Ends the test with what could not be done, and why.
+/// Ends the test with the failed step and its cause.
 #[track_caller]
 #[expect(clippy::panic, reason = "a test kit fails the test by panicking")]
 pub(crate) fn fail(what: &str, why: impl Display) -> ! {
     panic!("testkit could not {what}: {why}")
 }
 
-/// Takes the good outcome, or fails the test with what was being done.
+/// Returns the value, or fails the test with the name of the step.
 pub(crate) trait OrFail<T> {
     /// `what` completes "testkit could not ...".
     fn or_fail(self, what: &str) -> T;

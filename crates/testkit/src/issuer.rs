@@ -1,4 +1,4 @@
-//! An issuer of tokens that publishes its keys over HTTP, well or badly.
+//! Issuer of tokens that publishes its keys over HTTP, with faults on request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,29 +9,29 @@ use tokio::net::TcpStream;
 
 use crate::listening::{Listening, read_head};
 
-/// An HTTP server on a free port of 127.0.0.1. It ends with this value.
+/// HTTP server on a free port of 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct Issuer {
     listening: Listening,
     shared: Arc<Shared>,
 }
 
-/// How an issuer answers.
+/// Response of an issuer.
 #[derive(Clone, Debug)]
 pub enum IssuerResponse {
-    /// With a key set (RFC 7517).
+    /// Key set (RFC 7517).
     Keys(Vec<Value>),
-    /// With any text.
+    /// Any text.
     Text(String),
-    /// With this status, and a key set nevertheless.
+    /// Key set with this status.
     Status(u16, Vec<Value>),
-    /// Elsewhere: 302.
+    /// Redirect (302).
     Redirect(String),
-    /// With an answer that does not end, as fast as it is read.
+    /// Endless body, as fast as it is read.
     Endless,
-    /// With a head, and never a body.
+    /// Head without a body.
     Stall,
-    /// Not at all: the connection is dropped.
+    /// No response: the connection is dropped.
     Disconnect,
 }
 
@@ -43,7 +43,7 @@ struct Shared {
 }
 
 impl Issuer {
-    /// Starts it with an answer.
+    /// Starts an issuer with this response.
     pub async fn start(answer: IssuerResponse) -> Self {
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
@@ -56,28 +56,28 @@ impl Issuer {
         Self { listening, shared }
     }
 
-    /// Where the keys are.
+    /// URL of the keys.
     pub fn url(&self) -> String {
         format!("http://{}/jwks.json", self.listening.addr)
     }
 
-    /// How it answers from now on.
+    /// Sets the response to further requests.
     pub fn respond_with(&self, answer: IssuerResponse) {
         *self.shared.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
-    /// How often it was asked.
+    /// Number of requests.
     pub fn fetches(&self) -> u64 {
         self.shared.fetches.load(Ordering::SeqCst)
     }
 
-    /// How many bytes of endless answers left it.
+    /// Number of bytes sent of endless responses.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::SeqCst)
     }
 }
 
-/// Answers one request and closes.
+/// Responds to one request and closes.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     read_head(&mut stream).await?;
     shared.fetches.fetch_add(1, Ordering::SeqCst);
@@ -100,7 +100,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
                 .await?;
-            // Until the client leaves.
+            // The loop ends when the client disconnects.
             stream.read_u8().await.map(drop)
         }
         IssuerResponse::Disconnect => Ok(()),

@@ -1,8 +1,8 @@
-//! What tests need: real servers, real processes, broken links and clients that speak to the product over sockets.
+//! Test kit: real servers, real processes, faulty links, and clients that connect to the product over sockets.
 //!
-//! It owns the starting, the waiting and the stopping: whatever it starts ends with its handle, and with the test
-//! process when that dies in any way. It asserts nothing of its own; what cannot be started or awaited fails the test
-//! with a sentence that says why.
+//! It owns start, wait and stop: whatever it starts ends with its handle, and with the test process however that dies. It
+//! asserts nothing of its own; if it cannot start something, or waits in vain, it fails the test with a sentence that names the
+//! cause.
 //!
 //! It must not know the product: no crate of ours is linked, so that a fault in a codec cannot hide itself.
 

@@ -9,7 +9,7 @@ use crate::fail::fail;
 use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
 
-/// A program to run.
+/// Program to run.
 #[derive(Debug)]
 pub struct Program {
     name: String,
@@ -17,14 +17,14 @@ pub struct Program {
 }
 
 impl Program {
-    /// A module of `clients/python`.
+    /// Module of `clients/python`.
     pub fn python(module: &str) -> Self {
         let mut command = Command::new(installed("python/bin/python"));
         command.arg(clients().join("python").join(module).with_extension("py"));
         Self::new(module, command)
     }
 
-    /// A class of `clients/java`.
+    /// Class of `clients/java`.
     pub fn java(class: &str) -> Self {
         let (classes, libraries) = (installed("java/classes"), installed("java/lib"));
         let mut command = Command::new("java");
@@ -35,7 +35,7 @@ impl Program {
         Self::new(class, command)
     }
 
-    /// A command of `clients/go`.
+    /// Command of `clients/go`.
     pub fn go(name: &str) -> Self {
         Self::new(name, Command::new(installed(&format!("go/{name}"))))
     }
@@ -54,13 +54,13 @@ impl Program {
         self
     }
 
-    /// Starts it; it ends with the handle.
+    /// Starts the program, which ends with the handle.
     pub fn start(self) -> Process {
         Launch::new(self.name, &Arc::new(Scratch::new("library")), self.command).start()
     }
 }
 
-/// What `clients/install` has put there; fails the test with the command that installs it where it has not.
+/// Path below the installation of `clients/install`; fails the test with the command to run where it is missing.
 fn installed(path: &str) -> PathBuf {
     let path = clients().join("target").join(path);
     if !path.exists() {

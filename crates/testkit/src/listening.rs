@@ -1,4 +1,4 @@
-//! A server on a free port of 127.0.0.1 that serves each connection in a task of its own.
+//! Server on a free port of 127.0.0.1 that serves each connection in a task of its own.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::fail::OrFail as _;
 
-/// It listens until this value is dropped, which ends all its connections too.
+/// Listener whose drop ends it and all its connections.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) addr: SocketAddr,
@@ -17,7 +17,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// `step` says what fails if there is no port, as in `listen for an issuer`.
+    /// Binds a free port. `step` names the failure if there is none, such as `listen for an issuer`.
     pub(crate) async fn start<F>(step: &str, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
@@ -38,13 +38,13 @@ where
     while let Ok((stream, _)) = listener.accept().await {
         let served = serve(stream);
         connections.spawn(async move {
-            // A client that leaves in the middle is one of the cases to test.
+            // A client that disconnects early is one of the tested cases.
             drop(served.await);
         });
     }
 }
 
-/// The head of an HTTP request, with the empty line at its end.
+/// Head of an HTTP request, with the empty line at its end.
 pub(crate) async fn read_head(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

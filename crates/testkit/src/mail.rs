@@ -1,4 +1,4 @@
-//! A mail server that keeps what it is given: SMTP in the clear, with STARTTLS, or under TLS from the first byte.
+//! Mail server that keeps its mails: SMTP without TLS, with STARTTLS, or with TLS from the first byte.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,34 +17,34 @@ use crate::listening::Listening;
 use crate::tls::Authority;
 use crate::wait;
 
-/// An SMTP server on a free port of 127.0.0.1. It ends with this value.
+/// SMTP server on a free port of 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct MailServer {
     listening: Listening,
     shared: Arc<Shared>,
 }
 
-/// Where TLS begins.
+/// Use of TLS.
 #[derive(Debug, Clone, Copy)]
 pub enum MailSecurity<'a> {
-    /// Nowhere.
+    /// No TLS.
     Plain,
-    /// After `STARTTLS`, with a certificate of this authority; without it no mail is taken.
+    /// TLS after `STARTTLS`, with a certificate of this authority; mail without TLS is refused.
     StartTls(&'a Authority),
-    /// At once.
+    /// TLS from the first byte.
     Wrapped(&'a Authority),
 }
 
-/// A mail that was taken.
+/// Received mail.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// The recipient of the envelope.
+    /// Recipient of the envelope.
     pub to: String,
     /// Head and body, lines ending with `\n`.
     pub text: String,
-    /// Whether it came under TLS.
+    /// True if it was received over TLS.
     pub encrypted: bool,
-    /// Who logged in, as `user:password`.
+    /// Login, as `user:password`.
     pub login: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl MailServer {
-    /// Starts it.
+    /// Starts a server.
     pub async fn start(security: MailSecurity<'_>) -> Self {
         let tls = match security {
             MailSecurity::Plain => None,
@@ -93,23 +93,23 @@ impl MailServer {
         format!("{scheme}://{login}{at}{}", self.listening.addr)
     }
 
-    /// Whether recipients are refused from now on; the refusal repeats the address.
+    /// Refuses recipients from now on, or stops doing so; the refusal repeats the address.
     pub fn refuse_recipients(&self, refuse_recipients: bool) {
         self.shared.refuse_recipients.store(refuse_recipients, Ordering::SeqCst);
     }
 
-    /// From now on it takes connections and says nothing.
+    /// Accepts connections from now on and sends nothing.
     pub fn stop_responding(&self) {
         self.shared.is_silent.store(true, Ordering::SeqCst);
     }
 
-    /// What was taken for this address so far, oldest first.
+    /// Mails for this address, oldest first.
     pub fn mails(&self, to: &str) -> Vec<Mail> {
         let mails = self.shared.mails.lock().unwrap_or_else(PoisonError::into_inner);
         mails.iter().filter(|mail| mail.to == to).cloned().collect()
     }
 
-    /// Waits until this address has got so many mails, and gives the last.
+    /// Waits until this address has received this number of mails, and returns the last.
     pub async fn nth(&self, to: &str, count: usize) -> Mail {
         wait::until("a mail", wait::deadline(), async || {
             count.checked_sub(1).and_then(|last| self.mails(to).get(last).cloned())
@@ -155,7 +155,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     }
 }
 
-/// One side of a connection, until it ends or TLS begins.
+/// Session of a connection, until it ends or TLS begins.
 struct Dialogue<'a, S> {
     stream: BufReader<S>,
     shared: &'a Shared,
@@ -175,7 +175,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
         }
     }
 
-    /// Gives the stream back when TLS is to begin on it.
+    /// Serves the session; returns the stream when TLS is to begin on it.
     async fn run(mut self, greets: bool) -> std::io::Result<Option<S>> {
         if greets {
             self.say("220 testkit").await?;
@@ -239,7 +239,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
         Ok(())
     }
 
-    /// Without its end.
+    /// Reads a line without its end.
     async fn line(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line).await? == 0 {

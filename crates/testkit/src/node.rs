@@ -10,20 +10,20 @@ use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// A `CommonJS` script to run; `require("socket.io-client")` finds the pinned one wherever the script lies.
+/// `CommonJS` script to run; `require("socket.io-client")` finds the pinned version from any folder.
 #[derive(Debug)]
 pub struct Script {
     command: Command,
 }
 
-/// What a script that has ended wrote.
+/// Output of a script that has ended.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The exit status, 0 when all went well.
+    /// Exit status, 0 for success.
     pub status: i32,
-    /// What it wrote to stdout.
+    /// Standard output.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// Standard error.
     pub stderr: String,
 }
 
@@ -56,12 +56,12 @@ impl Script {
         self.env("NODE_EXTRA_CA_CERTS", ca_pem_path)
     }
 
-    /// Starts it; it ends with the handle.
+    /// Starts the script, which ends with the handle.
     pub fn start(self) -> Process {
         Launch::new("node", &Arc::new(Scratch::new("node")), self.command).start()
     }
 
-    /// Runs it to its end, within [`wait::deadline`].
+    /// Runs the script to its end, within [`wait::deadline`].
     pub async fn run(self) -> Output {
         let process = self.start();
         let status = process.wait(wait::deadline()).await;

@@ -1,4 +1,4 @@
-//! A real Postgres server: one of its own, or the one that all tests of a process share.
+//! Real Postgres server: one for a test, or one that all tests of a process share.
 
 mod database;
 mod pooler;
@@ -19,7 +19,7 @@ pub use database::Database;
 pub use pooler::PgBouncer;
 pub use schema::Schema;
 
-use self::schema::LeftOver;
+use self::schema::UndroppedNames;
 use self::session::Session;
 use crate::account::Account;
 use crate::fail::{OrFail as _, fail};
@@ -29,9 +29,9 @@ use crate::scratch::Scratch;
 use crate::tls::Authority;
 use crate::wait;
 
-/// A running server on 127.0.0.1, user and database `postgres`, no password. It ends with this value.
+/// Running server on 127.0.0.1, user and database `postgres`, no password. It ends with this value.
 ///
-/// Nothing is synced to the disk, so it survives [`Postgres::stop`] but would not survive the machine.
+/// No write is synced to the disk: the data survive [`Postgres::stop`], but not a crash of the machine.
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
@@ -40,10 +40,10 @@ pub struct Postgres {
     authority: Option<Authority>,
     starts: u64,
     settings: Vec<String>,
-    /// Names that were given to schemas and databases.
+    /// Number of names given to schemas and databases.
     names: AtomicU64,
-    left_over: LeftOver,
-    left_over_databases: LeftOver,
+    undropped: UndroppedNames,
+    undropped_databases: UndroppedNames,
 }
 
 impl Postgres {
@@ -52,27 +52,27 @@ impl Postgres {
         Self::start_with(None, &[]).await
     }
 
-    /// Starts a server for one test with settings of its own, such as `max_connections=8`.
+    /// Starts a server for one test with further settings, such as `max_connections=8`.
     pub async fn start_with_settings(settings: &[&str]) -> Self {
         Self::start_with(None, settings).await
     }
 
-    /// Starts a server for one test that takes TLS connections only, with a certificate of an authority of its own.
+    /// Starts a server for one test that accepts TLS connections only, with a certificate of an authority of its own.
     pub async fn start_tls() -> Self {
         Self::start_with(Some(Authority::new()), &[]).await
     }
 
-    /// The server that all tests of this process share; each keeps to its own [`Postgres::schema`].
+    /// Server that all tests of this process share; each uses only its own [`Postgres::schema`].
     pub async fn shared() -> &'static Self {
         // One server per test process, isolated by schema. It is never dropped: its supervisor ends it.
         static SHARED: OnceCell<Postgres> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
     }
 
-    /// Makes an empty schema for one test.
+    /// Creates an empty schema for one test.
     pub async fn schema(&self) -> Schema {
-        for old in self.left_over.take() {
-            // Someone may still hold a lock on it; then it goes with the server.
+        for old in self.undropped.take() {
+            // A connection may still have a lock on it; the schema then goes with the server.
             let drop = format!(
                 "DO $$ BEGIN SET LOCAL lock_timeout = '100ms'; DROP SCHEMA \"{old}\" CASCADE; \
                  EXCEPTION WHEN OTHERS THEN NULL; END $$"
@@ -86,22 +86,22 @@ impl Postgres {
             addr: self.addr(),
             tls: self.authority.is_some(),
             session: self.session(),
-            left_over: self.left_over.clone(),
+            undropped: self.undropped.clone(),
         }
     }
 
-    /// Makes an empty database for one test: advisory locks and all that a URL cannot say are its own.
+    /// Creates an empty database for one test, with advisory locks and settings of its own.
     pub async fn database(&self) -> Database {
         self.copy("template0").await
     }
 
-    /// Makes a database for one test that begins as a copy of another one, to which nobody is connected.
+    /// Creates a database for one test as a copy of another one without connections.
     pub async fn copy_of(&self, database: &Database) -> Database {
         self.copy(&database.name).await
     }
 
     async fn copy(&self, template: &str) -> Database {
-        for old in self.left_over_databases.take() {
+        for old in self.undropped_databases.take() {
             self.sql(&format!("DROP DATABASE \"{old}\" WITH (FORCE)")).await;
         }
         let name = self.name();
@@ -111,7 +111,7 @@ impl Postgres {
             name,
             addr: self.addr(),
             session: self.session(),
-            left_over: self.left_over_databases.clone(),
+            undropped: self.undropped_databases.clone(),
         }
     }
 
@@ -119,22 +119,22 @@ impl Postgres {
         format!("t{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A URL without a schema of its own, for what is about the server as a whole.
+    /// URL without a schema, for tests of the whole server.
     pub fn url(&self) -> String {
         schema::url(self.addr(), self.authority.is_some(), "public")
     }
 
-    /// Where it listens.
+    /// Address of the server.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
 
-    /// The port it listens on, the same after a restart.
+    /// Port, the same after a restart.
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// The PEM file of the authority behind the server's certificate; only after [`Postgres::start_tls`].
+    /// PEM file of the authority of the server's certificate; only after [`Postgres::start_tls`].
     pub fn ca_pem_path(&self) -> &Path {
         self.authority
             .as_ref()
@@ -142,19 +142,19 @@ impl Postgres {
             .pem_path()
     }
 
-    /// The authority behind the server's certificate; only after [`Postgres::start_tls`].
+    /// Authority of the server's certificate; only after [`Postgres::start_tls`].
     pub fn authority(&self) -> Option<&Authority> {
         self.authority.as_ref()
     }
 
-    /// The server's process id, that of the parent of all its processes.
+    /// Process id of the server, the parent of all its processes.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// Stops the server, cutting its connections; its data stay.
+    /// Stops the server and cuts its connections; the data stay.
     pub async fn stop(&mut self) {
-        // The 'fast' shutdown of postgres(1).
+        // Fast shutdown of postgres(1).
         self.process.signal(Signal::SIGINT);
         self.process.wait(wait::deadline()).await;
     }
@@ -173,18 +173,18 @@ impl Postgres {
         self.process = process.or_fail("start postgres on its old port");
     }
 
-    /// SIGKILL to one of the server's processes, as the kernel sends it when memory runs out: the server ends all connections,
-    /// recovers from its log and goes on.
+    /// Sends SIGKILL to one of the server's processes, as the kernel does when memory runs out: the server ends all connections,
+    /// recovers from its log and continues.
     pub fn crash(&self) {
         self.process.kill_child();
     }
 
-    /// SIGSTOP to the server and all its processes: connections stay open and nothing answers.
+    /// Sends SIGSTOP to the server and all its processes: connections stay open and nothing responds.
     pub fn pause(&mut self) {
         self.process.pause();
     }
 
-    /// SIGCONT after a [`Postgres::pause`].
+    /// Sends SIGCONT after a [`Postgres::pause`].
     pub fn resume(&mut self) {
         self.process.resume();
     }
@@ -194,7 +194,7 @@ impl Postgres {
         self.session().run("public", statements).await
     }
 
-    /// The folder of its data and logs.
+    /// Folder of the data and logs.
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
     }
@@ -215,8 +215,8 @@ impl Postgres {
                     starts,
                     settings,
                     names: AtomicU64::new(0),
-                    left_over: LeftOver::default(),
-                    left_over_databases: LeftOver::default(),
+                    undropped: UndroppedNames::default(),
+                    undropped_databases: UndroppedNames::default(),
                 };
             }
         }
@@ -235,7 +235,7 @@ impl Postgres {
     }
 }
 
-/// Makes the data folder. Locale C and no sync: it takes about a second.
+/// Creates the data folder. With locale C and without sync it takes about a second.
 async fn init(scratch: &Arc<Scratch>) {
     let mut command = Command::new(program("initdb"));
     command.args(["--pgdata", "data", "--username", "postgres", "--auth", "trust"]);
@@ -249,7 +249,7 @@ async fn init(scratch: &Arc<Scratch>) {
     }
 }
 
-/// Writes who may connect and, for TLS, the certificate.
+/// Writes the access rules and, for TLS, the certificate.
 fn configure(scratch: &Scratch, authority: Option<&Authority>) {
     let kind = if authority.is_some() { "hostssl" } else { "host" };
     scratch.write(
@@ -267,7 +267,7 @@ fn configure(scratch: &Scratch, authority: Option<&Authority>) {
     }
 }
 
-/// Starts the server and waits until it takes connections; none when the port was taken.
+/// Starts the server and waits until it accepts connections; `None` when the port was taken.
 async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, settings: &[String], start: u64) -> Option<Process> {
     let mut command = Command::new(program("postgres"));
     command
@@ -290,7 +290,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, settings: &[Stri
         set(format!("ssl_key_file={}", file("server.key")));
     }
     let launch = Launch::new(format!("postgres-{start}"), scratch, command).run_as(Account::unprivileged());
-    // The 'immediate' shutdown: unlike SIGKILL it takes the server's children and shared memory along.
+    // Immediate shutdown: unlike SIGKILL it also ends the server's children and frees shared memory.
     let process = launch.end_with(Signal::SIGQUIT).start();
     let listens = wait::until("postgres to listen", wait::deadline(), async || {
         let ended = process.exit_status();
@@ -305,7 +305,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, settings: &[Stri
     listens.await.then_some(process)
 }
 
-/// A program of Postgres: Debian keeps them out of the search path, in a folder per version, of which the newest counts.
+/// Program of Postgres: Debian installs them outside of the search path, in a folder per version; the newest is used.
 fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
@@ -316,7 +316,7 @@ fn program(name: &str) -> PathBuf {
     newest.map_or_else(|| name.into(), |folder| folder.join("bin").join(name))
 }
 
-/// Nothing reaches the disk for safety's sake, and many tests connect at once.
+/// Settings without durability, for many connecting tests.
 const FAST: &[&str] = &[
     "fsync=off",
     "full_page_writes=off",
@@ -327,5 +327,5 @@ const FAST: &[&str] = &[
     "lc_messages=C",
 ];
 
-/// How many ports are tried before a start counts as failed.
+/// Most ports that a start tries.
 const ATTEMPTS: u64 = 5;

@@ -1,4 +1,4 @@
-//! A child process that ends with its handle, and with the test process when that dies in any way.
+//! Child process that ends with its handle, and with the test process however that dies.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -17,7 +17,7 @@ use crate::fail::{OrFail as _, fail};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// What to start, and how it is to end.
+/// Command, and the signal that ends it.
 #[derive(Debug)]
 pub struct Launch {
     command: Command,
@@ -28,9 +28,9 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Starts `command` in `scratch`, where its output goes to `<name>.out` and `<name>.err`.
+    /// Prepares `command` to run in `scratch`, where its output goes to `<name>.out` and `<name>.err`.
     ///
-    /// Of the command only program, arguments and environment count.
+    /// Only program, arguments and environment of the command count.
     pub fn new(name: impl Into<String>, scratch: &Arc<Scratch>, command: Command) -> Self {
         let (name, scratch) = (name.into(), Arc::clone(scratch));
         Self {
@@ -42,20 +42,20 @@ impl Launch {
         }
     }
 
-    /// Runs it under another account.
+    /// Runs the command under another account.
     pub(crate) fn run_as(mut self, account: Option<Account>) -> Self {
         self.account = account;
         self
     }
 
-    /// Ends it with this signal rather than SIGKILL, which still follows after ten seconds.
+    /// Ends the process with this signal instead of SIGKILL, which still follows after ten seconds.
     #[must_use]
     pub fn end_with(mut self, last_signal: Signal) -> Self {
         self.last_signal = last_signal;
         self
     }
 
-    /// Starts it.
+    /// Starts the command.
     pub fn start(self) -> Process {
         let log = self.scratch.path().join(&self.name);
         let mut supervisor = Command::new("sh");
@@ -90,7 +90,7 @@ impl Launch {
     }
 }
 
-/// A started process. Dropping it ends the process and waits until it is gone.
+/// Started process. Its drop ends the process and waits for that.
 #[derive(Debug)]
 pub struct Process {
     supervisor: Child,
@@ -100,35 +100,35 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
     }
 
-    /// Sends a signal; nothing happens when the process has ended.
+    /// Sends a signal; does nothing when the process has ended.
     pub fn signal(&self, signal: Signal) {
-        // After the end the number may be another process's.
+        // After the end, another process may have the number.
         if self.exit_status().is_none() {
             send(self.pid, signal);
         }
     }
 
-    /// SIGSTOP to the process and all its descendants: connections stay open and nothing answers.
+    /// Sends SIGSTOP to the process and all its descendants: connections stay open and nothing responds.
     pub fn pause(&self) {
-        // The parent first, so that it starts no child that would be missed.
+        // The parent comes first, so that it starts no child that would be missed.
         self.signal(Signal::SIGSTOP);
         for child in descendants(self.pid) {
             send(child, Signal::SIGSTOP);
         }
     }
 
-    /// SIGKILL to the first of its descendants.
+    /// Sends SIGKILL to the first of its descendants.
     pub(crate) fn kill_child(&self) {
         let child = descendants(self.pid).into_iter().next();
         send(child.or_fail("find a child of the process"), Signal::SIGKILL);
     }
 
-    /// SIGCONT to the process and all its descendants.
+    /// Sends SIGCONT to the process and all its descendants.
     pub fn resume(&self) {
         for child in descendants(self.pid) {
             send(child, Signal::SIGCONT);
@@ -136,32 +136,31 @@ impl Process {
         self.signal(Signal::SIGCONT);
     }
 
-    /// SIGKILL, and waits until the process is gone; gives its exit status.
+    /// Sends SIGKILL and waits for the end; returns the exit status.
     pub async fn kill(&self) -> i32 {
         self.signal(Signal::SIGKILL);
         self.wait(wait::deadline()).await
     }
 
-    /// SIGTERM, the request to end in order.
+    /// Sends SIGTERM, the request to shut down.
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// The exit status, as a shell gives it: 128 and the signal's number after a signal, 127 when the program was not
-    /// found; none while it runs.
+    /// Exit status as in a shell: 128 and the signal's number after a signal, 127 when the program was not found; `None` while
+    /// the process runs.
     pub fn exit_status(&self) -> Option<i32> {
         let status = std::fs::read_to_string(self.log.with_extension("status")).ok()?;
         status.strip_suffix('\n')?.parse().ok()
     }
 
-    /// Waits for the end; gives the exit status as [`Process::exit_status`].
+    /// Waits for the end; returns the exit status as [`Process::exit_status`].
     pub async fn wait(&self, within: Duration) -> i32 {
         let what = format!("the end of {}", self.log.display());
         wait::until(&what, within, async || self.exit_status()).await
     }
 
-    /// Waits until a line of its output contains `text`, and gives that line; fails the test when the process ends
-    /// before.
+    /// Waits until a line of the output contains `text`, and returns that line; fails the test when the process ends before.
     pub async fn line(&self, text: &str, within: Duration) -> String {
         let what = format!("the line {text:?} of {}", self.log.display());
         wait::until(&what, within, async || {
@@ -178,22 +177,22 @@ impl Process {
         .await
     }
 
-    /// What it wrote to stdout so far.
+    /// Output to stdout so far.
     pub fn stdout(&self) -> String {
         read(&self.log.with_extension("out"))
     }
 
-    /// What it wrote to stderr so far.
+    /// Output to stderr so far.
     pub fn stderr(&self) -> String {
         read(&self.log.with_extension("err"))
     }
 
-    /// What it wrote to stdout, then what it wrote to stderr.
+    /// Output to stdout, then output to stderr.
     pub fn logs(&self) -> String {
         self.stdout() + &self.stderr()
     }
 
-    /// The folder it runs in.
+    /// Working folder.
     pub fn scratch(&self) -> &Arc<Scratch> {
         &self.scratch
     }
@@ -202,7 +201,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.exit_status().is_none() {
-            // A stopped descendant could not follow the signal that ends its parent.
+            // A stopped descendant could not handle the signal that ends its parent.
             self.resume();
         }
         drop(self.supervisor.stdin.take());
@@ -211,7 +210,7 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal to a process that may be gone by now.
+/// Sends a signal to a process that may have ended.
 fn send(pid: Pid, signal: Signal) {
     match signal::kill(pid, signal) {
         Ok(()) | Err(Errno::ESRCH) => {}
@@ -219,7 +218,7 @@ fn send(pid: Pid, signal: Signal) {
     }
 }
 
-/// The supervisor's first line.
+/// First line of the supervisor.
 fn read_pid(supervisor: &mut Child) -> Option<Pid> {
     let mut line = String::new();
     BufReader::new(supervisor.stdout.take()?).read_line(&mut line).ok()?;
@@ -230,7 +229,7 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// The children of `pid` and theirs, from the parent ids in `/proc`.
+/// Descendants of `pid`, by the parent ids in `/proc`.
 fn descendants(pid: Pid) -> Vec<Pid> {
     let processes: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
         .into_iter()
@@ -252,7 +251,7 @@ fn descendants(pid: Pid) -> Vec<Pid> {
     family.split_off(1)
 }
 
-/// The parent's id: the second field after the name in `/proc/<pid>/stat`. The name is in brackets and may hold spaces.
+/// Parent id: the second field after the name in `/proc/<pid>/stat`. The name is in brackets and may contain spaces.
 fn parent(process: &Path) -> Option<Pid> {
     let stat = std::fs::read_to_string(process.join("stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -263,8 +262,8 @@ fn number(name: &OsStr) -> Option<i32> {
     name.to_str()?.parse().ok()
 }
 
-/// Runs the program with its output in files, tells its id, and writes down how it ended. Its stdin is a pipe of the
-/// test process: when that closes, by a drop or by any death, the program is ended.
+/// Supervisor script: runs the program with its output in files, prints its id, and records its exit status. Its stdin is a pipe
+/// of the test process: when that closes, by a drop or by any death, the program is ended.
 ///
 /// The trap matters: a group that is orphaned while one of its processes is stopped gets SIGHUP from the kernel (POSIX,
 /// `_exit`), so that the death of the test process would end the supervisor of a paused server before the server.

@@ -1,4 +1,4 @@
-//! A real `redis-server`: one of its own, or the one that all tests of a process share.
+//! Real `redis-server`: one for a test, or one that all tests of a process share.
 
 mod resp;
 
@@ -16,7 +16,7 @@ use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// A running Redis without persistence, with expiry notifications, on 127.0.0.1. It ends with this value.
+/// Running Redis without persistence, with expiry notifications, on 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct Redis {
     process: Process,
@@ -33,7 +33,7 @@ impl Redis {
         Self::start_with(&[]).await
     }
 
-    /// As [`Redis::start`], with more arguments: `--cluster-enabled yes`.
+    /// Starts a server for one test with further arguments, such as `--cluster-enabled yes`.
     pub async fn start_with(arguments: &[&'static str]) -> Self {
         let scratch = Arc::new(Scratch::owned("redis", Account::unprivileged()));
         for starts in 1..=ATTEMPTS {
@@ -55,14 +55,14 @@ impl Redis {
         )
     }
 
-    /// The server that all tests of this process share; each keeps to keys under its own [`Redis::prefix`].
+    /// Server that all tests of this process share; each uses only keys under its own [`Redis::prefix`].
     pub async fn shared() -> &'static Self {
         // One server per test process, isolated by prefix. It is never dropped: its supervisor ends it.
         static SHARED: OnceCell<Redis> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
     }
 
-    /// A key prefix that no other call gives.
+    /// Key prefix that no other call returns.
     pub fn prefix(&self) -> String {
         format!("t{}", self.prefixes.fetch_add(1, Ordering::Relaxed))
     }
@@ -72,37 +72,37 @@ impl Redis {
         format!("redis://{}", self.addr())
     }
 
-    /// Where it listens.
+    /// Address of the server.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
 
-    /// The port it listens on, the same after a restart.
+    /// Port, the same after a restart.
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// SIGSTOP: connections stay open, new ones are accepted by the kernel, and nothing answers.
+    /// Sends SIGSTOP: connections stay open, the kernel accepts new ones, and nothing responds.
     pub fn pause(&mut self) {
         self.process.pause();
     }
 
-    /// SIGCONT after a [`Redis::pause`].
+    /// Sends SIGCONT after a [`Redis::pause`].
     pub fn resume(&mut self) {
         self.process.resume();
     }
 
-    /// SIGKILL: connections are reset, new ones refused, all keys are lost.
+    /// Sends SIGKILL: connections are reset, new ones refused, all keys are lost.
     pub async fn kill(&mut self) {
         self.process.kill().await;
     }
 
-    /// Starts again on the same port, empty, after a SIGKILL if it still runs.
+    /// Starts the server again on the same port, empty; a running one is killed first.
     pub async fn restart(&mut self) {
         self.kill().await;
         self.starts += 1;
@@ -112,24 +112,24 @@ impl Redis {
         }
     }
 
-    /// Runs one command over a connection of its own; gives the parts of an array as lines, a nil as an empty line.
-    /// Fails the test when Redis answers with an error.
+    /// Runs one command over a connection of its own; returns the elements of an array as lines, a nil as an empty line. Fails
+    /// the test when Redis returns an error.
     pub async fn command(&self, arguments: &[&str]) -> String {
         text(&resp::command(self.addr(), arguments).await)
     }
 
-    /// Every key that begins with `prefix`, with its whole value, as text: what a search for secrets reads.
+    /// Returns every key that begins with `prefix`, with its whole value, as text: the input of a search for secrets.
     pub async fn dump(&self, prefix: &str) -> String {
         dump(self.addr(), prefix).await
     }
 
-    /// The folder of its logs.
+    /// Folder of the logs.
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
     }
 }
 
-/// As [`Redis::dump`], of any server.
+/// [`Redis::dump`] of any server.
 pub(crate) async fn dump(server: SocketAddr, prefix: &str) -> String {
     let mut dump = String::new();
     for key in resp::command(server, &["KEYS", &format!("{prefix}*")]).await {
@@ -139,14 +139,14 @@ pub(crate) async fn dump(server: SocketAddr, prefix: &str) -> String {
     dump
 }
 
-/// Whether a server is configured to announce the keys that have ended.
+/// Reports whether a server is configured to send expiry notifications.
 pub(crate) async fn announces_expiries(server: SocketAddr) -> bool {
     let answer = text(&resp::command(server, &["CONFIG", "GET", "notify-keyspace-events"]).await);
     let events = answer.lines().nth(1).unwrap_or_default();
     events.contains('E') && (events.contains('x') || events.contains('A'))
 }
 
-/// Every key that begins with `prefix` and has no TTL.
+/// Keys that begin with `prefix` and have no TTL.
 pub(crate) async fn keys_without_ttl(server: SocketAddr, prefix: &str) -> Vec<String> {
     let mut keys = Vec::new();
     for key in resp::command(server, &["KEYS", &format!("{prefix}*")]).await {
@@ -158,7 +158,7 @@ pub(crate) async fn keys_without_ttl(server: SocketAddr, prefix: &str) -> Vec<St
     keys
 }
 
-/// A key's value by its type, empty when the key has expired meanwhile.
+/// Value of a key by its type, empty when the key has expired meanwhile.
 async fn value(server: SocketAddr, key: &[u8]) -> String {
     let kind = text(&resp::command(server, &[b"TYPE", key]).await);
     let read: &[&[u8]] = match kind.as_str() {
@@ -174,7 +174,7 @@ async fn value(server: SocketAddr, key: &[u8]) -> String {
     text(&resp::command(server, read).await)
 }
 
-/// Starts the server and waits until it listens; none when the port was taken.
+/// Starts a server and waits until it listens; `None` when the port was taken.
 async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64, arguments: &[&str]) -> Option<Process> {
     let mut command = Command::new("redis-server");
     command.args([
@@ -208,5 +208,5 @@ fn text(leaves: &[Vec<u8>]) -> String {
     lines.join("\n")
 }
 
-/// How many ports are tried before a start counts as failed.
+/// Most ports that a start tries.
 const ATTEMPTS: u64 = 5;

@@ -1,4 +1,4 @@
-//! A folder that goes with its handle, and with the test process when that dies without running a destructor.
+//! Folder that is removed with its handle, and after the death of the test process without destructors.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use crate::account::Account;
 use crate::fail::OrFail as _;
 
-/// A private temporary folder.
+/// Private temporary folder.
 ///
-/// A small shell holds the reading end of a pipe of ours: when the pipe closes, because this was dropped or because
-/// the test process is gone, it removes the folder.
+/// A small shell has the reading end of a pipe of ours: when the pipe closes, because this value was dropped or because the test
+/// process died, it removes the folder.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -19,14 +19,14 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a folder whose name begins with `testkit-<name>-`.
+    /// Creates a folder whose name begins with `testkit-<name>-`.
     pub fn new(name: &str) -> Self {
         Self::owned(name, None)
     }
 
-    /// As [`Scratch::new`], for a server that runs under `account`.
+    /// Creates a folder for a server that runs under `account`.
     pub(crate) fn owned(name: &str, account: Option<Account>) -> Self {
-        // It may hold keys and secrets, and machines are shared.
+        // The folder may contain keys and secrets, and machines are shared.
         let private = PermissionsExt::from_mode(0o700);
         let folder = tempfile::Builder::new()
             .prefix(&format!("testkit-{name}-"))
@@ -39,7 +39,7 @@ impl Scratch {
         let guard = Command::new("sh")
             .args(["-c", GUARD, "testkit-scratch"])
             .arg(&path)
-            // Ctrl-C goes to the whole foreground group, and must not end the guard before it did its work.
+            // Ctrl-C goes to the whole foreground group, and must not end the guard before it has removed the folder.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -49,19 +49,19 @@ impl Scratch {
         Self { path, guard }
     }
 
-    /// Where the folder is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes a file into the folder and gives its path.
+    /// Writes a file into the folder and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path.join(name);
         std::fs::write(&path, content).or_fail("write into the temporary folder");
         path
     }
 
-    /// What the processes started in this folder have written to stdout and stderr, a headed part each.
+    /// Output of the processes started in this folder, each part with a heading.
     pub fn logs(&self) -> String {
         let mut files: Vec<PathBuf> = std::fs::read_dir(&self.path)
             .into_iter()
@@ -83,12 +83,12 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
-        // Nothing more can be done about a folder that cannot be removed, and a drop during a panic must not panic.
+        // A folder that cannot be removed stays, and a drop during a panic must not panic.
         drop(self.guard.wait());
     }
 }
 
-/// A server that is being ended at the same moment may still write, so removing is tried for 20 seconds.
+/// Shell script of the guard: a server that ends at the same time may still write, so removal is tried for 20 seconds.
 const GUARD: &str = r#"
 read -r _
 tries=0

@@ -1,4 +1,4 @@
-//! An SMS API that keeps what it is given: HTTP, as Twilio has it.
+//! SMS API that keeps its messages: HTTP, as Twilio's.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,19 +11,19 @@ use tokio::net::TcpStream;
 use crate::listening::{Listening, read_head};
 use crate::wait;
 
-/// An HTTP server on a free port of 127.0.0.1. It ends with this value.
+/// HTTP server on a free port of 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct SmsServer {
     listening: Listening,
     shared: Arc<Shared>,
 }
 
-/// A text message that was taken.
+/// Received text message.
 #[derive(Debug, Clone, Default)]
 pub struct TextMessage {
     /// Method and path of the request.
     pub request: String,
-    /// Who logged in, as `user:password`.
+    /// Login, as `user:password`.
     pub login: String,
     /// `To`.
     pub to: String,
@@ -40,7 +40,7 @@ struct Shared {
 }
 
 impl SmsServer {
-    /// Starts it; it takes every message with status 201.
+    /// Starts a server that accepts every message with status 201.
     pub async fn start() -> Self {
         let shared = Arc::new(Shared {
             messages: Mutex::default(),
@@ -59,18 +59,18 @@ impl SmsServer {
         format!("http://{}", self.listening.addr)
     }
 
-    /// What it answers from now on; any status but 201 takes no message.
+    /// Sets the status of further responses; with any status but 201 the message is refused.
     pub fn answers(&self, status: u16) {
         self.shared.status.store(status, Ordering::SeqCst);
     }
 
-    /// What was taken for this number so far, oldest first.
+    /// Messages for this number, oldest first.
     pub fn messages(&self, to: &str) -> Vec<TextMessage> {
         let messages = self.shared.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.iter().filter(|message| message.to == to).cloned().collect()
     }
 
-    /// Waits until this number has got so many messages, and gives the last.
+    /// Waits until this number has received this number of messages, and returns the last.
     pub async fn nth(&self, to: &str, count: usize) -> TextMessage {
         wait::until("a text message", wait::deadline(), async || {
             count
@@ -81,7 +81,7 @@ impl SmsServer {
     }
 }
 
-/// Takes one request and closes.
+/// Serves one request and closes.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     let head = read_head(&mut stream).await?;
     let head = String::from_utf8_lossy(&head).into_owned();

@@ -1,4 +1,4 @@
-//! A certificate authority for one test: server certificates for this machine, and a client that trusts them.
+//! Certificate authority for one test: server certificates for this machine, and a client that trusts them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::fail::OrFail as _;
 use crate::scratch::Scratch;
 
-/// A certificate authority that nobody else trusts. Its PEM file goes with it.
+/// Certificate authority of one test. Its PEM file is removed with it.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -21,17 +21,17 @@ pub struct Authority {
     pem_path: PathBuf,
 }
 
-/// A server's certificate and private key, both PEM.
+/// Certificate and private key of a server, both PEM.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The certificate, for localhost, 127.0.0.1 and `::1`.
+    /// Certificate for localhost, 127.0.0.1 and `::1`.
     pub certificate: String,
-    /// Its private key (PKCS #8).
+    /// Private key (PKCS #8).
     pub key: String,
 }
 
 impl Authority {
-    /// Makes an authority with a fresh key.
+    /// Creates an authority with a new key.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params
@@ -49,12 +49,12 @@ impl Authority {
         }
     }
 
-    /// The authority's own certificate as a PEM file: what clients are told to trust.
+    /// Certificate of the authority as a PEM file, which clients trust.
     pub fn pem_path(&self) -> &Path {
         &self.pem_path
     }
 
-    /// A server certificate for localhost, 127.0.0.1 and `::1`, with a fresh key.
+    /// Issues a server certificate for localhost, 127.0.0.1 and `::1`, with a new key.
     pub fn issue(&self) -> Identity {
         self.issue_with(|_| {})
     }
@@ -71,13 +71,13 @@ impl Authority {
         }
     }
 
-    /// Issues a certificate into the files `<name>.pem` and `<name>.key` and gives their paths. Called again with the
-    /// same name it renews both files in place.
+    /// Issues a certificate into the files `<name>.pem` and `<name>.key` and returns their paths. A repeated call with the same
+    /// name renews both files in place.
     pub fn issue_files(&self, name: &str) -> (PathBuf, PathBuf) {
         self.write_files(name, self.issue())
     }
 
-    /// As [`Authority::issue_files`], a certificate that ended with the year 1999.
+    /// Issues a certificate into files that expired at the end of 1999.
     pub fn issue_expired_files(&self, name: &str) -> (PathBuf, PathBuf) {
         let expired = self.issue_with(|params| {
             params.not_before = date_time_ymd(1999, 1, 1);
@@ -93,12 +93,12 @@ impl Authority {
         )
     }
 
-    /// A TLS 1.3 client that trusts this authority and nobody else.
+    /// TLS 1.3 client that trusts only this authority.
     pub fn client(&self) -> Arc<ClientConfig> {
         client_trusting(&self.issuer.pem())
     }
 
-    /// Writes a file so that a reader sees the old content or the new, never a part.
+    /// Writes a file atomically: a reader sees the old content or the new.
     fn replace(&self, name: &str, content: String) -> PathBuf {
         let path = self.scratch.path().join(name);
         let new = self.scratch.write(&format!("{name}.new"), content);
@@ -113,7 +113,7 @@ impl Default for Authority {
     }
 }
 
-/// A TLS 1.3 client that trusts the authorities of a PEM text and nobody else.
+/// TLS 1.3 client that trusts only the authorities of a PEM text.
 pub fn client_trusting(pem: &str) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -129,7 +129,7 @@ pub fn client_trusting(pem: &str) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// A key on the curve P-256.
+/// New key on the curve P-256.
 fn new_key() -> KeyPair {
     KeyPair::generate().or_fail("make a test key")
 }

@@ -1,4 +1,4 @@
-//! JSON Web Tokens, good and bad ones (RFC 7519, RFC 7515).
+//! JSON Web Tokens, valid and invalid (RFC 7519, RFC 7515).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 
 use crate::fail::OrFail as _;
 
-/// The part of an issuer: a key of its own, and its signature under any claims.
+/// Issuer's signer: a key of its own, and its signature under any claims.
 pub struct Signer {
     algorithm: Algorithm,
     key: EncodingKey,
-    /// What the verifier is given: the shared secret, or the public key as PEM.
+    /// Key of the verifier: the shared secret, or the public key as PEM.
     verifier: String,
 }
 
 impl Signer {
-    /// HS256 with a fresh secret of 43 characters.
+    /// HS256 with a new secret of 43 characters.
     pub fn hs256() -> Self {
         Self::hs256_with(&random_text())
     }
@@ -38,7 +38,7 @@ impl Signer {
         }
     }
 
-    /// ES256 with a fresh key.
+    /// ES256 with a new key.
     pub fn es256() -> Self {
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).or_fail("make a key for ES256");
         let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).or_fail("make a key for ES256");
@@ -49,7 +49,7 @@ impl Signer {
         }
     }
 
-    /// `EdDSA` on Ed25519 with a fresh key.
+    /// `EdDSA` on Ed25519 with a new key.
     pub fn eddsa() -> Self {
         let pair = KeyPair::generate_for(&PKCS_ED25519).or_fail("make a key for EdDSA");
         let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).or_fail("make a key for EdDSA");
@@ -60,7 +60,7 @@ impl Signer {
         }
     }
 
-    /// RS256 with a fresh key of 2048 bits, which takes a second: share it between checks.
+    /// RS256 with a new key of 2048 bits, which takes a second: share it between checks.
     pub fn rs256() -> Self {
         let pair = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).or_fail("make a key for RS256");
         let private = pair.to_pkcs8_pem(LineEnding::LF).or_fail("make a key for RS256");
@@ -76,24 +76,24 @@ impl Signer {
         }
     }
 
-    /// What the verifier is given: the shared secret of HS256, else the public key as PEM.
+    /// Key of the verifier: the shared secret of HS256, else the public key as PEM.
     pub fn verifier(&self) -> &str {
         &self.verifier
     }
 
-    /// A token with these claims and the usual header.
+    /// Token with these claims and the usual header.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with(&json!({ "alg": self.algorithm, "typ": "JWT" }), claims)
     }
 
-    /// A token with any header, whatever its `alg` says; the signature is by this signer's own algorithm.
+    /// Token with any header, whatever its `alg`; the signature is of this signer's own algorithm.
     pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = crypto::sign(message.as_bytes(), &self.key, self.algorithm).or_fail("sign a token");
         format!("{message}.{signature}")
     }
 
-    /// What an issuer publishes of this key under an id (RFC 7517); of a shared secret, what it must never publish.
+    /// Published key under an id (RFC 7517); for a shared secret, what an issuer must never publish.
     pub fn jwk(&self, kid: &str) -> Value {
         let verifier = self.verifier.as_bytes();
         let key = match self.algorithm {
@@ -109,13 +109,13 @@ impl Signer {
         json!(jwk)
     }
 
-    /// A good token of `user` for an hour that names its key.
+    /// Valid token of `user` for an hour, with the id of its key.
     pub fn token_with_kid(&self, kid: &str, user: &str) -> String {
         let header = json!({ "alg": self.algorithm, "typ": "JWT", "kid": kid });
         self.sign_with(&header, &claims(user, Duration::from_secs(3600)))
     }
 
-    /// A good token of `user` for an hour.
+    /// Valid token of `user` for an hour.
     pub fn token(&self, user: &str) -> String {
         self.sign(&claims(user, Duration::from_secs(3600)))
     }
@@ -129,19 +129,19 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The claims of an ordinary token: `sub`, `iat` now and `exp` in `life`. The session is the default one.
+/// Claims of an ordinary token: `sub`, `iat` now and `exp` after `life`. The session is the default one.
 pub fn claims(user: &str, life: Duration) -> Value {
     let now = now();
     json!({ "sub": user, "iat": now, "exp": now + life.as_secs() })
 }
 
-/// The claims of a token that expired ten seconds ago, which only a verifier without leeway refuses.
+/// Claims of a token that expired ten seconds ago, which only a verifier without leeway refuses.
 pub fn expired_claims(user: &str) -> Value {
     let now = now();
     json!({ "sub": user, "iat": now - 3600, "exp": now - 10 })
 }
 
-/// A token with `alg` `none` and no signature (RFC 7519 section 6).
+/// Token with `alg` `none` and no signature (RFC 7519 section 6).
 pub fn unsigned(claims: &Value) -> String {
     format!(
         "{}.{}.",
@@ -150,7 +150,7 @@ pub fn unsigned(claims: &Value) -> String {
     )
 }
 
-/// A good token with one bit of its signature changed.
+/// Valid token with one bit of its signature changed.
 pub fn with_altered_signature(token: &str) -> String {
     let (message, signature) = token.rsplit_once('.').or_fail("find a token's signature");
     let mut signature = URL_SAFE_NO_PAD.decode(signature).or_fail("read a token's signature");
@@ -160,13 +160,13 @@ pub fn with_altered_signature(token: &str) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// A token signed as HS256 with a public key as the secret: accepted by a verifier that lets the token choose the
-/// algorithm (RFC 8725 section 2.1).
+/// Token signed as HS256 with a public key as the secret: accepted by a verifier that lets the token choose the algorithm (RFC
+/// 8725 section 2.1).
 pub fn algorithm_confusion(public_key_pem: &str, claims: &Value) -> String {
     Signer::hs256_with(public_key_pem).sign(claims)
 }
 
-/// Seconds since 1970, by the clock that the processes under test read as well.
+/// Seconds since 1970, by the clock of the processes under test.
 #[expect(
     clippy::disallowed_methods,
     reason = "tokens are made for other processes, which read the machine's clock"
@@ -178,7 +178,7 @@ pub fn now() -> u64 {
         .unwrap_or_default()
 }
 
-/// 256 random bits as URL-safe text, after a letter: on a command line it is no flag.
+/// 256 random bits as URL-safe text that begins with a letter, so that no command line takes it for an option.
 pub(crate) fn random_text() -> String {
     format!("t{}", URL_SAFE_NO_PAD.encode(random_bytes()))
 }

@@ -1,4 +1,4 @@
-//! One connection through the proxy: two pumps, and the moment at which it breaks.
+//! One connection through the proxy: a pump for each direction, and its faults.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,23 +11,23 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::air::{Air, PACKET};
-use super::{Fault, Link, Weather, reset};
+use super::radio_link::{PACKET, RadioLink};
+use super::{Fault, Link, LinkState, reset};
 
-/// Passes bytes between a client and the server until both have ended, one has reset, or the link is cut.
-pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, number: u64, born_after: u64) {
-    let mut weather = link.weather.subscribe();
-    let hold = Hold {
-        weather: weather.clone(),
+/// Forwards bytes between a client and the server until both have ended, one has reset, or the link is cut.
+pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, number: u64, cuts_before: u64) {
+    let mut state = link.state.subscribe();
+    let gate = FreezeGate {
+        state: state.clone(),
         number,
     };
     let served = async {
-        hold.clone().thawed().await;
-        let upstream = link.weather.borrow().upstream;
+        gate.clone().wait_for_thaw().await;
+        let upstream = link.state.borrow().upstream;
         let mut server = TcpStream::connect(upstream).await?;
         let outcome = tokio::select! {
-            outcome = both_ways(&mut client, &mut server, &link, &hold) => outcome,
-            () = cut(&mut weather, born_after) => Err(io::ErrorKind::ConnectionReset.into()),
+            outcome = both_ways(&mut client, &mut server, &link, &gate) => outcome,
+            () = cut(&mut state, cuts_before) => Err(io::ErrorKind::ConnectionReset.into()),
         };
         if outcome.is_err() {
             reset(&server);
@@ -41,19 +41,19 @@ pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, number: u
     link.closed.fetch_add(1, Ordering::SeqCst);
 }
 
-async fn cut(weather: &mut watch::Receiver<Weather>, born_after: u64) {
-    // The proxy cannot go before its connections: it owns them.
-    drop(weather.wait_for(|weather| weather.cuts != born_after).await);
+async fn cut(state: &mut watch::Receiver<LinkState>, cuts_before: u64) {
+    // The proxy owns its connections, so the sender outlives them.
+    drop(state.wait_for(|state| state.cuts != cuts_before).await);
 }
 
-async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, hold: &Hold) -> io::Result<()> {
-    // Small messages must not wait for each other (Nagle): the proxy adds only the delay it is told to add.
+async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, gate: &FreezeGate) -> io::Result<()> {
+    // Small messages must not wait for each other (Nagle): the proxy adds only the configured delay.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let answer_is_lost = AtomicBool::new(false);
-    let (to_server_air, to_client_air) = (link.air(), link.air());
+    let (to_server_link, to_client_link) = (link.radio_link(), link.radio_link());
     let requests = Requests {
         link,
         tail: Vec::new(),
@@ -66,13 +66,13 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, 
     tokio::try_join!(
         pump(
             (from_client, to_server),
-            (hold, to_server_air),
+            (gate, to_server_link),
             &link.to_server,
             requests
         ),
         pump(
             (from_server, to_client),
-            (hold, to_client_air),
+            (gate, to_client_link),
             &link.to_client,
             answers
         ),
@@ -80,35 +80,38 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, 
     Ok(())
 }
 
-/// Reads ahead, stamps each piece with the time it is due, and writes it then. Between the two lies a bounded queue, so
-/// that a delay is latency and not bandwidth.
+/// Reads ahead, stamps each piece with its due time, and writes it at that time. The bounded queue between makes a delay latency
+/// instead of bandwidth.
 async fn pump(
     (mut from, mut to): (ReadHalf<'_>, WriteHalf<'_>),
-    (hold, mut air): (&Hold, Option<Air>),
+    (gate, mut radio_link): (&FreezeGate, Option<RadioLink>),
     count: &AtomicU64,
     mut inspect: impl Inspect,
 ) -> io::Result<()> {
-    let (queue, mut held) = mpsc::channel::<(Instant, Vec<u8>)>(QUEUE);
+    let (queue, mut queued) = mpsc::channel::<(Instant, Vec<u8>)>(QUEUE);
     let read = async move {
-        let mut hold = hold.clone();
+        let mut gate = gate.clone();
         loop {
-            hold.thawed().await;
-            let mut piece = vec![0; if air.is_some() { PACKET } else { PIECE }];
+            gate.wait_for_thaw().await;
+            let mut piece = vec![0; if radio_link.is_some() { PACKET } else { PIECE }];
             let length = from.read(&mut piece).await?;
             piece.truncate(length);
-            let delay = hold.weather.borrow().delay;
-            let due = air.as_mut().map_or_else(Instant::now, |air| air.send(length)) + delay;
+            let delay = gate.state.borrow().delay;
+            let due = radio_link
+                .as_mut()
+                .map_or_else(Instant::now, |radio_link| radio_link.send(length))
+                + delay;
             if length == 0 || queue.send((due, piece)).await.is_err() {
                 return io::Result::Ok(());
             }
         }
     };
     let write = async {
-        let mut hold = hold.clone();
-        while let Some((due, piece)) = held.recv().await {
+        let mut gate = gate.clone();
+        while let Some((due, piece)) = queued.recv().await {
             tokio::time::sleep_until(due).await;
-            tokio::time::sleep(inspect.hold(&piece)).await;
-            hold.thawed().await;
+            tokio::time::sleep(inspect.delay(&piece)).await;
+            gate.wait_for_thaw().await;
             let passed = inspect.pass(&piece);
             let length = passed.unwrap_or(piece.len());
             to.write_all(piece.get(..length).unwrap_or(&piece)).await?;
@@ -117,53 +120,53 @@ async fn pump(
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
         }
-        hold.thawed().await;
+        gate.wait_for_thaw().await;
         to.shutdown().await
     };
     tokio::try_join!(read, write)?;
     Ok(())
 }
 
-/// What holds back one connection.
+/// Freezes that apply to one connection.
 #[derive(Clone)]
-struct Hold {
-    weather: watch::Receiver<Weather>,
+struct FreezeGate {
+    state: watch::Receiver<LinkState>,
     number: u64,
 }
 
-impl Hold {
-    async fn thawed(&mut self) {
+impl FreezeGate {
+    async fn wait_for_thaw(&mut self) {
         let number = self.number;
-        let passes = |weather: &Weather| !weather.frozen && number > weather.stranded;
-        drop(self.weather.wait_for(passes).await);
+        let passes = |state: &LinkState| !state.frozen && number > state.blackholed;
+        drop(self.state.wait_for(passes).await);
     }
 }
 
-/// Looks at bytes on their way, where a single fault may strike.
+/// Inspection of forwarded bytes, where a single fault can happen.
 trait Inspect {
-    /// For how long the piece, and all behind it, is held.
-    fn hold(&self, _piece: &[u8]) -> Duration {
+    /// Delay of this piece and all behind it.
+    fn delay(&self, _piece: &[u8]) -> Duration {
         Duration::ZERO
     }
 
-    /// None lets the piece pass; a number lets that many bytes pass and breaks the connection.
+    /// Forwards the piece for `None`; for a number, forwards that many bytes and breaks the connection.
     fn pass(&mut self, piece: &[u8]) -> Option<usize>;
 }
 
-/// The way to the server: watches for the request whose answer is to be lost.
+/// Direction to the server: watches for the request whose response is to be lost.
 struct Requests<'a> {
     link: &'a Link,
-    /// The end of what was seen, as the request may be spread over two pieces.
+    /// Last bytes seen, because a request may be spread over two pieces.
     tail: Vec<u8>,
     answer_is_lost: &'a AtomicBool,
 }
 
 impl Inspect for Requests<'_> {
-    fn hold(&self, piece: &[u8]) -> Duration {
+    fn delay(&self, piece: &[u8]) -> Duration {
         let slow = self.link.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = slow.as_ref();
-        let held = held.filter(|(request, _)| piece.windows(request.len()).any(|window| window == request));
-        held.map_or(Duration::ZERO, |(_, delay)| *delay)
+        let matching = slow.as_ref();
+        let matching = matching.filter(|(request, _)| piece.windows(request.len()).any(|window| window == request));
+        matching.map_or(Duration::ZERO, |(_, delay)| *delay)
     }
 
     fn pass(&mut self, piece: &[u8]) -> Option<usize> {
@@ -188,7 +191,7 @@ impl Inspect for Requests<'_> {
     }
 }
 
-/// The way to the client: breaks where an answer is to be lost or cut.
+/// Direction to the client: breaks where a response is to be lost or cut.
 struct Answers<'a> {
     link: &'a Link,
     answer_is_lost: &'a AtomicBool,
@@ -209,5 +212,5 @@ impl Inspect for Answers<'_> {
 }
 
 const PIECE: usize = 16 * 1024;
-/// How many pieces are on their way at most, per direction and connection.
+/// Most pieces in flight per direction and connection.
 const QUEUE: usize = 1024;

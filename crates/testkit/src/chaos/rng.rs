@@ -1,46 +1,46 @@
-//! Randomness that a seed repeats, and pauses drawn from it.
+//! Seeded randomness, and pauses drawn from it.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// `SplitMix64` (Steele, Lea and Flood, 2014): the same seed gives the same draws.
+/// `SplitMix64` (Steele, Lea and Flood, 2014): the same seed produces the same draws.
 #[derive(Clone, Debug)]
 pub struct SeededRng {
     state: u64,
 }
 
 impl SeededRng {
-    /// Dice of this seed.
+    /// Generator of this seed.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// Dice of their own for a part of the test, so that its draws do not depend on how often the others draw.
+    /// Generator for a part of the test, whose draws do not depend on how often other parts draw.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self::new(self.draw())
     }
 
-    /// A number below `bound`, which is not 0.
+    /// Draws a number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.draw() % bound).unwrap_or_default()
     }
 
-    /// A time in this range.
+    /// Draws a duration in this range.
     pub fn between(&mut self, range: Range<Duration>) -> Duration {
         let part = u32::try_from(self.draw() >> 32).unwrap_or_default();
         range.start + (range.end - range.start).mul_f64(f64::from(part) / f64::from(u32::MAX))
     }
 
-    /// Mixes the order.
+    /// Shuffles a slice.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
     }
 
-    /// Lets a time in this range pass: faults and clients have their own pace, which no condition sets.
+    /// Sleeps for a duration in this range: the pace of faults and clients, which no condition determines.
     pub async fn pause(&mut self, range: Range<Duration>) {
         tokio::time::sleep(self.between(range)).await;
     }
@@ -59,8 +59,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_repeats_its_draws() {
-        // The reference's first three of seed 1234567.
+    fn same_seed_repeats_its_draws() {
+        // First three values of the reference implementation for seed 1234567.
         let mut rng = SeededRng::new(1_234_567);
         let draws = [rng.draw(), rng.draw(), rng.draw()];
         assert_eq!(
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_draws_the_same_however_often_the_others_draw() {
+    fn draws_of_a_fork_do_not_depend_on_other_draws() {
         let (mut one, mut other) = (SeededRng::new(1), SeededRng::new(1));
         let (mut one_part, mut other_part) = (one.fork(), other.fork());
         one.below(6);

@@ -1,24 +1,24 @@
-//! WebSocket frames made by hand (RFC 6455 section 5.2), also those that no well-behaved client sends.
+//! WebSocket frames built by hand (RFC 6455 section 5.2), including those that no correct client sends.
 
-/// One frame. Made by a client it is final and masked until told otherwise.
+/// WebSocket frame. A client's frame is final and masked by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Whether it is the last of its message.
+    /// True if it is the last frame of its message.
     pub is_final: bool,
-    /// The three reserved bits, RSV1 being 4.
+    /// Three reserved bits, RSV1 being 4.
     pub reserved: u8,
-    /// 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong; up to 15.
+    /// Opcode: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong; up to 15.
     pub opcode: u8,
-    /// Whether the payload is masked, as a client's must be and a server's must not.
+    /// True if the payload is masked, as a client's must be and a server's must not.
     pub is_masked: bool,
-    /// The payload, without mask.
+    /// Payload without mask.
     pub payload: Vec<u8>,
-    /// A length to claim in the header in place of the payload's own.
+    /// Length in the header instead of the payload's own.
     pub claimed_length: Option<u64>,
 }
 
 impl Frame {
-    /// Any opcode.
+    /// Frame with any opcode.
     pub fn new(opcode: u8, payload: impl Into<Vec<u8>>) -> Self {
         let payload = payload.into();
         Self {
@@ -31,52 +31,52 @@ impl Frame {
         }
     }
 
-    /// A whole text message.
+    /// Whole text message.
     pub fn text(payload: impl Into<Vec<u8>>) -> Self {
         Self::new(TEXT, payload)
     }
 
-    /// A whole binary message.
+    /// Whole binary message.
     pub fn binary(payload: impl Into<Vec<u8>>) -> Self {
         Self::new(BINARY, payload)
     }
 
-    /// A Close frame with a code.
+    /// Close frame with a code.
     pub fn close(code: u16, reason: &str) -> Self {
         let mut payload = code.to_be_bytes().to_vec();
         payload.extend_from_slice(reason.as_bytes());
         Self::new(CLOSE, payload)
     }
 
-    /// Not the last of its message.
+    /// Marks the frame as not the last of its message.
     #[must_use]
     pub fn unfinished(mut self) -> Self {
         self.is_final = false;
         self
     }
 
-    /// With reserved bits: 4 is RSV1, 2 is RSV2, 1 is RSV3.
+    /// Sets reserved bits: 4 is RSV1, 2 is RSV2, 1 is RSV3.
     #[must_use]
     pub fn reserved(mut self, bits: u8) -> Self {
         self.reserved = bits;
         self
     }
 
-    /// Without a mask.
+    /// Removes the mask.
     #[must_use]
     pub fn unmasked(mut self) -> Self {
         self.is_masked = false;
         self
     }
 
-    /// With a header that announces another length than the payload has.
+    /// Announces another length in the header than that of the payload.
     #[must_use]
     pub fn claiming(mut self, length: u64) -> Self {
         self.claimed_length = Some(length);
         self
     }
 
-    /// The code and reason of a Close frame; 1005 when it has none.
+    /// Code and reason of a Close frame; 1005 when it has none.
     pub fn close_code(&self) -> Option<(u16, String)> {
         let code = |payload: &[u8]| match payload {
             [high, low, reason @ ..] => (
@@ -88,7 +88,7 @@ impl Frame {
         (self.opcode == CLOSE).then(|| code(&self.payload))
     }
 
-    /// What goes over the wire.
+    /// Bytes of the frame.
     pub fn bytes(&self) -> Vec<u8> {
         let length = self.claimed_length.unwrap_or(self.payload.len() as u64);
         let mask_bit = u8::from(self.is_masked) << 7;
@@ -118,8 +118,7 @@ impl Frame {
         bytes
     }
 
-    /// Takes the first frame off `unread`, once it is there as a whole. Only a server's frames: a masked one keeps its
-    /// mask.
+    /// Takes the first frame off `unread`, once it is complete. Only a server's frames: a masked one keeps its mask.
     pub fn take(unread: &mut Vec<u8>) -> Option<Self> {
         let (&first, &second) = (unread.first()?, unread.get(1)?);
         let (head, length) = match second & !MASK_BIT {
@@ -146,10 +145,10 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const FINAL_BIT: u8 = 0x80;
 const MASK_BIT: u8 = 0x80;
-/// In place of a length below 126: two or eight bytes of length follow.
+/// Markers of two or eight bytes of length, instead of a length below 126.
 const LENGTH_IN_2: u8 = 126;
 const LENGTH_IN_8: u8 = 127;
-/// Any key will do: a mask protects proxies from scripts in browsers.
+/// Masking key. Any value will do: a mask only protects proxies from scripts in browsers.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 #[cfg(test)]
@@ -157,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_samples_of_the_rfc_are_written_as_there() {
+    fn frames_match_the_samples_of_rfc_6455() {
         // RFC 6455 section 5.7.
         let masked = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
         assert_eq!(Frame::text("Hello").bytes(), masked);
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_can_break_every_rule() {
+    fn frame_can_break_every_rule() {
         assert_eq!(Frame::new(15, "").reserved(7).unmasked().bytes(), [0xff, 0]);
         assert_eq!(
             Frame::new(2, "").claiming(1 << 62).bytes()[..10],
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_again_frame_by_frame() {
+    fn written_frames_are_read_one_by_one() {
         for length in [0, 1, 125, 126, 127, 65_535, 65_536] {
             let frames = [
                 Frame::binary(vec![7; length]).unmasked(),

@@ -1,4 +1,4 @@
-//! HTTP/1.1 requests and answers, one per connection, over any stream.
+//! HTTP/1.1 requests and responses, one per connection, over any stream.
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::fail::{OrFail as _, fail};
 use crate::wait;
 
-/// A request, sent as it stands: nothing is checked.
+/// Request, sent without any check.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: String,
@@ -22,7 +22,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Any method. `path` includes the query. The answer is the last on its connection unless a header says otherwise.
+    /// Request with any method. `path` includes the query. The connection ends after the response unless a header says
+    /// otherwise.
     pub fn new(method: &str, path: &str) -> Self {
         let headers = vec![("Host".to_owned(), "localhost".to_owned())];
         Self {
@@ -33,19 +34,19 @@ impl Request {
         }
     }
 
-    /// A GET.
+    /// GET request.
     pub fn get(path: &str) -> Self {
         Self::new("GET", path)
     }
 
-    /// A POST with a JSON body.
+    /// POST request with a JSON body.
     pub fn post(path: &str, body: &Value) -> Self {
         Self::new("POST", path)
             .header("Content-Type", "application/json")
             .body(body.to_string())
     }
 
-    /// The opening handshake of a WebSocket (RFC 6455 section 4.1).
+    /// Opening handshake of a WebSocket (RFC 6455 section 4.1).
     pub fn upgrade(path: &str) -> Self {
         Self::get(path)
             .header("Connection", "Upgrade")
@@ -54,14 +55,14 @@ impl Request {
             .header("Sec-WebSocket-Key", WEBSOCKET_KEY)
     }
 
-    /// Adds a header; one of the same name there already stays.
+    /// Adds a header, also beside one of the same name.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Takes a header out.
+    /// Removes a header.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -82,7 +83,7 @@ impl Request {
         self.without("Content-Length").header("Content-Length", &length)
     }
 
-    /// What goes over the wire.
+    /// Bytes of the request.
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -100,19 +101,19 @@ impl Request {
     }
 }
 
-/// An answer.
+/// Response.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// The status code.
+    /// Status code.
     pub status: u16,
-    /// The headers.
+    /// Headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// Whole body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// A header's value, empty when there is none or when it is not text.
+    /// Value of a header, empty when it is missing or not text.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -120,25 +121,25 @@ impl Response {
             .unwrap_or_default()
     }
 
-    /// The body as text.
+    /// Body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; fails the test when it is something else.
+    /// Body as JSON; fails the test when it is not.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| fail("read a JSON answer", format_args!("{error} in {:?}", self.text())))
     }
 }
 
-/// Sends a request to a server without TLS, as the internal listener is, and reads the answer.
+/// Sends a request to a server without TLS, such as the internal listener, and reads the response.
 pub async fn plain(server: SocketAddr, request: &Request) -> io::Result<Response> {
     let mut stream = TcpStream::connect(server).await?;
     exchange(&mut stream, &mut Vec::new(), request).await
 }
 
-/// Sends a request and reads the answer. Bytes that came after it, as the first of an upgraded connection, are left in
+/// Sends a request and reads the response. Bytes after it, such as the first ones of an upgraded connection, are left in
 /// `unread`.
 pub(super) async fn exchange<S>(stream: &mut S, unread: &mut Vec<u8>, request: &Request) -> io::Result<Response>
 where
@@ -156,7 +157,7 @@ where
     tokio::time::timeout(wait::deadline(), answer).await?
 }
 
-/// What answers a HEAD has the head of an answer alone (RFC 9110 section 9.3.2).
+/// Reads the response to a HEAD request, which has a head only (RFC 9110 section 9.3.2).
 async fn read_response<S: AsyncRead + Unpin>(
     stream: &mut S,
     unread: &mut Vec<u8>,
@@ -184,7 +185,7 @@ async fn read_response<S: AsyncRead + Unpin>(
     Ok(response)
 }
 
-/// The status and the headers of an answer's head.
+/// Status and headers of a response's head.
 fn parse_head(head: &[u8]) -> Option<(u16, HeaderMap)> {
     let head = std::str::from_utf8(head).ok()?;
     let mut lines = head.split("\r\n");
@@ -200,7 +201,7 @@ fn parse_head(head: &[u8]) -> Option<(u16, HeaderMap)> {
     Some((status, headers))
 }
 
-/// A chunked body (RFC 9112 section 7.1); trailers are not expected.
+/// Chunked body (RFC 9112 section 7.1); trailers are not expected.
 async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -215,7 +216,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>)
     }
 }
 
-/// The bytes up to and with `end`.
+/// Bytes up to and including `end`.
 async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>, end: &[u8]) -> io::Result<Vec<u8>> {
     loop {
         if let Some(at) = unread.windows(end.len()).position(|window| window == end) {
@@ -239,8 +240,8 @@ pub(super) async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut
     }
 }
 
-/// The sample of RFC 6455 section 1.3. A test needs no other: the key only keeps caches from answering.
+/// Sample key of RFC 6455 section 1.3. A test needs no other: the key only keeps caches from responding.
 pub(super) const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// The name of the header with the subprotocols.
+/// Name of the header with the subprotocols.
 pub(super) const SUBPROTOCOL: HeaderName = header::SEC_WEBSOCKET_PROTOCOL;

@@ -1,4 +1,4 @@
-//! What a client has received and its test has not yet asked for.
+//! Inbox of a client: received messages that its test has not taken yet.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::{Closed, Event};
 use crate::canary::Canaries;
 use crate::fail::fail;
 
-/// Filled by the client's task, emptied by the test.
+/// Inbox that the client's task fills and the test empties.
 #[derive(Debug)]
 pub(super) struct Inbox {
     content: Mutex<Content>,
@@ -19,26 +19,26 @@ pub(super) struct Inbox {
     canaries: Canaries,
 }
 
-/// What is in it.
+/// Content of an inbox.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// Events in the order in which they came.
+    /// Events in the sequence of their arrival.
     pub(super) events: VecDeque<Event>,
     /// Answers by the id of their request.
     pub(super) answers: HashMap<u64, Event>,
-    /// What the server said to the wish to be let in: yes, or no.
+    /// Server's answer to the authentication: accepted, or refused.
     pub(super) admission: Option<Result<Value, Value>>,
-    /// Engine.IO's open packet.
+    /// Open packet of Engine.IO.
     pub(super) open_packet: Option<Value>,
     /// Pings of the server, answered or not.
     pub(super) pings: u64,
-    /// Whether Socket.IO's disconnect packet came.
+    /// True if Socket.IO's disconnect packet arrived.
     pub(super) dismissed: bool,
     pub(super) closed: Option<Closed>,
 }
 
 impl Inbox {
-    /// An empty one; secrets that come into it are added to this list.
+    /// Empty inbox that adds secrets in its messages to this list.
     pub(super) fn new(canaries: Canaries) -> Self {
         Self {
             content: Mutex::default(),
@@ -47,27 +47,27 @@ impl Inbox {
         }
     }
 
-    /// What a server says, before it is filed.
-    pub(super) fn hear(&self, said: &Value) {
-        self.canaries.hear(said);
+    /// Records the secrets in a server's message before it is filed.
+    pub(super) fn record_secrets(&self, message: &Value) {
+        self.canaries.record_secrets(message);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the content and lets those who wait look again.
+    /// Changes the content and wakes the waiting calls.
     pub(super) fn change(&self, change: impl FnOnce(&mut Content)) {
         change(&mut self.lock());
         self.changed.notify_waiters();
     }
 
-    /// Takes what `take` finds, waiting until it does; gives how the connection ended when it did before.
+    /// Waits until `take` finds something, and returns that; returns the end of the connection when it comes first.
     pub(super) async fn wait<T>(&self, take: impl Fn(&mut Content) -> Option<T>) -> Result<T, Closed> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on a change is noticed, also one between the look and the wait.
+            // A change is noticed from here on, also one between the check and the wait.
             changed.as_mut().enable();
             {
                 let mut content = self.lock();
@@ -82,7 +82,7 @@ impl Inbox {
         }
     }
 
-    /// As [`Inbox::wait`], failing the test after `within` and at the end of the connection.
+    /// [`Inbox::wait`] that fails the test after `within` and at the end of the connection.
     pub(super) async fn expect<T>(&self, what: &str, within: Duration, take: impl Fn(&mut Content) -> Option<T>) -> T {
         match tokio::time::timeout(within, self.wait(take)).await {
             Ok(Ok(found)) => found,

@@ -1,4 +1,4 @@
-//! A plain WebSocket client of `/ws`, with the subprotocol `postern.v1.json` or `postern.v1.msgpack`.
+//! Plain WebSocket client of `/ws`, with the subprotocol `postern.v1.json` or `postern.v1.msgpack`.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use super::{Endpoint, Event, Refused};
 use crate::fail::{OrFail as _, fail};
 use crate::wait;
 
-/// A client that was let in. What it has in common with other clients is [`Socket`]'s.
+/// Authenticated client. Its common part with other clients is [`Socket`].
 #[derive(Debug)]
 pub struct Native {
     socket: Socket,
@@ -21,17 +21,17 @@ pub struct Native {
     next_id: AtomicU64,
 }
 
-/// How to connect.
+/// Options of a connection.
 #[derive(Clone, Debug)]
 pub struct Connect {
     endpoint: Endpoint,
     request: Request,
-    /// The data of the first message; none when the header has the token.
+    /// Data of the first message; `None` when the header has the token.
     auth: Option<Value>,
     format: Format,
 }
 
-/// How frames are written.
+/// Encoding of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Json,
@@ -39,12 +39,12 @@ enum Format {
 }
 
 impl Native {
-    /// Connects with the token in the header, JSON and nothing else.
+    /// Connects with the token in the header and JSON.
     pub async fn connect(endpoint: &Endpoint, token: &str) -> Result<Self, Refused> {
         Self::to(endpoint).bearer(token).connect().await
     }
 
-    /// Connects otherwise.
+    /// Builder of a connection with other options.
     pub fn to(endpoint: &Endpoint) -> Connect {
         Connect {
             endpoint: endpoint.clone(),
@@ -59,7 +59,7 @@ impl Native {
         self.send_frame(&json!({ "event": name, "data": data })).await;
     }
 
-    /// Sends an event with an id and waits for the frame that carries the same.
+    /// Sends an event with an id and waits for the frame with the same id.
     pub async fn request(&self, name: &str, data: Value) -> Event {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.send_frame(&json!({ "event": name, "data": data, "id": id })).await;
@@ -69,7 +69,7 @@ impl Native {
             .await
     }
 
-    /// The data of `ready`.
+    /// Data of `ready`.
     pub fn ready(&self) -> Value {
         match &self.inbox.lock().admission {
             Some(Ok(ready)) => ready.clone(),
@@ -77,7 +77,7 @@ impl Native {
         }
     }
 
-    /// Sends one frame in the connection's format.
+    /// Sends one frame in the connection's encoding.
     pub async fn send_frame(&self, frame: &Value) {
         match self.format {
             Format::Json => self.send_text(frame.to_string()).await,
@@ -98,7 +98,7 @@ impl Deref for Native {
 }
 
 impl Connect {
-    /// Puts the token into the header.
+    /// Sends the token in the header.
     #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {
         self.request = self.request.bearer(token);
@@ -119,7 +119,7 @@ impl Connect {
         self
     }
 
-    /// Adds a header to the upgrade, as `Origin`.
+    /// Adds a header to the upgrade, such as `Origin`.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
@@ -147,7 +147,7 @@ impl Connect {
         }
     }
 
-    /// Only upgrades: no first message is sent and none awaited.
+    /// Only upgrades: neither sends a first message nor waits for one.
     pub async fn open(self) -> Result<Native, Refused> {
         let subprotocol = match self.format {
             Format::Json => "postern.v1.json",
@@ -192,7 +192,7 @@ fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
 }
 
 fn file(frame: Value, inbox: &Inbox) {
-    inbox.hear(&frame);
+    inbox.record_secrets(&frame);
     let text = |field: &str| frame.get(field).and_then(Value::as_str).map(str::to_owned);
     let data = frame.get("data").cloned().unwrap_or_default();
     let event = Event {

@@ -1,4 +1,4 @@
-//! A TLS connection as bytes: for what no client library would send, and for clients that do not read.
+//! TLS connection as bytes: for what no client library sends, and for clients that do not read.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use super::{Closed, Refused};
 use crate::fail::{OrFail as _, fail};
 use crate::wait;
 
-/// A connection to a [`Endpoint`](super::Door). Nothing is read unless asked for, and nothing is answered by itself.
+/// Connection to an [`Endpoint`](super::Endpoint). Nothing is read except on request, and nothing is answered automatically.
 #[derive(Debug)]
 pub struct Wire {
     stream: TlsStream<TcpStream>,
@@ -32,23 +32,23 @@ impl Wire {
         }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 
-    /// Sends a frame as it is.
+    /// Sends a frame unchanged.
     pub async fn send_frame(&mut self, frame: &Frame) -> io::Result<()> {
         self.send(&frame.bytes()).await
     }
 
-    /// Sends an HTTP request and reads the answer.
+    /// Sends an HTTP request and reads the response.
     pub async fn http(&mut self, request: &Request) -> io::Result<Response> {
         exchange(&mut self.stream, &mut self.unread, request).await
     }
 
-    /// Does a WebSocket's opening handshake; afterwards both sides speak frames.
+    /// Does the opening handshake of a WebSocket; after it both sides send frames.
     pub async fn upgrade(&mut self, request: &Request) -> Result<Response, Refused> {
         let response = self.http(request).await?;
         if response.status != 101 {
@@ -64,7 +64,7 @@ impl Wire {
         Ok(response)
     }
 
-    /// The next frame; none when the connection has ended, in whichever way.
+    /// Next frame; `None` when the connection has ended in any way.
     pub async fn next_frame(&mut self) -> Option<Frame> {
         let read = async {
             loop {
@@ -78,7 +78,7 @@ impl Wire {
         frame.unwrap_or_else(|_| fail("read a frame", "none came, and the connection stayed open"))
     }
 
-    /// Reads frames until the connection has ended, and gives how; data on the way is dropped.
+    /// Reads frames until the connection has ended, and returns its end; data frames are dropped.
     pub async fn closed(&mut self) -> Closed {
         let mut closed = Closed {
             code: 1006,
@@ -92,9 +92,9 @@ impl Wire {
         closed
     }
 
-    /// All bytes until the connection has ended, in whichever way.
+    /// Reads all bytes until the connection has ended in any way.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
-        // An end without TLS's close_notify is an error to the library and an end to us.
+        // An end without TLS's close_notify is an error for the library and an ordinary end here.
         let end = tokio::time::timeout(wait::deadline(), self.stream.read_to_end(&mut self.unread)).await;
         if end.is_err() {
             fail("read to the end", "the connection stayed open");
@@ -102,13 +102,13 @@ impl Wire {
         std::mem::take(&mut self.unread)
     }
 
-    /// Ends the connection with an RST instead of an orderly end.
+    /// Ends the connection with an RST.
     pub fn reset(self) {
-        // It can fail only where the connection is already gone.
+        // It fails only for a connection that has already ended.
         drop(self.stream.get_ref().0.set_zero_linger());
     }
 
-    /// Ends our half of the TCP connection and leaves the other open; `politely` says so in TLS first.
+    /// Ends our half of the TCP connection and leaves the other open; `politely` sends TLS's `close_notify` first.
     pub async fn shutdown_write(&mut self, politely: bool) -> io::Result<()> {
         match politely {
             true => self.stream.shutdown().await,
@@ -116,13 +116,13 @@ impl Wire {
         }
     }
 
-    /// The client's side of the TLS session.
+    /// Client side of the TLS session.
     pub fn tls(&self) -> &rustls::ClientConnection {
         self.stream.get_ref().1
     }
 
-    /// Sends a handshake message of TLS in a session whose handshake is over, as no library does, and gives the TCP connection back.
-    /// The client's configuration must have `enable_secret_extraction`.
+    /// Sends a TLS handshake message in a session whose handshake is complete, which no library does, and returns the TCP
+    /// connection. The client's configuration must have `enable_secret_extraction`.
     pub async fn send_handshake_message(self, message: &[u8]) -> TcpStream {
         let (mut tcp, session) = self.stream.into_inner();
         let suite = session.negotiated_cipher_suite().and_then(|suite| suite.tls13());
@@ -151,7 +151,7 @@ impl Wire {
         tcp
     }
 
-    /// Hands an upgraded connection over to a WebSocket library.
+    /// Passes an upgraded connection to a WebSocket library.
     pub(super) async fn into_websocket(self) -> WebSocketStream<TlsStream<TcpStream>> {
         WebSocketStream::from_partially_read(self.stream, self.unread, Role::Client, None).await
     }

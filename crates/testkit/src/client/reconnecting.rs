@@ -1,5 +1,5 @@
-//! Clients that come back by themselves, as their libraries do: with a delay that grows and is drawn at random, to whichever
-//! server they are led to, and to the place that they left.
+//! Clients that reconnect by themselves, as their libraries do: with a growing, jittered delay, to the server that the balancer
+//! chooses, and with the resume token or offset of the last connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use super::socket::Socket;
 use super::{Closed, Endpoint, Event, Native, Refused, SocketIo};
 use crate::chaos::SeededRng;
 
-/// A client that stays connected as well as it can. Dropping it ends its connection without a goodbye.
+/// Client that reconnects after every loss. Its drop ends the connection without a Close frame.
 #[derive(Debug)]
 pub struct ReconnectingClient {
     _task: JoinSet<()>,
 }
 
-/// Which library a client is, and how it writes.
+/// Library and encoding of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientLibrary {
-    /// The official Socket.IO client with connection state recovery.
+    /// Official Socket.IO client with connection state recovery.
     SocketIo,
-    /// The same with socket.io-msgpack-parser.
+    /// Official client with socket.io-msgpack-parser.
     SocketIoMsgpack,
-    /// A plain WebSocket that keeps `session` and the last offset, as docs/clients.md says.
+    /// Plain WebSocket that keeps the resume token and the last offset, as docs/clients.md specifies.
     Native,
-    /// The same with MessagePack.
+    /// Plain WebSocket with MessagePack.
     NativeMsgpack,
 }
 
 impl ClientLibrary {
-    /// All of them.
+    /// All libraries.
     pub const ALL: [Self; 4] = [Self::SocketIo, Self::SocketIoMsgpack, Self::Native, Self::NativeMsgpack];
 
     fn is_socketio(self) -> bool {
@@ -40,43 +40,43 @@ impl ClientLibrary {
     }
 }
 
-/// What a client's application is told, in the order in which it is.
+/// Notification to a client's application, in sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientEvent {
     /// The client is connected.
     Connected {
-        /// Whether it was told that it missed nothing: `socket.recovered`, or `recovered` of `ready`.
+        /// True if no event was missed: `socket.recovered`, or `recovered` of `ready`.
         recovered: bool,
-        /// Its place: `pid`, or `resumeToken` of `ready`.
-        place: String,
+        /// Resume token: `pid`, or `resumeToken` of `ready`.
+        resume_token: String,
     },
-    /// An event, `resync` among them.
+    /// Event, including `resync`.
     Received(Event),
-    /// An attempt to connect failed, or the connection ended; the client will be back.
+    /// An attempt to connect failed, or the connection ended; the client will reconnect.
     Disconnected(String),
-    /// The client was told to stay away, and does.
+    /// The server ended the connection for good; the client does not reconnect.
     Stopped(String),
 }
 
-/// Which server an attempt goes to, as a load balancer decides; none while there is none.
+/// Server of an attempt, as a load balancer chooses it; `None` while there is none.
 pub type Route = dyn Fn(&mut SeededRng) -> Option<Endpoint> + Send + Sync;
 
 impl ReconnectingClient {
-    /// Connects with this token, and again whenever the connection is lost. Each moment is told to `tell`.
+    /// Connects with this token, and again whenever the connection is lost. Each notification goes to `notify`.
     pub fn start(
         library: ClientLibrary,
         token: String,
         route: Arc<Route>,
         rng: SeededRng,
-        tell: impl FnMut(ClientEvent) + Send + 'static,
+        notify: impl FnMut(ClientEvent) + Send + 'static,
     ) -> Self {
         let client = Client {
             library,
             token,
             route,
             rng,
-            tell,
-            place: None,
+            notify,
+            resume_token: None,
             offset: None,
         };
         let mut task = JoinSet::new();
@@ -90,10 +90,10 @@ struct Client<T> {
     token: String,
     route: Arc<Route>,
     rng: SeededRng,
-    tell: T,
-    /// `pid`, or `session`.
-    place: Option<String>,
-    /// That of the last event that had one.
+    notify: T,
+    /// Resume token: `pid`, or `resumeToken` of `ready`.
+    resume_token: Option<String>,
+    /// Offset of the last event that had one.
     offset: Option<String>,
 }
 
@@ -101,18 +101,18 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
     async fn run(mut self) {
         let mut failures = 0;
         loop {
-            let away = match self.connect().await {
+            let disconnected = match self.connect().await {
                 Ok(connection) => {
                     failures = 0;
                     self.serve(&connection).await
                 }
-                Err(away) => away,
+                Err(disconnected) => disconnected,
             };
-            if away.is_final {
-                return (self.tell)(ClientEvent::Stopped(away.why));
+            if disconnected.is_final {
+                return (self.notify)(ClientEvent::Stopped(disconnected.why));
             }
-            let hint = hinted(&away.why);
-            (self.tell)(ClientEvent::Disconnected(away.why));
+            let hint = hinted(&disconnected.why);
+            (self.notify)(ClientEvent::Disconnected(disconnected.why));
             self.wait(failures, hint).await;
             failures += 1;
         }
@@ -122,7 +122,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
         let Some(endpoint) = (self.route)(&mut self.rng) else {
             return Err(Disconnected::for_now("no server"));
         };
-        match timeout(PATIENCE, self.connect_to(&endpoint)).await {
+        match timeout(ATTEMPT_TIMEOUT, self.connect_to(&endpoint)).await {
             Ok(Ok(connection)) => {
                 self.joined(&connection);
                 Ok(connection)
@@ -134,15 +134,15 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
 
     async fn connect_to(&mut self, endpoint: &Endpoint) -> Result<Connection, Refused> {
         let mut auth = Map::from_iter([("token".to_owned(), json!(self.token))]);
-        match (&self.place, self.library.is_socketio()) {
+        match (&self.resume_token, self.library.is_socketio()) {
             (None, _) => {}
-            (Some(place), true) => {
-                auth.insert("pid".to_owned(), json!(place));
-                // Left out before the first event, as JSON.stringify leaves out what is undefined.
+            (Some(resume_token), true) => {
+                auth.insert("pid".to_owned(), json!(resume_token));
+                // Omitted before the first event, as JSON.stringify omits undefined values.
                 auth.extend(self.offset.as_ref().map(|offset| ("offset".to_owned(), json!(offset))));
             }
-            (Some(place), false) => {
-                let resume = json!({ "resumeToken": place, "offset": self.offset });
+            (Some(resume_token), false) => {
+                let resume = json!({ "resumeToken": resume_token, "offset": self.offset });
                 auth.insert("resume".to_owned(), resume);
             }
         }
@@ -159,14 +159,14 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
         })
     }
 
-    /// Takes note of its place, by the rules of each library.
+    /// Updates the resume state by the rules of each library.
     fn joined(&mut self, connection: &Connection) {
-        let (place, recovered) = match connection {
+        let (resume_token, recovered) = match connection {
             Connection::SocketIo(socket) => {
-                let place = text(&socket.connect_answer(), "pid");
-                // The official client goes by this alone, and keeps its offset whatever comes.
-                let recovered = place.is_some() && place == self.place;
-                (place, recovered)
+                let resume_token = text(&socket.connect_answer(), "pid");
+                // The official client uses only this, and keeps its offset in every case.
+                let recovered = resume_token.is_some() && resume_token == self.resume_token;
+                (resume_token, recovered)
             }
             Connection::Native(socket) => {
                 let ready = socket.ready();
@@ -177,19 +177,22 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
                 (text(&ready, "resumeToken"), recovered)
             }
         };
-        let told = place.clone().unwrap_or_default();
-        self.place = place;
-        (self.tell)(ClientEvent::Connected { recovered, place: told });
+        self.resume_token.clone_from(&resume_token);
+        let resume_token = resume_token.unwrap_or_default();
+        (self.notify)(ClientEvent::Connected {
+            recovered,
+            resume_token,
+        });
     }
 
-    /// Hears events until the connection has ended.
+    /// Receives events until the connection has ended.
     async fn serve(&mut self, connection: &Connection) -> Disconnected {
         loop {
             match connection.socket().next_or_end().await {
                 Ok(event) => {
                     let offset = event.offset.clone();
-                    (self.tell)(ClientEvent::Received(event));
-                    // After the listeners have run.
+                    (self.notify)(ClientEvent::Received(event));
+                    // The offset changes after the listeners have run.
                     self.offset = offset.or(self.offset.take());
                 }
                 Err(closed) => return Disconnected::after_close(&closed, connection),
@@ -197,8 +200,8 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
         }
     }
 
-    /// As the official client waits: a second at first, twice as long each time up to five, half of it more or less; or as long as
-    /// the server asked for.
+    /// Delay of the official client: a second at first, doubled each time up to five, jittered by half; or the server's
+    /// `retryAfter`.
     async fn wait(&mut self, failures: u32, hint: Option<Duration>) {
         let base = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures));
         let drawn = (base / 2).min(LONGEST_DELAY)..(base + base / 2).min(LONGEST_DELAY);
@@ -220,10 +223,10 @@ impl Connection {
     }
 }
 
-/// Why a client is not connected.
+/// Reason of a lost or failed connection.
 struct Disconnected {
     why: String,
-    /// It must not come back by itself.
+    /// True if the client must not reconnect by itself.
     is_final: bool,
 }
 
@@ -235,7 +238,7 @@ impl Disconnected {
         }
     }
 
-    /// `CONNECT_ERROR` stops the official client until its application acts; the codes below are no reason to come back either.
+    /// `CONNECT_ERROR` stops the official client until its application acts; the codes below do not ask for a reconnect either.
     fn after_refusal(refused: &Refused, library: ClientLibrary) -> Self {
         let is_final = match refused {
             Refused::Answered { closed: None, .. } => library.is_socketio(),
@@ -251,7 +254,7 @@ impl Disconnected {
         }
     }
 
-    /// The official client goes by `41`, others by the close code.
+    /// The official client decides by `41`, others by the close code.
     fn after_close(closed: &Closed, connection: &Connection) -> Self {
         Self {
             why: closed.to_string(),
@@ -263,15 +266,15 @@ impl Disconnected {
     }
 }
 
-/// Whether this close code asks for something other than coming back.
+/// Reports whether this close code forbids a reconnect.
 fn is_final(closed: &Closed) -> bool {
     [1009, 4400, 4401, 4403].contains(&closed.code)
 }
 
-/// How long the server asks to wait.
+/// Wait that the server asks for.
 fn hinted(why: &str) -> Option<Duration> {
     let (_, sleep) = why.split_once("reconnect-after-ms=")?;
-    let digits = sleep.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    let digits = sleep.split(|character: char| !character.is_ascii_digit()).next()?;
     digits.parse().ok().map(Duration::from_millis)
 }
 
@@ -279,8 +282,8 @@ fn text(object: &Value, key: &str) -> Option<String> {
     object.get(key)?.as_str().map(str::to_owned)
 }
 
-/// The defaults of socket.io-client.
+/// Defaults of socket.io-client.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
-/// An attempt that takes longer is given up, as socket.io-client does by default.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of an attempt, socket.io-client's default.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! What the clients of all dialects share: a WebSocket that is read in the background, and an inbox.
+//! Common part of the clients of all dialects: a WebSocket that is read in the background, and an inbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::{Closed, Event};
 use crate::canary::Canaries;
 use crate::wait;
 
-/// An open WebSocket. It reads and answers pings while the test does other things. Dropping it ends the connection
-/// without a Close frame, as a phone does that loses its network.
+/// Open WebSocket. It reads and answers pings while the test does other things. Its drop ends the connection without a Close
+/// frame, as a phone does that loses its network.
 #[derive(Debug)]
 pub struct Socket {
     outgoing: mpsc::Sender<Message>,
@@ -27,8 +27,8 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Reads `stream` from now on. `receive` files each message in the inbox and gives what to answer at once;
-    /// secrets that come are added to `canaries`.
+    /// Reads `stream` from now on. `receive` files each message in the inbox and returns an immediate answer; received secrets
+    /// are added to `canaries`.
     pub(super) fn start(
         stream: WebSocketStream<TlsStream<TcpStream>>,
         canaries: Canaries,
@@ -45,12 +45,12 @@ impl Socket {
         }
     }
 
-    /// Takes the next event of this name, waiting for it; those of other names stay, in order.
+    /// Waits for the next event of this name and takes it; events of other names stay in sequence.
     pub async fn next_event(&self, name: &str) -> Event {
         self.next_event_within(name, wait::deadline()).await
     }
 
-    /// As [`Socket::next_event`], with another deadline.
+    /// [`Socket::next_event`] with another deadline.
     pub async fn next_event_within(&self, name: &str, within: Duration) -> Event {
         let take = |events: &mut std::collections::VecDeque<Event>| {
             let at = events.iter().position(|event| event.name == name)?;
@@ -63,26 +63,26 @@ impl Socket {
             .await
     }
 
-    /// Takes the next event of any name, waiting for it.
+    /// Waits for the next event of any name and takes it.
     pub async fn next(&self) -> Event {
         self.inbox
             .expect("an event", wait::deadline(), |content| content.events.pop_front())
             .await
     }
 
-    /// As [`Socket::next`], for as long as it takes; the connection may end meanwhile, and then how is no failure of the test.
+    /// [`Socket::next`] without a deadline; the end of the connection is returned and does not fail the test.
     pub async fn next_or_end(&self) -> Result<Event, Closed> {
         self.inbox.wait(|content| content.events.pop_front()).await
     }
 
-    /// The events that have come and were not taken.
+    /// Received events that were not taken.
     ///
-    /// For 'it does not come', first await something that the server sends after it would have come.
+    /// To assert that an event does not arrive, first wait for something that the server sends after it.
     pub fn unread(&self) -> Vec<Event> {
         self.inbox.lock().events.iter().cloned().collect()
     }
 
-    /// Waits until the connection has ended, and gives how.
+    /// Waits until the connection has ended, and returns its end.
     pub async fn closed(&self) -> Closed {
         self.inbox
             .expect("the end of the connection", wait::deadline(), |content| {
@@ -91,12 +91,12 @@ impl Socket {
             .await
     }
 
-    /// Whether the connection is open as far as this end knows.
+    /// Reports whether the connection is open as far as this end knows.
     pub fn is_open(&self) -> bool {
         self.inbox.lock().closed.is_none()
     }
 
-    /// How many heartbeats the server has sent.
+    /// Number of heartbeats of the server.
     pub fn pings(&self) -> u64 {
         self.inbox.lock().pings
     }
@@ -110,17 +110,17 @@ impl Socket {
             .await;
     }
 
-    /// Sends a text message as it is. After the end of the connection it is lost.
+    /// Sends a text message unchanged. After the end of the connection it is lost.
     pub async fn send_text(&self, text: impl Into<String>) {
         self.send(Message::text(text.into())).await;
     }
 
-    /// Sends a binary message as it is. After the end of the connection it is lost.
+    /// Sends a binary message unchanged. After the end of the connection it is lost.
     pub async fn send_binary(&self, bytes: impl Into<Vec<u8>>) {
         self.send(Message::binary(bytes.into())).await;
     }
 
-    /// Closes with the code 1000 and waits until the server has answered.
+    /// Closes with the code 1000 and waits for the server's Close frame.
     pub async fn close(&self) {
         let frame = CloseFrame {
             code: 1000.into(),
@@ -131,7 +131,7 @@ impl Socket {
     }
 
     async fn send(&self, message: Message) {
-        // An error says that the task has ended with the connection.
+        // An error means that the task has ended with the connection.
         drop(self.outgoing.send(message).await);
     }
 }
@@ -166,12 +166,12 @@ async fn run(
             Some(message) = to_send.recv() => Some(message),
         };
         if let Some(message) = outgoing {
-            // A broken connection shows in the next read.
+            // The next read reports a broken connection.
             drop(stream.send(message).await);
         }
     }
     inbox.change(|content| content.closed = Some(closed));
 }
 
-/// How many messages of a test may wait for the connection.
+/// Most messages that wait for the connection.
 const QUEUE: usize = 1024;

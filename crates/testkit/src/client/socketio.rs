@@ -1,4 +1,4 @@
-//! A Socket.IO client over WebSocket only (Engine.IO 4, Socket.IO 5), with the default or the msgpack parser.
+//! Socket.IO client over WebSocket only (Engine.IO 4, Socket.IO 5), with the default or the msgpack parser.
 
 mod packet;
 
@@ -16,16 +16,16 @@ use super::{Endpoint, Event, Refused};
 use crate::fail::OrFail as _;
 use crate::wait;
 
-/// A client of the namespace `/` that was let in. What it has in common with other clients is [`Socket`]'s.
+/// Connected client of the namespace `/`. Its common part with other clients is [`Socket`].
 #[derive(Debug)]
 pub struct SocketIo {
     socket: Socket,
     parser: Parser,
-    /// The official client starts at 0.
+    /// Next ack id. The official client starts at 0.
     next_ack: AtomicU64,
 }
 
-/// How to connect.
+/// Options of a connection.
 #[derive(Clone, Debug)]
 pub struct Connect {
     endpoint: Endpoint,
@@ -36,12 +36,12 @@ pub struct Connect {
 }
 
 impl SocketIo {
-    /// Connects with `auth: { token }`, the default parser and nothing else.
+    /// Connects with `auth: { token }` and the default parser.
     pub async fn connect(endpoint: &Endpoint, token: &str) -> Result<Self, Refused> {
         Self::to(endpoint).auth(json!({ "token": token })).connect().await
     }
 
-    /// Connects otherwise.
+    /// Builder of a connection with other options.
     pub fn to(endpoint: &Endpoint) -> Connect {
         Connect {
             endpoint: endpoint.clone(),
@@ -52,12 +52,12 @@ impl SocketIo {
         }
     }
 
-    /// Emits an event without asking for an ack.
+    /// Emits an event without requesting an ack.
     pub async fn emit(&self, name: &str, data: Value) {
         self.send_packet(Kind::Event, None, json!([name, data])).await;
     }
 
-    /// Emits an event and waits for its ack; gives the ack's first argument, null when it has none.
+    /// Emits an event and waits for its ack; returns the ack's first argument, null when it has none.
     pub async fn emit_with_ack(&self, name: &str, data: Value) -> Value {
         let id = self.next_ack.fetch_add(1, Ordering::Relaxed);
         self.send_packet(Kind::Event, Some(id), json!([name, data])).await;
@@ -68,7 +68,7 @@ impl SocketIo {
             .data
     }
 
-    /// The answer to CONNECT: `sid`, and `pid` where the session can be recovered.
+    /// Answer to CONNECT: `sid`, and `pid` where the session can be recovered.
     pub fn connect_answer(&self) -> Value {
         match &self.inbox.lock().admission {
             Some(Ok(answer)) => answer.clone(),
@@ -76,7 +76,7 @@ impl SocketIo {
         }
     }
 
-    /// Engine.IO's open packet: `sid`, `pingInterval`, `pingTimeout`, `maxPayload`, `upgrades`.
+    /// Open packet of Engine.IO: `sid`, `pingInterval`, `pingTimeout`, `maxPayload`, `upgrades`.
     pub async fn open_packet(&self) -> Value {
         self.inbox
             .expect("the open packet", wait::deadline(), |content| {
@@ -85,12 +85,12 @@ impl SocketIo {
             .await
     }
 
-    /// Whether the server sent `41`, after which the official client does not come back by itself.
+    /// Reports whether the server sent `41`, after which the official client does not reconnect by itself.
     pub fn received_disconnect(&self) -> bool {
         self.inbox.lock().dismissed
     }
 
-    /// Says goodbye as the official client's `disconnect()`: `41`, then the Close frame.
+    /// Disconnects as the official client's `disconnect()`: `41`, then the Close frame.
     pub async fn disconnect(&self) {
         self.send_packet(Kind::Disconnect, None, Value::Null).await;
         self.close().await;
@@ -114,7 +114,7 @@ impl Deref for SocketIo {
 }
 
 impl Connect {
-    /// The auth object of CONNECT.
+    /// Auth object of CONNECT.
     #[must_use]
     pub fn auth(mut self, auth: Value) -> Self {
         self.auth = auth;
@@ -128,14 +128,14 @@ impl Connect {
         self
     }
 
-    /// Adds a header to the upgrade, as `Origin`.
+    /// Adds a header to the upgrade, such as `Origin`.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
     }
 
-    /// Leaves the server's heartbeats without an answer.
+    /// Does not answer the server's heartbeats.
     #[must_use]
     pub fn ignoring_pings(mut self) -> Self {
         self.answers_pings = false;
@@ -159,7 +159,7 @@ impl Connect {
         }
     }
 
-    /// Only upgrades: no CONNECT is sent.
+    /// Only upgrades: CONNECT is not sent.
     pub async fn open(self) -> Result<SocketIo, Refused> {
         let mut wire = self.endpoint.open().await?;
         wire.upgrade(&self.request).await?;
@@ -188,7 +188,7 @@ impl SocketIo {
     }
 }
 
-/// Files one message; gives the pong where it was a ping.
+/// Files one message; returns the pong for a ping.
 fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
     let packet = match &message {
         Message::Text(text) => match text.split_at_checked(1) {
@@ -218,7 +218,7 @@ fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
 
 fn file(packet: Packet, inbox: &Inbox) {
     let Packet { kind, id, data } = packet;
-    inbox.hear(&data);
+    inbox.record_secrets(&data);
     inbox.change(|content| match kind {
         Kind::Connect => content.admission = Some(Ok(data)),
         Kind::ConnectError => content.admission = Some(Err(data)),

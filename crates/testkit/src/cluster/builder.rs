@@ -1,4 +1,4 @@
-//! What a cluster is made of, before it starts.
+//! Builder of a cluster.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::tls::Authority;
 use crate::token::{Signer, random_bytes, random_text};
 use crate::wait;
 
-/// How many nodes, which stores, which settings. Without a word: two gateways, one worker, and a prefix and a schema of
-/// the servers that the test process shares.
+/// Number of nodes, stores and settings. Defaults: two gateways, one worker, and a prefix and a schema of the servers that the
+/// test process shares.
 #[derive(Debug)]
 pub struct Builder {
     binary: PathBuf,
@@ -47,14 +47,14 @@ impl Builder {
         }
     }
 
-    /// How many gateways start.
+    /// Sets the number of gateways.
     #[must_use]
     pub fn gateways(mut self, count: usize) -> Self {
         self.gateways = count;
         self
     }
 
-    /// How many workers start.
+    /// Sets the number of workers.
     #[must_use]
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = count;
@@ -68,7 +68,7 @@ impl Builder {
         self
     }
 
-    /// Lets all nodes reach Redis through this proxy.
+    /// Connects all nodes to Redis through this proxy.
     #[must_use]
     pub fn redis_through(mut self, proxy: &Proxy) -> Self {
         self.redis_route = Some(proxy.addr());
@@ -82,22 +82,22 @@ impl Builder {
         self
     }
 
-    /// Lets all workers reach Postgres through this proxy.
+    /// Connects all workers to Postgres through this proxy.
     #[must_use]
     pub fn database_through(mut self, proxy: &Proxy) -> Self {
         self.database_route = Some(proxy.addr());
         self
     }
 
-    /// Sets an environment variable of every node; the last word counts, also over what the cluster sets itself,
-    /// the addresses to listen on excepted.
+    /// Sets an environment variable of every node. The last value counts, also over those of the cluster itself, except for the
+    /// addresses to listen on.
     #[must_use]
     pub fn env(mut self, key: &str, value: impl ToString) -> Self {
         self.settings.push((None, key.to_owned(), value.to_string()));
         self
     }
 
-    /// As [`Builder::env`], for gateways only.
+    /// Sets an environment variable of every gateway.
     #[must_use]
     pub fn gateway_env(mut self, key: &str, value: impl ToString) -> Self {
         self.settings
@@ -105,7 +105,7 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::env`], for workers only: where the secrets of platforms belong.
+    /// Sets an environment variable of every worker, such as the secrets of platforms.
     #[must_use]
     pub fn worker_env(mut self, key: &str, value: impl ToString) -> Self {
         self.settings
@@ -113,17 +113,17 @@ impl Builder {
         self
     }
 
-    /// Leaves out a variable that the cluster sets itself, where another takes its place.
+    /// Removes a variable that the cluster sets itself, for use of an alternative one.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
         self.left_out.push(key.to_owned());
         self
     }
 
-    /// Migrates the schema, starts all nodes and waits until each says that it is ready.
+    /// Migrates the schema, starts all nodes and waits until each is ready.
     pub async fn start(self) -> Cluster {
         let (redis_addr, redis_prefix) = match self.redis {
-            // One cluster per own server is the rule, so the product's default prefix does.
+            // A server of its own has one cluster, so the product's default prefix is used.
             Some(addr) => (addr, "pn".to_owned()),
             None => {
                 let shared = Redis::shared().await;
@@ -153,7 +153,7 @@ impl Builder {
                 "POSTERN_JWT_HS256_SECRET",
                 secrets.signer.verifier().to_owned(),
             ),
-            // Most tests end with open sockets, and none but those about drains has anything to see in theirs.
+            // Most tests end with open sockets, and only those of drains observe the drain window.
             (gateway, "POSTERN_DRAIN_WINDOW", "1s".to_owned()),
             (worker, "POSTERN_DATABASE_URL", database_url),
             (worker, "POSTERN_VAULT_KEYS", secrets.vault_keys()),
@@ -191,7 +191,7 @@ async fn migrate(launcher: &Launcher) {
     }
 }
 
-/// What only the cluster and its operator may know.
+/// Secrets that only the cluster and its operator may know.
 #[derive(Debug)]
 pub(super) struct Secrets {
     pub(super) signer: Signer,
@@ -213,7 +213,7 @@ impl Secrets {
         format!("k1:{}", self.vault_key)
     }
 
-    /// The texts that nobody may find anywhere.
+    /// Texts that must not be found anywhere.
     pub(super) fn texts(&self) -> [&str; 3] {
         [self.signer.verifier(), &self.internal_token, &self.vault_key]
     }

@@ -1,4 +1,4 @@
-//! One gateway or worker of a cluster: a process, and the ports it was given.
+//! Gateway or worker of a cluster: a process and its ports.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// What a node is.
+/// Role of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Gateway,
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The subcommand of `postern`.
+    /// Subcommand of `postern`.
     fn subcommand(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-/// A node. It ends with this value.
+/// Node. It ends with this value.
 #[derive(Debug)]
 pub struct Member {
     process: Process,
@@ -42,7 +42,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Where a gateway takes WSS and HTTPS; fails the test for a worker, which has no such port.
+    /// Address of a gateway for WSS and HTTPS; fails the test for a worker, which has no such port.
     pub fn addr(&self) -> SocketAddr {
         match &self.public {
             Some(port) => port.addr(),
@@ -50,7 +50,7 @@ impl Member {
         }
     }
 
-    /// Where the node takes plain HTTP for health, metrics and the internal API.
+    /// Address of the node's plain HTTP listener for health, metrics and the internal API.
     pub fn internal_addr(&self) -> SocketAddr {
         self.internal.addr()
     }
@@ -60,17 +60,17 @@ impl Member {
         format!("http://{}", self.internal_addr())
     }
 
-    /// The process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// SIGKILL, and waits until the process is gone.
+    /// Sends SIGKILL and waits for the end.
     pub async fn kill(&self) {
         self.process.kill().await;
     }
 
-    /// SIGTERM: the request to drain and end.
+    /// Sends SIGTERM: the request to drain and end.
     pub fn terminate(&self) {
         self.process.terminate();
     }
@@ -80,50 +80,50 @@ impl Member {
         self.process.signal(signal);
     }
 
-    /// SIGSTOP: connections stay open and nothing answers.
+    /// Sends SIGSTOP: connections stay open and nothing responds.
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// SIGCONT after a [`Member::pause`].
+    /// Sends SIGCONT after a [`Member::pause`].
     pub fn resume(&self) {
         self.process.resume();
     }
 
-    /// How it ended, as [`Process::exit_status`]; none while it runs.
+    /// Exit status as [`Process::exit_status`]; `None` while it runs.
     pub fn exit_status(&self) -> Option<i32> {
         self.process.exit_status()
     }
 
-    /// Waits for the end; gives the exit status.
+    /// Waits for the end; returns the exit status.
     pub async fn wait(&self, within: Duration) -> i32 {
         self.process.wait(within).await
     }
 
-    /// Whether `/readyz` says 200 at this moment.
+    /// Reports whether `/readyz` returns 200.
     pub async fn is_ready(&self) -> bool {
         let answer = http::plain(self.internal_addr(), &Request::get("/readyz")).await;
         answer.is_ok_and(|answer| answer.status == 200)
     }
 
-    /// What `/metrics` shows; empty when the node does not answer.
+    /// Body of `/metrics`; empty when the node does not respond.
     pub async fn metrics(&self) -> String {
         let answer = http::plain(self.internal_addr(), &Request::get("/metrics")).await;
         answer.map(|answer| answer.text()).unwrap_or_default()
     }
 
-    /// What it wrote to stdout and stderr.
+    /// Output to stdout and stderr.
     pub fn logs(&self) -> String {
         self.process.logs()
     }
 }
 
-/// Starts the processes of one cluster, all with the same binary and settings.
+/// Launcher of the processes of one cluster, all with the same binary and settings.
 #[derive(Debug)]
 pub(super) struct Launcher {
     binary: PathBuf,
     scratch: Arc<Scratch>,
-    /// For one kind of node or for all; of two values the later counts.
+    /// Variables for one role or for all; the later of two values counts.
     settings: Vec<(Option<Kind>, String, String)>,
     restarts: AtomicU64,
 }
@@ -138,14 +138,14 @@ impl Launcher {
         }
     }
 
-    /// Starts a node in the place of one that has ended, and waits until it is ready.
+    /// Starts a node as a replacement of one that has ended, and waits until it is ready.
     pub(super) async fn restart(&self, kind: Kind, index: usize) -> Member {
         let number = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{index}-restart-{number}", kind.subcommand());
         self.start(kind, &name, &[]).await
     }
 
-    /// Starts a node on free ports and waits until it is ready. `name` heads its logs and is used once.
+    /// Starts a node on free ports and waits until it is ready. `name` is the heading of its logs and is used once.
     pub(super) async fn start(&self, kind: Kind, name: &str, more: &[(&str, &str)]) -> Member {
         for attempt in 1..=ATTEMPTS {
             let internal = Port::claim();
@@ -171,7 +171,7 @@ impl Launcher {
         )
     }
 
-    /// Starts a subcommand of `postern` with the settings of a kind of node.
+    /// Starts a subcommand of `postern` with the settings of a role.
     pub(super) fn command(&self, name: &str, kind: Kind, subcommand: &str, more: &[(&str, &str)]) -> Process {
         let mut command = Command::new(&self.binary);
         command.arg(subcommand);
@@ -181,7 +181,7 @@ impl Launcher {
         Launch::new(name, &self.scratch, command).start()
     }
 
-    /// What all processes of the cluster wrote, also those that have ended.
+    /// Output of all processes of the cluster, including those that have ended.
     pub(super) fn logs(&self) -> String {
         self.scratch.logs()
     }
@@ -201,5 +201,5 @@ async fn is_up(member: &Member) -> bool {
     .await
 }
 
-/// How many ports are tried before a start counts as failed.
+/// Most ports that a start tries.
 const ATTEMPTS: u64 = 5;

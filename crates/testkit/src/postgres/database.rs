@@ -1,31 +1,31 @@
-//! A database for one test.
+//! Database of one test.
 
 use std::net::SocketAddr;
 
-use super::schema::LeftOver;
+use super::schema::UndroppedNames;
 use super::session::Session;
 
-/// A database of its own on a server without TLS. After the test it is dropped, at the latest with the server.
+/// Database on a server without TLS. It is dropped after the test, at the latest with the server.
 #[derive(Debug)]
 pub struct Database {
     pub(super) name: String,
     pub(super) addr: SocketAddr,
     pub(super) session: Session,
-    pub(super) left_over: LeftOver,
+    pub(super) undropped: UndroppedNames,
 }
 
 impl Database {
-    /// The database's name.
+    /// Name of the database.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What goes into `POSTERN_DATABASE_URL`.
+    /// Value of `POSTERN_DATABASE_URL`.
     pub fn url(&self) -> String {
         self.url_through(self.addr)
     }
 
-    /// As [`Database::url`], by way of a proxy or a pooler at `addr`.
+    /// [`Database::url`] through a proxy or a pooler at `addr`.
     pub fn url_through(&self, addr: SocketAddr) -> String {
         format!("postgres://postgres@{addr}/{}?sslmode=disable", self.name)
     }
@@ -42,6 +42,6 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        self.left_over.push(std::mem::take(&mut self.name));
+        self.undropped.push(std::mem::take(&mut self.name));
     }
 }

@@ -1,4 +1,4 @@
-//! A real pgbouncer in front of a server.
+//! Real pgbouncer in front of a server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// A running pgbouncer in transaction mode, otherwise as it is configured without a word: it takes no options at the start of a
-/// connection. It ends with this value.
+/// Running pgbouncer in transaction mode, otherwise with its defaults: it refuses options in the startup message. It ends with
+/// this value.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: Port,
@@ -42,22 +42,22 @@ impl PgBouncer {
         )
     }
 
-    /// The one that all tests of this process share, in front of [`Postgres::shared`]. Two connections to each database, so that
-    /// the transactions of one client go over both.
+    /// Pooler that all tests of this process share, in front of [`Postgres::shared`]. It has two connections to each database,
+    /// so that the transactions of one client use both.
     pub async fn shared() -> &'static Self {
-        // As the server behind it.
+        // Never dropped, like the server behind it.
         static SHARED: OnceCell<PgBouncer> = OnceCell::const_new();
         let start = || Box::pin(async { Self::start(Postgres::shared().await, 2).await });
         SHARED.get_or_init(start).await
     }
 
-    /// Where it listens.
+    /// Address of the pooler.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
 }
 
-/// Starts it and waits until it takes connections; none when the port was taken.
+/// Starts a pooler and waits until it accepts connections; `None` when the port was taken.
 async fn launch(
     scratch: &Arc<Scratch>,
     port: &Port,
@@ -90,7 +90,7 @@ async fn launch(
     listens.await.then_some(process)
 }
 
-/// Debian keeps it out of the search path of users.
+/// Program: Debian installs it outside of the search path of users.
 fn program() -> &'static Path {
     let debian = Path::new("/usr/sbin/pgbouncer");
     if debian.exists() {
@@ -100,5 +100,5 @@ fn program() -> &'static Path {
     }
 }
 
-/// How many ports are tried before a start counts as failed.
+/// Most ports that a start tries.
 const ATTEMPTS: u64 = 5;

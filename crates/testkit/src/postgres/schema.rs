@@ -1,12 +1,11 @@
-//! A schema for one test.
+//! Schema of one test.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use super::session::Session;
 
-/// A fresh, empty schema, and the URL that makes it the search path. After the test it is dropped, at the latest with
-/// the server.
+/// New, empty schema, and the URL that makes it the search path. It is dropped after the test, at the latest with the server.
 ///
 /// Advisory locks and `LISTEN` channels belong to the database, not to the schema: tests of one process share them.
 #[derive(Debug)]
@@ -15,37 +14,37 @@ pub struct Schema {
     pub(super) addr: SocketAddr,
     pub(super) tls: bool,
     pub(super) session: Session,
-    pub(super) left_over: LeftOver,
+    pub(super) undropped: UndroppedNames,
 }
 
 impl Schema {
-    /// The schema's name.
+    /// Name of the schema.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where its server listens.
+    /// Address of its server.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// What goes into `POSTERN_DATABASE_URL`.
+    /// Value of `POSTERN_DATABASE_URL`.
     pub fn url(&self) -> String {
         self.url_through(self.addr)
     }
 
-    /// As [`Schema::url`], by way of a proxy at `addr`.
+    /// [`Schema::url`] through a proxy at `addr`.
     pub fn url_through(&self, addr: SocketAddr) -> String {
         url(addr, self.tls, &self.name)
     }
 
-    /// Runs statements in this schema; gives the rows as text, columns parted by tabs, a null as nothing. Fails the
-    /// test when the server refuses.
+    /// Runs statements in this schema; returns the rows as text, columns separated by tabs, a null as nothing. Fails the test
+    /// when the server refuses.
     pub async fn sql(&self, statements: &str) -> Vec<String> {
         self.session.run(&self.name, statements).await
     }
 
-    /// Every row of every table of the schema, as text, headed by the table's name: what a search for secrets reads.
+    /// Every row of every table of the schema, as text under the table's name: the input of a search for secrets.
     pub async fn dump(&self) -> String {
         let tables = format!(
             "SELECT tablename FROM pg_tables WHERE schemaname = '{}' ORDER BY 1",
@@ -62,15 +61,15 @@ impl Schema {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        self.left_over.push(std::mem::take(&mut self.name));
+        self.undropped.push(std::mem::take(&mut self.name));
     }
 }
 
-/// Schemas, or databases, whose tests are over. A drop cannot wait for the server, so the next test's takes them along.
+/// Schemas or databases of finished tests. A drop cannot wait for the server, so that the next test's creation drops them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LeftOver(Arc<Mutex<Vec<String>>>);
+pub(super) struct UndroppedNames(Arc<Mutex<Vec<String>>>);
 
-impl LeftOver {
+impl UndroppedNames {
     pub(super) fn push(&self, name: String) {
         self.0
             .lock()
@@ -78,13 +77,13 @@ impl LeftOver {
             .push(name);
     }
 
-    /// Those there are now, each once.
+    /// Takes all names.
     pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
-/// A URL that tokio-postgres and libpq read alike.
+/// URL that tokio-postgres and libpq parse alike.
 pub(super) fn url(addr: SocketAddr, tls: bool, schema: &str) -> String {
     let ssl_mode = if tls { "require" } else { "disable" };
     format!("postgres://postgres@{addr}/postgres?sslmode={ssl_mode}&options=-c%20search_path%3D{schema}")

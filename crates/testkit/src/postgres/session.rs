@@ -1,4 +1,4 @@
-//! The testkit's own way into a server: its Unix socket, so that neither TLS nor a proxy stands between.
+//! Connection of the test kit to a server: its Unix socket, without TLS or a proxy.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use crate::fail::OrFail as _;
 use crate::wait;
 
-/// Where the server's socket is, and which database.
+/// Socket and database of a server.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) socket_folder: PathBuf,
@@ -16,8 +16,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Runs statements on a connection of their own, with `schema` as the search path; gives the rows as text, columns
-    /// parted by tabs, a null as nothing. Fails the test when the server refuses.
+    /// Runs statements on a connection of their own, with `schema` as the search path; returns the rows as text, columns
+    /// separated by tabs, a null as nothing. Fails the test when the server refuses.
     pub(super) async fn run(&self, schema: &str, statements: &str) -> Vec<String> {
         let work = tokio::time::timeout(wait::deadline(), self.query(schema, statements)).await;
         let rows = work
@@ -33,7 +33,7 @@ impl Session {
             .port(self.port)
             .user("postgres")
             .dbname(&self.database);
-        // Bytes as text where they are text: a dump is searched for secrets.
+        // Bytes become text where they are valid text, because a dump is searched for secrets.
         config.options(format!(
             "-c search_path={schema} -c bytea_output=escape -c client_min_messages=warning"
         ));
@@ -64,7 +64,7 @@ fn line(row: &SimpleQueryRow) -> String {
     columns.join("\t")
 }
 
-/// tokio-postgres says only "db error" and leaves the server's sentence to the source.
+/// Message of the server: tokio-postgres prints only "db error" and has the message in the source.
 fn chain(error: tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(refusal) => refusal.to_string(),

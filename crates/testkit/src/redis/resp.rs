@@ -1,4 +1,4 @@
-//! Just enough of the Redis protocol (RESP 2) to send one command and read its answer.
+//! Minimal client of the Redis protocol (RESP 2): sends one command and reads its reply.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,9 @@ use crate::fail::{OrFail as _, fail};
 
 type Connection = BufReader<TcpStream>;
 
-/// Sends one command over a connection of its own; gives the answer's leaves in order, a nil as an empty text.
+/// Sends one command over a connection of its own; returns the leaves of the reply in sequence, a nil as an empty text.
 ///
-/// Fails the test when Redis cannot be reached or answers with an error.
+/// Fails the test when Redis is unreachable or returns an error.
 pub(super) async fn command<A: AsRef<[u8]>>(server: SocketAddr, arguments: &[A]) -> Vec<Vec<u8>> {
     let stream = TcpStream::connect(server).await.or_fail("connect to Redis");
     let mut connection = BufReader::new(stream);
@@ -25,7 +25,7 @@ pub(super) async fn command<A: AsRef<[u8]>>(server: SocketAddr, arguments: &[A])
     read_answer(&mut connection).await
 }
 
-/// Reads one answer. Nested arrays are flattened by counting how many elements are still to come.
+/// Reads one reply. Nested arrays are flattened by counting the elements that are still to come.
 async fn read_answer(connection: &mut Connection) -> Vec<Vec<u8>> {
     let mut leaves = Vec::new();
     let mut to_come: u64 = 1;

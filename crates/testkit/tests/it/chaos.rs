@@ -1,4 +1,4 @@
-//! The fault proxy: each fault is what it says, seen from both ends.
+//! Fault proxy: each fault as both ends observe it.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use testkit::{Proxy, wait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Long enough for loopback to deliver what is coming, were it coming.
+/// Long enough for loopback to deliver pending bytes.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// A client and a server with a proxy between them.
+/// Client and server with a proxy between them.
 struct Pair {
     proxy: Proxy,
     listener: TcpListener,
@@ -68,7 +68,7 @@ async fn bytes_pass_both_ways_and_are_counted() {
 }
 
 #[tokio::test]
-async fn an_ordinary_end_is_passed_on_as_one() {
+async fn orderly_end_is_forwarded() {
     let mut pair = Pair::connect().await;
     send(&mut pair.client, "last").await;
     pair.client.shutdown().await.unwrap();
@@ -83,7 +83,7 @@ async fn an_ordinary_end_is_passed_on_as_one() {
 }
 
 #[tokio::test]
-async fn a_cut_resets_both_ends_and_spares_the_next_connection() {
+async fn cut_resets_both_ends_and_spares_the_next_connection() {
     let mut pair = Pair::connect().await;
     pair.proxy.cut();
     assert!(is_reset(&mut pair.client).await);
@@ -95,9 +95,9 @@ async fn a_cut_resets_both_ends_and_spares_the_next_connection() {
 }
 
 #[tokio::test]
-async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
+async fn frozen_link_forwards_no_byte_end_or_reset() {
     let mut pair = Pair::connect().await;
-    // Once around, so that the proxy already waits for the next byte of either side.
+    // One round trip, so that the proxy already waits for the next byte of either side.
     send(&mut pair.client, "ping").await;
     assert_eq!(receive(&mut pair.server, 4).await, "ping");
     send(&mut pair.server, "pong").await;
@@ -105,11 +105,11 @@ async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
     pair.proxy.freeze();
     send(&mut pair.client, "held").await;
     assert!(is_silent(&mut pair.server).await);
-    // The server goes away: its end must not reach the client either.
+    // The server disconnects: its end must not reach the client either.
     drop(pair.server);
     assert!(is_silent(&mut pair.client).await);
     send(&mut pair.client, "still writable").await;
-    // A new connection is accepted and stays as silent; the server never hears of it.
+    // A new connection is accepted and as silent; the server does not receive it.
     let mut late = TcpStream::connect(pair.proxy.addr()).await.unwrap();
     send(&mut late, "late").await;
     assert!(is_silent(&mut late).await);
@@ -125,7 +125,7 @@ async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
 }
 
 #[tokio::test]
-async fn stranded_connections_are_silent_for_good_and_new_ones_work() {
+async fn blackholed_connections_are_silent_for_good_and_new_ones_work() {
     let mut pair = Pair::connect().await;
     pair.proxy.blackhole();
     send(&mut pair.client, "held").await;
@@ -142,7 +142,7 @@ async fn stranded_connections_are_silent_for_good_and_new_ones_work() {
 }
 
 #[tokio::test]
-async fn refusing_meets_new_connections_only() {
+async fn refusal_applies_to_new_connections_only() {
     let mut pair = Pair::connect().await;
     pair.proxy.refuse(true);
     let mut refused = TcpStream::connect(pair.proxy.addr()).await.unwrap();
@@ -155,7 +155,7 @@ async fn refusing_meets_new_connections_only() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_away_shows_as_a_reset() {
+async fn unreachable_upstream_resets_the_client() {
     let pair = Pair::connect().await;
     drop(pair.listener);
     let mut client = TcpStream::connect(pair.proxy.addr()).await.unwrap();
@@ -163,14 +163,14 @@ async fn an_upstream_that_is_away_shows_as_a_reset() {
 }
 
 #[tokio::test]
-async fn a_delay_is_latency_and_does_not_add_up() {
+async fn delay_is_latency_and_does_not_accumulate() {
     let mut pair = Pair::connect().await;
     let delay = Duration::from_millis(300);
     pair.proxy.delay(delay);
     let start = tokio::time::Instant::now();
     for number in 0..10 {
         send(&mut pair.client, &number.to_string()).await;
-        // Each goes out as a piece of its own.
+        // Each is sent as a piece of its own.
         tokio::task::yield_now().await;
     }
     assert_eq!(receive(&mut pair.server, 10).await, "0123456789");
@@ -179,7 +179,7 @@ async fn a_delay_is_latency_and_does_not_add_up() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_cut_in_the_middle() {
+async fn response_can_be_cut_in_the_middle() {
     let mut pair = Pair::connect().await;
     pair.proxy.cut_next_answer_after(3);
     send(&mut pair.client, "question").await;
@@ -192,7 +192,7 @@ async fn an_answer_can_be_cut_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_request_can_be_done_and_its_answer_lost() {
+async fn request_can_be_forwarded_and_its_response_lost() {
     let mut pair = Pair::connect().await;
     pair.proxy.lose_answer_to("COMMIT");
     send(&mut pair.client, "BEGIN").await;
@@ -210,14 +210,14 @@ async fn a_request_can_be_done_and_its_answer_lost() {
 }
 
 #[tokio::test]
-async fn a_request_is_recognised_only_as_a_whole() {
+async fn request_is_matched_only_as_a_whole() {
     let mut pair = Pair::connect().await;
     let mut other = TcpStream::connect(pair.proxy.addr()).await.unwrap();
     let (mut other_server, _) = pair.listener.accept().await.unwrap();
     pair.proxy.lose_answer_to("COMMIT");
     send(&mut pair.client, "COM").await;
     assert_eq!(receive(&mut pair.server, 3).await, "COM");
-    // Another connection takes the fault, and what comes meanwhile parts the two halves.
+    // Another connection gets the fault, and bytes between separate the two halves.
     send(&mut other, "COMMIT").await;
     assert_eq!(receive(&mut other_server, 6).await, "COMMIT");
     send(&mut pair.client, "...").await;
@@ -229,7 +229,7 @@ async fn a_request_is_recognised_only_as_a_whole() {
 }
 
 #[tokio::test]
-async fn over_a_bad_link_everything_comes_late_and_in_order() {
+async fn degraded_link_delivers_late_and_in_sequence() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = Proxy::start(listener.local_addr().unwrap()).await;
     let (least, most) = (Duration::from_millis(10), Duration::from_millis(50));
@@ -240,30 +240,30 @@ async fn over_a_bad_link_everything_comes_late_and_in_order() {
         bytes_per_second: 100_000,
     };
     proxy.degrade(quality, 7);
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let mut client = TcpStream::connect(proxy.addr()).await.unwrap();
     let (mut server, _) = listener.accept().await.unwrap();
     let sent: String = (0..2_000).map(|number| format!("{number:05}")).collect();
     send(&mut client, &sent).await;
     assert_eq!(receive(&mut server, sent.len()).await, sent);
-    // Ten kilobytes at a hundred a second.
+    // Ten kilobytes at a hundred kilobytes a second.
     assert!(
-        begun.elapsed() > Duration::from_millis(100) + least,
+        started.elapsed() > Duration::from_millis(100) + least,
         "{:?}",
-        begun.elapsed()
+        started.elapsed()
     );
 }
 
 #[tokio::test]
-async fn a_delayed_request_holds_up_its_own_connection_and_no_other() {
+async fn delayed_request_delays_only_its_own_connection() {
     let mut pair = Pair::connect().await;
     pair.proxy.delay_requests("SLOW", Duration::from_millis(300));
     let mut other = TcpStream::connect(pair.proxy.addr()).await.unwrap();
     let (mut other_server, _) = pair.listener.accept().await.unwrap();
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     send(&mut pair.client, "SLOW").await;
     send(&mut other, "quick").await;
     assert_eq!(receive(&mut other_server, 5).await, "quick");
     assert_eq!(receive(&mut pair.server, 4).await, "SLOW");
-    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert!(started.elapsed() >= Duration::from_millis(300));
 }

@@ -1,4 +1,4 @@
-//! The clients against a small server that the official client accepts too (see `node`).
+//! Clients against a small server that the official client accepts too (see `node`).
 
 use serde_json::{Value, json};
 use testkit::client::frame::Frame;
@@ -52,7 +52,7 @@ async fn socket_io_exchanges_events_and_acks_with_both_parsers() {
 }
 
 #[tokio::test]
-async fn an_event_is_taken_by_name_and_the_others_keep_their_order() {
+async fn event_is_taken_by_name_and_others_stay_in_sequence() {
     let server = Server::start().await;
     let client = SocketIo::connect(&server.endpoint, "good").await.unwrap();
     client.emit("one", Value::Null).await;
@@ -65,7 +65,7 @@ async fn an_event_is_taken_by_name_and_the_others_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_refusal_on_socket_io_tells_the_data_of_the_error() {
+async fn socketio_refusal_returns_the_data_of_the_error() {
     let server = Server::start().await;
     let connect = SocketIo::to(&server.endpoint).auth(json!({ "token": "bad" }));
     for connect in [connect.clone(), connect.msgpack()] {
@@ -77,7 +77,7 @@ async fn a_refusal_on_socket_io_tells_the_data_of_the_error() {
 }
 
 #[tokio::test]
-async fn a_refused_upgrade_tells_its_status_and_body() {
+async fn refused_upgrade_returns_status_and_body() {
     let server = Server::start().await;
     let refused = SocketIo::to(&server.endpoint)
         .header("Origin", "https://evil.example")
@@ -94,7 +94,7 @@ async fn a_refused_upgrade_tells_its_status_and_body() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_not_trusted() {
+async fn unknown_authority_is_not_trusted() {
     let server = Server::start().await;
     let endpoint = Endpoint::new(server.endpoint.addr(), Authority::new().client());
     let refused = SocketIo::connect(&endpoint, "good").await.unwrap_err();
@@ -102,7 +102,7 @@ async fn an_unknown_authority_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn the_end_tells_code_and_reason_and_whether_the_client_was_dismissed() {
+async fn end_returns_code_reason_and_disconnect_packet() {
     let server = Server::start().await;
     for connect in socketio_of_both_parsers(&server.endpoint) {
         let client = connect.connect().await.unwrap();
@@ -114,7 +114,7 @@ async fn the_end_tells_code_and_reason_and_whether_the_client_was_dismissed() {
 }
 
 #[tokio::test]
-async fn an_end_without_a_close_frame_is_1006() {
+async fn end_without_close_frame_is_1006() {
     let server = Server::start().await;
     let client = SocketIo::connect(&server.endpoint, "good").await.unwrap();
     client.emit("vanish", Value::Null).await;
@@ -123,7 +123,7 @@ async fn an_end_without_a_close_frame_is_1006() {
 }
 
 #[tokio::test]
-async fn heartbeats_are_answered_unless_told_otherwise() {
+async fn heartbeats_are_answered_unless_disabled() {
     let server = Server::start().await;
     let client = SocketIo::connect(&server.endpoint, "good").await.unwrap();
     client.emit("heartbeat", Value::Null).await;
@@ -135,7 +135,7 @@ async fn heartbeats_are_answered_unless_told_otherwise() {
         .ignoring_pings();
     let client = connect.connect().await.unwrap();
     client.emit("heartbeat", Value::Null).await;
-    // With the first answer the ping has come, so a pong would reach the server before the second question.
+    // The ping has arrived with the first answer, so a pong would reach the server before the second question.
     client.emit_with_ack("ask", Value::Null).await;
     client.emit_with_ack("ask", Value::Null).await;
     assert_eq!(client.pings(), 1);
@@ -143,7 +143,7 @@ async fn heartbeats_are_answered_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn native_frames_are_exchanged_in_both_formats() {
+async fn native_frames_are_exchanged_in_both_encodings() {
     let server = Server::start().await;
     for connect in native_of_both_formats(&server.endpoint) {
         let client = connect.connect().await.unwrap();
@@ -160,7 +160,7 @@ async fn native_frames_are_exchanged_in_both_formats() {
 }
 
 #[tokio::test]
-async fn a_native_refusal_tells_the_error_and_how_the_connection_ended() {
+async fn native_refusal_returns_the_error_and_the_close() {
     let server = Server::start().await;
     let refused = Native::to(&server.endpoint)
         .auth(json!({ "token": "bad" }))
@@ -175,7 +175,7 @@ async fn a_native_refusal_tells_the_error_and_how_the_connection_ended() {
 }
 
 #[tokio::test]
-async fn hand_made_frames_reach_the_server_as_they_are() {
+async fn hand_made_frames_reach_the_server_unchanged() {
     let server = Server::start().await;
     let mut wire = server.endpoint.open().await.unwrap();
     wire.upgrade(&Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json"))
@@ -192,7 +192,7 @@ async fn hand_made_frames_reach_the_server_as_they_are() {
 }
 
 #[tokio::test]
-async fn http_answers_are_read_by_length_by_chunks_and_to_the_end() {
+async fn http_responses_are_read_by_length_chunks_and_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let answers = [
@@ -220,7 +220,7 @@ async fn http_answers_are_read_by_length_by_chunks_and_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_dropped_client_is_gone_for_the_server() {
+async fn dropped_client_disconnects_from_the_server() {
     let server = Server::start().await;
     let proxy = testkit::Proxy::start(server.endpoint.addr()).await;
     let client = SocketIo::connect(&server.endpoint.at(proxy.addr()), "good")

@@ -1,12 +1,12 @@
-//! The cluster harness, tried on a stand-in for the product's binary.
+//! Cluster harness, with a stand-in for the product's binary.
 
 use std::path::{Path, PathBuf};
 
 use testkit::client::http::{self, Request};
 use testkit::{Cluster, Postgres, Proxy, Redis, wait};
 
-/// A script that takes the subcommands and variables of `postern`, answers `/readyz` and `/env`, and logs what
-/// `FAKE_LEAK` says.
+/// Script that accepts the subcommands and variables of `postern`, responds to `/readyz` and `/env`, and logs the value of
+/// `FAKE_LEAK`.
 fn stand_in() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts/postern.js")
 }
@@ -19,7 +19,7 @@ async fn variable(cluster: &Cluster, gateway: usize, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn nodes_get_their_ports_stores_and_secrets_and_only_those_of_their_kind() {
+async fn nodes_receive_ports_stores_and_secrets_of_their_role_only() {
     let cluster = Cluster::builder(stand_in())
         .gateways(2)
         .workers(1)
@@ -88,7 +88,7 @@ async fn nodes_can_be_ended_paused_and_added() {
 }
 
 #[tokio::test]
-async fn servers_and_proxies_of_the_test_take_the_place_of_the_shared_ones() {
+async fn servers_and_proxies_of_the_test_replace_the_shared_ones() {
     let (redis, postgres) = (Redis::start().await, Postgres::start().await);
     let (to_redis, to_postgres) = (Proxy::start(redis.addr()).await, Proxy::start(postgres.addr()).await);
     let builder = Cluster::builder(stand_in())
@@ -114,7 +114,7 @@ async fn servers_and_proxies_of_the_test_take_the_place_of_the_shared_ones() {
 }
 
 #[tokio::test]
-async fn secrets_and_keys_without_ttl_are_found_wherever_they_were_left() {
+async fn leaked_secrets_and_keys_without_ttl_are_found() {
     let redis = Redis::start().await;
     let builder = Cluster::builder(stand_in()).gateways(1).redis(&redis);
     let cluster = builder.worker_env("FAKE_LEAK", "a-canary-in-the-logs").start().await;

@@ -1,4 +1,4 @@
-//! What the test kit promises to those who use it: what it starts is real, breaks on request, and is gone afterwards.
+//! Guarantees of the test kit: what it starts is real, breaks on request, and is gone afterwards.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! The official clients of npm, and with them the proof that the server of these tests speaks their language.
+//! Official clients of npm, which prove that the server of these tests implements their protocol.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn script(name: &str) -> Script {
 }
 
 #[tokio::test]
-async fn the_official_client_meets_the_server_of_these_tests_with_both_parsers() {
+async fn official_client_connects_to_the_test_server_with_both_parsers() {
     let server = Server::start().await;
     for parser in ["default", "msgpack"] {
         let script = script("socketio.js")
@@ -31,7 +31,7 @@ async fn the_official_client_meets_the_server_of_these_tests_with_both_parsers()
 }
 
 #[tokio::test]
-async fn a_script_that_fails_says_so() {
+async fn failed_script_returns_its_status_and_output() {
     let output = script("socketio.js")
         .arg("https://127.0.0.1:1")
         .arg("default")

@@ -9,7 +9,7 @@ use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 #[tokio::test]
-async fn schemas_of_the_shared_server_do_not_see_each_other() {
+async fn schemas_of_the_shared_server_are_isolated() {
     let postgres = Postgres::shared().await;
     let (one, other) = (postgres.schema().await, postgres.schema().await);
     one.sql("CREATE TABLE account (id int, name text); INSERT INTO account VALUES (1, 'one'), (2, null)")
@@ -20,7 +20,7 @@ async fn schemas_of_the_shared_server_do_not_see_each_other() {
 }
 
 #[tokio::test]
-async fn the_url_of_a_schema_makes_it_the_search_path() {
+async fn url_of_a_schema_sets_the_search_path() {
     let schema = Postgres::shared().await.schema().await;
     let config: Config = schema.url().parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -35,7 +35,7 @@ async fn the_url_of_a_schema_makes_it_the_search_path() {
 }
 
 #[tokio::test]
-async fn a_dump_shows_text_json_and_bytes_as_they_are() {
+async fn dump_contains_text_json_and_bytes() {
     let schema = Postgres::shared().await.schema().await;
     schema.sql("CREATE TABLE kept (a text, b jsonb, c bytea)").await;
     schema
@@ -48,7 +48,7 @@ async fn a_dump_shows_text_json_and_bytes_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_schema_goes_with_its_handle() {
+async fn schema_is_dropped_with_its_handle() {
     let postgres = Postgres::start().await;
     let schema = postgres.schema().await;
     let name = schema.name().to_owned();
@@ -62,7 +62,7 @@ async fn a_schema_goes_with_its_handle() {
 }
 
 #[tokio::test]
-async fn a_copy_of_a_database_begins_with_its_rows_and_goes_with_its_handle() {
+async fn copied_database_has_the_rows_and_is_dropped_with_its_handle() {
     let postgres = Postgres::start().await;
     let database = postgres.database().await;
     database
@@ -79,7 +79,7 @@ async fn a_copy_of_a_database_begins_with_its_rows_and_goes_with_its_handle() {
 }
 
 #[tokio::test]
-async fn a_pooler_takes_no_options_and_leads_to_the_server() {
+async fn pooler_refuses_options_and_forwards_to_the_server() {
     let postgres = Postgres::start().await;
     let database = postgres.database().await;
     let pooler = PgBouncer::start(&postgres, 1).await;
@@ -97,7 +97,7 @@ async fn a_pooler_takes_no_options_and_leads_to_the_server() {
 }
 
 #[tokio::test]
-async fn a_stopped_server_comes_back_with_its_data_on_the_same_port() {
+async fn stopped_server_restarts_with_its_data_on_the_same_port() {
     let mut postgres = Postgres::start().await;
     let port = postgres.port();
     postgres
@@ -111,7 +111,7 @@ async fn a_stopped_server_comes_back_with_its_data_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_pause_also_stops_the_connections_there_are() {
+async fn pause_stops_existing_connections() {
     let mut postgres = Postgres::start().await;
     let config: Config = postgres.url().parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_pause_also_stops_the_connections_there_are() {
 }
 
 #[tokio::test]
-async fn the_tls_server_shows_a_certificate_of_its_authority_and_takes_nothing_else() {
+async fn tls_server_has_a_certificate_of_its_authority_and_refuses_plain_connections() {
     let postgres = Postgres::start_tls().await;
     let schema = postgres.schema().await;
     let tls = |authority: &Authority| MakeRustlsConnect::new((*authority.client()).clone());

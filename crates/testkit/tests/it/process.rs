@@ -8,7 +8,7 @@ use std::sync::Arc;
 use testkit::scratch::Scratch;
 use testkit::{Launch, Postgres, Redis, wait};
 
-/// Set in the process that [`a_killed_test_process_leaves_nothing_behind`] starts and kills.
+/// Set in the process that [`killed_test_process_leaves_nothing_behind`] starts and kills.
 const VICTIM: &str = "TESTKIT_VICTIM";
 
 fn shell(script: &str) -> Command {
@@ -17,7 +17,7 @@ fn shell(script: &str) -> Command {
     command
 }
 
-fn lives(pid: impl std::fmt::Display) -> bool {
+fn is_running(pid: impl std::fmt::Display) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
@@ -35,7 +35,7 @@ async fn output_and_exit_status_can_be_read_and_awaited() {
 }
 
 #[tokio::test]
-async fn a_signal_is_seen_in_the_exit_status() {
+async fn exit_status_contains_the_signal() {
     let scratch = Arc::new(Scratch::new("process"));
     let process = Launch::new("sleeper", &scratch, shell("exec sleep 1000")).start();
     assert_eq!(process.exit_status(), None);
@@ -44,7 +44,7 @@ async fn a_signal_is_seen_in_the_exit_status() {
 }
 
 #[tokio::test]
-async fn the_folder_goes_with_its_last_user() {
+async fn folder_is_removed_with_its_last_user() {
     let scratch = Arc::new(Scratch::new("process"));
     let path = scratch.path().to_owned();
     let process = Launch::new("sleeper", &scratch, shell("exec sleep 1000")).start();
@@ -52,18 +52,18 @@ async fn the_folder_goes_with_its_last_user() {
     assert!(path.exists());
     let pid = process.pid();
     drop(process);
-    assert!(!lives(pid));
+    assert!(!is_running(pid));
     assert!(!path.exists());
 }
 
 #[test]
-fn a_folder_is_closed_to_other_users() {
+fn folder_is_closed_to_other_users() {
     let scratch = Scratch::new("process");
     assert_eq!(scratch.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[tokio::test]
-async fn the_kit_speaks_up_when_a_program_does_not_exist() {
+async fn missing_program_fails_with_status_127() {
     let scratch = Arc::new(Scratch::new("process"));
     let process = Launch::new("nobody", &scratch, Command::new("there-is-no-such-program")).start();
     // 126 where a folder of the search path may not be entered.
@@ -72,33 +72,36 @@ async fn the_kit_speaks_up_when_a_program_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_killed_test_process_leaves_nothing_behind() {
+async fn killed_test_process_leaves_nothing_behind() {
     let scratch = Arc::new(Scratch::new("victim"));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "process::the_victim_of_another_test", "--nocapture"])
+        .args(["--exact", "process::process_to_be_killed", "--nocapture"])
         .env(VICTIM, "yes");
     let victim = Launch::new("victim", &scratch, command).start();
     let line = victim.line("STARTED ", wait::deadline()).await;
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let (pids, folders) = words[1..].split_at(2);
-    assert!(pids.iter().all(lives), "{line}");
+    assert!(pids.iter().all(is_running), "{line}");
     assert!(folders.iter().all(|folder| Path::new(folder).exists()), "{line}");
 
     victim.kill().await;
 
-    wait::until_true("the servers to end", wait::deadline(), async || !pids.iter().any(lives)).await;
+    wait::until_true("the servers to end", wait::deadline(), async || {
+        !pids.iter().any(is_running)
+    })
+    .await;
     let gone = async || !folders.iter().any(|folder| Path::new(folder).exists());
     wait::until_true("their folders to go", wait::deadline(), gone).await;
 }
 
-/// Does nothing in an ordinary run: it is the process to be killed, when the test above starts it.
+/// Does nothing in an ordinary run: the test above starts it as the process to kill.
 #[tokio::test]
 #[expect(
     clippy::disallowed_methods,
     reason = "the test above says by the environment that it is its victim"
 )]
-async fn the_victim_of_another_test() {
+async fn process_to_be_killed() {
     if std::env::var_os(VICTIM).is_none() {
         return;
     }

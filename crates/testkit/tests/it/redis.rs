@@ -1,4 +1,4 @@
-//! Real Redis servers: what they answer, how they break, and that they end.
+//! Real Redis servers: replies, faults, and end.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use testkit::{Redis, wait};
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn a_server_answers_and_keeps_the_settings_that_sessions_rely_on() {
+async fn server_responds_and_has_the_settings_of_sessions() {
     let redis = Redis::start().await;
     assert_eq!(redis.command(&["PING"]).await, "PONG");
     assert_eq!(
@@ -22,7 +22,7 @@ async fn a_server_answers_and_keeps_the_settings_that_sessions_rely_on() {
 }
 
 #[tokio::test]
-async fn a_dump_holds_the_values_of_every_type_under_the_prefix() {
+async fn dump_contains_values_of_every_type_under_the_prefix() {
     let redis = Redis::shared().await;
     let prefix = redis.prefix();
     let key = |name: &str| format!("{prefix}:{name}");
@@ -42,14 +42,14 @@ async fn a_dump_holds_the_values_of_every_type_under_the_prefix() {
 }
 
 #[tokio::test]
-async fn every_caller_of_the_shared_server_gets_a_prefix_of_its_own() {
+async fn callers_of_the_shared_server_get_distinct_prefixes() {
     let (one, other) = (Redis::shared().await, Redis::shared().await);
     assert_eq!(one.port(), other.port());
     assert_ne!(one.prefix(), other.prefix());
 }
 
 #[tokio::test]
-async fn a_killed_server_comes_back_empty_on_the_same_port() {
+async fn killed_server_restarts_empty_on_the_same_port() {
     let mut redis = Redis::start().await;
     let port = redis.port();
     redis.command(&["SET", "key", "value"]).await;
@@ -61,7 +61,7 @@ async fn a_killed_server_comes_back_empty_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_paused_server_keeps_silent_until_it_is_resumed() {
+async fn paused_server_is_silent_until_resumed() {
     let mut redis = Redis::start().await;
     redis.pause();
     let silence = tokio::time::timeout(Duration::from_millis(200), redis.command(&["PING"])).await;
@@ -71,7 +71,7 @@ async fn a_paused_server_keeps_silent_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_server_ends_with_its_handle_even_when_it_is_paused() {
+async fn paused_server_ends_with_its_handle() {
     let mut redis = Redis::start().await;
     redis.pause();
     let (pid, addr) = (redis.pid(), redis.addr());
@@ -82,7 +82,7 @@ async fn a_server_ends_with_its_handle_even_when_it_is_paused() {
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the time that a start really takes")]
-async fn a_start_takes_no_longer_than_a_test_can_spare() {
+async fn server_starts_within_its_bound() {
     let start = Instant::now();
     let _redis = Redis::start().await;
     assert!(start.elapsed() < wait::deadline() / 10, "it took {:?}", start.elapsed());

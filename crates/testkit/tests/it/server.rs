@@ -1,4 +1,4 @@
-//! A server for the clients to meet: a few lines of Socket.IO and of the plain dialect, behind TLS.
+//! Server for the clients: a few lines of Socket.IO and of the plain dialect, behind TLS.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-/// Runs until it is dropped.
+/// Server that runs until it is dropped.
 pub(crate) struct Server {
     pub(crate) authority: Authority,
     pub(crate) endpoint: Endpoint,
@@ -95,7 +95,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream) {
     };
 }
 
-/// A server for `/ws`: `{"event":"auth"}` first, then it answers what it is sent.
+/// Server for `/ws`: reads `{"event":"auth"}` first, then answers each message.
 async fn native(socket: &mut Socket, msgpack: bool) -> Option<()> {
     let pack = |frame: Value| match msgpack {
         true => Message::binary(to_vec_named(&frame).unwrap()),
@@ -126,7 +126,7 @@ async fn native(socket: &mut Socket, msgpack: bool) -> Option<()> {
     None
 }
 
-/// A Socket.IO server that finds the parser by the first message, as a gateway does.
+/// Socket.IO server that detects the parser by the first message, as a gateway does.
 async fn socketio(socket: &mut Socket) -> Option<()> {
     let open = json!({
         "sid": "e", "upgrades": [], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 65536
@@ -172,7 +172,7 @@ async fn on_event(socket: &mut Socket, msgpack: bool, packet: &Value) -> Option<
             send(socket, msgpack, json!({ "type": 1 })).await?;
             close(socket, 4403, "ended").await
         }
-        // Dropping the stream ends TCP without a Close frame.
+        // The drop of the stream ends TCP without a Close frame.
         "vanish" => None,
         "heartbeat" => socket.send(Message::text("2")).await.ok(),
         name => {

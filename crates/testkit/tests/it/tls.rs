@@ -1,4 +1,4 @@
-//! Certificates: who is trusted, and how they are renewed.
+//! Certificates: trust and renewal.
 
 use std::fs::read_to_string;
 
@@ -8,7 +8,7 @@ use testkit::{Endpoint, SocketIo};
 use crate::server::Server;
 
 #[tokio::test]
-async fn the_authority_is_trusted_by_its_file_as_well() {
+async fn authority_is_trusted_by_its_file() {
     let server = Server::start().await;
     let pem = read_to_string(server.authority.pem_path()).unwrap();
     let endpoint = Endpoint::new(server.endpoint.addr(), client_trusting(&pem));
@@ -16,7 +16,7 @@ async fn the_authority_is_trusted_by_its_file_as_well() {
 }
 
 #[test]
-fn renewing_replaces_certificate_and_key_in_place() {
+fn renewal_overwrites_certificate_and_key() {
     let authority = Authority::new();
     let (certificate, key) = authority.issue_files("gateway");
     let before = [&certificate, &key].map(|path| read_to_string(path).unwrap());

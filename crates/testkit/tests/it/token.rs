@@ -1,4 +1,4 @@
-//! Tokens: the good ones are accepted by a strict verifier, each bad one is refused by it.
+//! Tokens: a strict verifier accepts the valid ones and refuses each invalid one.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn is_valid(token: &str, algorithm: Algorithm, key: &DecodingKey) -> bool {
 }
 
 #[test]
-fn every_algorithm_signs_what_its_verifier_accepts() {
+fn verifier_accepts_tokens_of_every_algorithm() {
     let hs256 = Signer::hs256();
     let (es256, eddsa, rs256) = (Signer::es256(), Signer::eddsa(), Signer::rs256());
     let pem = |signer: &Signer| signer.verifier().as_bytes().to_vec();
@@ -46,7 +46,7 @@ fn every_algorithm_signs_what_its_verifier_accepts() {
             !is_valid(&signer.sign(&token::expired_claims("GEN-001")), algorithm, &key),
             "{algorithm:?}"
         );
-        // Only a verifier that lets the token choose its algorithm falls for this one.
+        // Only a verifier that lets the token choose its algorithm accepts this one.
         let algorithm_confusion = token::algorithm_confusion(signer.verifier(), &claims);
         assert_eq!(
             is_valid(&algorithm_confusion, algorithm, &key),

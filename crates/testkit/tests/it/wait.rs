@@ -1,4 +1,4 @@
-//! Waiting ends with the condition, or fails the test with a sentence.
+//! Waits end with the condition, or fail the test with a sentence.
 
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use testkit::port::Port;
 use testkit::wait;
 
 #[tokio::test]
-async fn waiting_gives_what_was_found() {
+async fn wait_returns_the_value_found() {
     let mut tries = 0;
     let found = wait::until("the third try", wait::deadline(), async || {
         tries += 1;
@@ -18,13 +18,13 @@ async fn waiting_gives_what_was_found() {
 
 #[tokio::test]
 #[should_panic(expected = "waited 10ms for a train")]
-async fn waiting_fails_with_what_was_awaited() {
+async fn wait_fails_with_the_awaited_condition() {
     wait::until_true("a train", Duration::from_millis(10), async || false).await;
 }
 
 #[tokio::test]
 #[should_panic(expected = "waited 10ms for a check")]
-async fn a_check_that_hangs_fails_too() {
+async fn hanging_check_fails_the_wait() {
     wait::until("a check", Duration::from_millis(10), async || {
         std::future::pending::<Option<()>>().await
     })
@@ -32,7 +32,7 @@ async fn a_check_that_hangs_fails_too() {
 }
 
 #[test]
-fn a_claimed_port_is_free_and_nobody_elses() {
+fn claimed_port_is_free_and_exclusive() {
     let ports: Vec<Port> = (0..100).map(|_| Port::claim()).collect();
     for port in &ports {
         TcpListener::bind(port.addr()).unwrap();

@@ -1,29 +1,29 @@
-//! Socket.IO packets (protocol version 5) in both parsers' forms.
+//! Socket.IO packets (protocol version 5) of both parsers.
 
 use serde_json::{Map, Value, json};
 
 use crate::fail::OrFail as _;
 
-/// How packets are written.
+/// Parser of packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Parser {
-    /// The default parser: text.
+    /// Default parser: text.
     #[default]
     Text,
     /// `socket.io-msgpack-parser`: a map in one binary message.
     Msgpack,
 }
 
-/// One packet of the namespace `/`.
+/// Packet of the namespace `/`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Packet {
     pub(super) kind: Kind,
     pub(super) id: Option<u64>,
-    /// The auth or answer object, or the array of an event or ack; null when there is none.
+    /// Auth or answer object, or the array of an event or ack; null when there is none.
     pub(super) data: Value,
 }
 
-/// The types that are used without binary attachments, with their numbers on the wire.
+/// Packet types without binary attachments, with their numbers on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Connect = 0,
@@ -48,7 +48,7 @@ impl Kind {
 }
 
 impl Packet {
-    /// An Engine.IO message of the default parser: `4`, the type, the id, the JSON.
+    /// Engine.IO message of the default parser: `4`, the type, the id, the JSON.
     pub(super) fn text(&self) -> String {
         let id = self.id.map(|id| id.to_string()).unwrap_or_default();
         let data = if self.data.is_null() {
@@ -59,7 +59,7 @@ impl Packet {
         format!("4{}{id}{data}", self.kind as u8)
     }
 
-    /// A binary message of the msgpack parser, with the `options` that the official client leaks.
+    /// Binary message of the msgpack parser, with the `options` that the official client leaks.
     pub(super) fn msgpack(&self) -> Vec<u8> {
         let optional = [("id", self.id.map(Value::from)), ("data", Some(self.data.clone()))];
         let mut map = Map::from_iter([
@@ -75,13 +75,15 @@ impl Packet {
         rmp_serde::to_vec_named(&map).or_fail("write MessagePack")
     }
 
-    /// Reads what follows the `4` of a text message; none when it is not a packet that this client knows.
+    /// Parses the text after the `4` of a text message; `None` when this client does not know the packet.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let mut rest = text.chars();
         let kind = Kind::from_number(rest.next()?.to_digit(10)?.into())?;
         let rest = rest.as_str();
         let rest = rest.strip_prefix("/,").unwrap_or(rest);
-        let data_at = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        let data_at = rest
+            .find(|character: char| !character.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (id, data) = rest.split_at_checked(data_at)?;
         let data = if data.is_empty() {
             Value::Null
@@ -95,7 +97,7 @@ impl Packet {
         })
     }
 
-    /// Reads a binary message of the msgpack parser; none when it is not a packet that this client knows.
+    /// Parses a binary message of the msgpack parser; `None` when this client does not know the packet.
     pub(super) fn from_msgpack(bytes: &[u8]) -> Option<Self> {
         let map: Value = rmp_serde::from_slice(bytes).ok()?;
         if map.get("nsp")? != "/" {

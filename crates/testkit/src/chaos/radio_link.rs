@@ -1,5 +1,5 @@
-//! A bad radio link, as TCP over it feels: packets come late, by turns later, and a lost one holds up all behind it until it is
-//! sent again.
+//! Degraded radio link as TCP experiences it: packets are delayed by varying times, and a lost one delays all behind it until
+//! its retransmission.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use tokio::time::Instant;
 
 use super::SeededRng;
 
-/// How bad a link is, the same in each direction.
+/// Quality of a link, the same in each direction.
 #[derive(Clone, Debug)]
 pub struct Quality {
-    /// How long a packet is under way.
+    /// Transmission time of a packet.
     pub latency: Range<Duration>,
-    /// How many of a hundred packets are lost, and sent again.
+    /// Percentage of packets that are lost and retransmitted.
     pub loss: usize,
-    /// How long after a loss that is.
+    /// Time from a loss to the retransmission.
     pub retransmit_after: Range<Duration>,
-    /// How many bytes leave in a second.
+    /// Bandwidth, in bytes per second.
     pub bytes_per_second: u32,
 }
 
 /// One direction of one connection over such a link.
 #[derive(Debug)]
-pub(super) struct Air {
+pub(super) struct RadioLink {
     quality: Quality,
     rng: SeededRng,
-    /// When the packet before has left, and when it arrives.
+    /// Departure and arrival of the previous packet.
     left: Instant,
     arrives: Instant,
 }
 
-impl Air {
+impl RadioLink {
     pub(super) fn new(quality: Quality, rng: SeededRng) -> Self {
         let now = Instant::now();
         Self {
@@ -42,7 +42,7 @@ impl Air {
         }
     }
 
-    /// When a packet of so many bytes arrives that is sent now: in its order.
+    /// Arrival time of a packet that is sent now, never before that of an earlier packet.
     pub(super) fn send(&mut self, bytes: usize) -> Instant {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let takes = Duration::from_secs(1) * bytes / self.quality.bytes_per_second.max(1);
@@ -56,5 +56,5 @@ impl Air {
     }
 }
 
-/// What a packet of TCP holds.
+/// Payload of a TCP packet.
 pub(super) const PACKET: usize = 1_400;
