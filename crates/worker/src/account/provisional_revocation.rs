@@ -127,17 +127,26 @@ impl Issuance {
     async fn queue(&self, revocation: &Revocation) -> Result<(), NotQueued> {
         let until = Instant::now() + KEPT_FOR;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut failures = 0_u32;
         loop {
             let after = self.deadline.saturating_duration_since(Instant::now()) + GRACE;
             let queued = self
                 .queue
                 .queue_provisional_revocation((&self.user, &self.job), revocation, after);
             match queued.await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    if failures > 0 {
+                        tracing::info!(failures, "provisional revocation queued after retries");
+                    }
+                    return Ok(());
+                }
                 Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
                     if Instant::now() < until =>
                 {
-                    tracing::warn!(error = chain(&error), "provisional revocation not queued, retrying");
+                    if failures == 0 {
+                        tracing::warn!(error = chain(&error), "provisional revocation not queued, retrying");
+                    }
+                    failures += 1;
                     sleep(backoff.next(&*self.entropy)).await;
                 }
                 Err(error) => {

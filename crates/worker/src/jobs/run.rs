@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bus::{ClaimedJob, EntryId, Jobs};
 use futures_util::FutureExt;
+use lifecycle::OutageReporter;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
 use protocol::code::{ErrorCode, FaultClass};
@@ -34,6 +35,10 @@ pub(crate) struct Runner {
     /// Notified when a job may have queued a revocation.
     pub(crate) revocations: Arc<Notify>,
     pub(crate) metrics: Metrics,
+    /// Outages of bus or store in which jobs fail.
+    pub(crate) execution: OutageReporter,
+    /// Outages of the bus in which answers are not sent, or finished jobs not removed: those jobs are delivered again.
+    pub(crate) replies: OutageReporter,
 }
 
 /// End of a run.
@@ -90,9 +95,12 @@ impl Runner {
         // Unwind safety: the state of the feature is only dropped after a panic, never read.
         let attempt = AssertUnwindSafe(self.attempt(&call, job)).catch_unwind();
         match timeout_at(deadline, attempt).await {
-            Ok(Ok(Ok(outcome))) => Ended::Answered(outcome),
+            Ok(Ok(Ok(outcome))) => {
+                self.execution.succeeded();
+                Ended::Answered(outcome)
+            }
             Ok(Ok(Err(refusal))) => {
-                report(&*refusal);
+                self.report(&*refusal);
                 Ended::Answered(call.refused(&*refusal))
             }
             Ok(Err(panic)) => {
@@ -154,15 +162,26 @@ impl Runner {
                 outcome,
             };
             if let Err(error) = self.jobs.reply(&job.node, &reply).await {
-                tracing::warn!(
-                    error = chain(&error),
-                    "job answer not sent, answering again when the job is redelivered"
-                );
+                self.replies.failed(chain(&error));
                 return;
             }
         }
-        if let Err(error) = self.jobs.finish(lane, entry).await {
-            tracing::warn!(error = chain(&error), "job done, entry not removed from its lane");
+        match self.jobs.finish(lane, entry).await {
+            Ok(()) => self.replies.succeeded(),
+            Err(error) => self.replies.failed(chain(&error)),
+        }
+    }
+
+    /// Logs the error of an operation, by the severity of its code. An outage of bus or store is one line at its begin and one at its
+    /// end, however many jobs fail in it.
+    fn report(&self, refusal: &dyn Refusal) {
+        let code = refusal.code();
+        let error = chain(refusal);
+        match code.fault_class() {
+            FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "job refused"),
+            FaultClass::Dependency if code == ErrorCode::Unavailable => self.execution.failed(error),
+            FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "job failed"),
+            FaultClass::Internal => tracing::error!(code = code.as_str(), error, "job failed"),
         }
     }
 
@@ -189,17 +208,6 @@ impl Ended {
             Self::Answered(outcome) | Self::Panicked(outcome, _) => outcome.error.map_or("ok", ErrorCode::as_str),
             Self::Late => "late",
         }
-    }
-}
-
-/// Logs the error of an operation, by the severity of its code.
-fn report(refusal: &dyn Refusal) {
-    let code = refusal.code();
-    let error = chain(refusal);
-    match code.fault_class() {
-        FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "job refused"),
-        FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "job failed"),
-        FaultClass::Internal => tracing::error!(code = code.as_str(), error, "job failed"),
     }
 }
 

@@ -118,9 +118,13 @@ impl Syncer {
         };
         let until = Instant::now() + KEPT_FOR;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut failures = 0_u32;
         loop {
             match self.refreshes.finish_refresh(&refreshed).await {
                 Ok(RefreshOutcome::Stored(generation)) => {
+                    if failures > 0 {
+                        tracing::info!(failures, "refreshed tokens stored after retries");
+                    }
                     return Ok(Credentials {
                         tokens: Some(tokens),
                         generation,
@@ -131,7 +135,10 @@ impl Syncer {
                 Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
                     if Instant::now() < until =>
                 {
-                    tracing::warn!(error = chain(&error), "refreshed tokens not stored, retrying");
+                    if failures == 0 {
+                        tracing::warn!(error = chain(&error), "refreshed tokens not stored, retrying");
+                    }
+                    failures += 1;
                     sleep(backoff.next(&*self.entropy)).await;
                 }
                 Err(error) => return Err(error.into()),

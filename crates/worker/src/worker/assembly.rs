@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifecycle::Tasks;
+use lifecycle::{OutageReporter, Tasks};
 use platforms::BotInbox;
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
@@ -107,6 +107,8 @@ impl Assembly<'_> {
             relay: Arc::clone(&self.relay),
             revocations: Arc::clone(&self.revocations_queued),
             metrics: self.metrics.clone(),
+            execution: OutageReporter::new("execute jobs"),
+            replies: OutageReporter::new("answer jobs"),
         }
     }
 
