@@ -13,7 +13,7 @@ pub use self::builder::Builder;
 pub use self::member::Member;
 
 use self::builder::Secrets;
-use self::member::{Kind, Launcher};
+use self::member::{Launcher, Role};
 use crate::canary::Canaries;
 use crate::client::Endpoint;
 use crate::fail::OrFail as _;
@@ -72,7 +72,7 @@ impl Cluster {
     /// Starts one more gateway with variables of its own, and waits until it is ready.
     pub async fn start_gateway_with(&mut self, env: &[(&str, &str)]) -> &Member {
         let name = format!("gateway-{}", self.gateways.len());
-        let member = self.launcher.start(Kind::Gateway, &name, env).await;
+        let member = self.launcher.start(Role::Gateway, &name, env).await;
         self.gateways.push(member);
         self.gateway(self.gateways.len() - 1)
     }
@@ -85,20 +85,20 @@ impl Cluster {
     /// Starts one more worker with variables of its own, and waits until it is ready.
     pub async fn start_worker_with(&mut self, env: &[(&str, &str)]) -> &Member {
         let name = format!("worker-{}", self.workers.len());
-        let member = self.launcher.start(Kind::Worker, &name, env).await;
+        let member = self.launcher.start(Role::Worker, &name, env).await;
         self.workers.push(member);
         self.worker(self.workers.len() - 1)
     }
 
     /// Starts a gateway as a replacement of one that has ended, and waits until it is ready. It has other ports.
     pub async fn restart_gateway(&mut self, index: usize) {
-        let member = self.launcher.restart(Kind::Gateway, index).await;
+        let member = self.launcher.restart(Role::Gateway, index).await;
         *self.gateways.get_mut(index).or_fail(&format!("find gateway {index}")) = member;
     }
 
     /// Starts a worker as a replacement of one that has ended, and waits until it is ready.
     pub async fn restart_worker(&mut self, index: usize) {
-        let member = self.launcher.restart(Kind::Worker, index).await;
+        let member = self.launcher.restart(Role::Worker, index).await;
         *self.workers.get_mut(index).or_fail(&format!("find worker {index}")) = member;
     }
 

@@ -13,7 +13,7 @@ use crate::listening::{Listening, read_head};
 #[derive(Debug)]
 pub struct Issuer {
     listening: Listening,
-    shared: Arc<Shared>,
+    shared: Arc<IssuerState>,
 }
 
 /// Response of an issuer.
@@ -36,7 +36,7 @@ pub enum IssuerResponse {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct IssuerState {
     answer: Mutex<IssuerResponse>,
     fetches: AtomicU64,
     sent: AtomicU64,
@@ -45,7 +45,7 @@ struct Shared {
 impl Issuer {
     /// Starts an issuer with this response.
     pub async fn start(answer: IssuerResponse) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(IssuerState {
             answer: Mutex::new(answer),
             fetches: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -78,7 +78,7 @@ impl Issuer {
 }
 
 /// Responds to one request and closes.
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, shared: Arc<IssuerState>) -> std::io::Result<()> {
     read_head(&mut stream).await?;
     shared.fetches.fetch_add(1, Ordering::SeqCst);
     let answer = shared.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -21,7 +21,7 @@ use crate::wait;
 #[derive(Debug)]
 pub struct MailServer {
     listening: Listening,
-    shared: Arc<Shared>,
+    shared: Arc<MailState>,
 }
 
 /// Use of TLS.
@@ -48,7 +48,7 @@ pub struct Mail {
     pub login: Option<String>,
 }
 
-struct Shared {
+struct MailState {
     mails: Mutex<Vec<Mail>>,
     refuse_recipients: AtomicBool,
     is_silent: AtomicBool,
@@ -56,7 +56,7 @@ struct Shared {
     is_wrapped: bool,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for MailState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
             .field("mails", &self.mails)
@@ -71,7 +71,7 @@ impl MailServer {
             MailSecurity::Plain => None,
             MailSecurity::StartTls(authority) | MailSecurity::Wrapped(authority) => Some(acceptor(authority)),
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(MailState {
             mails: Mutex::default(),
             refuse_recipients: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
@@ -135,7 +135,7 @@ fn acceptor(authority: &Authority) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, shared: Arc<MailState>) -> std::io::Result<()> {
     if shared.is_silent.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
@@ -158,14 +158,14 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
 /// Session of a connection, until it ends or TLS begins.
 struct Dialogue<'a, S> {
     stream: BufReader<S>,
-    shared: &'a Shared,
+    shared: &'a MailState,
     encrypted: bool,
     login: Option<String>,
     to: String,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
-    fn new(stream: S, shared: &'a Shared, encrypted: bool) -> Self {
+    fn new(stream: S, shared: &'a MailState, encrypted: bool) -> Self {
         Self {
             stream: BufReader::new(stream),
             shared,

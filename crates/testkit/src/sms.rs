@@ -15,7 +15,7 @@ use crate::wait;
 #[derive(Debug)]
 pub struct SmsServer {
     listening: Listening,
-    shared: Arc<Shared>,
+    shared: Arc<SmsState>,
 }
 
 /// Received text message.
@@ -34,7 +34,7 @@ pub struct TextMessage {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SmsState {
     messages: Mutex<Vec<TextMessage>>,
     status: AtomicU16,
 }
@@ -42,7 +42,7 @@ struct Shared {
 impl SmsServer {
     /// Starts a server that accepts every message with status 201.
     pub async fn start() -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SmsState {
             messages: Mutex::default(),
             status: AtomicU16::new(TAKEN),
         });
@@ -82,7 +82,7 @@ impl SmsServer {
 }
 
 /// Serves one request and closes.
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, shared: Arc<SmsState>) -> std::io::Result<()> {
     let head = read_head(&mut stream).await?;
     let head = String::from_utf8_lossy(&head).into_owned();
     let length = header(&head, "content-length").and_then(|length| length.parse().ok());

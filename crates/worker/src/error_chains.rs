@@ -120,9 +120,9 @@ fn texts(source: &str) -> Vec<&'static str> {
 fn repeated_part_fails_the_check() {
     #[derive(Debug, thiserror::Error)]
     #[error("end the sessions")]
-    struct EndError(#[source] StoreError);
+    struct StepError(#[source] StoreError);
 
-    assert_no_repetition(&EndError(StoreError::Unavailable {
+    assert_no_repetition(&StepError(StoreError::Unavailable {
         step: "end the sessions",
         source: cause(),
     }));

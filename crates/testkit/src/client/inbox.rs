@@ -33,7 +33,7 @@ pub(super) struct Content {
     /// Pings of the server, answered or not.
     pub(super) pings: u64,
     /// True if Socket.IO's disconnect packet arrived.
-    pub(super) dismissed: bool,
+    pub(super) disconnected: bool,
     pub(super) closed: Option<Closed>,
 }
 

@@ -23,7 +23,7 @@ pub struct Native {
 
 /// Options of a connection.
 #[derive(Clone, Debug)]
-pub struct Connect {
+pub struct NativeConnect {
     endpoint: Endpoint,
     request: Request,
     /// Data of the first message; `None` when the header has the token.
@@ -45,8 +45,8 @@ impl Native {
     }
 
     /// Builder of a connection with other options.
-    pub fn to(endpoint: &Endpoint) -> Connect {
-        Connect {
+    pub fn to(endpoint: &Endpoint) -> NativeConnect {
+        NativeConnect {
             endpoint: endpoint.clone(),
             request: Request::upgrade("/ws"),
             auth: None,
@@ -97,7 +97,7 @@ impl Deref for Native {
     }
 }
 
-impl Connect {
+impl NativeConnect {
     /// Sends the token in the header.
     #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {

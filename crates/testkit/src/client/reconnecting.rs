@@ -118,7 +118,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
         }
     }
 
-    async fn connect(&mut self) -> Result<Connection, Disconnected> {
+    async fn connect(&mut self) -> Result<LibraryConnection, Disconnected> {
         let Some(endpoint) = (self.route)(&mut self.rng) else {
             return Err(Disconnected::for_now("no server"));
         };
@@ -132,7 +132,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
         }
     }
 
-    async fn connect_to(&mut self, endpoint: &Endpoint) -> Result<Connection, Refused> {
+    async fn connect_to(&mut self, endpoint: &Endpoint) -> Result<LibraryConnection, Refused> {
         let mut auth = Map::from_iter([("token".to_owned(), json!(self.token))]);
         match (&self.resume_token, self.library.is_socketio()) {
             (None, _) => {}
@@ -148,27 +148,27 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
         }
         let auth = Value::Object(auth);
         Ok(match self.library {
-            ClientLibrary::SocketIo => Connection::SocketIo(SocketIo::to(endpoint).auth(auth).connect().await?),
+            ClientLibrary::SocketIo => LibraryConnection::SocketIo(SocketIo::to(endpoint).auth(auth).connect().await?),
             ClientLibrary::SocketIoMsgpack => {
-                Connection::SocketIo(SocketIo::to(endpoint).msgpack().auth(auth).connect().await?)
+                LibraryConnection::SocketIo(SocketIo::to(endpoint).msgpack().auth(auth).connect().await?)
             }
-            ClientLibrary::Native => Connection::Native(Native::to(endpoint).auth(auth).connect().await?),
+            ClientLibrary::Native => LibraryConnection::Native(Native::to(endpoint).auth(auth).connect().await?),
             ClientLibrary::NativeMsgpack => {
-                Connection::Native(Native::to(endpoint).msgpack().auth(auth).connect().await?)
+                LibraryConnection::Native(Native::to(endpoint).msgpack().auth(auth).connect().await?)
             }
         })
     }
 
     /// Updates the resume state by the rules of each library.
-    fn joined(&mut self, connection: &Connection) {
+    fn joined(&mut self, connection: &LibraryConnection) {
         let (resume_token, recovered) = match connection {
-            Connection::SocketIo(socket) => {
+            LibraryConnection::SocketIo(socket) => {
                 let resume_token = text(&socket.connect_answer(), "pid");
                 // The official client uses only this, and keeps its offset in every case.
                 let recovered = resume_token.is_some() && resume_token == self.resume_token;
                 (resume_token, recovered)
             }
-            Connection::Native(socket) => {
+            LibraryConnection::Native(socket) => {
                 let ready = socket.ready();
                 let recovered = ready.get("recovered") == Some(&Value::Bool(true));
                 if !recovered || self.offset.is_none() {
@@ -186,7 +186,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
     }
 
     /// Receives events until the connection has ended.
-    async fn serve(&mut self, connection: &Connection) -> Disconnected {
+    async fn serve(&mut self, connection: &LibraryConnection) -> Disconnected {
         loop {
             match connection.socket().next_or_end().await {
                 Ok(event) => {
@@ -209,12 +209,12 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
     }
 }
 
-enum Connection {
+enum LibraryConnection {
     SocketIo(SocketIo),
     Native(Native),
 }
 
-impl Connection {
+impl LibraryConnection {
     fn socket(&self) -> &Socket {
         match self {
             Self::SocketIo(socket) => socket,
@@ -255,12 +255,12 @@ impl Disconnected {
     }
 
     /// The official client decides by `41`, others by the close code.
-    fn after_close(closed: &Closed, connection: &Connection) -> Self {
+    fn after_close(closed: &Closed, connection: &LibraryConnection) -> Self {
         Self {
             why: closed.to_string(),
             is_final: match connection {
-                Connection::SocketIo(socket) => socket.received_disconnect(),
-                Connection::Native(_) => is_final(closed),
+                LibraryConnection::SocketIo(socket) => socket.received_disconnect(),
+                LibraryConnection::Native(_) => is_final(closed),
             },
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use self::packet::{Kind, Packet, Parser};
+use self::packet::{Packet, PacketKind, Parser};
 use super::http::Request;
 use super::inbox::Inbox;
 use super::socket::Socket;
@@ -27,7 +27,7 @@ pub struct SocketIo {
 
 /// Options of a connection.
 #[derive(Clone, Debug)]
-pub struct Connect {
+pub struct SocketIoConnect {
     endpoint: Endpoint,
     request: Request,
     auth: Value,
@@ -42,8 +42,8 @@ impl SocketIo {
     }
 
     /// Builder of a connection with other options.
-    pub fn to(endpoint: &Endpoint) -> Connect {
-        Connect {
+    pub fn to(endpoint: &Endpoint) -> SocketIoConnect {
+        SocketIoConnect {
             endpoint: endpoint.clone(),
             request: Request::upgrade("/socket.io/?EIO=4&transport=websocket"),
             auth: Value::Null,
@@ -54,13 +54,13 @@ impl SocketIo {
 
     /// Emits an event without requesting an ack.
     pub async fn emit(&self, name: &str, data: Value) {
-        self.send_packet(Kind::Event, None, json!([name, data])).await;
+        self.send_packet(PacketKind::Event, None, json!([name, data])).await;
     }
 
     /// Emits an event and waits for its ack; returns the ack's first argument, null when it has none.
     pub async fn emit_with_ack(&self, name: &str, data: Value) -> Value {
         let id = self.next_ack.fetch_add(1, Ordering::Relaxed);
-        self.send_packet(Kind::Event, Some(id), json!([name, data])).await;
+        self.send_packet(PacketKind::Event, Some(id), json!([name, data])).await;
         let what = format!("the ack of {name}");
         self.inbox
             .expect(&what, wait::deadline(), |content| content.answers.remove(&id))
@@ -87,16 +87,16 @@ impl SocketIo {
 
     /// Reports whether the server sent `41`, after which the official client does not reconnect by itself.
     pub fn received_disconnect(&self) -> bool {
-        self.inbox.lock().dismissed
+        self.inbox.lock().disconnected
     }
 
     /// Disconnects as the official client's `disconnect()`: `41`, then the Close frame.
     pub async fn disconnect(&self) {
-        self.send_packet(Kind::Disconnect, None, Value::Null).await;
+        self.send_packet(PacketKind::Disconnect, None, Value::Null).await;
         self.close().await;
     }
 
-    async fn send_packet(&self, kind: Kind, id: Option<u64>, data: Value) {
+    async fn send_packet(&self, kind: PacketKind, id: Option<u64>, data: Value) {
         let packet = Packet { kind, id, data };
         match self.parser {
             Parser::Text => self.send_text(packet.text()).await,
@@ -113,7 +113,7 @@ impl Deref for SocketIo {
     }
 }
 
-impl Connect {
+impl SocketIoConnect {
     /// Auth object of CONNECT.
     #[must_use]
     pub fn auth(mut self, auth: Value) -> Self {
@@ -147,7 +147,7 @@ impl Connect {
         let auth = self.auth.clone();
         let client = self.open().await?;
         client.open_packet_or_end().await?;
-        client.send_packet(Kind::Connect, None, auth).await;
+        client.send_packet(PacketKind::Connect, None, auth).await;
         let answer = client.inbox.wait(|content| content.admission.clone());
         match tokio::time::timeout(wait::deadline(), answer)
             .await
@@ -220,16 +220,16 @@ fn file(packet: Packet, inbox: &Inbox) {
     let Packet { kind, id, data } = packet;
     inbox.record_secrets(&data);
     inbox.change(|content| match kind {
-        Kind::Connect => content.admission = Some(Ok(data)),
-        Kind::ConnectError => content.admission = Some(Err(data)),
-        Kind::Disconnect => content.dismissed = true,
-        Kind::Ack => {
+        PacketKind::Connect => content.admission = Some(Ok(data)),
+        PacketKind::ConnectError => content.admission = Some(Err(data)),
+        PacketKind::Disconnect => content.disconnected = true,
+        PacketKind::Ack => {
             let arguments = arguments(data);
             content
                 .answers
                 .insert(id.unwrap_or_default(), event("ack", arguments, id));
         }
-        Kind::Event => {
+        PacketKind::Event => {
             let mut arguments = arguments(data);
             let name = if arguments.is_empty() {
                 Value::Null

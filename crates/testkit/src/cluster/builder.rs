@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::member::{Kind, Launcher};
+use super::member::{Launcher, Role};
 use super::{Cluster, Stores};
 use crate::chaos::Proxy;
 use crate::fail::fail;
@@ -28,7 +28,7 @@ pub struct Builder {
     redis_route: Option<SocketAddr>,
     schema: Option<Schema>,
     database_route: Option<SocketAddr>,
-    settings: Vec<(Option<Kind>, String, String)>,
+    settings: Vec<(Option<Role>, String, String)>,
     left_out: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl Builder {
     #[must_use]
     pub fn gateway_env(mut self, key: &str, value: impl ToString) -> Self {
         self.settings
-            .push((Some(Kind::Gateway), key.to_owned(), value.to_string()));
+            .push((Some(Role::Gateway), key.to_owned(), value.to_string()));
         self
     }
 
@@ -109,7 +109,7 @@ impl Builder {
     #[must_use]
     pub fn worker_env(mut self, key: &str, value: impl ToString) -> Self {
         self.settings
-            .push((Some(Kind::Worker), key.to_owned(), value.to_string()));
+            .push((Some(Role::Worker), key.to_owned(), value.to_string()));
         self
     }
 
@@ -140,8 +140,8 @@ impl Builder {
         let redis_url = format!("redis://{}", self.redis_route.unwrap_or(redis_addr));
         let database_url = schema.url_through(self.database_route.unwrap_or_else(|| schema.addr()));
 
-        let gateway = Some(Kind::Gateway);
-        let worker = Some(Kind::Worker);
+        let gateway = Some(Role::Gateway);
+        let worker = Some(Role::Worker);
         let own = [
             (None, "POSTERN_REDIS_URL", redis_url),
             (None, "POSTERN_REDIS_PREFIX", redis_prefix.clone()),
@@ -181,7 +181,7 @@ impl Builder {
 
 /// Runs `postern migrate` on the schema, with the environment of a worker.
 async fn migrate(launcher: &Launcher) {
-    let process = launcher.command("migrate", Kind::Worker, "migrate", &[]);
+    let process = launcher.command("migrate", Role::Worker, "migrate", &[]);
     let status = process.wait(wait::deadline()).await;
     if status != 0 {
         fail(

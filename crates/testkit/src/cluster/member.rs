@@ -18,12 +18,12 @@ use crate::wait;
 
 /// Role of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Role {
     Gateway,
     Worker,
 }
 
-impl Kind {
+impl Role {
     /// Subcommand of `postern`.
     fn subcommand(self) -> &'static str {
         match self {
@@ -124,12 +124,12 @@ pub(super) struct Launcher {
     binary: PathBuf,
     scratch: Arc<Scratch>,
     /// Variables for one role or for all; the later of two values counts.
-    settings: Vec<(Option<Kind>, String, String)>,
+    settings: Vec<(Option<Role>, String, String)>,
     restarts: AtomicU64,
 }
 
 impl Launcher {
-    pub(super) fn new(binary: PathBuf, scratch: Scratch, settings: Vec<(Option<Kind>, String, String)>) -> Self {
+    pub(super) fn new(binary: PathBuf, scratch: Scratch, settings: Vec<(Option<Role>, String, String)>) -> Self {
         Self {
             binary,
             scratch: Arc::new(scratch),
@@ -139,23 +139,23 @@ impl Launcher {
     }
 
     /// Starts a node as a replacement of one that has ended, and waits until it is ready.
-    pub(super) async fn restart(&self, kind: Kind, index: usize) -> Member {
+    pub(super) async fn restart(&self, role: Role, index: usize) -> Member {
         let number = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("{}-{index}-restart-{number}", kind.subcommand());
-        self.start(kind, &name, &[]).await
+        let name = format!("{}-{index}-restart-{number}", role.subcommand());
+        self.start(role, &name, &[]).await
     }
 
     /// Starts a node on free ports and waits until it is ready. `name` is the heading of its logs and is used once.
-    pub(super) async fn start(&self, kind: Kind, name: &str, more: &[(&str, &str)]) -> Member {
+    pub(super) async fn start(&self, role: Role, name: &str, more: &[(&str, &str)]) -> Member {
         for attempt in 1..=ATTEMPTS {
             let internal = Port::claim();
-            let public = (kind == Kind::Gateway).then(Port::claim);
+            let public = (role == Role::Gateway).then(Port::claim);
             let internal_addr = internal.addr().to_string();
             let public_addr = public.as_ref().map(|port| port.addr().to_string());
             let mut settings = vec![("POSTERN_INTERNAL_LISTEN", internal_addr.as_str())];
             settings.extend(public_addr.as_deref().map(|addr| ("POSTERN_LISTEN", addr)));
             settings.extend(more);
-            let process = self.command(&format!("{name}-{attempt}"), kind, kind.subcommand(), &settings);
+            let process = self.command(&format!("{name}-{attempt}"), role, role.subcommand(), &settings);
             let member = Member {
                 process,
                 public,
@@ -172,10 +172,10 @@ impl Launcher {
     }
 
     /// Starts a subcommand of `postern` with the settings of a role.
-    pub(super) fn command(&self, name: &str, kind: Kind, subcommand: &str, more: &[(&str, &str)]) -> Process {
+    pub(super) fn command(&self, name: &str, role: Role, subcommand: &str, more: &[(&str, &str)]) -> Process {
         let mut command = Command::new(&self.binary);
         command.arg(subcommand);
-        let settings = self.settings.iter().filter(|(of, ..)| of.is_none_or(|of| of == kind));
+        let settings = self.settings.iter().filter(|(of, ..)| of.is_none_or(|of| of == role));
         command.envs(settings.map(|(_, key, value)| (key, value)));
         command.envs(more.iter().copied());
         Launch::new(name, &self.scratch, command).start()

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::fail::{OrFail as _, fail};
 
-type Connection = BufReader<TcpStream>;
+type RedisConnection = BufReader<TcpStream>;
 
 /// Sends one command over a connection of its own; returns the leaves of the reply in sequence, a nil as an empty text.
 ///
@@ -26,7 +26,7 @@ pub(super) async fn command<A: AsRef<[u8]>>(server: SocketAddr, arguments: &[A])
 }
 
 /// Reads one reply. Nested arrays are flattened by counting the elements that are still to come.
-async fn read_answer(connection: &mut Connection) -> Vec<Vec<u8>> {
+async fn read_answer(connection: &mut RedisConnection) -> Vec<Vec<u8>> {
     let mut leaves = Vec::new();
     let mut to_come: u64 = 1;
     while to_come > 0 {
@@ -51,7 +51,7 @@ async fn read_answer(connection: &mut Connection) -> Vec<Vec<u8>> {
     leaves
 }
 
-async fn read_bulk(connection: &mut Connection, length: usize) -> Vec<u8> {
+async fn read_bulk(connection: &mut RedisConnection, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length + 2];
     connection
         .read_exact(&mut bytes)

@@ -70,7 +70,7 @@ async fn socketio_refusal_returns_the_data_of_the_error() {
     let connect = SocketIo::to(&server.endpoint).auth(json!({ "token": "bad" }));
     for connect in [connect.clone(), connect.msgpack()] {
         let Err(Refused::Answered { data, closed: None }) = connect.connect().await else {
-            panic!("let in")
+            panic!("accepted")
         };
         assert_eq!(data["data"]["code"], "unauthenticated");
     }

@@ -1,4 +1,4 @@
-//! Open challenges, and the mark of a socket on which the second factor was given. Both live in the bus.
+//! Open challenges, and the mark of a socket on which the second factor was given. Both are stored in the bus.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,7 +25,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// Redirect URI of an application's own callback.
 pub(crate) const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
-/// One client of one user.
+/// Client of one user.
 pub(crate) struct Client {
     bus: Arc<FaultyBus>,
     store: Arc<FaultyStore>,

@@ -164,8 +164,8 @@ async fn disconnect_during_refresh_revokes_refreshed_tokens() {
     let account = json!({"accountType": "discord"});
     let sync = client.job(CommandKind::Sync, account.clone());
     client.submit(&sync).await;
-    let is_held = async || !handle.snapshot().blocked.is_empty();
-    wait::until_true("a running refresh", DEADLINE, is_held).await;
+    let is_blocked = async || !handle.snapshot().blocked.is_empty();
+    wait::until_true("a running refresh", DEADLINE, is_blocked).await;
     let disconnect = client.job(CommandKind::Disconnect, account);
     client.submit(&disconnect).await;
     let waits = env.store.busy_leases();

@@ -88,7 +88,7 @@ impl FaultyBus {
 fn unavailable(step: &'static str) -> BusError {
     BusError::Unavailable {
         step,
-        source: "the test said so".into(),
+        source: "fault of the test".into(),
     }
 }
 

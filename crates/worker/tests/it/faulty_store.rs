@@ -141,14 +141,14 @@ fn is_refused(left: &AtomicU64) -> bool {
 fn unavailable(step: &'static str) -> StoreError {
     StoreError::Unavailable {
         step,
-        source: "the test said so".into(),
+        source: "fault of the test".into(),
     }
 }
 
 fn broken(step: &'static str) -> StoreError {
     StoreError::Broken {
         step,
-        source: "the test said so".into(),
+        source: "fault of the test".into(),
     }
 }
 

@@ -139,7 +139,7 @@ impl Platform for RotatingPlatform {
         let mut state = self.state.lock().unwrap();
         let fault = state.faults.pop_front();
         match fault {
-            Some(RefreshFault::NotSent) => return Err(RefreshError::NotSent(account, "the test said so".into())),
+            Some(RefreshFault::NotSent) => return Err(RefreshError::NotSent(account, "fault of the test".into())),
             Some(RefreshFault::Throttled(wait)) => {
                 return Err(RefreshError::Throttled {
                     account,
@@ -151,7 +151,7 @@ impl Platform for RotatingPlatform {
         }
         *state.sends.entry(refresh.expose().to_owned()).or_default() += 1;
         if let Some(RefreshFault::Silent) = fault {
-            return Err(RefreshError::Unknown(account, "the test said so".into()));
+            return Err(RefreshError::Unknown(account, "fault of the test".into()));
         }
         if refresh.expose() != format!("refresh {}", state.newest) {
             state.dead = true;
@@ -161,7 +161,7 @@ impl Platform for RotatingPlatform {
         }
         let grant = issue(&mut state);
         match fault {
-            Some(_dropped) => Err(RefreshError::Unknown(account, "the test said so".into())),
+            Some(_dropped) => Err(RefreshError::Unknown(account, "fault of the test".into())),
             None => Ok(grant),
         }
     }

@@ -48,7 +48,7 @@ impl ScriptedPlatform {
     }
 
     /// Code for which the platform names the owner and issues no tokens.
-    pub(crate) const OWNER_ONLY: &str = "tells";
+    pub(crate) const OWNER_ONLY: &str = "owner only";
 
     /// The `nth` code whose exchange takes this number of milliseconds.
     pub(crate) fn takes(millis: u64, nth: impl Display) -> String {
@@ -82,7 +82,7 @@ impl Platform for ScriptedPlatform {
             elapsed.await.unwrap_err();
         }
         match request.code.expose() {
-            Self::PANICS => panic!("the test said so"),
+            Self::PANICS => panic!("fault of the test"),
             code if code.starts_with(Self::HANGS) => std::future::pending().await,
             Self::OWNER_ONLY => Ok(Grant {
                 tokens: None,
@@ -106,7 +106,7 @@ impl Platform for ScriptedPlatform {
     }
 
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
-        assert_ne!(tokens.access.expose(), Self::PANICS_AT_PROFILE, "the test said so");
+        assert_ne!(tokens.access.expose(), Self::PANICS_AT_PROFILE, "fault of the test");
         Ok(ada())
     }
 

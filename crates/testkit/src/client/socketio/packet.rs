@@ -17,7 +17,7 @@ pub(super) enum Parser {
 /// Packet of the namespace `/`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Packet {
-    pub(super) kind: Kind,
+    pub(super) kind: PacketKind,
     pub(super) id: Option<u64>,
     /// Auth or answer object, or the array of an event or ack; null when there is none.
     pub(super) data: Value,
@@ -25,7 +25,7 @@ pub(super) struct Packet {
 
 /// Packet types without binary attachments, with their numbers on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PacketKind {
     Connect = 0,
     Disconnect = 1,
     Event = 2,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
     ConnectError = 4,
 }
 
-impl Kind {
+impl PacketKind {
     fn from_number(number: u64) -> Option<Self> {
         [
             Self::Connect,
@@ -78,7 +78,7 @@ impl Packet {
     /// Parses the text after the `4` of a text message; `None` when this client does not know the packet.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let mut rest = text.chars();
-        let kind = Kind::from_number(rest.next()?.to_digit(10)?.into())?;
+        let kind = PacketKind::from_number(rest.next()?.to_digit(10)?.into())?;
         let rest = rest.as_str();
         let rest = rest.strip_prefix("/,").unwrap_or(rest);
         let data_at = rest
@@ -103,7 +103,7 @@ impl Packet {
         if map.get("nsp")? != "/" {
             return None;
         }
-        let kind = Kind::from_number(map.get("type")?.as_u64()?)?;
+        let kind = PacketKind::from_number(map.get("type")?.as_u64()?)?;
         let id = map.get("id").and_then(Value::as_u64);
         Some(Self {
             kind,
