@@ -83,11 +83,11 @@ impl Call {
     }
 
     /// Releases the permit of the lane before a wait that another bound limits, so that another job of the lane runs meanwhile.
-    pub(crate) fn leave_lane(&self) {
+    pub(crate) fn release_lane(&self) {
         self.lane_permit.release();
     }
 
-    /// The caller's session, and when its user signed in.
+    /// Session of the caller, and time of its user's sign-in.
     pub(crate) fn sign_in(&self) -> SignIn {
         SignIn {
             session: self.session.clone(),
@@ -96,7 +96,7 @@ impl Call {
     }
 
     /// Deadline of platform calls: it leaves time to store their result before the deadline of the job.
-    pub(crate) fn patience(&self) -> Instant {
+    pub(crate) fn platform_deadline(&self) -> Instant {
         self.deadline.checked_sub(TO_STORE).unwrap_or(self.deadline)
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Authorization {
     /// Issuer that the callback must name, where the platform names one (RFC 9207).
     #[serde(default)]
     pub(super) issuer: Option<String>,
-    /// The PKCE verifier (RFC 7636).
+    /// PKCE verifier (RFC 7636).
     pub(super) verifier: Secret,
     /// Access epoch of the user when the authorization started.
     pub(super) access_epoch: i64,

@@ -17,18 +17,18 @@ use crate::call::{Call, Refusal};
 use crate::platform::NotOffered;
 
 impl AccountService {
-    pub(crate) async fn authorize(&self, call: &Call, asked: &Authorize) -> Result<JobOutcome, AuthorizeError> {
-        let platform = self.offered.get(asked.account_type)?;
-        if !self.redirects.allows(asked.account_type, &asked.redirect_uri) {
-            return Err(AuthorizeError::Redirect(asked.account_type));
+    pub(crate) async fn authorize(&self, call: &Call, payload: &Authorize) -> Result<JobOutcome, AuthorizeError> {
+        let platform = self.offered.get(payload.account_type)?;
+        if !self.redirects.allows(payload.account_type, &payload.redirect_uri) {
+            return Err(AuthorizeError::Redirect(payload.account_type));
         }
         let state = Secret::new(self.entropy.token());
         // 256 bits in 44 characters, where RFC 7636 section 4.1 asks for 43 to 128.
         let verifier = Secret::new(format!("{}{}", self.entropy.token(), self.entropy.token()));
         let authorization = Authorization {
             session: call.session.clone(),
-            account: asked.account_type,
-            redirect_uri: asked.redirect_uri.clone(),
+            account: payload.account_type,
+            redirect_uri: payload.redirect_uri.clone(),
             issuer: platform.issuer(),
             verifier: verifier.clone(),
             access_epoch: self.accounts.access_epoch(&call.user).await?,

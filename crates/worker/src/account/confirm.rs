@@ -14,8 +14,8 @@ use crate::call::Call;
 
 impl AccountService {
     /// Links the pending account. A wrong token or cookie consumes nothing.
-    pub(crate) async fn confirm(&self, call: &Call, asked: &ConfirmLink) -> Result<JobOutcome, ConnectError> {
-        let id = pending_link_id(call, asked.account, &asked.token, &asked.cookie);
+    pub(crate) async fn confirm(&self, call: &Call, payload: &ConfirmLink) -> Result<JobOutcome, ConnectError> {
+        let id = pending_link_id(call, payload.account, &payload.token, &payload.cookie);
         let pending_link = self.pending_links.pending_link(&call.user, &id).await?;
         let pending_link = pending_link.ok_or(ConnectError::NotPending)?;
         let start = LinkStart {

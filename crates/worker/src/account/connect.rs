@@ -17,25 +17,25 @@ use crate::call::Call;
 use crate::settings::ConnectState;
 
 impl AccountService {
-    pub(crate) async fn connect(&self, call: &Call, asked: &Connect) -> Result<JobOutcome, ConnectError> {
-        let account = asked.account_type;
+    pub(crate) async fn connect(&self, call: &Call, payload: &Connect) -> Result<JobOutcome, ConnectError> {
+        let account = payload.account_type;
         let platform = self.offered.get(account)?;
-        if !self.redirects.allows(account, &asked.redirect_uri) {
+        if !self.redirects.allows(account, &payload.redirect_uri) {
             return Err(ConnectError::Redirect(account));
         }
         let _permit = self.permits.exchanges.acquire(call, account).await?;
-        let start = self.connect_start(call, asked).await?;
+        let start = self.connect_start(call, payload).await?;
         let linked = self.accounts.credentials(&call.user, account).await?;
         let presented = CodeToExchange {
             platform,
-            code: &asked.oauth_code,
-            state: asked.state.as_ref(),
+            code: &payload.oauth_code,
+            state: payload.state.as_ref(),
         };
         self.begin_exchange(call, &presented).await?;
 
         let request = ExchangeRequest {
-            code: asked.oauth_code.clone(),
-            redirect_uri: asked.redirect_uri.clone(),
+            code: payload.oauth_code.clone(),
+            redirect_uri: payload.redirect_uri.clone(),
             verifier: start.verifier,
         };
         match self.obtain(call, platform, &request).await {
@@ -48,16 +48,16 @@ impl AccountService {
     }
 
     /// Finds the start of this connect: an `account:authorize`, whose state it consumes, or the application itself.
-    async fn connect_start(&self, call: &Call, asked: &Connect) -> Result<ConnectStart, ConnectError> {
-        let (user, session, account) = (&call.user, &call.session, asked.account_type);
-        let Some(state) = &asked.state else {
+    async fn connect_start(&self, call: &Call, payload: &Connect) -> Result<ConnectStart, ConnectError> {
+        let (user, session, account) = (&call.user, &call.session, payload.account_type);
+        let Some(state) = &payload.state else {
             let required = self.connect_state == ConnectState::Required
                 || self.authorizations.is_pending(user, session, account).await?;
             if required {
                 return Err(ConnectError::StateMissing);
             }
             return Ok(ConnectStart {
-                verifier: asked.code_verifier.clone(),
+                verifier: payload.code_verifier.clone(),
                 at: LinkStart {
                     by: StartedBy::Application,
                     access_epoch: self.accounts.access_epoch(user).await?,
@@ -66,7 +66,7 @@ impl AccountService {
             });
         };
         let authorization = self.authorizations.take(user, session, account, state).await?;
-        if authorization.redirect_uri != asked.redirect_uri {
+        if authorization.redirect_uri != payload.redirect_uri {
             return Err(ConnectError::OtherRedirect);
         }
         Ok(ConnectStart {

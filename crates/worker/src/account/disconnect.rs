@@ -17,8 +17,12 @@ impl AccountService {
     /// Unlinks an account, also of a platform that is no longer offered. It waits for the account's sync lease for a while, so that
     /// tokens that a running refresh receives are revoked with the link. Where too many unlinks wait already, the refresh revokes them
     /// itself.
-    pub(crate) async fn disconnect(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, DisconnectError> {
-        let account = asked.account_type;
+    pub(crate) async fn disconnect(
+        &self,
+        call: &Call,
+        payload: &AccountPayload,
+    ) -> Result<JobOutcome, DisconnectError> {
+        let account = payload.account_type;
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
         let unlink = Unlink {
             user: call.user.clone(),
@@ -26,7 +30,7 @@ impl AccountService {
             event: call.envelope("disconnected", &Event::StatusChanged(change)),
         };
         if let Some(_permit) = self.permits.unlinks.try_acquire(account) {
-            call.leave_lane();
+            call.release_lane();
             self.syncer.await_lease(call, account, LEASE_WAIT).await?;
         }
         let outcome = JobOutcome::from(&Answer::Disconnect(DisconnectAnswer { account_type: account }));

@@ -155,5 +155,7 @@ pub(super) async fn within_deadline<T>(
     request: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ApiError> {
     let too_slow = |elapsed: Elapsed| Err(ApiError::Unavailable(account, elapsed.into()));
-    timeout_at(call.patience(), request).await.unwrap_or_else(too_slow)
+    timeout_at(call.platform_deadline(), request)
+        .await
+        .unwrap_or_else(too_slow)
 }

@@ -130,7 +130,7 @@ impl AccountService {
                 ended => return ended,
             };
             let wait = backoff.next(&*self.entropy);
-            if Instant::now() + wait >= call.patience() {
+            if Instant::now() + wait >= call.platform_deadline() {
                 return Err(failed);
             }
             tokio::time::sleep(wait).await;

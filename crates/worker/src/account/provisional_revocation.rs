@@ -52,16 +52,16 @@ impl AccountService {
         };
         let (issued, receive) = oneshot::channel();
         self.tasks.each("exchange", issuance.run(issued));
-        match timeout_at(call.patience(), receive).await {
+        match timeout_at(call.platform_deadline(), receive).await {
             Ok(issued) => issued.map_err(ConnectError::Cut),
             Err(elapsed) => Ok(Err(ExchangeError::Unknown(account, elapsed.into()))),
         }
     }
 }
 
-/// Waits until the revocation of what was issued is queued.
+/// Waits until the revocation of the issued grant is queued.
 pub(super) async fn is_queued(call: &Call, queued: oneshot::Receiver<Result<(), NotQueued>>) -> Result<(), NotQueued> {
-    match timeout_at(call.patience(), queued).await {
+    match timeout_at(call.platform_deadline(), queued).await {
         Ok(Ok(queued)) => queued,
         Ok(Err(_)) | Err(_) => Err(NotQueued),
     }

@@ -14,15 +14,15 @@ use crate::platform::{NotOffered, PlatformBusy};
 use crate::sync::{LeaseError, SyncFailure};
 
 impl AccountService {
-    pub(crate) async fn sync(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, SyncCommandError> {
-        self.offered.get(asked.account_type)?;
-        let _permit = self.permits.syncs.acquire(call, asked.account_type).await?;
-        let taken = match self.syncer.take_lease(call, asked.account_type).await {
+    pub(crate) async fn sync(&self, call: &Call, payload: &AccountPayload) -> Result<JobOutcome, SyncCommandError> {
+        self.offered.get(payload.account_type)?;
+        let _permit = self.permits.syncs.acquire(call, payload.account_type).await?;
+        let taken = match self.syncer.take_lease(call, payload.account_type).await {
             Ok(taken) => taken,
             Err(LeaseError::NotConnected) => return Err(SyncCommandError::NotConnected),
             Err(LeaseError::Store(error)) => return Err(error.into()),
             Err(LeaseError::Failure(cause)) => {
-                let found = self.accounts.credentials(&call.user, asked.account_type).await?;
+                let found = self.accounts.credentials(&call.user, payload.account_type).await?;
                 let last_synced = found.and_then(|found| found.account.last_synced);
                 return Err(SyncCommandError::Failed { cause, last_synced });
             }

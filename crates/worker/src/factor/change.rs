@@ -40,19 +40,19 @@ impl FactorService {
     pub(crate) async fn prepare_change(
         &self,
         call: &Call,
-        asked: &SettingsChange,
+        payload: &SettingsChange,
         before: &SecurityRecord,
         step_up: StepUp,
     ) -> Result<PreparedFactorChange, FactorChangeError> {
-        let method = asked.method.or(before.factor.as_ref().map(|factor| factor.method));
-        let names_factor = asked.method.is_some() || asked.address.is_some();
+        let method = payload.method.or(before.factor.as_ref().map(|factor| factor.method));
+        let names_factor = payload.method.is_some() || payload.address.is_some();
         if names_factor
-            && asked.two_factor_enabled != Some(false)
+            && payload.two_factor_enabled != Some(false)
             && !method.is_none_or(|it| self.message_senders.offers(it))
         {
             return Err(FactorChangeError::NotOffered);
         }
-        let change = self.factor_change(call, asked, before.factor.as_ref())??;
+        let change = self.factor_change(call, payload, before.factor.as_ref())??;
         let sent = match &change {
             FactorChange::Enrol(NewFactor::SentCodes { method, address }) if self.may_enrol(call, before, step_up) => {
                 Some(self.send_first_code(call, *method, address).await?)
@@ -69,7 +69,7 @@ impl FactorService {
     pub(crate) fn apply_change(
         &self,
         call: &Call,
-        asked: &SettingsChange,
+        payload: &SettingsChange,
         prepared: &PreparedFactorChange,
         before: &SecurityRecord,
         now: Timestamp,
@@ -81,7 +81,7 @@ impl FactorService {
             enrolment: None,
         };
         // `prepare_change` refuses an invalid change; a change that is invalid only here conflicts with a concurrent one.
-        let Ok(change) = self.factor_change(call, asked, before.factor.as_ref())? else {
+        let Ok(change) = self.factor_change(call, payload, before.factor.as_ref())? else {
             return Ok(Err(ErrorCode::Conflict));
         };
         match change {
@@ -124,10 +124,10 @@ impl FactorService {
     fn factor_change(
         &self,
         call: &Call,
-        asked: &SettingsChange,
+        payload: &SettingsChange,
         factor: Option<&Factor>,
     ) -> Result<Result<FactorChange, InvalidSettingsChange>, VaultError> {
-        let change = FactorChange::of(asked, factor);
+        let change = FactorChange::of(payload, factor);
         if let (Ok(FactorChange::Enrol(NewFactor::SentCodes { method, address })), Some(factor)) = (&change, factor)
             && factor.method == *method
         {

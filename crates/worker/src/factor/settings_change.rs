@@ -41,17 +41,17 @@ pub(crate) enum InvalidSettingsChange {
 
 impl FactorChange {
     /// Reads a settings change. Without method and address it means those of the factor that is on, else an authenticator.
-    pub(super) fn of(asked: &SettingsChange, factor: Option<&Factor>) -> Result<Self, InvalidSettingsChange> {
-        let names_factor = asked.method.is_some() || asked.address.is_some();
-        match asked.two_factor_enabled {
+    pub(super) fn of(payload: &SettingsChange, factor: Option<&Factor>) -> Result<Self, InvalidSettingsChange> {
+        let names_factor = payload.method.is_some() || payload.address.is_some();
+        match payload.two_factor_enabled {
             Some(false) => return Ok(Self::Disable),
             None if !names_factor => return Ok(Self::None),
             None if factor.is_none() => return Err(InvalidSettingsChange::FactorDisabled),
             Some(true) | None => {}
         }
         let current = factor.map(|factor| factor.method);
-        let method = asked.method.or(current).unwrap_or(FactorMethod::Totp);
-        match (&asked.address, method) {
+        let method = payload.method.or(current).unwrap_or(FactorMethod::Totp);
+        match (&payload.address, method) {
             (None, method) if current == Some(method) => Ok(Self::None),
             (None, FactorMethod::Totp) => Ok(Self::Enrol(NewFactor::Authenticator)),
             (Some(_), FactorMethod::Totp) => Err(InvalidSettingsChange::AddressForAuthenticator),
@@ -95,7 +95,7 @@ mod tests {
         }
     }
 
-    fn asked(enabled: Option<bool>, method: Option<FactorMethod>, address: Option<&str>) -> SettingsChange {
+    fn payload(enabled: Option<bool>, method: Option<FactorMethod>, address: Option<&str>) -> SettingsChange {
         SettingsChange {
             session_timeout: None,
             two_factor_enabled: enabled,
@@ -105,8 +105,8 @@ mod tests {
     }
 
     /// Short text of the requested change.
-    fn change(asked: &SettingsChange, factor: Option<FactorMethod>) -> Result<String, InvalidSettingsChange> {
-        Ok(match FactorChange::of(asked, factor.map(on).as_ref())? {
+    fn change(payload: &SettingsChange, factor: Option<FactorMethod>) -> Result<String, InvalidSettingsChange> {
+        Ok(match FactorChange::of(payload, factor.map(on).as_ref())? {
             FactorChange::None => "none".to_owned(),
             FactorChange::Disable => "off".to_owned(),
             FactorChange::Enrol(new) => format!("enrol {}", new.method().as_str()),
@@ -117,45 +117,49 @@ mod tests {
     fn omitted_fields_default_to_the_current_factor_else_to_totp() {
         use FactorMethod::{Email, Sms, Totp};
         let (number, email) = (Some("+436601234567"), Some("a@b.example"));
-        for (asked, factor, expected) in [
-            (asked(None, None, None), None, Ok("none")),
-            (asked(Some(true), None, None), None, Ok("enrol totp")),
-            (asked(Some(true), None, None), Some(Email), Ok("none")),
-            (asked(Some(true), Some(Totp), None), Some(Totp), Ok("none")),
-            (asked(None, Some(Totp), None), Some(Sms), Ok("enrol totp")),
-            (asked(Some(true), Some(Sms), number), None, Ok("enrol sms")),
-            (asked(None, None, number), Some(Sms), Ok("enrol sms")),
-            (asked(None, Some(Email), email), Some(Sms), Ok("enrol email")),
-            (asked(Some(false), Some(Sms), None), Some(Sms), Ok("off")),
+        for (payload, factor, expected) in [
+            (payload(None, None, None), None, Ok("none")),
+            (payload(Some(true), None, None), None, Ok("enrol totp")),
+            (payload(Some(true), None, None), Some(Email), Ok("none")),
+            (payload(Some(true), Some(Totp), None), Some(Totp), Ok("none")),
+            (payload(None, Some(Totp), None), Some(Sms), Ok("enrol totp")),
+            (payload(Some(true), Some(Sms), number), None, Ok("enrol sms")),
+            (payload(None, None, number), Some(Sms), Ok("enrol sms")),
+            (payload(None, Some(Email), email), Some(Sms), Ok("enrol email")),
+            (payload(Some(false), Some(Sms), None), Some(Sms), Ok("off")),
             (
-                asked(None, Some(Sms), number),
+                payload(None, Some(Sms), number),
                 None,
                 Err(InvalidSettingsChange::FactorDisabled),
             ),
             (
-                asked(Some(true), Some(Sms), None),
+                payload(Some(true), Some(Sms), None),
                 None,
                 Err(InvalidSettingsChange::Number),
             ),
             (
-                asked(Some(true), Some(Sms), email),
+                payload(Some(true), Some(Sms), email),
                 None,
                 Err(InvalidSettingsChange::Number),
             ),
-            (asked(None, None, email), Some(Sms), Err(InvalidSettingsChange::Number)),
             (
-                asked(Some(true), Some(Email), number),
+                payload(None, None, email),
+                Some(Sms),
+                Err(InvalidSettingsChange::Number),
+            ),
+            (
+                payload(Some(true), Some(Email), number),
                 None,
                 Err(InvalidSettingsChange::Email),
             ),
             (
-                asked(Some(true), None, email),
+                payload(Some(true), None, email),
                 None,
                 Err(InvalidSettingsChange::AddressForAuthenticator),
             ),
         ] {
             let expected = expected.map(str::to_owned);
-            assert_eq!(change(&asked, factor), expected, "{asked:?} while {factor:?} is on");
+            assert_eq!(change(&payload, factor), expected, "{payload:?} while {factor:?} is on");
         }
     }
 }

@@ -25,13 +25,13 @@ use crate::call::{Call, RecallError, Refusal, whole_seconds};
 impl FactorService {
     /// Checks a code. A well-formed code for a challenge that is open to the caller's session is an attempt and is counted before it is
     /// checked, right or wrong. Other requests are refused alike whether or not the user has a second factor.
-    pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<JobOutcome, VerifyError> {
-        let code = Code::parse(&asked.token).ok_or(VerifyError::NoCode)?;
-        let is_open = self.challenges.is_open(call, &asked.session_id).await?;
+    pub(crate) async fn verify(&self, call: &Call, payload: &VerifyTwoFactor) -> Result<JobOutcome, VerifyError> {
+        let code = Code::parse(&payload.token).ok_or(VerifyError::NoCode)?;
+        let is_open = self.challenges.is_open(call, &payload.session_id).await?;
         let before = self.store.security(&call.user).await?;
         let presented = PresentedCode {
             call,
-            challenge: &asked.session_id,
+            challenge: &payload.session_id,
             is_open,
             code: &code,
         };
@@ -46,8 +46,8 @@ impl FactorService {
             SecurityOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
             SecurityOutcome::Committed(outcome) => {
                 if outcome.error.is_none() {
-                    self.mark_socket(call, asked).await;
-                    self.notify_of_enrolment(call, asked, &before);
+                    self.mark_socket(call, payload).await;
+                    self.notify_of_enrolment(call, payload, &before);
                 }
                 Ok(outcome)
             }
@@ -136,9 +136,9 @@ impl FactorService {
     }
 
     /// Notifies the addresses of the new factor and of the old one, if the code completed an enrolment.
-    fn notify_of_enrolment(&self, call: &Call, asked: &VerifyTwoFactor, before: &SecurityRecord) {
+    fn notify_of_enrolment(&self, call: &Call, payload: &VerifyTwoFactor, before: &SecurityRecord) {
         let confirmed = before.pending.as_ref();
-        if let Some(pending) = confirmed.filter(|pending| pending.challenge == asked.session_id) {
+        if let Some(pending) = confirmed.filter(|pending| pending.challenge == payload.session_id) {
             let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));
             let addresses = old.chain([(pending.method, &pending.secret)]);
             self.notify_addresses(&call.user, addresses);
@@ -182,8 +182,8 @@ impl FactorService {
     }
 
     /// Marks the socket. If that fails, the code is used up nevertheless, and the next sensitive command opens another challenge.
-    async fn mark_socket(&self, call: &Call, asked: &VerifyTwoFactor) {
-        if let Err(error) = self.challenges.complete(call, &asked.session_id).await {
+    async fn mark_socket(&self, call: &Call, payload: &VerifyTwoFactor) {
+        if let Err(error) = self.challenges.complete(call, &payload.session_id).await {
             tracing::warn!(
                 error = chain(&error),
                 "second factor verified, but its socket not marked"

@@ -39,10 +39,10 @@ impl Dispatch {
             Work::Joined(joined) => Ok(self.security.joined(call, joined).await?),
             Work::EndAllSessions => Ok(self.session.end_all(call).await?),
             Work::Callback(returned) => Ok(self.account.callback(call, returned).await?),
-            Work::ConfirmLink(asked) => Ok(self.account.confirm(call, asked).await?),
+            Work::ConfirmLink(payload) => Ok(self.account.confirm(call, payload).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
-            Work::OpenSession(asked) => Ok(self.session.open(call, asked).await?),
+            Work::OpenSession(payload) => Ok(self.session.open(call, payload).await?),
             Work::Webhook(webhook) => Ok(self.webhooks.receive(webhook).await?),
         }
     }
@@ -79,8 +79,8 @@ impl Dispatch {
 
     /// Completes a job that may have committed, whatever its outcome. Repeated, it changes nothing more.
     pub(super) async fn follow_up(&self, job: &Job) {
-        if let Work::Command(Command::UpdateSettings(asked)) = &job.work {
-            self.security.apply_session_timeout(&job.user, &asked.settings).await;
+        if let Work::Command(Command::UpdateSettings(payload)) = &job.work {
+            self.security.apply_session_timeout(&job.user, &payload.settings).await;
         }
     }
 }

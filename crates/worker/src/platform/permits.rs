@@ -68,16 +68,16 @@ impl PlatformPermits {
 impl PermitPool {
     /// Returns no permit where too many calls wait already, or the deadline of the call is near.
     async fn take(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
-        let latest = call.patience().checked_sub(LEAST_TIME)?;
+        let latest = call.platform_deadline().checked_sub(LEAST_TIME)?;
         if Instant::now() >= latest {
             return None;
         }
         if let Some(permit) = self.free() {
-            call.leave_lane();
+            call.release_lane();
             return Some(permit);
         }
         let _waiting = self.waiting.try_acquire().ok()?;
-        call.leave_lane();
+        call.release_lane();
         let free = Arc::clone(&self.running).acquire_owned();
         timeout_at(latest, free).await.ok()?.ok()
     }

@@ -15,17 +15,17 @@ use crate::factor::StepUpError;
 
 impl SecurityService {
     /// Lists a page of the user's alerts.
-    pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<JobOutcome, StoreError> {
-        let alerts = self.alerts.alerts(&call.user, asked.after.as_ref()).await?;
+    pub(crate) async fn alerts(&self, call: &Call, payload: &Alerts) -> Result<JobOutcome, StoreError> {
+        let alerts = self.alerts.alerts(&call.user, payload.after.as_ref()).await?;
         Ok(JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts })))
     }
 
     /// Marks an alert as acknowledged. Idempotent.
-    pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
+    pub(crate) async fn acknowledge(&self, call: &Call, payload: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
         let outcome = JobOutcome::done();
         let acknowledged = self
             .alerts
-            .acknowledge_alert(&call.user, &asked.alert_id, &call.sign_in(), &call.receipt(&outcome))
+            .acknowledge_alert(&call.user, &payload.alert_id, &call.sign_in(), &call.receipt(&outcome))
             .await?;
         match acknowledged {
             Acknowledged::Yes => Ok(outcome),

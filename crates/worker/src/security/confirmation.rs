@@ -22,9 +22,9 @@ impl SecurityService {
     pub(crate) async fn request_confirmation(
         &self,
         call: &Call,
-        asked: &RequestConfirmation,
+        payload: &RequestConfirmation,
     ) -> Result<JobOutcome, RequestConfirmationError> {
-        if CommandKind::of_event(&asked.action) != Some(CONFIRMED) {
+        if CommandKind::of_event(&payload.action) != Some(CONFIRMED) {
             return Err(RequestConfirmationError::Action);
         }
         let token = Secret::new(self.entropy.token());

@@ -20,8 +20,8 @@ use crate::call::{Call, NewAlert, RecallError, Refusal};
 
 impl SecurityService {
     /// Unlinks every account, also those of platforms that the operator no longer offers.
-    pub(crate) async fn revoke_all(&self, call: &Call, asked: &RevokeAll) -> Result<JobOutcome, RevokeAllError> {
-        let confirmation = Confirmation::of(call, CommandKind::RevokeAll, &asked.confirmation_token);
+    pub(crate) async fn revoke_all(&self, call: &Call, payload: &RevokeAll) -> Result<JobOutcome, RevokeAllError> {
+        let confirmation = Confirmation::of(call, CommandKind::RevokeAll, &payload.confirmation_token);
         if self.challenges.read(&confirmation.key(call)).await?.is_none() {
             return Err(RevokeAllError::Unconfirmed);
         }

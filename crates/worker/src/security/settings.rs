@@ -24,15 +24,18 @@ impl SecurityService {
     pub(crate) async fn update_settings(
         &self,
         call: &Call,
-        asked: &SettingsChange,
+        payload: &SettingsChange,
         step_up: StepUp,
     ) -> Result<JobOutcome, UpdateSettingsError> {
-        if asked.session_timeout.is_some_and(|minutes| !MINUTES.contains(&minutes)) {
+        if payload
+            .session_timeout
+            .is_some_and(|minutes| !MINUTES.contains(&minutes))
+        {
             return Err(UpdateSettingsError::Timeout);
         }
         let before = self.records.security(&call.user).await?;
-        let prepared = self.factor.prepare_change(call, asked, &before, step_up).await?;
-        let decide = |record: &SecurityRecord, now| self.decide(call, (asked, &prepared), step_up, record, now);
+        let prepared = self.factor.prepare_change(call, payload, &before, step_up).await?;
+        let decide = |record: &SecurityRecord, now| self.decide(call, (payload, &prepared), step_up, record, now);
         match self.records.decide_security(&call.user, &call.actor, &decide).await? {
             SecurityOutcome::Committed(outcome) => {
                 if outcome.error.is_none() {
@@ -48,7 +51,7 @@ impl SecurityService {
     fn decide(
         &self,
         call: &Call,
-        (asked, prepared): (&SettingsChange, &PreparedFactorChange),
+        (payload, prepared): (&SettingsChange, &PreparedFactorChange),
         step_up: StepUp,
         before: &SecurityRecord,
         now: Timestamp,
@@ -57,12 +60,12 @@ impl SecurityService {
             // The factor was turned on after the step-up check of this command.
             return Ok(refuse(call, ErrorCode::Conflict));
         }
-        let applied = match self.factor.apply_change(call, asked, prepared, before, now)? {
+        let applied = match self.factor.apply_change(call, payload, prepared, before, now)? {
             Ok(applied) => applied,
             Err(code) => return Ok(refuse(call, code)),
         };
         let (mut record, mut audit_events, mut events) = (applied.record, applied.audit_events, applied.alerts);
-        record.session_timeout = asked.session_timeout.unwrap_or(before.session_timeout);
+        record.session_timeout = payload.session_timeout.unwrap_or(before.session_timeout);
         let changes_timeout = record.session_timeout != before.session_timeout;
         if changes_timeout {
             let subject = format!("sessionTimeout {}", record.session_timeout);
@@ -78,8 +81,8 @@ impl SecurityService {
     }
 
     /// Applies the stored session timeout to live sessions after an `update_settings` that may have committed one. Idempotent.
-    pub(crate) async fn apply_session_timeout(&self, user: &UserId, asked: &SettingsChange) {
-        if asked.session_timeout.is_some() {
+    pub(crate) async fn apply_session_timeout(&self, user: &UserId, payload: &SettingsChange) {
+        if payload.session_timeout.is_some() {
             self.session.apply_timeout(user).await;
         }
     }

@@ -12,9 +12,9 @@ impl SecurityService {
     pub(crate) async fn verify_two_factor(
         &self,
         call: &Call,
-        asked: &VerifyTwoFactor,
+        payload: &VerifyTwoFactor,
     ) -> Result<JobOutcome, VerifyError> {
-        let outcome = self.factor.verify(call, asked).await?;
+        let outcome = self.factor.verify(call, payload).await?;
         if outcome.error == Some(ErrorCode::TwoFactorInvalid) {
             self.clear_seen(call).await;
             self.session.count_wrong_code(call, &outcome).await;

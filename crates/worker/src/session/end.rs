@@ -20,8 +20,8 @@ use crate::call::{Call, RecallError, Refusal, digest, event_id};
 
 impl SessionService {
     /// Ends one session, or all but the caller's. A repeated job confirms the ends again and changes nothing.
-    pub(crate) async fn end(&self, call: &Call, asked: &EndSessions) -> Result<JobOutcome, EndError> {
-        let which = match asked.session_id.as_str() {
+    pub(crate) async fn end(&self, call: &Call, payload: &EndSessions) -> Result<JobOutcome, EndError> {
+        let which = match payload.session_id.as_str() {
             OTHERS => SessionSelector::AllExcept(call.session.clone()),
             one => SessionSelector::One(SessionId::new(one).map_err(|_no_id| EndError::NoSession)?),
         };

@@ -11,16 +11,16 @@ use crate::call::{Call, Refusal};
 
 impl SessionService {
     /// Opens a new session, or restores one in Redis with its remaining time.
-    pub(crate) async fn open(&self, call: &Call, asked: &OpenSession) -> Result<JobOutcome, OpenError> {
+    pub(crate) async fn open(&self, call: &Call, payload: &OpenSession) -> Result<JobOutcome, OpenError> {
         let timeout = self.timeout(&call.user).await?;
         let opening = SessionOpenRequest {
             user: call.user.clone(),
             session: call.session.clone(),
-            issued_at: asked.issued_at,
+            issued_at: payload.issued_at,
             timeout,
-            origin: asked.origin.clone(),
+            origin: payload.origin.clone(),
         };
-        let mut announced = asked.announced;
+        let mut announced = payload.announced;
         for _ in 0..MAX_ATTEMPTS {
             match self.try_open(call, &opening, announced).await? {
                 SessionState::Ended => return Err(OpenError::Ended),

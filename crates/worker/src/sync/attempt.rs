@@ -18,7 +18,7 @@ use crate::platform::decrypt_tokens;
 impl Syncer {
     pub(super) async fn attempt(&self, taken: LeasedSync, call: Option<&Call>) -> Result<JobOutcome, SyncFailure> {
         let mut taken = taken;
-        let until = call.map_or_else(|| Instant::now() + PAGE_TIMEOUT, Call::patience);
+        let until = call.map_or_else(|| Instant::now() + PAGE_TIMEOUT, Call::platform_deadline);
         if let Some(call) = call {
             let syncing = self.syncing(call, &taken.lease);
             self.syncs.begin_sync(&taken.lease, &call.session, &syncing).await?;
@@ -52,8 +52,8 @@ impl Syncer {
             };
             let may_refresh = !is_fresh && tokens.refresh.is_some();
             let tokens = decrypt_tokens(&self.vault, self.now(), &lease.user, lease.account, tokens)?;
-            let asked = timeout_at(until, platform.sync(&tokens, found.cursor.as_ref())).await;
-            match asked.unwrap_or_else(|elapsed| Err(ApiError::Unavailable(lease.account, elapsed.into()))) {
+            let response = timeout_at(until, platform.sync(&tokens, found.cursor.as_ref())).await;
+            match response.unwrap_or_else(|elapsed| Err(ApiError::Unavailable(lease.account, elapsed.into()))) {
                 Ok(page) => return Ok(page),
                 Err(ApiError::Refused(_)) if may_refresh => {
                     *found = self.refresh(lease, found).await?;

@@ -21,7 +21,7 @@ impl Syncer {
                 .await?
             {
                 SyncLeaseOutcome::Leased(taken) => return Ok(*taken),
-                SyncLeaseOutcome::Busy if Instant::now() + POLL < call.patience() => sleep(POLL).await,
+                SyncLeaseOutcome::Busy if Instant::now() + POLL < call.platform_deadline() => sleep(POLL).await,
                 SyncLeaseOutcome::Busy => return Err(LeaseError::Failure(SyncFailure::Superseded)),
                 SyncLeaseOutcome::Paused(wait) => return Err(LeaseError::Failure(SyncFailure::Paused(wait))),
                 SyncLeaseOutcome::Disconnected => return Err(LeaseError::Failure(SyncFailure::Disconnected(account))),

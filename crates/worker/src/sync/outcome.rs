@@ -28,7 +28,7 @@ impl Syncer {
     ) -> Result<JobOutcome, SyncFailure> {
         let LeasedSync { lease, found, .. } = taken;
         let now = self.now();
-        let was = found.account.status;
+        let previous = found.account.status;
         let account = UserAccount {
             status: AccountStatus::Connected,
             last_synced: Some(now),
@@ -46,15 +46,15 @@ impl Syncer {
         }));
         let notifications = page.notifications.into_iter();
         let notifications = notifications.map(|it| notification(&lease.user, lease.account, it));
-        let ended = self.ended(&lease, was, &account, call);
-        let every = self.offered.get(lease.account)?.sync_schedule().sync_every;
-        let every = every.max(page.next_sync.unwrap_or(Duration::ZERO));
+        let status_event = self.status_event(&lease, previous, &account, call);
+        let interval = self.offered.get(lease.account)?.sync_schedule().sync_every;
+        let interval = interval.max(page.next_sync.unwrap_or(Duration::ZERO));
         let sync = FinishedSync {
-            events: notifications.chain(ended).collect(),
+            events: notifications.chain(status_event).collect(),
             account,
             cursor: page.cursor,
             failures: 0,
-            next_sync: self.between(every, every.mul_f64(1.1)),
+            next_sync: self.between(interval, interval.mul_f64(1.1)),
             pause: None,
             lease,
         };
@@ -79,7 +79,7 @@ impl Syncer {
         let LeasedSync {
             lease, found, failures, ..
         } = taken;
-        let was = found.account.status;
+        let previous = found.account.status;
         let pause = self.pause(&lease, &cause);
         let is_pause = pause.is_some() || matches!(cause, SyncFailure::Paused(_));
         let failures = if is_pause { failures } else { failures.saturating_add(1) };
@@ -93,12 +93,15 @@ impl Syncer {
                 ..found.account
             }
         };
-        let every = self.offered.get(lease.account)?.sync_schedule().sync_every;
-        let longest = every
+        let interval = self.offered.get(lease.account)?.sync_schedule().sync_every;
+        let longest = interval
             .saturating_mul(2_u32.saturating_pow(failures))
-            .min(MAX_INTERVAL.max(every));
+            .min(MAX_INTERVAL.max(interval));
         let sync = FinishedSync {
-            events: self.ended(&lease, was, &account, call).into_iter().collect(),
+            events: self
+                .status_event(&lease, previous, &account, call)
+                .into_iter()
+                .collect(),
             account,
             cursor: None,
             failures,
@@ -135,14 +138,14 @@ impl Syncer {
     }
 
     /// Event for all devices about the account's status after a sync.
-    fn ended(
+    fn status_event(
         &self,
         lease: &SyncLease,
-        was: AccountStatus,
+        previous: AccountStatus,
         account: &UserAccount,
         call: Option<&Call>,
     ) -> Option<Envelope> {
-        if call.is_none() && was == account.status {
+        if call.is_none() && previous == account.status {
             return None;
         }
         let change = Event::StatusChanged(StatusChanged {

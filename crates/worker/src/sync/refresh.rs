@@ -57,12 +57,12 @@ impl Syncer {
                 RefreshStart::Paused(wait) => return Err(SyncFailure::Paused(wait)),
                 RefreshStart::Superseded => return Err(SyncFailure::Superseded),
             };
-            let asked = timeout(REFRESH_TIMEOUT, platform.refresh(&token)).await;
+            let response = timeout(REFRESH_TIMEOUT, platform.refresh(&token)).await;
             let unknown = |why: Box<dyn Error + Send + Sync>| RefreshError::Unknown(lease.account, why);
-            let asked = asked.unwrap_or_else(|elapsed| Err(unknown(elapsed.into())));
-            let asked = asked.and_then(|grant| grant.tokens.ok_or_else(|| unknown("no tokens came".into())));
-            self.metrics.refresh(lease.account, label(&asked));
-            match asked {
+            let response = response.unwrap_or_else(|elapsed| Err(unknown(elapsed.into())));
+            let response = response.and_then(|grant| grant.tokens.ok_or_else(|| unknown("no tokens came".into())));
+            self.metrics.refresh(lease.account, label(&response));
+            match response {
                 Ok(tokens) => return self.store_tokens(lease, found, &tokens).await,
                 Err(RefreshError::Refused(_)) => {
                     return self
@@ -165,8 +165,8 @@ impl Syncer {
     }
 }
 
-fn label(asked: &Result<Tokens, RefreshError>) -> &'static str {
-    match asked {
+fn label(response: &Result<Tokens, RefreshError>) -> &'static str {
+    match response {
         Ok(_) => "granted",
         Err(RefreshError::Refused(_)) => "refused",
         Err(RefreshError::Unknown(..)) => "unknown",
