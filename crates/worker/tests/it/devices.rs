@@ -107,8 +107,8 @@ async fn new_device_on_new_network_is_suspicious_until_acknowledged() {
 }
 
 /// Stores this number of wrong codes, the last of them now.
-async fn fail(env: &TestEnv, client: &Client, failures: u32) {
-    let fail = |_: &SecurityRecord, now| {
+async fn store_wrong_codes(env: &TestEnv, client: &Client, failures: u32) {
+    let rule = |_: &SecurityRecord, now| {
         let factor = Factor {
             method: FactorMethod::Totp,
             secret: Ciphertext::from_bytes(Vec::new()),
@@ -133,7 +133,7 @@ async fn fail(env: &TestEnv, client: &Client, failures: u32) {
         })))
     };
     let operator = Actor::System(SessionId::new("operator").unwrap());
-    env.store.decide_security(&client.user, &operator, &fail).await.unwrap();
+    env.store.decide_security(&client.user, &operator, &rule).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,10 +142,10 @@ async fn sign_in_after_three_wrong_codes_raises_suspicious_login_once() {
     let _worker = env.worker().await;
     let mut client = env.client("u", "s").await;
     join(&mut client, "phone", "192.0.2.7").await;
-    fail(&env, &client, 2).await;
+    store_wrong_codes(&env, &client, 2).await;
     join(&mut client, "phone", "192.0.2.7").await;
     client.assert_no_event();
-    fail(&env, &client, 3).await;
+    store_wrong_codes(&env, &client, 3).await;
     for _ in 0..2 {
         join(&mut client, "phone", "192.0.2.7").await;
     }
@@ -154,7 +154,7 @@ async fn sign_in_after_three_wrong_codes_raises_suspicious_login_once() {
     client.assert_no_event();
 
     env.clock.advance(Duration::from_secs(60));
-    fail(&env, &client, 4).await;
+    store_wrong_codes(&env, &client, 4).await;
     env.clock.advance(Duration::from_secs(10 * 60));
     join(&mut client, "phone", "192.0.2.7").await;
     client.assert_no_event();

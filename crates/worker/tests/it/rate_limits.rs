@@ -96,15 +96,18 @@ async fn telegram_429_of_bot_pauses_its_inbox_only() {
     .await;
     env.clock.advance(Duration::from_secs((SECONDS - 1).into()));
     let queries = env.store.inbox_queries();
-    let (at_telegram, at_discord) = (asked(&handle, At::Telegram), asked(&handle, At::Discord));
+    let (at_telegram, at_discord) = (
+        request_count(&handle, At::Telegram),
+        request_count(&handle, At::Discord),
+    );
     wait::until_true("the next read of discord", DEADLINE, async || {
-        env.store.inbox_queries() > queries + 8 && asked(&handle, At::Discord) > at_discord
+        env.store.inbox_queries() > queries + 8 && request_count(&handle, At::Discord) > at_discord
     })
     .await;
-    assert_eq!(asked(&handle, At::Telegram), at_telegram);
+    assert_eq!(request_count(&handle, At::Telegram), at_telegram);
     env.clock.advance(Duration::from_secs(1));
     wait::until_true("the next read of telegram", DEADLINE, async || {
-        asked(&handle, At::Telegram) > at_telegram
+        request_count(&handle, At::Telegram) > at_telegram
     })
     .await;
 }
@@ -125,7 +128,7 @@ async fn paused_application_does_not_link_revoke_or_read_inbox() {
 
     env.inboxes.push(Arc::new(bot));
     let _reader = env.worker().await;
-    let before = asked(&handle, At::Discord);
+    let before = request_count(&handle, At::Discord);
     assert_success(
         &ada.ask(CommandKind::Disconnect, json!({ "accountType": At::Discord }))
             .await,
@@ -137,7 +140,7 @@ async fn paused_application_does_not_link_revoke_or_read_inbox() {
         env.store.leases() > leases + 2 && env.store.inbox_queries() > queries + 2
     })
     .await;
-    assert_eq!(asked(&handle, At::Discord), before);
+    assert_eq!(request_count(&handle, At::Discord), before);
 
     env.clock.advance(Duration::from_secs(SECONDS.into()));
     assert_success(&bob.ask(CommandKind::Connect, code(At::Discord, "bobby")).await);
@@ -170,14 +173,17 @@ async fn failing_platform_is_requested_with_backoff_and_others_as_scheduled() {
         };
         handle.fault(Fault::forever(At::Github, route, fails));
     }
-    let at_github = asked(&handle, At::Github);
+    let at_github = request_count(&handle, At::Github);
     for _ in 0..ROUNDS {
-        let at_x = asked(&handle, At::XTwitter);
+        let at_x = request_count(&handle, At::XTwitter);
         // Longer than the sync interval of X.
         env.clock.advance(Duration::from_secs(6 * 60));
-        wait::until_true("a request to x", DEADLINE, async || asked(&handle, At::XTwitter) > at_x).await;
+        wait::until_true("a request to x", DEADLINE, async || {
+            request_count(&handle, At::XTwitter) > at_x
+        })
+        .await;
     }
-    let times = asked(&handle, At::Github) - at_github;
+    let times = request_count(&handle, At::Github) - at_github;
     assert!((3..=ROUNDS * 2 / 3).contains(&times), "{times}");
     handle.clear_faults();
     env.clock.advance(Duration::from_secs(60 * 60));
@@ -204,9 +210,9 @@ async fn assert_pause(at: At, route: Route, fault: Kind, affected: Affected) {
     assert_success(&sync(&mut ada, at).await);
     assert_success(&sync(&mut bob, at).await);
     // Requests of a sync that finds nothing new.
-    let before = asked(&handle, at);
+    let before = request_count(&handle, at);
     assert_success(&sync(&mut bob, at).await);
-    let one_sync = asked(&handle, at) - before;
+    let one_sync = request_count(&handle, at) - before;
 
     if route == Route::Token {
         handle.expire(at, "ada");
@@ -220,7 +226,7 @@ async fn assert_pause(at: At, route: Route, fault: Kind, affected: Affected) {
 
     // One second early, neither a command nor the schedule sends a request.
     env.clock.advance(Duration::from_secs(wait - 1));
-    let before = asked(&handle, at);
+    let before = request_count(&handle, at);
     if affected == Affected::One {
         env.wait_for_count("postern_worker_syncs_total", &["\"ok\""], 4).await;
     }
@@ -240,16 +246,16 @@ async fn assert_pause(at: At, route: Route, fault: Kind, affected: Affected) {
             0
         }
     };
-    assert_eq!(asked(&handle, at) - before, of_bob);
+    assert_eq!(request_count(&handle, at) - before, of_bob);
 
     env.clock.advance(Duration::from_secs(1));
     assert_success(&sync(&mut ada, at).await);
     assert_success(&sync(&mut bob, at).await);
-    assert!(asked(&handle, at) - before >= of_bob + 2 * one_sync);
+    assert!(request_count(&handle, at) - before >= of_bob + 2 * one_sync);
 }
 
 /// Number of requests to this platform.
-fn asked(handle: &Handle, at: At) -> u64 {
+fn request_count(handle: &Handle, at: At) -> u64 {
     let ledger = handle.snapshot().ledger;
     let routes = [Route::Token, Route::Profile, Route::Notifications, Route::Revoke];
     routes.into_iter().map(|route| ledger.requests(at, route)).sum()

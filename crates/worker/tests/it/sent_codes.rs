@@ -115,7 +115,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-fn another(code: &str) -> String {
+fn wrong_code(code: &str) -> String {
     let wrong = if code == "000000" { "000001" } else { "000000" };
     wrong.to_owned()
 }
@@ -156,7 +156,7 @@ async fn email_factor_is_enrolled_challenged_and_verified() {
     );
     let code = code_of(&mail.text);
     assert_error(
-        &verify(&mut it.client, &enrolment["sessionId"], &another(&code)).await,
+        &verify(&mut it.client, &enrolment["sessionId"], &wrong_code(&code)).await,
         "2fa_invalid",
     );
     let verified = verify(&mut it.client, &enrolment["sessionId"], &code).await;
@@ -172,7 +172,7 @@ async fn email_factor_is_enrolled_challenged_and_verified() {
     let (mut device, asked, code) = it.challenged("t", 3).await;
     // A second command of the session gets the same challenge, and no second message is sent.
     assert_eq!(challenge(&mut device, "2fa_required", "email").await, asked);
-    assert_error(&verify(&mut device, &asked, &another(&code)).await, "2fa_invalid");
+    assert_error(&verify(&mut device, &asked, &wrong_code(&code)).await, "2fa_invalid");
     assert_success(&verify(&mut device, &asked, &code).await);
     assert_error(&disconnect(&mut device).await.data.read().unwrap(), "not_connected");
     assert_eq!(it.mail.mails(EMAIL).len(), 3);

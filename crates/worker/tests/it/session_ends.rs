@@ -16,7 +16,7 @@ use crate::client::{Client, assert_success};
 use crate::env::TestEnv;
 
 /// Environment with a worker, and clients of one user, each in an open session of its own.
-async fn opened<const N: usize>(names: [&str; N]) -> (TestEnv, worker::Running, [Client; N]) {
+async fn open_sessions<const N: usize>(names: [&str; N]) -> (TestEnv, worker::Running, [Client; N]) {
     let env = TestEnv::scripted();
     let worker = env.worker().await;
     let mut clients = Vec::new();
@@ -76,7 +76,7 @@ const UNWATCHED: Duration = Duration::from_hours(2);
 
 #[tokio::test]
 async fn sessions_without_copied_deadlines_are_listed_and_ended() {
-    let (env, _worker, [mut owner, ..]) = opened(["mine", "one", "two", "three"]).await;
+    let (env, _worker, [mut owner, ..]) = open_sessions(["mine", "one", "two", "three"]).await;
     env.clock.advance(UNWATCHED);
     assert_eq!(listed(&mut owner).await, ["mine", "one", "three", "two"]);
     assert_eq!(
@@ -99,7 +99,7 @@ async fn sessions_without_copied_deadlines_are_listed_and_ended() {
 
 #[tokio::test]
 async fn sessions_lost_by_redis_are_listed_and_ended() {
-    let (env, _worker, _) = opened(["mine", "theirs"]).await;
+    let (env, _worker, _) = open_sessions(["mine", "theirs"]).await;
     env.bus.lose_data();
     let mut owner = env.client("u", "mine").await;
     assert_eq!(listed(&mut owner).await, ["mine", "theirs"]);
@@ -112,7 +112,7 @@ async fn sessions_lost_by_redis_are_listed_and_ended() {
 
 #[tokio::test]
 async fn unlisted_session_is_ended_by_end_of_others() {
-    let (env, _worker, _) = opened(["mine", "theirs"]).await;
+    let (env, _worker, _) = open_sessions(["mine", "theirs"]).await;
     let stolen = env.now();
     env.clock.advance(UNWATCHED);
     env.bus.lose_data();
@@ -143,7 +143,7 @@ async fn unlisted_session_is_ended_by_end_of_others() {
 /// The thief uses the old token; Redis refuses the end for longer than the owner's job runs.
 #[tokio::test]
 async fn committed_end_without_redis_confirmation_admits_no_socket() {
-    let (env, _worker, [mut owner, mut thief]) = opened(["mine", "theirs"]).await;
+    let (env, _worker, [mut owner, mut thief]) = open_sessions(["mine", "theirs"]).await;
     let token = Some(env.now());
     env.bus.refuses_ends.store(true, Ordering::SeqCst);
     for which in ["theirs", "others"] {
@@ -174,7 +174,7 @@ async fn committed_end_without_redis_confirmation_admits_no_socket() {
 
 #[tokio::test]
 async fn repeated_end_is_answered_only_after_redis_confirmed() {
-    let (env, _worker, [mut owner, _]) = opened(["mine", "theirs"]).await;
+    let (env, _worker, [mut owner, _]) = open_sessions(["mine", "theirs"]).await;
     env.bus.refuses_ends.store(true, Ordering::SeqCst);
     let asked = json!({"sessionId": "others", "idempotencyKey": "k"});
     for _ in 0..2 {
@@ -190,7 +190,7 @@ async fn repeated_end_is_answered_only_after_redis_confirmed() {
 /// A worker was lost between announcement and commit.
 #[tokio::test]
 async fn open_after_uncommitted_end_withdraws_the_announcement() {
-    let (env, _worker, [mut client]) = opened(["s"]).await;
+    let (env, _worker, [mut client]) = open_sessions(["s"]).await;
     let key = SessionKey {
         user: client.user.clone(),
         session: SessionId::new("s").unwrap(),
@@ -212,7 +212,7 @@ async fn open_after_uncommitted_end_withdraws_the_announcement() {
 
 #[tokio::test]
 async fn recorded_token_does_not_reopen_the_default_session() {
-    let (env, _worker, [mut client]) = opened([SessionId::DEFAULT]).await;
+    let (env, _worker, [mut client]) = open_sessions([SessionId::DEFAULT]).await;
     let key = SessionKey {
         user: client.user.clone(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
@@ -232,7 +232,7 @@ async fn recorded_token_does_not_reopen_the_default_session() {
 
 #[tokio::test]
 async fn after_redis_loss_tokens_within_leeway_of_the_end_are_refused() {
-    let (env, _worker, _) = opened([SessionId::DEFAULT]).await;
+    let (env, _worker, _) = open_sessions([SessionId::DEFAULT]).await;
     let ahead = |seconds| Some(env.now().plus(Duration::from_secs(seconds)));
     env.bus.lose_data();
     let mut client = env.client("u", SessionId::DEFAULT).await;

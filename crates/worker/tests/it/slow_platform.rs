@@ -26,7 +26,7 @@ fn env() -> TestEnv {
 }
 
 /// Submits a connect for each of so many users, each with its own code.
-async fn linking(env: &TestEnv, code: impl Fn(usize) -> String) -> Vec<(Client, Job)> {
+async fn submit_connects(env: &TestEnv, code: impl Fn(usize) -> String) -> Vec<(Client, Job)> {
     let mut running = Vec::new();
     for nth in 0..USERS {
         let mut client = env.client(&format!("user {nth}"), "s").await;
@@ -45,7 +45,7 @@ async fn answers(running: Vec<(Client, Job)>) -> Vec<Value> {
     answers
 }
 
-fn of(error: &str, answers: &[Value]) -> usize {
+fn count_errors(error: &str, answers: &[Value]) -> usize {
     answers.iter().filter(|answer| answer["error"] == error).count()
 }
 
@@ -85,12 +85,12 @@ async fn assert_others_are_served_at_once(env: &TestEnv) {
 async fn connects_at_hanging_platform_do_not_delay_others() {
     let env = env();
     let _worker = env.worker().await;
-    let running = linking(&env, ScriptedPlatform::hangs).await;
+    let running = submit_connects(&env, ScriptedPlatform::hangs).await;
     assert_others_are_served_at_once(&env).await;
     let answers = answers(running).await;
     let sent = env.settings.concurrency.exchanges.running;
-    assert_eq!(of("oauth_failed", &answers), sent, "{answers:?}");
-    assert_eq!(of("platform_unavailable", &answers), USERS - sent);
+    assert_eq!(count_errors("oauth_failed", &answers), sent, "{answers:?}");
+    assert_eq!(count_errors("platform_unavailable", &answers), USERS - sent);
     let busy = ["platform=\"github\""];
     let rejected = (USERS - sent) as u64;
     env.wait_for_count("postern_worker_platform_busy_total", &busy, rejected)
@@ -101,7 +101,7 @@ async fn connects_at_hanging_platform_do_not_delay_others() {
 async fn connects_at_slow_platform_succeed_and_do_not_delay_others() {
     let env = env();
     let _worker = env.worker().await;
-    let running = linking(&env, |nth| ScriptedPlatform::takes(500, nth)).await;
+    let running = submit_connects(&env, |nth| ScriptedPlatform::takes(500, nth)).await;
     assert_others_are_served_at_once(&env).await;
     let answers = answers(running).await;
     assert!(answers.iter().all(|answer| answer["success"] == true), "{answers:?}");
