@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, Events, Hints, Jobs, Limits, Liveness, Presence, ResumeTokens, SessionRegistry};
+use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Liveness, Presence, ResumeTokens, SessionRegistry};
 
 /// Roles of one bus. A test replaces single roles.
 #[derive(Clone)]
 pub struct BusRoles {
-    /// Event log and user channels.
+    /// Short-lived values, such as pending authorizations.
+    pub challenges: Arc<dyn Challenges>,
+    /// Event logs and user channels.
     pub events: Arc<dyn Events>,
     /// First-seen devices and open alerts.
     pub hints: Arc<dyn Hints>,
@@ -28,6 +30,7 @@ pub struct BusRoles {
 impl From<Arc<dyn Bus>> for BusRoles {
     fn from(bus: Arc<dyn Bus>) -> Self {
         Self {
+            challenges: Arc::clone(&bus) as _,
             events: Arc::clone(&bus) as _,
             hints: Arc::clone(&bus) as _,
             jobs: Arc::clone(&bus) as _,

@@ -14,8 +14,8 @@ use lifecycle::Tasks;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
-use protocol::command::{Answer, Command, CommandKind, RefreshAnswer, idempotency_key};
-use protocol::fault::{Fault, chain};
+use protocol::command::{Answer, Command, CommandKind, Executor, RefreshAnswer, SessionStep, idempotency_key};
+use protocol::fault::Fault;
 use protocol::id::JobId;
 use protocol::wire::{Request, RequestId};
 use serde_json::Value;
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use self::answer::Outline;
 use self::pending::{PendingRequest, PendingRequests};
 use self::refusals::Refusals;
+use crate::bus_outage::BusOutage;
 use crate::handshake::authenticator::{Authenticator, TokenPurpose};
 use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
@@ -38,6 +39,7 @@ pub(crate) use self::admit::{command_limit, per_minute, rate_limited};
 pub(crate) struct Commands {
     jobs: Arc<dyn Jobs>,
     limits: Arc<dyn Limits>,
+    outage: Arc<BusOutage>,
     sessions: Arc<SessionMonitor>,
     workers: Arc<WorkerClient>,
     timing: Timing,
@@ -51,7 +53,7 @@ pub(crate) struct Commands {
 impl Commands {
     /// Creates the command service; `rate` is the rate of a user's budgets, `tasks` own the pending commands.
     pub(crate) fn new(
-        (jobs, limits): (Arc<dyn Jobs>, Arc<dyn Limits>),
+        (jobs, limits, outage): (Arc<dyn Jobs>, Arc<dyn Limits>, Arc<BusOutage>),
         (sessions, workers): (Arc<SessionMonitor>, Arc<WorkerClient>),
         (timing, rate): (Timing, Option<Rate>),
         tasks: Tasks,
@@ -60,6 +62,7 @@ impl Commands {
         Self {
             jobs,
             limits,
+            outage,
             sessions,
             workers,
             timing,
@@ -163,7 +166,7 @@ impl Commands {
             caller: Arc::clone(caller),
             request,
             opened: now,
-            deadline: now + self.timing.job_timeout(outline.kind().lane()),
+            deadline: now + self.deadline(outline.kind()),
             outline,
             _permit: permit,
         };
@@ -180,36 +183,45 @@ impl Commands {
         });
     }
 
-    /// Checks the session and the limits, then queues the job.
+    /// Takes the session step of the command's policy, charges the limits, and has the command executed.
     async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
-        if matches!(job.work, Work::Command(Command::ExtendSession(_))) {
-            // The bus alone decides this command.
-            let extended = Answer::ExtendSession(self.sessions.extend(caller).await?);
-            self.complete(&Reply {
-                v: Job::VERSION,
-                job: job.id.clone(),
-                outcome: JobOutcome::from(&extended),
-            });
-            return Ok(());
-        }
-        if matches!(job.work, Work::Command(Command::VerifyTwoFactor(_))) {
-            // Its answer states the session's expiry: the renewal must not be delayed.
-            self.sessions.extend(caller).await?;
-        } else {
-            self.sessions.admit(caller).await?;
-        }
-        if let Work::Command(command) = &job.work {
-            admit::within_limits(&*self.limits, self.rate, caller, command).await?;
-        }
+        let Work::Command(command) = &job.work else {
+            return Err(Failure::of(ErrorCode::Internal));
+        };
+        let kind = command.kind();
+        let policy = kind.policy();
+        let renewed = match policy.session {
+            SessionStep::Check => self.sessions.admit(caller).await.map(|()| None)?,
+            SessionStep::Renew => Some(self.sessions.extend(caller).await?),
+            // Taken by `refresh`.
+            SessionStep::ReplaceToken => return Err(Failure::of(ErrorCode::Internal)),
+        };
+        let charged = admit::charge(&*self.limits, self.rate, caller, command).await;
+        admit::within_limits(self.outage.record("rate limit check", charged))?;
         // The session may have ended meanwhile.
         if caller.has_session_ended() {
             return Err(Failure::of(ErrorCode::Forbidden));
         }
-        let within = self.timing.job_timeout(job.work.lane());
-        self.workers.submit(job, within).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "job submission failed, refusing the command");
-            Failure::of(error.code())
-        })
+        match (policy.executor, renewed) {
+            (Executor::Gateway, Some(renewed)) => {
+                self.complete(&Reply {
+                    v: Job::VERSION,
+                    job: job.id.clone(),
+                    outcome: JobOutcome::from(&Answer::ExtendSession(renewed)),
+                });
+                Ok(())
+            }
+            (Executor::Worker, _) => {
+                let submitted = self.workers.submit(job, self.deadline(kind)).await;
+                submitted.map_err(|error| Failure::of(error.code()))
+            }
+            (Executor::Gateway, None) | (Executor::Connection, _) => Err(Failure::of(ErrorCode::Internal)),
+        }
+    }
+
+    /// Time within which a command is answered.
+    fn deadline(&self, kind: CommandKind) -> Duration {
+        kind.policy().deadline.min(self.timing.job_timeout(kind.lane()))
     }
 
     /// Completes the request of a worker's reply.

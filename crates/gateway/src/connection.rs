@@ -45,7 +45,7 @@ use crate::listener::admission::Admission;
 use crate::listener::pending::PendingPermit;
 use crate::listener::tcp::rate_limit_address;
 use crate::metrics::Metrics;
-use crate::socket::Ending;
+use crate::socket::CloseReason;
 
 /// Phases of all sockets of a gateway, each with the services that it uses.
 pub(crate) struct Connections {
@@ -73,10 +73,12 @@ impl Connections {
         let origin = Origin::of_peer(peer, upgrade.user_agent);
         let accepted = self.authentication.open(link, upgrade.protocol, origin, permit);
         let draining = self.live(accepted, peer).await;
-        let ending = draining.flush(self.close_within).await;
-        self.metrics
-            .closed(ending.code().map_or(0, |code| code.as_u16()), ending.label());
-        tracing::debug!(reason = ending.label(), "socket closed");
+        let close_reason = draining.flush(self.close_within).await;
+        self.metrics.closed(
+            close_reason.code().map_or(0, |code| code.as_u16()),
+            close_reason.label(),
+        );
+        tracing::debug!(reason = close_reason.label(), "socket closed");
     }
 
     /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one.
@@ -96,7 +98,7 @@ impl Connections {
                     Ok(permit) => accepted = Accepted::reconnecting(link, origin, permit),
                     Err(reason) => {
                         self.metrics.refused(reason);
-                        return Draining::unauthenticated(link, Ending::JoinRate);
+                        return Draining::unauthenticated(link, CloseReason::JoinRate);
                     }
                 },
                 Served::Ended(draining) => return draining,

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 use jwks::JwksRefresher;
-use lifecycle::{Condition, DrainReport, Latch, Readiness, Tasks};
+use lifecycle::{Condition, DrainReport, Latch, PeriodicLoop, Readiness, Tasks};
 use protocol::fault::chain;
-use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -174,12 +173,9 @@ impl Running {
 
 /// Keeps the node's readiness up to date with the bus.
 async fn watch_bus(hub: Arc<Hub>, live: Condition, soft: CancellationToken) {
-    let mut tick = interval(CHECK_BUS_EVERY);
-    loop {
-        tokio::select! {
-            () = soft.cancelled() => return,
-            _ = tick.tick() => live.set(hub.is_live()),
-        }
+    let mut ticks = PeriodicLoop::new(CHECK_BUS_EVERY, soft);
+    while ticks.next().await {
+        live.set(hub.is_live());
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use self::channels::{StartOffset, SubscriberId, UserChannels};
 use self::encoded_event::EncodedEvent;
+use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::metrics::Metrics;
 
@@ -32,6 +33,7 @@ pub(crate) struct Hub {
     sessions: Arc<dyn bus::SessionRegistry>,
     resume_tokens: Arc<dyn ResumeTokens>,
     liveness: Arc<dyn Liveness>,
+    outage: Arc<BusOutage>,
     feed: Arc<dyn UserSubscriptions>,
     channels: Mutex<UserChannels>,
     /// Notified when there are queries for the task.
@@ -48,12 +50,18 @@ pub(crate) struct Subscription {
 
 impl Hub {
     /// Creates a hub without subscribers over this node's feed.
-    pub(crate) fn new(bus: &BusRoles, feed: Arc<dyn UserSubscriptions>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        bus: &BusRoles,
+        outage: Arc<BusOutage>,
+        feed: Arc<dyn UserSubscriptions>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             events: Arc::clone(&bus.events),
             sessions: Arc::clone(&bus.sessions),
             resume_tokens: Arc::clone(&bus.resume_tokens),
             liveness: Arc::clone(&bus.liveness),
+            outage,
             feed,
             channels: Mutex::default(),
             has_queries: Notify::new(),

@@ -206,7 +206,7 @@ impl JoinCheck {
             data: Json::of(alert),
             offset: None,
         };
-        self.caller.send(vec![self.caller.form.push(&push)]);
+        self.caller.send(vec![self.caller.encoding.push(&push)]);
     }
 }
 

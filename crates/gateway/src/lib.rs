@@ -31,11 +31,12 @@ mod session;
 mod socket;
 mod workers;
 
+mod bus_outage;
 mod bus_roles;
 mod deflate;
 pub mod fuzz;
+mod ids;
 mod metrics;
-mod name;
 mod rate;
 
 pub use bus_roles::BusRoles;

@@ -1,4 +1,4 @@
-//! What a gateway counts.
+//! Metrics of a gateway.
 
 use lifecycle::Tasks;
 use opentelemetry::KeyValue;
@@ -9,7 +9,7 @@ use protocol::command::CommandKind;
 use protocol::wire::Dialect;
 use std::time::Duration;
 
-/// The instruments of one gateway.
+/// Instruments of one gateway.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pending: UpDownCounter<i64>,
@@ -33,7 +33,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the instruments; `tasks` are the gateway's, whose panics are counted.
+    /// Creates the instruments; `tasks` are the gateway's, whose panics are counted.
     pub(crate) fn new(meter: &Meter, tasks: &Tasks) -> Self {
         let panics = tasks.clone();
         meter
@@ -45,24 +45,21 @@ impl Metrics {
         Self {
             pending: meter
                 .i64_up_down_counter("postern_gateway_pending_connections")
-                .with_description("Connections on their way in, from TCP to the token")
+                .with_description("Connections that are not authenticated yet")
                 .build(),
             sockets: meter
                 .i64_up_down_counter("postern_gateway_sockets")
                 .with_description("Authenticated sockets that are open, by dialect")
                 .build(),
             connects: counter("postern_gateway_connects_total", "Sockets that became live, by dialect"),
-            refusals: counter(
-                "postern_gateway_refusals_total",
-                "Connections that were not let in, by reason",
-            ),
+            refusals: counter("postern_gateway_refusals_total", "Connections refused, by reason"),
             token_refusals: counter(
                 "postern_gateway_token_refusals_total",
                 "Tokens that were refused, by entrance and kind",
             ),
             closes: counter(
                 "postern_gateway_closes_total",
-                "WebSockets that ended, by close code and reason",
+                "WebSockets closed, by close code and reason",
             ),
             commands: counter(
                 "postern_gateway_commands_total",
@@ -71,7 +68,7 @@ impl Metrics {
             command_seconds: meter
                 .f64_histogram("postern_gateway_command_seconds")
                 .with_unit("s")
-                .with_description("From a command to its answer, by event")
+                .with_description("Time from a command to its answer, by event")
                 .build(),
             deliveries: counter(
                 "postern_gateway_deliveries_total",
@@ -79,23 +76,20 @@ impl Metrics {
             ),
             gaps: counter(
                 "postern_gateway_gaps_total",
-                "Reads of a user's log because something was missing",
+                "Reads of a user's event log because of a gap",
             ),
             resyncs: counter(
                 "postern_gateway_resyncs_total",
                 "Sockets that missed events which cannot be recovered",
             ),
-            resumes: counter(
-                "postern_gateway_resumes_total",
-                "Clients that came back with a ticket, by outcome",
-            ),
+            resumes: counter("postern_gateway_resumes_total", "Attempts to resume, by outcome"),
             published: counter(
                 "postern_gateway_published_total",
-                "Events taken by the internal API, by event",
+                "Events published by the internal API, by event",
             ),
             callbacks: counter(
                 "postern_gateway_callbacks_total",
-                "Browsers that came back from a platform or said yes, by platform and outcome",
+                "OAuth callbacks and confirmations, by platform and outcome",
             ),
             webhooks: counter(
                 "postern_gateway_webhooks_total",
@@ -103,25 +97,25 @@ impl Metrics {
             ),
             certificate_failures: counter(
                 "postern_gateway_certificate_failures_total",
-                "Changes of the certificate's files that could not be used",
+                "Certificate reloads that failed",
             ),
             certificate_expires: meter
                 .f64_gauge("postern_gateway_certificate_expires_timestamp_seconds")
-                .with_description("When the certificate in use ends, in seconds since 1970")
+                .with_description("Expiry of the certificate in use, in seconds since 1970")
                 .build(),
             refusals_uncounted: counter(
                 "postern_gateway_refusals_uncounted_total",
-                "Refused commands that the audit log will not tell of, because too many users were refused at once",
+                "Refused commands missing in the audit log, because too many users were refused at once",
             ),
         }
     }
 
-    /// So many connections more, or fewer, are on their way in.
+    /// Adds to the number of connections that are not authenticated yet.
     pub(crate) fn pending(&self, change: i64) {
         self.pending.add(change, &[]);
     }
 
-    /// A socket became live; it counts as open until the return value is dropped.
+    /// Counts a socket as open until the return value is dropped.
     pub(crate) fn connected(&self, dialect: Dialect) -> OpenSocket {
         let labels = [KeyValue::new("dialect", dialect_name(dialect))];
         self.connects.add(1, &labels);
@@ -132,24 +126,24 @@ impl Metrics {
         }
     }
 
-    /// A connection was not let in, at whatever step.
+    /// Counts a refused connection.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refusals.add(1, &[KeyValue::new("reason", reason)]);
     }
 
-    /// A token was refused at this entrance.
+    /// Counts a refused token, by purpose and kind.
     pub(crate) fn token_refused(&self, entrance: &'static str, kind: &'static str) {
         let labels = [KeyValue::new("entrance", entrance), KeyValue::new("kind", kind)];
         self.token_refusals.add(1, &labels);
     }
 
-    /// A WebSocket ended; 0 stands for no close code of ours.
+    /// Counts a closed WebSocket; code 0 is no Close frame.
     pub(crate) fn closed(&self, code: u16, reason: &'static str) {
         let labels = [KeyValue::new("code", i64::from(code)), KeyValue::new("reason", reason)];
         self.closes.add(1, &labels);
     }
 
-    /// A command was answered.
+    /// Counts an answered command.
     pub(crate) fn answered(&self, kind: CommandKind, error: Option<ErrorCode>, after: Duration) {
         let event = KeyValue::new("event", kind.event());
         self.command_seconds
@@ -158,70 +152,70 @@ impl Metrics {
         self.commands.add(1, &[event, outcome]);
     }
 
-    /// A refused command found no room among those that are counted for the audit log.
+    /// Counts a refusal that the audit log misses.
     pub(crate) fn refusal_uncounted(&self) {
         self.refusals_uncounted.add(1, &[]);
     }
 
-    /// A request without a command was answered.
+    /// Counts an answered request without a command.
     pub(crate) fn refused_request(&self, error: ErrorCode) {
         let labels = [KeyValue::new("event", "none"), KeyValue::new("outcome", error.as_str())];
         self.commands.add(1, &labels);
     }
 
-    /// An event was queued for this many sockets.
+    /// Counts the sockets for which an event was queued.
     pub(crate) fn delivered(&self, event: &str, sockets: usize) {
         let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
         self.deliveries
             .add(sockets, &[KeyValue::new("event", event.to_owned())]);
     }
 
-    /// A user's log had to be read.
+    /// Counts a read of a user's log because of a gap.
     pub(crate) fn gap(&self) {
         self.gaps.add(1, &[]);
     }
 
-    /// So many sockets were told, or sent away to be told, that events are lost.
+    /// Counts sockets that missed events.
     pub(crate) fn resync(&self, sockets: usize) {
         self.resyncs.add(u64::try_from(sockets).unwrap_or(u64::MAX), &[]);
     }
 
-    /// A client came back with a ticket.
+    /// Counts an attempt to resume.
     pub(crate) fn resumed(&self, outcome: &'static str) {
         self.resumes.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
-    /// The internal API took an event.
+    /// Counts an event published by the internal API.
     pub(crate) fn published(&self, event: &'static str) {
         self.published.add(1, &[KeyValue::new("event", event)]);
     }
 
-    /// A browser came back from a platform, or said yes to what is parked.
+    /// Counts an OAuth callback or a confirmation.
     pub(crate) fn called_back(&self, platform: AccountType, error: Option<ErrorCode>) {
         let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
         self.callbacks
             .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
     }
 
-    /// A platform, or somebody in its name, called a webhook.
+    /// Counts a request to a webhook.
     pub(crate) fn webhook(&self, platform: AccountType, error: Option<ErrorCode>) {
         let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
         self.webhooks
             .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
     }
 
-    /// A changed certificate could not be used.
+    /// Counts a failed reload of the certificate.
     pub(crate) fn certificate_failed(&self) {
         self.certificate_failures.add(1, &[]);
     }
 
-    /// The certificate in use ends then, since 1970.
+    /// Records the expiry of the certificate in use, since 1970.
     pub(crate) fn certificate_expires(&self, at: Duration) {
         self.certificate_expires.record(at.as_secs_f64(), &[]);
     }
 }
 
-/// A socket that counts as open.
+/// Socket that counts as open.
 #[derive(Debug)]
 pub(crate) struct OpenSocket {
     sockets: UpDownCounter<i64>,

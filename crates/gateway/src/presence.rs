@@ -7,23 +7,23 @@ use std::time::Duration;
 use bus::{BusError, Events, OpenSocket};
 use futures_util::future::join3;
 use futures_util::{StreamExt, stream};
-use lifecycle::{Clock, Entropy};
+use lifecycle::{Clock, Entropy, PeriodicLoop};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{DeliveryClass, name as event};
-use protocol::fault::chain;
 use protocol::id::{ConnectionId, NodeId, UserId};
 use protocol::json::Json;
 use tokio::sync::Notify;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::name;
+use crate::bus_outage::BusOutage;
+use crate::ids;
 use crate::socket::Caller;
 
 /// Registry of this gateway's sockets. [`PresenceRegistry::run`] renews their entries in the cluster.
 pub(crate) struct PresenceRegistry {
     presence: Arc<dyn bus::Presence>,
     events: Arc<dyn Events>,
+    outage: Arc<BusOutage>,
     node: NodeId,
     /// Cap of sockets per user in the whole cluster.
     cap: usize,
@@ -72,7 +72,7 @@ pub(crate) struct Entry {
 impl PresenceRegistry {
     /// Creates an empty registry.
     pub(crate) fn new(
-        (presence, events): (Arc<dyn bus::Presence>, Arc<dyn Events>),
+        (presence, events, outage): (Arc<dyn bus::Presence>, Arc<dyn Events>, Arc<BusOutage>),
         node: NodeId,
         cap: usize,
         clock: Arc<dyn Clock>,
@@ -81,6 +81,7 @@ impl PresenceRegistry {
         Self {
             presence,
             events,
+            outage,
             node,
             cap,
             sockets: Mutex::default(),
@@ -116,18 +117,20 @@ impl PresenceRegistry {
     /// Renews this gateway's lease, removes sockets that have left, and registers all others again periodically: Redis may have lost them.
     pub(crate) async fn run(self: Arc<Self>, drain: CancellationToken) {
         // Concurrent: to register thousands of sockets takes longer than a lease lasts.
-        let renewals = join3(self.renew_lease(), self.remove_continuously(), self.renew_entries());
+        let renewals = join3(
+            self.renew_lease(drain.clone()),
+            self.remove_continuously(),
+            self.renew_entries(drain.clone()),
+        );
         drain.run_until_cancelled(renewals).await;
         self.remove_departed().await;
     }
 
-    async fn renew_lease(&self) {
-        let mut pace = pace(LEASE_EVERY);
-        loop {
-            pace.tick().await;
-            if let Err(error) = self.presence.renew_node(&self.node, LEASE).await {
-                tracing::debug!(error = chain(&error), "gateway lease renewal failed, retrying");
-            }
+    async fn renew_lease(&self, drain: CancellationToken) {
+        let mut ticks = PeriodicLoop::new(LEASE_EVERY, drain);
+        while ticks.next().await {
+            let renewed = self.presence.renew_node(&self.node, LEASE).await;
+            drop(self.outage.record("gateway lease renewal", renewed));
         }
     }
 
@@ -138,46 +141,36 @@ impl PresenceRegistry {
         }
     }
 
-    async fn renew_entries(&self) {
-        let mut pace = pace(REGISTER_EVERY);
-        loop {
-            pace.tick().await;
+    async fn renew_entries(&self, drain: CancellationToken) {
+        let mut ticks = PeriodicLoop::new(REGISTER_EVERY, drain);
+        while ticks.next().await {
             self.register_all().await;
         }
     }
 
+    /// Removes the sockets that have left. An entry that cannot be removed now expires.
     async fn remove_departed(&self) {
         let left = std::mem::take(&mut self.sockets().left);
         let removals = stream::iter(left).map(async |(user, connection)| {
-            if let Err(error) = self.presence.unregister_socket(&user, &self.node, &connection).await {
-                // The entry expires.
-                tracing::debug!(
-                    error = chain(&error),
-                    "presence removal failed, leaving the entry to expire"
-                );
-            }
+            let removed = self.presence.unregister_socket(&user, &self.node, &connection).await;
+            drop(self.outage.record("presence removal", removed));
         });
         removals.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
+    /// Registers all sockets. The next round repeats what fails.
     async fn register_all(&self) {
         let present: Vec<_> = self.sockets().present.values().cloned().collect();
-        let renewals = stream::iter(present).map(async |(_, user, socket)| {
-            if let Err(error) = self.register(&user, &socket).await {
-                tracing::debug!(
-                    error = chain(&error),
-                    "presence renewal failed, retrying with the next round"
-                );
-            }
-        });
+        let renewals = stream::iter(present).map(async |(_, user, socket)| drop(self.register(&user, &socket).await));
         renewals.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
     async fn register(&self, user: &UserId, socket: &OpenSocket) -> Result<(), BusError> {
-        for surplus in self.presence.register_socket(user, socket, self.cap).await? {
+        let surplus = self.presence.register_socket(user, socket, self.cap).await;
+        for surplus in self.outage.record("presence registration", surplus)? {
             let close = Envelope {
                 v: Envelope::VERSION,
-                id: name::event(&*self.entropy),
+                id: ids::event(&*self.entropy),
                 audience: Audience::Socket(surplus.connection),
                 class: DeliveryClass::Critical,
                 event: event::SURPLUS.to_owned(),
@@ -200,13 +193,6 @@ impl Drop for Entry {
             self.registry.departed.notify_one();
         }
     }
-}
-
-/// Ticks at once and then with this pause at least.
-fn pace(period: Duration) -> Interval {
-    let mut pace = interval(period);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pace
 }
 
 /// Time after which a gateway without a renewal counts as dead.

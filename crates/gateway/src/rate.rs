@@ -1,4 +1,4 @@
-//! Rates by governor's cell rate algorithm, with the time as an argument.
+//! Rate limits by governor's generic cell rate algorithm, with the time as an argument.
 
 use std::cell::Cell;
 use std::hash::Hash;
@@ -13,30 +13,30 @@ use tokio::time::Instant;
 
 use crate::settings::Rate;
 
-/// One thing that may happen so often.
+/// Rate limit of one counter.
 pub(crate) struct Limit {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Duration>>,
+    limiter: RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Duration>>,
     since: Instant,
 }
 
 impl Limit {
     pub(crate) fn new(rate: Rate, now: Instant) -> Self {
         Self {
-            limiter: RateLimiter::direct_with_clock(quota(rate), Told::default()),
+            limiter: RateLimiter::direct_with_clock(quota(rate), LimiterClock::default()),
             since: now,
         }
     }
 
-    /// Takes one, or says how long until there is one.
+    /// Takes one, or returns the time until one is available.
     pub(crate) fn admit(&self, now: Instant) -> Result<(), Duration> {
-        let told = self.limiter.clock().tell(now, self.since);
-        self.limiter.check().map_err(|not_until| wait(&not_until, told))
+        let elapsed = self.limiter.clock().set(now, self.since);
+        self.limiter.check().map_err(|not_until| wait(&not_until, elapsed))
     }
 }
 
-/// The same thing for each of many: a count of its own per key. Keys that have long been quiet are forgotten.
+/// Rate limit with a counter per key. Idle keys are removed.
 pub(crate) struct Limits<K: Hash + Eq + Clone> {
-    limiter: RateLimiter<K, HashMapStateStore<K>, Told, NoOpMiddleware<Duration>>,
+    limiter: RateLimiter<K, HashMapStateStore<K>, LimiterClock, NoOpMiddleware<Duration>>,
     since: Instant,
     swept: Instant,
 }
@@ -44,21 +44,23 @@ pub(crate) struct Limits<K: Hash + Eq + Clone> {
 impl<K: Hash + Eq + Clone> Limits<K> {
     pub(crate) fn new(rate: Rate, now: Instant) -> Self {
         Self {
-            limiter: RateLimiter::new(quota(rate), HashMapStateStore::default(), Told::default()),
+            limiter: RateLimiter::new(quota(rate), HashMapStateStore::default(), LimiterClock::default()),
             since: now,
             swept: now,
         }
     }
 
-    /// Takes one from the key's count, or says how long until there is one.
+    /// Takes one of the key's counter, or returns the time until one is available.
     pub(crate) fn admit(&mut self, key: &K, now: Instant) -> Result<(), Duration> {
-        let told = self.limiter.clock().tell(now, self.since);
+        let elapsed = self.limiter.clock().set(now, self.since);
         if now.saturating_duration_since(self.swept) >= SWEEP {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
             self.swept = now;
         }
-        self.limiter.check_key(key).map_err(|not_until| wait(&not_until, told))
+        self.limiter
+            .check_key(key)
+            .map_err(|not_until| wait(&not_until, elapsed))
     }
 
     #[cfg(test)]
@@ -71,23 +73,23 @@ fn quota(rate: Rate) -> Quota {
     Quota::per_second(rate.per_second).allow_burst(rate.burst)
 }
 
-fn wait(not_until: &NotUntil<Duration>, told: Duration) -> Duration {
-    not_until.wait_time_from(told)
+fn wait(not_until: &NotUntil<Duration>, elapsed: Duration) -> Duration {
+    not_until.wait_time_from(elapsed)
 }
 
-/// A clock that shows what it was last told, as time since its limiter was made.
+/// Clock of a limiter: the time since its creation, as last set.
 #[derive(Debug, Default, Clone)]
-struct Told(Cell<Duration>);
+struct LimiterClock(Cell<Duration>);
 
-impl Told {
-    fn tell(&self, now: Instant, since: Instant) -> Duration {
-        let shown = now.saturating_duration_since(since);
-        self.0.set(shown);
-        shown
+impl LimiterClock {
+    fn set(&self, now: Instant, since: Instant) -> Duration {
+        let elapsed = now.saturating_duration_since(since);
+        self.0.set(elapsed);
+        elapsed
     }
 }
 
-impl Clock for Told {
+impl Clock for LimiterClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
@@ -95,7 +97,7 @@ impl Clock for Told {
     }
 }
 
-/// How often quiet keys are forgotten.
+/// Time between removals of idle keys.
 const SWEEP: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_taken_at_once_and_comes_back_at_the_rate() {
+    async fn burst_is_admitted_at_once_and_refills_at_the_rate() {
         let start = Instant::now();
         let limit = Limit::new(Rate::new(20, 40).unwrap(), start);
         for _ in 0..40 {
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_key_has_its_own_count_and_quiet_ones_are_forgotten() {
+    async fn keys_are_counted_separately_and_idle_ones_are_removed() {
         let start = Instant::now();
         let mut limits = Limits::new(Rate::new(1, 1).unwrap(), start);
         assert!(limits.admit(&"a", start).is_ok());

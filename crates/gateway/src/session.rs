@@ -18,13 +18,14 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::code::{ErrorCode, TokenFault};
 use protocol::command::{Answer, CommandKind, ExtendSessionAnswer};
 use protocol::event::DeliveryClass;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::time::Timestamp;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use self::table::{MemberId, SessionTable};
-use crate::name;
+use crate::bus_outage::BusOutage;
+use crate::ids;
 use crate::socket::Caller;
 use crate::workers::WorkerClient;
 
@@ -34,6 +35,7 @@ pub(crate) use self::open::SessionRefusal;
 pub(crate) struct SessionMonitor {
     sessions: Arc<dyn bus::SessionRegistry>,
     events: Arc<dyn Events>,
+    outage: Arc<BusOutage>,
     workers: Arc<WorkerClient>,
     table: Mutex<SessionTable<Arc<Caller>>>,
     hints: mpsc::Sender<SessionKey>,
@@ -56,7 +58,7 @@ pub(crate) struct Membership {
 impl SessionMonitor {
     /// Creates a monitor without sessions; `tasks` own its jobs. [`SessionMonitor::run`] receives the hints.
     pub(crate) fn new(
-        (sessions, events): (Arc<dyn bus::SessionRegistry>, Arc<dyn Events>),
+        (sessions, events, outage): (Arc<dyn bus::SessionRegistry>, Arc<dyn Events>, Arc<BusOutage>),
         workers: Arc<WorkerClient>,
         hints: mpsc::Sender<SessionKey>,
         clock: Arc<dyn Clock>,
@@ -66,6 +68,7 @@ impl SessionMonitor {
         Self {
             sessions,
             events,
+            outage,
             workers,
             table: Mutex::default(),
             hints,
@@ -98,17 +101,15 @@ impl SessionMonitor {
         if !self.table().seems_expired(&key, Instant::now()) {
             return Ok(());
         }
-        match self.sessions.check_ttl(std::slice::from_ref(&key)).await {
+        let states = self.sessions.check_ttl(std::slice::from_ref(&key)).await;
+        match self.outage.record("session TTL check", states) {
             Ok(states) if matches!(states.first(), Some(SessionState::Alive(_))) => Ok(()),
             Ok(states) if states.first() == Some(&SessionState::Ended) => Err(Failure::of(ErrorCode::Forbidden)),
             Ok(states) if matches!(states.first(), Some(SessionState::Ending(_))) => {
                 Err(Failure::of(ErrorCode::Unavailable))
             }
             Ok(_) => Err(Failure::of_token(TokenFault::Expired)),
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "session TTL check failed, refusing the command");
-                Err(Failure::of(error.code()))
-            }
+            Err(error) => Err(Failure::of(error.code())),
         }
     }
 
@@ -155,10 +156,9 @@ impl SessionMonitor {
     }
 
     async fn renew_now(&self, key: &SessionKey) -> Result<SessionRenewal, Failure> {
-        self.sessions.renew_session(key).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "session renewal failed, refusing the command");
-            Failure::of(error.code())
-        })
+        let renewed = self.sessions.renew_session(key).await;
+        let renewed = self.outage.record("session renewal", renewed);
+        renewed.map_err(|error| Failure::of(error.code()))
     }
 
     /// Answer with the new deadline of a session: the token may expire earlier.
@@ -181,15 +181,15 @@ impl SessionMonitor {
         });
         let envelope = Envelope {
             v: Envelope::VERSION,
-            id: name::event(&*self.entropy),
+            id: ids::event(&*self.entropy),
             audience: Audience::Session(key.session.clone()),
             class: DeliveryClass::Critical,
             event: CommandKind::ExtendSession.response_event().to_owned(),
             data: extended.data(),
         };
-        if let Err(error) = self.events.publish(&key.user, &envelope).await {
-            tracing::warn!(error = chain(&error), "session renewal event publish failed");
-        }
+        // The clients of other sockets miss the event only: the new deadline is in the bus.
+        let published = self.events.publish(&key.user, &envelope).await;
+        drop(self.outage.record("session renewal event", published));
     }
 
     fn now(&self) -> Timestamp {

@@ -12,8 +12,8 @@ mod outgoing;
 
 pub(crate) use self::batch::{Batching, FeedEvent};
 pub(crate) use self::caller::Caller;
-pub(crate) use self::client_encoding::Form;
-pub(crate) use self::close_reason::Ending;
-pub(crate) use self::close_request::Dismissal;
-pub(crate) use self::outbound::{MAX_QUEUE_BYTES, Outbound, Overflowed};
-pub(crate) use self::outgoing::Outgoing;
+pub(crate) use self::client_encoding::ClientEncoding;
+pub(crate) use self::close_reason::CloseReason;
+pub(crate) use self::close_request::CloseRequest;
+pub(crate) use self::outbound::{MAX_QUEUE_BYTES, OutboundQueue, Overflowed};
+pub(crate) use self::outgoing::OutgoingMessage;

@@ -9,16 +9,18 @@ use lifecycle::Entropy;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, JobId, NodeId};
+use protocol::id::{ConnectionId, JobId, NodeId, UserId};
 use protocol::time::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::name;
+use crate::bus_outage::BusOutage;
+use crate::ids;
 
 /// Job client of this node.
 pub(crate) struct WorkerClient {
     jobs: Arc<dyn Jobs>,
+    outage: Arc<BusOutage>,
     node: NodeId,
     entropy: Arc<dyn Entropy>,
     waiting: Mutex<HashMap<JobId, oneshot::Sender<JobOutcome>>>,
@@ -40,6 +42,24 @@ pub(crate) struct Requester {
 }
 
 impl Requester {
+    /// Platform that calls a webhook, which is no user.
+    pub(crate) fn webhook(origin: Origin) -> Self {
+        let (user, session, connection) = ids::webhook();
+        Self {
+            connection: Some(connection),
+            ..Self::without_socket(SessionKey { user, session }, Some(origin))
+        }
+    }
+
+    /// Server of the application, on behalf of a user but in none of its sessions.
+    pub(crate) fn internal_api(user: UserId, origin: Option<Origin>, traceparent: Traceparent) -> Self {
+        let session = ids::internal_api();
+        Self {
+            traceparent: Some(traceparent),
+            ..Self::without_socket(SessionKey { user, session }, origin)
+        }
+    }
+
     /// Requester without a socket.
     pub(crate) fn without_socket(session: SessionKey, origin: Option<Origin>) -> Self {
         Self {
@@ -54,9 +74,14 @@ impl Requester {
 
 impl WorkerClient {
     /// Creates the job client of this node.
-    pub(crate) fn new(jobs: Arc<dyn Jobs>, node: NodeId, entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn new(
+        (jobs, outage): (Arc<dyn Jobs>, Arc<BusOutage>),
+        node: NodeId,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         Self {
             jobs,
+            outage,
             node,
             entropy,
             waiting: Mutex::default(),
@@ -73,13 +98,13 @@ impl WorkerClient {
         let entropy = &*self.entropy;
         Job {
             v: Job::VERSION,
-            id: name::job(entropy),
+            id: ids::job(entropy),
             user: requester.session.user,
             session: requester.session.session,
-            connection: requester.connection.unwrap_or_else(|| name::connection(entropy)),
+            connection: requester.connection.unwrap_or_else(|| ids::connection(entropy)),
             node: self.node.clone(),
             origin: requester.origin,
-            traceparent: requester.traceparent.unwrap_or_else(|| name::trace(entropy)),
+            traceparent: requester.traceparent.unwrap_or_else(|| ids::trace(entropy)),
             idempotency_key: None,
             authenticated_at: requester.authenticated_at,
             work,
@@ -99,7 +124,8 @@ impl WorkerClient {
             trace = job.traceparent.trace_id(),
             "job submitted"
         );
-        self.jobs.submit(job.work.lane(), job, within).await
+        let submitted = self.jobs.submit(job.work.lane(), job, within).await;
+        self.outage.record("job submission", submitted)
     }
 
     /// Submits a job and waits for its reply; `None` if none arrives in time.
@@ -112,30 +138,23 @@ impl WorkerClient {
         work: Work,
         within: Duration,
     ) -> Result<Option<JobOutcome>, BusError> {
-        self.ask(&self.job(requester, work), within).await
-    }
-
-    /// Submits this job and waits for its reply; `None` if none arrives in time.
-    ///
-    /// # Errors
-    /// [`BusError`]: the job is not known to be queued.
-    pub(crate) async fn ask(&self, job: &Job, within: Duration) -> Result<Option<JobOutcome>, BusError> {
+        let job = self.job(requester, work);
         let (sender, mut receiver) = oneshot::channel();
         self.waiting().insert(job.id.clone(), sender);
         let _waiting = Waiting {
             client: self,
             job: &job.id,
         };
-        self.submit(job, within).await?;
+        self.submit(&job, within).await?;
         if let Ok(Ok(outcome)) = timeout(within / 2, &mut receiver).await {
             return Ok(Some(outcome));
         }
         // The announcement of the reply may have been lost.
-        let kept = self
+        let stored = self
             .jobs
             .stored_replies(&self.node, std::slice::from_ref(&job.id))
             .await?;
-        if let Some(reply) = kept.into_iter().next() {
+        if let Some(reply) = stored.into_iter().next() {
             return Ok(Some(reply.outcome));
         }
         Ok(timeout(within / 2, receiver).await.ok().and_then(Result::ok))

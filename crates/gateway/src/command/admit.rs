@@ -7,7 +7,7 @@ use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 use protocol::command::{Command, CommandKind, Cost, InvalidCommand, LimitScope, PerMinute};
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 
 use crate::settings::Rate;
 use crate::socket::Caller;
@@ -31,21 +31,12 @@ pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure
     }
 }
 
-/// Charges the cost of a command to its user's budgets, and one to the command's own limit; `rate` is the rate of a budget. Refuses if the
-/// limits cannot be read.
-pub(super) async fn within_limits(
-    limits: &dyn Limits,
-    rate: Option<Rate>,
-    caller: &Caller,
-    command: &Command,
-) -> Result<(), Failure> {
-    match charge(limits, rate, caller, command).await {
+/// Refuses a command whose charges exceed a limit, or whose limits cannot be read.
+pub(super) fn within_limits(charged: Result<LimitDecision, BusError>) -> Result<(), Failure> {
+    match charged {
         Ok(LimitDecision::Admitted) => Ok(()),
         Ok(LimitDecision::Refused(wait)) => Err(rate_limited(wait)),
-        Err(error) => {
-            tracing::warn!(error = chain(&error), "rate limit check failed, refusing the command");
-            Err(Failure::of(error.code()))
-        }
+        Err(error) => Err(Failure::of(error.code())),
     }
 }
 
@@ -58,8 +49,12 @@ pub(crate) fn rate_limited(wait: Duration) -> Failure {
     }
 }
 
-/// Charges all limits in one round trip. Workers charge second factors, since they alone know what is an attempt.
-async fn charge(
+/// Charges the cost of a command to its user's budgets, of this rate, and one to the command's own limit, in one round trip. Workers
+/// charge second factors, since they alone know what is an attempt.
+///
+/// # Errors
+/// [`BusError`].
+pub(super) async fn charge(
     limits: &dyn Limits,
     rate: Option<Rate>,
     caller: &Caller,
@@ -68,6 +63,9 @@ async fn charge(
     let policy = command.kind().policy();
     let mut charges = rate.map_or_else(Vec::new, |rate| budgets(caller, policy.cost, rate));
     charges.extend(command_limit(command.kind(), |scope| scope_of(scope, caller, command)));
+    if charges.is_empty() {
+        return Ok(LimitDecision::Admitted);
+    }
     limits.admit_all(&caller.user, &charges).await
 }
 

@@ -44,17 +44,21 @@ impl Outline {
 
 /// Sends the response event of a command, a success or a failure.
 pub(super) fn with_event(caller: &Caller, kind: CommandKind, data: &Json, request: Option<&RequestId>) {
-    caller.send(caller.form.answer(kind.response_event(), data, request));
+    caller.send(caller.encoding.answer(kind.response_event(), data, request));
 }
 
 /// Sends the notice that precedes an answer.
 pub(super) fn leading_notice(caller: &Caller, leading_notice: &LeadingNotice) {
-    caller.send(caller.form.answer(&leading_notice.event, &leading_notice.data, None));
+    caller.send(
+        caller
+            .encoding
+            .answer(&leading_notice.event, &leading_notice.data, None),
+    );
 }
 
 /// Answers a request without a response event: by the acknowledgement, if the client asked for one, else by the notice `error`.
 pub(super) fn without_event(caller: &Caller, event: Option<String>, failure: &Failure, request: Option<&RequestId>) {
-    let messages = caller.form.ack(&failure.data(), request).map_or_else(
+    let messages = caller.encoding.ack(&failure.data(), request).map_or_else(
         || {
             let notice = Notice::Error(ErrorNotice {
                 event,
@@ -62,7 +66,7 @@ pub(super) fn without_event(caller: &Caller, event: Option<String>, failure: &Fa
                 reason: failure.reason,
                 message: failure.message.clone(),
             });
-            caller.form.answer(notice.name(), &notice.data(), request)
+            caller.encoding.answer(notice.name(), &notice.data(), request)
         },
         |ack| vec![ack],
     );

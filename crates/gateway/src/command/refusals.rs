@@ -6,13 +6,12 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::SessionKey;
+use lifecycle::PeriodicLoop;
 use protocol::cluster::job::{RefusedCommand, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
-use protocol::fault::chain;
 use protocol::id::{ConnectionId, UserId};
-use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Commands;
@@ -126,14 +125,11 @@ impl Tally {
 impl Commands {
     /// Reports refusals until the node is done, and once more then.
     pub(crate) async fn report_refusals(self: Arc<Self>, soft: CancellationToken) {
-        let period = self.timing.refusals;
-        let mut tick = interval_at(Instant::now() + period, period);
-        loop {
-            tokio::select! {
-                () = soft.cancelled() => return self.report().await,
-                _ = tick.tick() => self.report().await,
-            }
+        let mut ticks = PeriodicLoop::new(self.timing.refusals, soft);
+        while ticks.next().await {
+            self.report().await;
         }
+        self.report().await;
     }
 
     /// Submits one job per user, whose replies are ignored.
@@ -142,11 +138,7 @@ impl Commands {
         for (user, tally) in left.by_ref() {
             let job = self.workers.job(tally.requester(), tally.work());
             let within = self.timing.job_timeout(job.work.lane());
-            if let Err(error) = self.workers.submit(&job, within).await {
-                tracing::warn!(
-                    error = chain(&error),
-                    "refusal report failed, retrying with the next one"
-                );
+            if self.workers.submit(&job, within).await.is_err() {
                 self.refusals.put_back(user, tally);
                 break;
             }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use bus::BusError;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
+use lifecycle::PeriodicLoop;
 use protocol::answer::Failure;
 use protocol::cluster::job::Reply;
 use protocol::code::ErrorCode;
 use protocol::fault::chain;
 use protocol::id::JobId;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Commands;
@@ -31,8 +32,7 @@ impl Commands {
         let mut round: BoxFuture<'static, ()> = future::pending().boxed();
         let mut is_running = false;
         let (mut to_read, mut received) = (Vec::new(), Vec::new());
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = PeriodicLoop::new(TICK, soft.clone());
         loop {
             tokio::select! {
                 biased;
@@ -47,7 +47,7 @@ impl Commands {
                 },
                 () = &mut round, if is_running => is_running = false,
                 () = missed.notified() => to_read = self.pending.all(),
-                _ = tick.tick() => {
+                _ = ticks.next() => {
                     let due = self.pending.due(Instant::now());
                     for job in &due.timed_out {
                         self.fail(job, &Failure::of(ErrorCode::Timeout));

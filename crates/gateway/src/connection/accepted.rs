@@ -22,7 +22,7 @@ use crate::handshake::authenticator::{Authenticator, TokenPurpose};
 use crate::handshake::token::Identity;
 use crate::handshake::upgrade::Protocol;
 use crate::listener::pending::PendingPermit;
-use crate::socket::{Ending, Form};
+use crate::socket::{ClientEncoding, CloseReason};
 
 /// Services of the authentication phase.
 pub(crate) struct Authentication {
@@ -121,7 +121,7 @@ impl Accepted {
             Ok((identity, claim)) => {
                 drop(self.permit);
                 let options = ClientOptions {
-                    form: Form::new(self.link.dialect(), claim.offsets),
+                    encoding: ClientEncoding::new(self.link.dialect(), claim.offsets),
                     request: claim.request,
                     resume: claim.resume,
                 };
@@ -132,11 +132,11 @@ impl Accepted {
                 };
                 Ok(Authenticated::new(self.link, identity, options, origin, &*on.entropy))
             }
-            Err(ending) => Err(Draining::unauthenticated(self.link, ending)),
+            Err(reason) => Err(Draining::unauthenticated(self.link, reason)),
         }
     }
 
-    async fn verified_claim(&mut self, on: &Authentication) -> Result<(Identity, Claim), Ending> {
+    async fn verified_claim(&mut self, on: &Authentication) -> Result<(Identity, Claim), CloseReason> {
         let claim = self.claim().await?;
         let verified = on
             .authenticator
@@ -151,7 +151,7 @@ impl Accepted {
     }
 
     /// Waits for the first claim of the client.
-    async fn claim(&mut self) -> Result<Claim, Ending> {
+    async fn claim(&mut self) -> Result<Claim, CloseReason> {
         if let Some(token) = self.bearer.take() {
             return Ok(Claim {
                 token: Some(token),
@@ -162,7 +162,7 @@ impl Accepted {
                 request: None,
             });
         }
-        let is_native = Form::new(self.link.dialect(), true).native().is_some();
+        let is_native = ClientEncoding::new(self.link.dialect(), true).native().is_some();
         loop {
             match self.link.next().await?.message {
                 ClientMessage::Connect { namespace, auth } if namespace == ROOT => {
@@ -179,7 +179,7 @@ impl Accepted {
                 }
                 // The reference implementation closes: nothing may precede CONNECT.
                 ClientMessage::Request(_) | ClientMessage::NoEvent(_) | ClientMessage::Disconnect { .. } => {
-                    return Err(Ending::BadFrame);
+                    return Err(CloseReason::BadFrame);
                 }
                 ClientMessage::Pong | ClientMessage::Incomplete => {}
             }
@@ -205,9 +205,9 @@ impl Accepted {
         }
     }
 
-    fn refuse(&self, request: Option<&RequestId>, failure: Failure) -> Ending {
+    fn refuse(&self, request: Option<&RequestId>, failure: Failure) -> CloseReason {
         self.link.refuse_auth(request, failure);
-        Ending::Unauthenticated
+        CloseReason::Unauthenticated
     }
 }
 

@@ -25,11 +25,11 @@ use super::replay::Replay;
 use super::resume::{Resumed, Resumption, Start};
 use crate::handshake::token::Identity;
 use crate::hub::{Hub, SubscribedSocket};
+use crate::ids;
 use crate::metrics::Metrics;
-use crate::name as names;
 use crate::presence::PresenceRegistry;
 use crate::session::{SessionMonitor, SessionRefusal};
-use crate::socket::{Caller, Ending, Form};
+use crate::socket::{Caller, ClientEncoding, CloseReason};
 
 /// Services of the join phase.
 pub(crate) struct Joining {
@@ -56,7 +56,7 @@ pub(super) struct Authenticated {
 
 /// Options that the client chose when it authenticated.
 pub(super) struct ClientOptions {
-    pub(super) form: Form,
+    pub(super) encoding: ClientEncoding,
     /// Id of the `auth` request, which its answer repeats.
     pub(super) request: Option<RequestId>,
     /// Resume token and offset of an earlier socket.
@@ -76,7 +76,7 @@ impl Authenticated {
             identity,
             options,
             origin,
-            connection: names::connection(entropy),
+            connection: ids::connection(entropy),
         }
     }
 
@@ -88,13 +88,13 @@ impl Authenticated {
     pub(super) async fn join(mut self, on: &Joining) -> Result<Live, Draining> {
         match self.try_join(on).await {
             Ok((caller, state)) => Ok(Live::new(self.link, caller, state)),
-            Err(ending) => Err(Draining::unauthenticated(self.link, ending)),
+            Err(reason) => Err(Draining::unauthenticated(self.link, reason)),
         }
     }
 
-    async fn try_join(&mut self, on: &Joining) -> Result<(Arc<Caller>, LiveState), Ending> {
+    async fn try_join(&mut self, on: &Joining) -> Result<(Arc<Caller>, LiveState), CloseReason> {
         if !on.rate.admit(&self.identity.user, Instant::now()) {
-            return Err(Ending::JoinRate);
+            return Err(CloseReason::JoinRate);
         }
         let resumed = self.resume(on).await?;
         if let Some(resumed) = &resumed {
@@ -107,13 +107,13 @@ impl Authenticated {
         let membership = self.in_session(on.within, on.sessions.join(&caller)).await?;
         let joining = on.hub.join(&self.identity.user, self.subscribed_socket(on));
         let Ok(Some((subscription, offset))) = timeout(on.within, joining).await else {
-            return Err(Ending::Unavailable);
+            return Err(CloseReason::Unavailable);
         };
         // An end that was announced before the subscription did not reach this node.
         self.in_session(on.within, on.sessions.confirm(&caller)).await?;
         // Subscribed, it is notified of its removal should it exceed the cap of sockets per user.
         let Ok(Ok(entry)) = timeout(on.within, on.presence.enter(&caller)).await else {
-            return Err(Ending::Unavailable);
+            return Err(CloseReason::Unavailable);
         };
         let start = match resumed {
             Some(resumed) => Start::resumed(resumed),
@@ -134,12 +134,12 @@ impl Authenticated {
             lease: start.lease,
             replay: Some(Box::new(replay)),
             recovered: start.recovered,
-            _open: on.metrics.connected(self.options.form.dialect()),
+            _open: on.metrics.connected(self.options.encoding.dialect()),
         };
         Ok((caller, state))
     }
 
-    async fn resume(&mut self, on: &Joining) -> Result<Option<Resumed>, Ending> {
+    async fn resume(&mut self, on: &Joining) -> Result<Option<Resumed>, CloseReason> {
         let received_at = on.clock.now().into();
         let Some(resume) = &self.options.resume else {
             return Ok(None);
@@ -148,7 +148,7 @@ impl Authenticated {
             .resumption
             .resume(resume, &self.identity, received_at, &on.metrics)
             .await;
-        resumed.map_err(|_unavailable| Ending::Unavailable)
+        resumed.map_err(|_unavailable| CloseReason::Unavailable)
     }
 
     /// Awaits a step of the session; a refusal is sent to the client.
@@ -156,28 +156,28 @@ impl Authenticated {
         &mut self,
         within: Duration,
         step: impl Future<Output = Result<T, SessionRefusal>>,
-    ) -> Result<T, Ending> {
+    ) -> Result<T, CloseReason> {
         let step = timeout(within, step).await;
         let refusal = match step.unwrap_or(Err(SessionRefusal::Unavailable)) {
             Ok(joined) => return Ok(joined),
             Err(refusal) => refusal,
         };
         // A client that may try again is closed without the order to stay away.
-        let ending = match refusal {
-            SessionRefusal::Ended => Ending::SessionEnded,
-            SessionRefusal::Idle => Ending::Unauthenticated,
-            SessionRefusal::Unavailable => return Err(Ending::Unavailable),
+        let reason = match refusal {
+            SessionRefusal::Ended => CloseReason::SessionEnded,
+            SessionRefusal::Idle => CloseReason::Unauthenticated,
+            SessionRefusal::Unavailable => return Err(CloseReason::Unavailable),
         };
         self.link.refuse_auth(self.options.request.as_ref(), refusal.failure());
-        Err(ending)
+        Err(reason)
     }
 
     /// Starts at this offset, with a resume token for a client that can resume.
-    async fn fresh_start(&mut self, offset: &Offset, on: &Joining) -> Result<Start, Ending> {
-        let token = self.options.form.recovers().then(|| {
+    async fn fresh_start(&mut self, offset: &Offset, on: &Joining) -> Result<Start, CloseReason> {
+        let token = self.options.encoding.recovers().then(|| {
             let key = ResumeTokenKey {
                 user: self.identity.user.clone(),
-                id: names::resume_token(&*on.entropy),
+                id: ids::resume_token(&*on.entropy),
             };
             let token = ResumeToken {
                 session: self.identity.session.clone(),
@@ -187,33 +187,33 @@ impl Authenticated {
             (key, token)
         });
         let start = on.resumption.start(offset, token).await;
-        start.map_err(|_unavailable| Ending::Unavailable)
+        start.map_err(|_unavailable| CloseReason::Unavailable)
     }
 
     fn caller(&self) -> Caller {
         Caller::new(
             &self.identity,
-            (self.connection.clone(), self.options.form, self.origin.clone()),
-            (Arc::clone(self.link.outbound()), Arc::clone(self.link.dismissal())),
+            (self.connection.clone(), self.options.encoding, self.origin.clone()),
+            (Arc::clone(self.link.outbound()), Arc::clone(self.link.close_request())),
         )
     }
 
     fn subscribed_socket(&self, on: &Joining) -> SubscribedSocket {
         SubscribedSocket {
-            dismissal: Arc::clone(self.link.dismissal()),
+            close_request: Arc::clone(self.link.close_request()),
             session_hints: on.sessions.hints().clone(),
             connection: self.connection.clone(),
             session: self.identity.session.clone(),
-            form: self.options.form,
+            encoding: self.options.encoding,
             outbound: Arc::clone(self.link.outbound()),
         }
     }
 
     fn greeting(&self, start: &Start, now: Timestamp) -> Message {
         let token = start.lease.as_ref().map(|lease| lease.key.id.as_str());
-        let form = self.options.form;
-        let Some(encoding) = form.native() else {
-            return socketio::connected(form.dialect(), self.connection.as_str(), token);
+        let encoding = self.options.encoding;
+        let Some(encoding) = encoding.native() else {
+            return socketio::connected(encoding.dialect(), self.connection.as_str(), token);
         };
         let ready = Ready {
             user_id: &self.identity.user,

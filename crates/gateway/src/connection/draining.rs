@@ -6,55 +6,55 @@ use std::time::Duration;
 use protocol::wire::socketio;
 
 use super::link::Link;
-use crate::socket::{Caller, Ending};
+use crate::socket::{Caller, CloseReason};
 
 /// Socket that is to be closed, with the reason.
 pub(super) struct Draining {
     link: Box<Link>,
-    ending: Ending,
+    close_reason: CloseReason,
     /// Caller of a socket that was live.
     caller: Option<Arc<Caller>>,
 }
 
 impl Draining {
     /// Takes a socket that never became live.
-    pub(super) fn unauthenticated(link: Box<Link>, ending: Ending) -> Self {
+    pub(super) fn unauthenticated(link: Box<Link>, close_reason: CloseReason) -> Self {
         Self {
             link,
-            ending,
+            close_reason,
             caller: None,
         }
     }
 
     /// Takes a socket that was live.
-    pub(super) fn live(link: Box<Link>, ending: Ending, caller: Arc<Caller>) -> Self {
+    pub(super) fn live(link: Box<Link>, close_reason: CloseReason, caller: Arc<Caller>) -> Self {
         Self {
             link,
-            ending,
+            close_reason,
             caller: Some(caller),
         }
     }
 
     /// Sends the queue and closes, within a deadline. Returns the reason.
-    pub(super) async fn flush(mut self, within: Duration) -> Ending {
+    pub(super) async fn flush(mut self, within: Duration) -> CloseReason {
         if let Some(caller) = &self.caller {
-            if self.ending == Ending::Restart {
+            if self.close_reason == CloseReason::Restart {
                 // Pending commands can be answered on this socket only.
                 self.link.send_until(caller.idle(), ANSWERS_WITHIN).await;
             }
-            if self.ending.stay_away() && caller.form.native().is_none() {
-                self.link.send(socketio::disconnect(caller.form.dialect()));
+            if self.close_reason.sends_disconnect() && caller.encoding.native().is_none() {
+                self.link.send(socketio::disconnect(caller.encoding.dialect()));
             }
         }
         let reason = self.reason();
-        Box::pin(self.link.close(self.ending, &reason, within)).await;
-        self.ending
+        Box::pin(self.link.close(self.close_reason, &reason, within)).await;
+        self.close_reason
     }
 
     /// Reason text of the Close frame; it tells clients of a draining node when to reconnect.
     fn reason(&self) -> String {
-        let reason = self.ending.code().map_or("", |code| code.as_str());
-        if matches!(self.ending, Ending::Restart | Ending::Unavailable) {
+        let reason = self.close_reason.code().map_or("", |code| code.as_str());
+        if matches!(self.close_reason, CloseReason::Restart | CloseReason::Unavailable) {
             let after = self.link.reconnect_after().as_millis();
             return format!("{reason}; reconnect-after-ms={after}");
         }

@@ -22,7 +22,7 @@ use crate::deflate::{DeflateParams, DeflatePool};
 use crate::handshake::upgrade::Protocol;
 use crate::listener::Stream;
 use crate::settings::Heartbeat;
-use crate::socket::{Batching, Dismissal, Ending, Form, Outbound};
+use crate::socket::{Batching, ClientEncoding, CloseReason, CloseRequest, OutboundQueue};
 
 /// Settings of every link of a gateway.
 pub(crate) struct LinkSettings {
@@ -36,8 +36,8 @@ pub(super) struct Link {
     transport: Transport,
     codec: Codec,
     state: LinkState,
-    outbound: Arc<Outbound>,
-    dismissal: Arc<Dismissal>,
+    outbound: Arc<OutboundQueue>,
+    close_request: Arc<CloseRequest>,
     /// Only timer of the socket.
     timer: Pin<Box<Sleep>>,
     drain: DrainDelay,
@@ -65,20 +65,20 @@ impl Link {
             codec: Codec::new(protocol),
             timer: Box::pin(sleep_until(state.wake_at())),
             state,
-            outbound: Arc::new(Outbound::new(deflate)),
-            dismissal: Arc::default(),
+            outbound: Arc::new(OutboundQueue::new(deflate)),
+            close_request: Arc::default(),
             drain: settings.drain.delay(),
         })
     }
 
     /// Outbound queue of the socket.
-    pub(super) fn outbound(&self) -> &Arc<Outbound> {
+    pub(super) fn outbound(&self) -> &Arc<OutboundQueue> {
         &self.outbound
     }
 
     /// Close request of the socket.
-    pub(super) fn dismissal(&self) -> &Arc<Dismissal> {
-        &self.dismissal
+    pub(super) fn close_request(&self) -> &Arc<CloseRequest> {
+        &self.close_request
     }
 
     /// Dialect of the answers.
@@ -109,18 +109,18 @@ impl Link {
     /// Refuses authentication. The client learns the kind of fault of its token; the values that claims are compared with are disclosed to
     /// nobody, and nothing about the claims before the signature is verified.
     pub(super) fn refuse_auth(&self, request: Option<&RequestId>, failure: Failure) {
-        let form = Form::new(self.dialect(), true);
+        let encoding = ClientEncoding::new(self.dialect(), true);
         let Failure {
             error, reason, message, ..
         } = failure;
-        if form.native().is_some() {
+        if encoding.native().is_some() {
             let notice = Notice::Error(ErrorNotice {
                 event: Some(name::AUTH.to_owned()),
                 error,
                 reason,
                 message,
             });
-            for message in form.answer(notice.name(), &notice.data(), request) {
+            for message in encoding.answer(notice.name(), &notice.data(), request) {
                 self.send(message);
             }
         } else {
@@ -135,16 +135,16 @@ impl Link {
     }
 
     /// Records that the client's token was verified and expires then.
-    pub(super) fn authenticated(&mut self, expires: Instant) -> Result<(), Ending> {
+    pub(super) fn authenticated(&mut self, expires: Instant) -> Result<(), CloseReason> {
         self.feed(Input::Authenticated { expires }).map(drop)
     }
 
     /// Records that the client disconnected and keeps the WebSocket. The next client on it gets a queue of its own, and messages for the
     /// previous one are dropped.
-    pub(super) fn disconnected(&mut self) -> Result<(), Ending> {
+    pub(super) fn disconnected(&mut self) -> Result<(), CloseReason> {
         self.outbound.close();
-        self.outbound = Arc::new(Outbound::new(self.outbound.deflate().cloned()));
-        self.dismissal = Arc::default();
+        self.outbound = Arc::new(OutboundQueue::new(self.outbound.deflate().cloned()));
+        self.close_request = Arc::default();
         self.feed(Input::Disconnected).map(drop)
     }
 
@@ -158,7 +158,7 @@ impl Link {
     ///
     /// # Errors
     /// Reason for which the socket is to be closed.
-    pub(super) async fn next(&mut self) -> Result<Received, Ending> {
+    pub(super) async fn next(&mut self) -> Result<Received, CloseReason> {
         loop {
             let batch_due = self.outbound.batch_due();
             let wake_at = batch_due.map_or(self.state.wake_at(), |due| due.min(self.state.wake_at()));
@@ -172,17 +172,17 @@ impl Link {
                     self.feed(Input::Tick)?;
                     continue;
                 }
-                ending = self.dismissal.requested() => {
-                    if ending != Ending::Resync {
-                        return Err(ending);
+                reason = self.close_request.requested() => {
+                    if reason != CloseReason::Resync {
+                        return Err(reason);
                     }
                     // All sockets of the node may have missed events at once.
                     let at = self.drain.close_at();
-                    self.feed(Input::CloseAt { at, ending })?;
+                    self.feed(Input::CloseAt { at, reason })?;
                     continue;
                 }
                 at = self.drain.drain_starts() => {
-                    self.feed(Input::CloseAt { at, ending: Ending::Restart })?;
+                    self.feed(Input::CloseAt { at, reason: CloseReason::Restart })?;
                     continue;
                 }
                 () = poll_fn(|cx| self.outbound.poll_batch_due(batch_due, cx)) => continue,
@@ -198,20 +198,20 @@ impl Link {
                 TransportEvent::Blocked => Input::Blocked,
                 TransportEvent::Flowing => Input::Flowing,
                 TransportEvent::Overflowed => Input::Overflowed,
-                TransportEvent::Ended(ending) => return Err(ending),
+                TransportEvent::Ended(reason) => return Err(reason),
             };
             self.feed(input)?;
         }
     }
 
     /// Closes the socket: sends the queue and the Close frame, within a deadline.
-    pub(super) async fn close(&mut self, ending: Ending, reason: &str, within: Duration) {
-        if ending.flushes() {
+    pub(super) async fn close(&mut self, reason: CloseReason, text: &str, within: Duration) {
+        if reason.flushes() {
             self.outbound.send_batch();
             drop(timeout(within, self.transport.flush(&self.outbound)).await);
         }
         self.outbound.close();
-        let code = ending.code().map(|code| (code, reason));
+        let code = reason.code().map(|code| (code, text));
         self.transport.close(code, within).await;
     }
 
@@ -225,10 +225,10 @@ impl Link {
     }
 
     /// Decodes a message; `None` if it is of no concern to the phase above.
-    fn read(&mut self, message: &Message) -> Result<Option<Received>, Ending> {
+    fn read(&mut self, message: &Message) -> Result<Option<Received>, CloseReason> {
         let message = self.codec.decode(message).map_err(|error| {
             tracing::debug!(%error, "frame decoding failed, closing the socket");
-            Ending::BadFrame
+            CloseReason::BadFrame
         })?;
         if message == ClientMessage::Pong {
             self.feed(Input::Pong)?;
@@ -239,11 +239,11 @@ impl Link {
     }
 
     /// Feeds the state and carries out its effect. For a message over the rate, returns the time until the next is admitted.
-    fn feed(&mut self, input: Input) -> Result<Option<Duration>, Ending> {
+    fn feed(&mut self, input: Input) -> Result<Option<Duration>, CloseReason> {
         match self.state.on(input, Instant::now()) {
             None => Ok(None),
             Some(Effect::Reject(wait)) => Ok(Some(wait)),
-            Some(Effect::End(ending)) => Err(ending),
+            Some(Effect::End(reason)) => Err(reason),
             Some(Effect::Ping) => {
                 self.ping();
                 Ok(None)

@@ -7,7 +7,7 @@ use lifecycle::Clock;
 use protocol::answer::Failure;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
-use protocol::command::CommandKind;
+use protocol::command::{CommandKind, Executor};
 use protocol::event::{Notice, name};
 use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
@@ -24,7 +24,7 @@ use crate::hub::Subscription;
 use crate::metrics::OpenSocket;
 use crate::presence::Entry;
 use crate::session::{Membership, SessionMonitor};
-use crate::socket::{Caller, Ending};
+use crate::socket::{Caller, CloseReason};
 
 /// Services of the live phase.
 pub(crate) struct Serving {
@@ -104,20 +104,20 @@ impl Live {
             };
             let next = match received {
                 Ok(received) => self.handle(received, on).await,
-                Err(ending) => Err(ending),
+                Err(reason) => Err(reason),
             };
-            if matches!(next, Ok(Next::Disconnect) | Err(Ending::Resync)) {
+            if matches!(next, Ok(Next::Disconnect) | Err(CloseReason::Resync)) {
                 self.void_resume_token(&on.resumption).await;
             }
             match next {
                 Ok(Next::Continue) => {}
                 Ok(Next::Disconnect) => return Served::Left(self.link, self.caller.origin.clone()),
-                Err(ending) => return Served::Ended(self.end(ending, on.clock.now().into())),
+                Err(reason) => return Served::Ended(self.end(reason, on.clock.now().into())),
             }
         }
     }
 
-    async fn handle(&mut self, received: Received, on: &Serving) -> Result<Next, Ending> {
+    async fn handle(&mut self, received: Received, on: &Serving) -> Result<Next, CloseReason> {
         let commands = &on.commands;
         match (received.message, received.retry_after) {
             (ClientMessage::Request(request), Some(wait)) => commands.reject_excess(&self.caller, &request, wait),
@@ -136,21 +136,22 @@ impl Live {
                 self.link.refuse_namespace(&namespace)
             }
             // The reference implementation closes: a second CONNECT, or a DISCONNECT from a namespace that was never joined.
-            (ClientMessage::Connect { .. } | ClientMessage::Disconnect { .. }, _) => return Err(Ending::BadFrame),
+            (ClientMessage::Connect { .. } | ClientMessage::Disconnect { .. }, _) => return Err(CloseReason::BadFrame),
             (ClientMessage::Pong | ClientMessage::Incomplete, _) => {}
         }
         Ok(Next::Continue)
     }
 
-    async fn serve_request(&mut self, request: Request, on: &Serving) -> Result<(), Ending> {
+    async fn serve_request(&mut self, request: Request, on: &Serving) -> Result<(), CloseReason> {
         let commands = &on.commands;
-        if request.event == name::AUTH && self.caller.form.native().is_some() {
+        if request.event == name::AUTH && self.caller.encoding.native().is_some() {
             // A socket has one caller for its life: `auth:refresh` replaces its token.
             let failure = Failure::with_message(ErrorCode::BadRequest, "event: this socket is authenticated already");
             commands.refuse(&self.caller, Some(request.event), &failure, request.id.as_ref());
             return Ok(());
         }
-        if CommandKind::of_event(&request.event) == Some(CommandKind::Refresh) {
+        let kind = CommandKind::of_event(&request.event);
+        if kind.is_some_and(|kind| kind.policy().executor == Executor::Connection) {
             if commands.refresh(&self.caller, request, &on.authenticator).await {
                 let expires = self.caller.token_deadline(on.clock.now().into());
                 self.state.membership.renew(expires);
@@ -170,11 +171,11 @@ impl Live {
     }
 
     /// Notifies a client whose session has ended of the reason.
-    fn end(self, ending: Ending, now: Timestamp) -> Draining {
-        let expired = match ending {
-            Ending::TokenExpired => Some((self.caller.token().ends, SessionEnd::TokenExpired)),
-            Ending::SessionIdle => Some((now, SessionEnd::Idle)),
-            Ending::SessionEnded => Some((now, SessionEnd::Ended)),
+    fn end(self, reason: CloseReason, now: Timestamp) -> Draining {
+        let expired = match reason {
+            CloseReason::TokenExpired => Some((self.caller.token().ends, SessionEnd::TokenExpired)),
+            CloseReason::SessionIdle => Some((now, SessionEnd::Idle)),
+            CloseReason::SessionEnded => Some((now, SessionEnd::Ended)),
             _ => None,
         };
         if let Some((timestamp, reason)) = expired {
@@ -184,6 +185,6 @@ impl Live {
                 reason,
             }));
         }
-        Draining::live(self.link, ending, self.caller)
+        Draining::live(self.link, reason, self.caller)
     }
 }

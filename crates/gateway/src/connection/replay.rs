@@ -12,11 +12,11 @@ use protocol::fault::chain;
 use tokio::time::{Instant, sleep_until};
 
 use crate::hub::{ReplayProgress, Subscription};
-use crate::socket::Outbound;
+use crate::socket::OutboundQueue;
 
 /// Replay of one socket.
 pub(super) struct Replay {
-    outbound: Arc<Outbound>,
+    outbound: Arc<OutboundQueue>,
     /// Offset up to which events were queued.
     cursor: Offset,
     /// Events that were read and are not yet queued.
@@ -47,7 +47,12 @@ pub(super) async fn step(replay: &mut Option<Box<Replay>>, subscription: &Subscr
 
 impl Replay {
     /// Starts after `cursor`, with the events of `page` that were read already.
-    pub(super) fn new(outbound: Arc<Outbound>, cursor: Offset, page: Vec<(Offset, Envelope)>, joined: Offset) -> Self {
+    pub(super) fn new(
+        outbound: Arc<OutboundQueue>,
+        cursor: Offset,
+        page: Vec<(Offset, Envelope)>,
+        joined: Offset,
+    ) -> Self {
         Self {
             outbound,
             cursor,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use self::flood::{FloodGuard, FloodVerdict};
 use crate::settings::{Heartbeat, Rate};
-use crate::socket::Ending;
+use crate::socket::CloseReason;
 
 /// Time bounds of a socket.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub(super) struct LinkState {
     phase: AuthPhase,
     flood: Option<FloodGuard>,
     blocked_since: Option<Instant>,
-    close_at: Option<(Instant, Ending)>,
+    close_at: Option<(Instant, CloseReason)>,
 }
 
 /// State of the heartbeat.
@@ -79,7 +79,7 @@ pub(super) enum Input {
         /// Time of the close.
         at: Instant,
         /// Reason of the close.
-        ending: Ending,
+        reason: CloseReason,
     },
 }
 
@@ -91,7 +91,7 @@ pub(super) enum Effect {
     /// Reject this message: it exceeds the rate, and the next one is admitted after this time.
     Reject(Duration),
     /// Close the socket.
-    End(Ending),
+    End(CloseReason),
 }
 
 impl LinkState {
@@ -130,7 +130,7 @@ impl LinkState {
                 self.blocked_since = None;
                 None
             }
-            Input::Overflowed => Some(Effect::End(Ending::QueueFull)),
+            Input::Overflowed => Some(Effect::End(CloseReason::QueueFull)),
             Input::Authenticated { expires } => {
                 self.phase = AuthPhase::Authenticated { until: expires };
                 None
@@ -141,9 +141,9 @@ impl LinkState {
                 };
                 None
             }
-            Input::CloseAt { at, ending } => {
+            Input::CloseAt { at, reason } => {
                 if self.close_at.is_none_or(|(earlier, _)| at < earlier) {
-                    self.close_at = Some((at, ending));
+                    self.close_at = Some((at, reason));
                 }
                 None
             }
@@ -167,8 +167,8 @@ impl LinkState {
 
     /// Closes before it pings. Of several reasons the one that concerns the client most comes first.
     fn tick(&mut self, now: Instant) -> Option<Effect> {
-        if let Some(ending) = self.due_ending(now) {
-            return Some(Effect::End(ending));
+        if let Some(reason) = self.due_close(now) {
+            return Some(Effect::End(reason));
         }
         match self.ping {
             PingState::Idle { ping_at } if ping_at <= now => {
@@ -181,19 +181,19 @@ impl LinkState {
         }
     }
 
-    fn due_ending(&self, now: Instant) -> Option<Ending> {
+    fn due_close(&self, now: Instant) -> Option<CloseReason> {
         match self.phase {
-            AuthPhase::Unauthenticated { until } if until <= now => return Some(Ending::AuthenticationTimeout),
-            AuthPhase::Authenticated { until } if until <= now => return Some(Ending::TokenExpired),
+            AuthPhase::Unauthenticated { until } if until <= now => return Some(CloseReason::AuthenticationTimeout),
+            AuthPhase::Authenticated { until } if until <= now => return Some(CloseReason::TokenExpired),
             AuthPhase::Unauthenticated { .. } | AuthPhase::Authenticated { .. } => {}
         }
         if self.blocked_since.is_some_and(|since| since + self.bounds.write <= now) {
-            return Some(Ending::Stalled);
+            return Some(CloseReason::Stalled);
         }
         if matches!(self.ping, PingState::AwaitingPong { until } if until <= now) {
-            return Some(Ending::HeartbeatTimeout);
+            return Some(CloseReason::HeartbeatTimeout);
         }
-        self.close_at.and_then(|(at, ending)| (at <= now).then_some(ending))
+        self.close_at.and_then(|(at, reason)| (at <= now).then_some(reason))
     }
 
     /// An unsolicited pong delays the next ping too, as in the reference implementation, and counts as a message.
@@ -209,7 +209,7 @@ impl LinkState {
         match self.flood.as_mut()?.check(now) {
             FloodVerdict::Admit => None,
             FloodVerdict::Reject(wait) => Some(Effect::Reject(wait)),
-            FloodVerdict::End => Some(Effect::End(Ending::Flood)),
+            FloodVerdict::End => Some(Effect::End(CloseReason::Flood)),
         }
     }
 }

@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::{self, Error};
 use self::frame_scanner::{FrameScanner, MAX_FRAGMENTS, Packing, TooManyFragments};
 use crate::deflate::{InflateError, PerMessageDeflate};
 use crate::listener::{Stream, linger};
-use crate::socket::{Ending, MAX_QUEUE_BYTES, Outbound, Outgoing, Overflowed};
+use crate::socket::{CloseReason, MAX_QUEUE_BYTES, OutboundQueue, OutgoingMessage, Overflowed};
 
 /// WebSocket of one client. One owner reads and writes, so that its buffers can be replaced.
 pub(super) struct Transport {
@@ -59,7 +59,7 @@ pub(super) enum TransportEvent {
     /// The outbound queue overflowed.
     Overflowed,
     /// The WebSocket ended.
-    Ended(Ending),
+    Ended(CloseReason),
 }
 
 /// Limits of a WebSocket.
@@ -106,7 +106,7 @@ impl Transport {
     }
 
     /// Sends the queue as far as the peer accepts it, and returns the next event. Cancel safe.
-    pub(super) fn poll_event(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<TransportEvent> {
+    pub(super) fn poll_event(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> Poll<TransportEvent> {
         let written = self.poll_write(outbound, cx);
         if let Poll::Ready(Err(event)) = written {
             return Poll::Ready(event);
@@ -129,12 +129,12 @@ impl Transport {
     }
 
     /// Sends the whole queue.
-    pub(super) async fn flush(&mut self, outbound: &Outbound) {
+    pub(super) async fn flush(&mut self, outbound: &OutboundQueue) {
         drop(poll_fn(|cx| self.poll_write(outbound, cx)).await);
     }
 
     /// Sends the queue and all that is added to it, until the stream breaks.
-    pub(super) async fn keep_sending(&mut self, outbound: &Outbound) {
+    pub(super) async fn keep_sending(&mut self, outbound: &OutboundQueue) {
         let broken = poll_fn(|cx| match self.poll_write(outbound, cx) {
             Poll::Ready(Err(_)) => Poll::Ready(()),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
@@ -167,16 +167,16 @@ impl Transport {
     }
 
     /// Ready when nothing is left to write; pending while the peer accepts no bytes.
-    fn poll_write(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<Result<(), TransportEvent>> {
+    fn poll_write(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> Poll<Result<(), TransportEvent>> {
         loop {
             let Some(socket) = self.socket.as_mut() else {
-                return Poll::Ready(Err(TransportEvent::Ended(Ending::Lost)));
+                return Poll::Ready(Err(TransportEvent::Ended(CloseReason::Lost)));
             };
             if self.unflushed {
                 match socket.poll_flush_unpin(cx) {
                     Poll::Pending => return outbound.poll_overflowed(cx).map(|_| Err(TransportEvent::Overflowed)),
                     Poll::Ready(Ok(())) => self.unflushed = false,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(TransportEvent::Ended(ending(&error)))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(TransportEvent::Ended(close_reason(&error)))),
                 }
             }
             for _ in 0..BATCH {
@@ -193,9 +193,9 @@ impl Transport {
     }
 
     /// Compresses the message unless it is: messages for several sockets are compressed once for all of them.
-    fn send_data(&mut self, message: Outgoing) {
+    fn send_data(&mut self, message: OutgoingMessage) {
         let message = match (message, &self.deflate) {
-            (Outgoing::Plain(message), Some(deflate)) => Outgoing::deflated(message, deflate),
+            (OutgoingMessage::Plain(message), Some(deflate)) => OutgoingMessage::deflated(message, deflate),
             (message, _) => message,
         };
         self.send(frame(message));
@@ -213,7 +213,7 @@ impl Transport {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<TransportEvent> {
         loop {
             let Some(socket) = self.socket.as_mut() else {
-                return Poll::Ready(TransportEvent::Ended(Ending::Lost));
+                return Poll::Ready(TransportEvent::Ended(CloseReason::Lost));
             };
             match socket.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(message))) => {
@@ -221,8 +221,8 @@ impl Transport {
                         return Poll::Ready(event);
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(TransportEvent::Ended(ending(&error))),
-                Poll::Ready(None) => return Poll::Ready(TransportEvent::Ended(Ending::Lost)),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(TransportEvent::Ended(close_reason(&error))),
+                Poll::Ready(None) => return Poll::Ready(TransportEvent::Ended(CloseReason::Lost)),
                 Poll::Pending => {
                     if !self.rebuild() {
                         return Poll::Pending;
@@ -239,7 +239,7 @@ impl Transport {
             tungstenite::Message::Binary(bytes) => Some(self.inflated(Message::Binary(bytes))),
             tungstenite::Message::Pong(_) => Some(TransportEvent::Pong),
             tungstenite::Message::Ping(_) => Some(TransportEvent::Ping),
-            tungstenite::Message::Close(_) => Some(TransportEvent::Ended(Ending::ByPeer)),
+            tungstenite::Message::Close(_) => Some(TransportEvent::Ended(CloseReason::ByPeer)),
             // tungstenite never returns it from a read.
             tungstenite::Message::Frame(_) => None,
         }
@@ -258,9 +258,9 @@ impl Transport {
         match deflate.inflate(payload, self.limits.max_message) {
             Ok(bytes) if packing == Packing::DeflatedBinary => TransportEvent::Message(Message::Binary(bytes)),
             Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => TransportEvent::Message(Message::Text(bytes)),
-            Ok(_) => TransportEvent::Ended(Ending::NotUtf8),
-            Err(InflateError::TooBig) => TransportEvent::Ended(Ending::TooBig),
-            Err(InflateError::Corrupt) => TransportEvent::Ended(Ending::NotDeflated),
+            Ok(_) => TransportEvent::Ended(CloseReason::NotUtf8),
+            Err(InflateError::TooBig) => TransportEvent::Ended(CloseReason::TooBig),
+            Err(InflateError::Corrupt) => TransportEvent::Ended(CloseReason::NotDeflated),
         }
     }
 
@@ -296,12 +296,12 @@ fn build(stream: FrameScanner<Stream>, limits: &TransportLimits) -> Option<WebSo
 
 /// Frame of one message. Its text is known to be UTF-8, and is not validated again for each socket. RSV1 marks compression (RFC 7692,
 /// section 6).
-fn frame(message: Outgoing) -> tungstenite::Message {
+fn frame(message: OutgoingMessage) -> tungstenite::Message {
     let (bytes, kind, rsv1) = match message {
-        Outgoing::Plain(Message::Text(bytes)) => (bytes, Data::Text, false),
-        Outgoing::Plain(Message::Binary(bytes)) => (bytes, Data::Binary, false),
-        Outgoing::DeflatedText(bytes) => (bytes, Data::Text, true),
-        Outgoing::DeflatedBinary(bytes) => (bytes, Data::Binary, true),
+        OutgoingMessage::Plain(Message::Text(bytes)) => (bytes, Data::Text, false),
+        OutgoingMessage::Plain(Message::Binary(bytes)) => (bytes, Data::Binary, false),
+        OutgoingMessage::DeflatedText(bytes) => (bytes, Data::Text, true),
+        OutgoingMessage::DeflatedBinary(bytes) => (bytes, Data::Binary, true),
     };
     let header = FrameHeader {
         rsv1,
@@ -312,14 +312,14 @@ fn frame(message: Outgoing) -> tungstenite::Message {
 }
 
 /// Close reason of a tungstenite error. tungstenite sends no Close frame of its own.
-fn ending(error: &Error) -> Ending {
+fn close_reason(error: &Error) -> CloseReason {
     match error {
-        Error::Capacity(_) => Ending::TooBig,
-        Error::Io(error) if error.get_ref().is_some_and(|error| error.is::<TooManyFragments>()) => Ending::TooBig,
-        Error::Utf8(_) => Ending::NotUtf8,
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost,
-        Error::Protocol(_) => Ending::ProtocolError,
-        _ => Ending::Lost,
+        Error::Capacity(_) => CloseReason::TooBig,
+        Error::Io(error) if error.get_ref().is_some_and(|error| error.is::<TooManyFragments>()) => CloseReason::TooBig,
+        Error::Utf8(_) => CloseReason::NotUtf8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => CloseReason::Lost,
+        Error::Protocol(_) => CloseReason::ProtocolError,
+        _ => CloseReason::Lost,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use bus::{Bus, BusError};
+use bus::BusError;
 use jwks::JwksError;
 use lifecycle::{Clock, Entropy, Readiness};
 use opentelemetry::metrics::Meter;
@@ -16,23 +16,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::services::{Environment, Services};
 use super::{Acceptor, Gateway, NodeTasks};
+use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::connection::{
     Authentication, Bounds, Connections, DrainWindow, JoinRate, Joining, LinkSettings, Resumption, Serving,
 };
 use crate::deflate::DeflatePool;
 use crate::handshake::token::TokenVerifier;
-use crate::http::callback::Callbacks;
+use crate::http::callback::{CallbackBus, Callbacks};
 use crate::http::internal::{self, Internal};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
+use crate::ids;
 use crate::listener::admission::Admission;
 use crate::listener::certificate::{CertificateError, Reloader};
 use crate::listener::tcp::Listener;
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
-use crate::name;
 use crate::settings::Settings;
 
 /// Reason for which a gateway cannot start.
@@ -62,15 +63,16 @@ impl Gateway {
     /// [`BuildError`] of the first step that fails.
     pub async fn build(
         settings: Settings,
-        bus: Arc<dyn Bus>,
+        bus: impl Into<BusRoles>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         meter: &Meter,
     ) -> Result<Self, BuildError> {
         let tasks = NodeTasks::default();
         let env = Environment {
-            node: name::node(&*entropy),
-            bus: BusRoles::from(Arc::clone(&bus)),
+            node: ids::node(&*entropy),
+            bus: bus.into(),
+            outage: Arc::new(BusOutage::new()),
             clock,
             entropy,
             metrics: Arc::new(Metrics::new(meter, &tasks.connections)),
@@ -95,9 +97,9 @@ impl Gateway {
         let (services, inputs) = Services::build(&env, &settings, tokens).await?;
         let soft = tasks.connections.soft();
         let connections = connections(&env, &settings, &services, listener.admission(), &soft);
-        let internal = internal_api(&env, &settings, &services, &bus);
+        let internal = internal_api(&env, &settings, &services);
         let certificate_every = settings.timing.certificate;
-        let http = Arc::new(http(&env, settings, &services, bus, soft));
+        let http = Arc::new(http(&env, settings, &services, soft));
         Ok(Self {
             listener,
             acceptor: Acceptor {
@@ -181,13 +183,15 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
     }
 }
 
-fn internal_api(env: &Environment, settings: &Settings, services: &Services, bus: &Arc<dyn Bus>) -> Router {
+fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> Router {
     let Some(token) = settings.internal_token.clone() else {
         return Router::new();
     };
     internal::router(Internal {
         token,
-        bus: Arc::clone(bus),
+        events: Arc::clone(&env.bus.events),
+        presence: Arc::clone(&env.bus.presence),
+        outage: Arc::clone(&env.outage),
         workers: Arc::clone(&services.workers),
         job_timeout: settings.timing.job_timeout(Lane::Interactive),
         clock: Arc::clone(&env.clock),
@@ -196,25 +200,23 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services, bus
     })
 }
 
-fn http(
-    env: &Environment,
-    settings: Settings,
-    services: &Services,
-    bus: Arc<dyn Bus>,
-    soft: CancellationToken,
-) -> Http {
+fn http(env: &Environment, settings: Settings, services: &Services, soft: CancellationToken) -> Http {
     let timing = settings.timing;
+    let bus = CallbackBus {
+        challenges: Arc::clone(&env.bus.challenges),
+        limits: Arc::clone(&env.bus.limits),
+        sessions: Arc::clone(&env.bus.sessions),
+        outage: Arc::clone(&env.outage),
+    };
     let callbacks = Callbacks::new(
         bus,
         Arc::clone(&services.workers),
         timing.job_timeout(Lane::Interactive),
-        Arc::clone(&env.entropy),
         Arc::clone(&env.metrics),
     );
     let webhooks = Webhooks::new(
         Arc::clone(&services.workers),
         timing.job_timeout(Lane::Webhook),
-        Arc::clone(&env.entropy),
         Arc::clone(&env.metrics),
     );
     Http::new(

@@ -10,6 +10,7 @@ use protocol::id::NodeId;
 use tokio::sync::{Notify, mpsc};
 
 use super::NodeTasks;
+use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::command::Commands;
 use crate::handshake::authenticator::Authenticator;
@@ -26,6 +27,7 @@ use crate::workers::WorkerClient;
 pub(super) struct Environment {
     pub(super) node: NodeId,
     pub(super) bus: BusRoles,
+    pub(super) outage: Arc<BusOutage>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) metrics: Arc<Metrics>,
@@ -62,6 +64,7 @@ impl Services {
     ) -> Result<(Self, Inputs), bus::BusError> {
         let Environment {
             bus,
+            outage,
             clock,
             entropy,
             metrics,
@@ -70,18 +73,22 @@ impl Services {
         let (feed, received) = bus.events.listen().await?;
         let replies = bus.jobs.subscribe_replies(&env.node).await?;
         let (hints, session_hints) = mpsc::channel(SESSION_HINTS);
-        let hub = Hub::new(bus, feed, Arc::clone(metrics));
-        let workers = WorkerClient::new(Arc::clone(&bus.jobs), env.node.clone(), Arc::clone(entropy));
+        let hub = Hub::new(bus, Arc::clone(outage), feed, Arc::clone(metrics));
+        let workers = WorkerClient::new(
+            (Arc::clone(&bus.jobs), Arc::clone(outage)),
+            env.node.clone(),
+            Arc::clone(entropy),
+        );
         let workers = Arc::new(workers);
         let presence = PresenceRegistry::new(
-            (Arc::clone(&bus.presence), Arc::clone(&bus.events)),
+            (Arc::clone(&bus.presence), Arc::clone(&bus.events), Arc::clone(outage)),
             env.node.clone(),
             settings.max_sockets_per_user,
             Arc::clone(clock),
             Arc::clone(entropy),
         );
         let sessions = Arc::new(SessionMonitor::new(
-            (Arc::clone(&bus.sessions), Arc::clone(&bus.events)),
+            (Arc::clone(&bus.sessions), Arc::clone(&bus.events), Arc::clone(outage)),
             Arc::clone(&workers),
             hints,
             Arc::clone(clock),
@@ -89,7 +96,7 @@ impl Services {
             env.tasks.clone(),
         ));
         let commands = Commands::new(
-            (Arc::clone(&bus.jobs), Arc::clone(&bus.limits)),
+            (Arc::clone(&bus.jobs), Arc::clone(&bus.limits), Arc::clone(outage)),
             (Arc::clone(&sessions), Arc::clone(&workers)),
             (settings.timing, settings.command_rate),
             env.tasks.clone(),

@@ -19,46 +19,55 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use bus::{Bus, PendingAuthorization, PendingLink, SessionKey, SessionState};
+use bus::{
+    BusError, Challenges, LimitDecision, Limits, PendingAuthorization, PendingLink, SessionKey, SessionRegistry,
+    SessionState,
+};
 use http::{HeaderMap, Uri};
-use lifecycle::Entropy;
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::callback::{Callback, ConfirmLink, PendingLinkPage};
-use protocol::cluster::job::{Job, JobOutcome, Work};
+use protocol::cluster::job::{JobOutcome, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::ConnectAnswer;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::id::{SessionId, UserId};
 use tokio::time::Instant;
 
 use self::limits::CallbackLimit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
+use crate::bus_outage::BusOutage;
+use crate::command::rate_limited;
 use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
-use crate::name;
-use crate::workers::WorkerClient;
+use crate::workers::{Requester, WorkerClient};
 
 /// State of the callback routes.
 pub(crate) struct Callbacks {
-    bus: Arc<dyn Bus>,
+    bus: CallbackBus,
     workers: Arc<WorkerClient>,
     /// Timeout of a job, including the platform's response.
     job_timeout: Duration,
     rates: CallRates,
     pages: Pages,
-    entropy: Arc<dyn Entropy>,
     metrics: Arc<Metrics>,
+}
+
+/// Roles of the bus that callbacks use.
+pub(crate) struct CallbackBus {
+    pub(crate) challenges: Arc<dyn Challenges>,
+    pub(crate) limits: Arc<dyn Limits>,
+    pub(crate) sessions: Arc<dyn SessionRegistry>,
+    pub(crate) outage: Arc<BusOutage>,
 }
 
 impl Callbacks {
     pub(crate) fn new(
-        bus: Arc<dyn Bus>,
+        bus: CallbackBus,
         workers: Arc<WorkerClient>,
         job_timeout: Duration,
-        entropy: Arc<dyn Entropy>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -67,7 +76,6 @@ impl Callbacks {
             job_timeout,
             rates: CallRates::new(Instant::now()),
             pages: Pages::new(),
-            entropy,
             metrics,
         }
     }
@@ -141,15 +149,15 @@ impl Callbacks {
     ) -> Result<(Page, PendingLinkPage), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
         let query = query::CallbackQuery::read(query)?;
-        let pending = PendingAuthorization::find(&*self.bus, &query.state).await;
-        let Some((user, pending)) = pending.map_err(|error| unavailable(&error))? else {
+        let pending = PendingAuthorization::find(&*self.bus.challenges, &query.state).await;
+        let Some((user, pending)) = self.on_bus(pending)? else {
             return Err(Failure::with_message(
                 ErrorCode::OauthFailed,
                 "This authorization has expired or does not exist; start again.",
             ));
         };
         let session = self.live_session(user, pending.session).await?;
-        CallbackLimit::Connect.admit(&*self.bus, &session.user).await?;
+        self.admit(CallbackLimit::Connect, &session.user).await?;
         let callback = Work::Callback(Callback {
             account,
             state: query.state,
@@ -157,7 +165,7 @@ impl Callbacks {
             response: query.response,
         });
         let outcome = self
-            .ask(&session, Origin::of_peer(peer, user_agent(headers)), callback)
+            .request(&session, Origin::of_peer(peer, user_agent(headers)), callback)
             .await?;
         let link: PendingLinkPage = read(&outcome)?;
         self.index(&session, &link).await?;
@@ -172,8 +180,8 @@ impl Callbacks {
             session: session.session.clone(),
         };
         let lifetime = Duration::from_secs(link.expires_in);
-        let stored = self.bus.put(&key, &entry.write(), lifetime).await;
-        stored.map_err(|error| unavailable(&error))
+        let stored = self.bus.challenges.put(&key, &entry.write(), lifetime).await;
+        self.on_bus(stored)
     }
 
     async fn confirm(
@@ -188,32 +196,37 @@ impl Callbacks {
         let token = query::token(&fields)?;
         let cookie = cookie::get(headers, account).ok_or_else(not_pending)?;
         let key = PendingLink::key(account, &token, &cookie);
-        let found = self.bus.read(&key).await.map_err(|error| unavailable(&error))?;
+        let found = self.on_bus(self.bus.challenges.read(&key).await)?;
         let link = found.as_deref().and_then(PendingLink::read).ok_or_else(not_pending)?;
         let session = self.live_session(link.user, link.session).await?;
-        CallbackLimit::Confirm.admit(&*self.bus, &session.user).await?;
+        self.admit(CallbackLimit::Confirm, &session.user).await?;
         let confirm = Work::ConfirmLink(ConfirmLink { account, token, cookie });
         let origin = Origin::of_peer(peer, user_agent(headers));
-        let outcome = self.ask(&session, origin, confirm).await.map_err(|failure| {
+        let outcome = self.request(&session, origin, confirm).await.map_err(|failure| {
             // The link was confirmed or revoked concurrently.
             let is_gone = failure.error == ErrorCode::ConfirmationInvalid;
             if is_gone { not_pending() } else { failure }
         })?;
-        if let Err(error) = self.bus.take(&key).await {
-            tracing::debug!(
-                error = chain(&error),
-                "pending link of a confirmed callback not deleted, it expires by itself"
-            );
-        }
+        // If this fails, the entry expires by itself.
+        drop(self.on_bus(self.bus.challenges.take(&key).await));
         let linked: ConnectAnswer = read(&outcome)?;
         Ok(Page::linked(&session.user, &linked.account))
+    }
+
+    /// Takes a token from the user's bucket. If the bus is unavailable, the request is refused.
+    async fn admit(&self, limit: CallbackLimit, user: &UserId) -> Result<(), Failure> {
+        let decision = self.bus.limits.admit_all(user, limit.charge().as_slice()).await;
+        match self.on_bus(decision)? {
+            LimitDecision::Admitted => Ok(()),
+            LimitDecision::Refused(wait) => Err(rate_limited(wait)),
+        }
     }
 
     /// Checks that the session is live. After its end, nothing is linked, as on a socket.
     async fn live_session(&self, user: UserId, session: SessionId) -> Result<SessionKey, Failure> {
         let key = SessionKey { user, session };
-        let states = self.bus.check_ttl(std::slice::from_ref(&key)).await;
-        match states.map_err(|error| unavailable(&error))?.first() {
+        let states = self.bus.sessions.check_ttl(std::slice::from_ref(&key)).await;
+        match self.on_bus(states)?.first() {
             Some(SessionState::Alive(_)) => Ok(key),
             _ => Err(Failure::with_message(
                 ErrorCode::Unauthenticated,
@@ -222,28 +235,22 @@ impl Callbacks {
         }
     }
 
-    async fn ask(&self, asker: &SessionKey, origin: Origin, work: Work) -> Result<JobOutcome, Failure> {
-        let job = Job {
-            v: Job::VERSION,
-            id: name::job(&*self.entropy),
-            user: asker.user.clone(),
-            session: asker.session.clone(),
-            connection: name::connection(&*self.entropy),
-            node: self.workers.node().clone(),
-            origin: Some(origin),
-            traceparent: name::trace(&*self.entropy),
-            idempotency_key: None,
-            authenticated_at: None,
-            work,
-        };
-        tracing::debug!(user = %job.user, command = job.work.name(), job = %job.id, "a callback is sent on");
-        let asked = self.workers.ask(&job, self.job_timeout).await;
-        let outcome = asked.map_err(|error| unavailable(&error))?;
+    /// Requests a job on behalf of a session and returns its outcome.
+    async fn request(&self, session: &SessionKey, origin: Origin, work: Work) -> Result<JobOutcome, Failure> {
+        let requester = Requester::without_socket(session.clone(), Some(origin));
+        let outcome = self.workers.request(requester, work, self.job_timeout).await;
+        let outcome = outcome.map_err(|error| Failure::of(error.code()))?;
         let outcome = outcome.ok_or_else(|| Failure::of(ErrorCode::Timeout))?;
         match outcome.error {
             None => Ok(outcome),
             Some(code) => Err(outcome.data.read().unwrap_or_else(|_unreadable| Failure::of(code))),
         }
+    }
+
+    /// Records the result of a request to the bus.
+    fn on_bus<T>(&self, result: Result<T, BusError>) -> Result<T, Failure> {
+        let result = self.bus.outage.record("OAuth callback", result);
+        result.map_err(|error| Failure::of(error.code()))
     }
 
     fn counted<T>(&self, platform: AccountType, ended: Result<T, Failure>) -> Result<T, Failure> {
@@ -265,11 +272,6 @@ fn not_pending() -> Failure {
 fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a JobOutcome) -> Result<T, Failure> {
     let read = outcome.data.read();
     read.map_err(|_unreadable| Failure::of(ErrorCode::Internal))
-}
-
-fn unavailable(error: &(impl Fault + 'static)) -> Failure {
-    tracing::warn!(error = chain(error), "a callback could not be sent on");
-    Failure::of(error.code())
 }
 
 /// Maximum size of the form, in bytes. Its one field has 28.

@@ -13,18 +13,18 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
-use bus::Bus;
+use bus::{Events, Presence};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use lifecycle::{Clock, Entropy};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::{Job, Work};
+use protocol::cluster::job::Work;
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
@@ -34,15 +34,18 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::response::failure_response;
+use crate::bus_outage::BusOutage;
 use crate::handshake::request::{bearer, user_agent};
+use crate::ids;
 use crate::metrics::Metrics;
-use crate::name;
-use crate::workers::WorkerClient;
+use crate::workers::{Requester, WorkerClient};
 
 /// State of the internal API.
 pub(crate) struct Internal {
     pub(crate) token: Secret,
-    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) events: Arc<dyn Events>,
+    pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) outage: Arc<BusOutage>,
     pub(crate) workers: Arc<WorkerClient>,
     /// Timeout of a job.
     pub(crate) job_timeout: Duration,
@@ -104,31 +107,19 @@ impl Internal {
 
     /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source.
     async fn send(&self, user: &UserId, envelope: &Envelope) -> Result<(), ApiError> {
-        self.bus.publish(user, envelope).await.map(drop).map_err(|error| {
-            tracing::warn!(error = chain(&error), "event publish failed");
-            ApiError::Failed(error.code())
-        })
+        let published = self.events.publish(user, envelope).await;
+        let published = self.outage.record("event publish", published);
+        published.map(drop).map_err(|error| ApiError::Failed(error.code()))
     }
 
     /// Has a worker commit an alert, which is stored before it is published.
     async fn raise(&self, alert: Alert, (origin, traceparent): (Option<Origin>, Traceparent)) -> Result<(), ApiError> {
-        let job = Job {
-            v: Job::VERSION,
-            id: name::job(&*self.entropy),
-            user: alert.user_id.clone(),
-            session: name::internal_api(),
-            connection: name::connection(&*self.entropy),
-            node: self.workers.node().clone(),
-            origin,
-            traceparent,
-            idempotency_key: None,
-            authenticated_at: None,
-            work: Work::RaiseAlert(alert),
-        };
-        let raised = self.workers.ask(&job, self.job_timeout).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "alert job not queued");
-            ApiError::Failed(error.code())
-        })?;
+        let requester = Requester::internal_api(alert.user_id.clone(), origin, traceparent);
+        let raised = self
+            .workers
+            .request(requester, Work::RaiseAlert(alert), self.job_timeout)
+            .await;
+        let raised = raised.map_err(|error| ApiError::Failed(error.code()))?;
         match raised.map(|outcome| outcome.error) {
             Some(None) => Ok(()),
             // The outcome is unknown: the alert may have been committed.
@@ -143,7 +134,7 @@ impl Internal {
     fn trace(&self, headers: &HeaderMap) -> Traceparent {
         let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let parent = parent.and_then(|text| text.parse().ok());
-        parent.unwrap_or_else(|| name::trace(&*self.entropy))
+        parent.unwrap_or_else(|| ids::trace(&*self.entropy))
     }
 
     /// Checks the bearer token. Digests are compared in constant time, so the duration of a refusal reveals neither the token nor its
@@ -162,8 +153,8 @@ impl Internal {
     fn event_id(&self, user: &UserId, idempotency_key: Option<&str>) -> EventId {
         match idempotency_key {
             // User ids contain no line break, so the digested text is unique per user and key.
-            Some(key) => name::event_of(&Sha256::digest(format!("{user}\n{key}"))),
-            None => name::event(&*self.entropy),
+            Some(key) => ids::event_of(&Sha256::digest(format!("{user}\n{key}"))),
+            None => ids::event(&*self.entropy),
         }
     }
 }

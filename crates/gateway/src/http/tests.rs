@@ -1,33 +1,36 @@
 //! Deadlines of one HTTP connection, over a pipe in paused time.
 
-use bus::{Bus, MemoryBus};
+use bus::MemoryBus;
 use lifecycle::{Entropy, OsEntropy, Tasks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{advance, interval, sleep};
 
+use super::callback::CallbackBus;
 use super::*;
-use crate::name;
+use crate::bus_outage::BusOutage;
+use crate::ids;
 use crate::workers::WorkerClient;
 
 fn http() -> Arc<Http> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(Arc::clone(&entropy)));
+    let bus = Arc::new(MemoryBus::new(Arc::clone(&entropy)));
+    let outage = Arc::new(BusOutage::new());
     let meter = telemetry::metrics::Metrics::new("test").meter();
     let metrics = Arc::new(Metrics::new(&meter, &Tasks::new()));
     let workers = Arc::new(WorkerClient::new(
-        Arc::clone(&bus) as _,
-        name::node(&*entropy),
-        Arc::clone(&entropy),
+        (Arc::clone(&bus) as _, Arc::clone(&outage)),
+        ids::node(&*entropy),
+        entropy,
     ));
     let timing = Timing::default();
-    let callbacks = Callbacks::new(
-        bus,
-        Arc::clone(&workers),
-        timing.interactive,
-        Arc::clone(&entropy),
-        Arc::clone(&metrics),
-    );
-    let webhooks = Webhooks::new(workers, timing.webhook, entropy, Arc::clone(&metrics));
+    let bus = CallbackBus {
+        challenges: Arc::clone(&bus) as _,
+        limits: Arc::clone(&bus) as _,
+        sessions: bus,
+        outage,
+    };
+    let callbacks = Callbacks::new(bus, Arc::clone(&workers), timing.interactive, Arc::clone(&metrics));
+    let webhooks = Webhooks::new(workers, timing.webhook, Arc::clone(&metrics));
     let soft = CancellationToken::new();
     let routes = (callbacks, webhooks);
     Arc::new(Http::new(

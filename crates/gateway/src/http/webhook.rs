@@ -15,14 +15,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode, Uri};
-use lifecycle::Entropy;
 use protocol::account::AccountType;
 use protocol::answer::Failure;
-use protocol::cluster::job::{Job, Work};
+use protocol::cluster::job::Work;
 use protocol::cluster::origin::Origin;
 use protocol::cluster::webhook::{self, Webhook, WebhookAnswer, WebhookContent};
 use protocol::code::ErrorCode;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::secret::Secret;
 use tokio::time::Instant;
 use url::form_urlencoded;
@@ -31,8 +30,7 @@ use super::rates::CallRates;
 use super::response::failure_response;
 use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
-use crate::name;
-use crate::workers::WorkerClient;
+use crate::workers::{Requester, WorkerClient};
 
 /// State of the webhook routes.
 pub(crate) struct Webhooks {
@@ -40,22 +38,15 @@ pub(crate) struct Webhooks {
     /// Timeout of a job.
     job_timeout: Duration,
     rates: CallRates,
-    entropy: Arc<dyn Entropy>,
     metrics: Arc<Metrics>,
 }
 
 impl Webhooks {
-    pub(crate) fn new(
-        workers: Arc<WorkerClient>,
-        job_timeout: Duration,
-        entropy: Arc<dyn Entropy>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub(crate) fn new(workers: Arc<WorkerClient>, job_timeout: Duration, metrics: Arc<Metrics>) -> Self {
         Self {
             workers,
             job_timeout,
             rates: CallRates::new(Instant::now()),
-            entropy,
             metrics,
         }
     }
@@ -126,7 +117,7 @@ impl Webhooks {
             headers: content,
             body: Secret::new(STANDARD.encode(&body)),
         };
-        self.ask(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
+        self.request(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
             .await
     }
 
@@ -136,30 +127,18 @@ impl Webhooks {
         let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "crc_token");
         let (_, token) = token.ok_or_else(|| Failure::of(ErrorCode::BadRequest))?;
         let content = WebhookContent::Challenge(Secret::new(token));
-        self.ask(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
+        self.request(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
             .await
     }
 
-    async fn ask(&self, webhook: Webhook, origin: Origin) -> Result<WebhookAnswer, Failure> {
-        let (user, session, connection) = name::webhook();
-        let job = Job {
-            v: Job::VERSION,
-            id: name::job(&*self.entropy),
-            user,
-            session,
-            connection,
-            node: self.workers.node().clone(),
-            origin: Some(origin),
-            traceparent: name::trace(&*self.entropy),
-            idempotency_key: None,
-            authenticated_at: None,
-            work: Work::Webhook(webhook),
-        };
-        let asked = self.workers.ask(&job, self.job_timeout).await;
-        let outcome = asked.map_err(|error| {
-            tracing::warn!(error = chain(&error), "webhook job not queued, webhook refused");
-            Failure::of(error.code())
-        })?;
+    /// Requests the job of a webhook and returns the response.
+    async fn request(&self, webhook: Webhook, origin: Origin) -> Result<WebhookAnswer, Failure> {
+        let requester = Requester::webhook(origin);
+        let outcome = self
+            .workers
+            .request(requester, Work::Webhook(webhook), self.job_timeout)
+            .await;
+        let outcome = outcome.map_err(|error| Failure::of(error.code()))?;
         let outcome = outcome.ok_or_else(|| Failure::of(ErrorCode::Timeout))?;
         match outcome.error {
             // A worker of another release may have encoded it differently.

@@ -14,7 +14,7 @@ use super::encoded_event::EncodedEvent;
 use super::gap::{GapDetector, GapOutput};
 use super::subscriber::{SubscribedSocket, Subscriber};
 use crate::metrics::Metrics;
-use crate::socket::Ending;
+use crate::socket::CloseReason;
 
 /// Id of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +252,7 @@ impl UserChannels {
         let ended = self
             .subscribers(&key.user)
             .filter(|subscriber| subscriber.session(&key.user).as_ref() == Some(key));
-        ended.for_each(|subscriber| subscriber.close(Ending::SessionEnded));
+        ended.for_each(|subscriber| subscriber.close(CloseReason::SessionEnded));
     }
 
     /// Requests a TTL check of a session, by one of its sockets.

@@ -9,16 +9,16 @@ use protocol::wire::{Message, Push};
 use serde::Deserialize;
 
 use crate::deflate::{PerMessageDeflate, Window};
-use crate::socket::{FeedEvent, Form, Outbound, Outgoing};
+use crate::socket::{ClientEncoding, FeedEvent, OutboundQueue, OutgoingMessage};
 
 /// Event with its messages so far.
 pub(super) struct EncodedEvent {
     push: Push,
     class: DeliveryClass,
     syncing: Option<AccountType>,
-    by_form: [Option<Message>; Form::COUNT],
+    by_encoding: [Option<Message>; ClientEncoding::COUNT],
     /// One entry per encoding and window, nearly always of one window.
-    deflated: Vec<(Form, Window, Outgoing)>,
+    deflated: Vec<(ClientEncoding, Window, OutgoingMessage)>,
 }
 
 impl EncodedEvent {
@@ -32,18 +32,18 @@ impl EncodedEvent {
             },
             class: envelope.class,
             syncing: syncing(envelope),
-            by_form: Default::default(),
+            by_encoding: Default::default(),
             deflated: Vec::new(),
         }
     }
 
     /// Queues the event for a socket of this encoding: at once, or in a batch with others of its class.
-    pub(super) fn send(&mut self, form: Form, outbound: &Outbound) {
-        let alone = self.outgoing(form, outbound.deflate());
+    pub(super) fn send(&mut self, encoding: ClientEncoding, outbound: &OutboundQueue) {
+        let alone = self.outgoing(encoding, outbound.deflate());
         match self.class {
             DeliveryClass::Critical | DeliveryClass::State => outbound.push(alone),
             DeliveryClass::Feed => outbound.push_feed(FeedEvent {
-                message: self.message(form),
+                message: self.message(encoding),
                 alone,
                 syncing: self.syncing,
             }),
@@ -51,32 +51,32 @@ impl EncodedEvent {
     }
 
     /// Queues the event for a socket of this encoding at once, whatever its class: a replayed event is late already.
-    pub(super) fn send_at_once(&mut self, form: Form, outbound: &Outbound) {
-        outbound.push(self.outgoing(form, outbound.deflate()));
+    pub(super) fn send_at_once(&mut self, encoding: ClientEncoding, outbound: &OutboundQueue) {
+        outbound.push(self.outgoing(encoding, outbound.deflate()));
     }
 
     /// Message for a socket of this encoding and compression. Its bytes are shared, not copied.
-    fn outgoing(&mut self, form: Form, deflate: Option<&PerMessageDeflate>) -> Outgoing {
+    fn outgoing(&mut self, encoding: ClientEncoding, deflate: Option<&PerMessageDeflate>) -> OutgoingMessage {
         let Some(deflate) = deflate else {
-            return self.message(form).into();
+            return self.message(encoding).into();
         };
         let window = deflate.window();
         let done = self
             .deflated
             .iter()
-            .find(|(of, with, _)| (*of, *with) == (form, window));
+            .find(|(of, with, _)| (*of, *with) == (encoding, window));
         if let Some((_, _, outgoing)) = done {
             return outgoing.clone();
         }
-        let outgoing = Outgoing::deflated(self.message(form), deflate);
-        self.deflated.push((form, window, outgoing.clone()));
+        let outgoing = OutgoingMessage::deflated(self.message(encoding), deflate);
+        self.deflated.push((encoding, window, outgoing.clone()));
         outgoing
     }
 
-    fn message(&mut self, form: Form) -> Message {
-        match self.by_form.get_mut(form.index()) {
-            Some(written) => written.get_or_insert_with(|| form.push(&self.push)).clone(),
-            None => form.push(&self.push),
+    fn message(&mut self, encoding: ClientEncoding) -> Message {
+        match self.by_encoding.get_mut(encoding.index()) {
+            Some(written) => written.get_or_insert_with(|| encoding.push(&self.push)).clone(),
+            None => encoding.push(&self.push),
         }
     }
 }
@@ -115,10 +115,10 @@ mod tests {
     }
 
     /// Address of the bytes, and whether they are compressed.
-    fn bytes(outgoing: &Outgoing) -> (*const u8, bool) {
+    fn bytes(outgoing: &OutgoingMessage) -> (*const u8, bool) {
         match outgoing {
-            Outgoing::Plain(Message::Text(bytes) | Message::Binary(bytes)) => (bytes.as_ptr(), false),
-            Outgoing::DeflatedText(bytes) | Outgoing::DeflatedBinary(bytes) => (bytes.as_ptr(), true),
+            OutgoingMessage::Plain(Message::Text(bytes) | Message::Binary(bytes)) => (bytes.as_ptr(), false),
+            OutgoingMessage::DeflatedText(bytes) | OutgoingMessage::DeflatedBinary(bytes) => (bytes.as_ptr(), true),
         }
     }
 
@@ -140,10 +140,10 @@ mod tests {
         let node = DeflatePool::new(1024);
         let [one, other] = [0, 1].map(|_| agreed(&node, "permessage-deflate"));
         let narrow = agreed(&node, "permessage-deflate; server_max_window_bits=9");
-        let json = Form::new(Dialect::NativeJson, true);
-        let socketio = Form::new(Dialect::SocketIo, true);
+        let json = ClientEncoding::new(Dialect::NativeJson, true);
+        let socketio = ClientEncoding::new(Dialect::SocketIo, true);
 
-        let mut of = |form, deflate| bytes(&encoded.outgoing(form, deflate));
+        let mut of = |encoding, deflate| bytes(&encoded.outgoing(encoding, deflate));
         let (plain, first) = (of(json, None), of(json, Some(&one)));
         assert_eq!((plain.1, first.1), (false, true));
         assert_eq!((of(json, None), of(json, Some(&other))), (plain, first));

@@ -4,32 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::ResumeLease;
-use protocol::fault::chain;
+use lifecycle::PeriodicLoop;
 use protocol::id::{ResumeTokenId, UserId};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
 use super::channels::UserChannels;
-use crate::socket::Ending;
+use crate::socket::CloseReason;
 
 impl Hub {
     /// Renews the resume tokens until the node is done. A token outlives several failed renewals.
     pub(crate) async fn renew_resume_tokens(self: Arc<Self>, soft: CancellationToken) {
-        let mut tick = interval(RENEW_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = soft.cancelled() => return,
-                _ = tick.tick() => self.renew_all().await,
-            }
+        let mut ticks = PeriodicLoop::new(RENEW_EVERY, soft);
+        while ticks.next().await {
+            self.renew_all().await;
         }
     }
 
     async fn renew_all(&self) {
         let states = self.channels().resume_states();
         for states in states.chunks(BATCH) {
-            match self.resume_tokens.renew_tokens(states).await {
+            let renewed = self.resume_tokens.renew_tokens(states).await;
+            match self.outage.record("resume token renewal", renewed) {
                 Ok(renewed) => {
                     let lost = states.iter().zip(renewed).filter(|(_, renewed)| !renewed);
                     let mut channels = self.channels();
@@ -37,13 +33,8 @@ impl Hub {
                         channels.redeemed(&state.key.user, &state.key.id, state.redemption + 1);
                     });
                 }
-                Err(error) => {
-                    tracing::debug!(
-                        error = chain(&error),
-                        "resume token renewal failed, retrying with the next round"
-                    );
-                    return;
-                }
+                // The next round renews them.
+                Err(_) => return,
             }
         }
     }
@@ -56,7 +47,7 @@ impl UserChannels {
             let state = subscriber.resume_state();
             state.is_some_and(|state| state.key.id == *token && state.redemption < redemption)
         });
-        outdated.for_each(|subscriber| subscriber.close(Ending::Replaced));
+        outdated.for_each(|subscriber| subscriber.close(CloseReason::Replaced));
     }
 
     fn resume_states(&self) -> Vec<ResumeLease> {
@@ -82,24 +73,30 @@ mod tests {
     use telemetry::metrics::Metrics as Registry;
 
     use super::*;
+    use crate::bus_outage::BusOutage;
     use crate::bus_roles::BusRoles;
     use crate::hub::SubscribedSocket;
     use crate::metrics::Metrics;
-    use crate::socket::{Dismissal, Form};
+    use crate::socket::{ClientEncoding, CloseRequest};
 
     #[tokio::test]
     async fn redemption_without_announcement_closes_the_earlier_socket_at_the_next_renewal() {
         let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(Arc::new(SeededEntropy::new(7))));
         let metrics = Metrics::new(&Registry::new("test").meter(), &Tasks::new());
         let (feed, _unread) = bus.listen().await.unwrap();
-        let hub = Hub::new(&BusRoles::from(Arc::clone(&bus)), feed, Arc::new(metrics));
+        let hub = Hub::new(
+            &BusRoles::from(Arc::clone(&bus)),
+            Arc::new(BusOutage::new()),
+            feed,
+            Arc::new(metrics),
+        );
         let (user, session) = (UserId::new("u").unwrap(), SessionId::new("s").unwrap());
-        let (connection, dismissal) = (ConnectionId::new("c").unwrap(), Arc::new(Dismissal::default()));
+        let (connection, close_request) = (ConnectionId::new("c").unwrap(), Arc::new(CloseRequest::default()));
         let key = ResumeTokenKey {
             user: user.clone(),
             id: ResumeTokenId::new("t").unwrap(),
         };
-        let ticket = ResumeToken {
+        let token = ResumeToken {
             session: session.clone(),
             connection: connection.clone(),
             start: bus.offsets(std::slice::from_ref(&user)).await.unwrap().remove(0),
@@ -108,23 +105,27 @@ mod tests {
             session_hints: tokio::sync::mpsc::channel(1).0,
             connection,
             session: session.clone(),
-            form: Form::new(Dialect::SocketIo, true),
+            encoding: ClientEncoding::new(Dialect::SocketIo, true),
             outbound: Arc::default(),
-            dismissal: Arc::clone(&dismissal),
+            close_request: Arc::clone(&close_request),
         };
         let (subscriber, _) = hub.channels().subscribe(&user, socket);
-        let state = bus.issue_token(&key, &ticket).await.unwrap();
+        let state = bus.issue_token(&key, &token).await.unwrap();
         let mut channels = hub.channels();
         channels.subscriber(&user, subscriber).unwrap().set_resume_state(state);
         drop(channels);
 
         hub.renew_all().await;
-        assert_eq!(dismissal.requested().now_or_never(), None, "it redeemed the token last");
+        assert_eq!(
+            close_request.requested().now_or_never(),
+            None,
+            "it redeemed the token last"
+        );
         bus.redeem_token(&key, &session, Timestamp::from_millis(1))
             .await
             .unwrap()
             .unwrap();
         hub.renew_all().await;
-        assert_eq!(dismissal.requested().now_or_never(), Some(Ending::Replaced));
+        assert_eq!(close_request.requested().now_or_never(), Some(CloseReason::Replaced));
     }
 }

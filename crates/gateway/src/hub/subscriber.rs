@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::encoded_event::EncodedEvent;
 use super::gap::is_beyond;
-use crate::socket::{Dismissal, Ending, Form, Outbound};
+use crate::socket::{ClientEncoding, CloseReason, CloseRequest, OutboundQueue};
 
 /// Socket that subscribes to its user's events.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub(crate) struct SubscribedSocket {
     pub(crate) connection: ConnectionId,
     pub(crate) session: SessionId,
     /// Encoding of its messages.
-    pub(crate) form: Form,
-    pub(crate) outbound: Arc<Outbound>,
-    pub(crate) dismissal: Arc<Dismissal>,
+    pub(crate) encoding: ClientEncoding,
+    pub(crate) outbound: Arc<OutboundQueue>,
+    pub(crate) close_request: Arc<CloseRequest>,
     /// Hints that the deadline of its session may have changed. One that finds the channel full is dropped: the next TTL check is due
     /// anyway.
     pub(crate) session_hints: mpsc::Sender<SessionKey>,
@@ -76,25 +76,25 @@ impl Subscriber {
 
     /// Delivers an event of the channel. True if it was queued.
     pub(super) fn deliver(&self, offset: &Offset, envelope: &Envelope, encoded: &mut EncodedEvent) -> bool {
-        if let Some(ending) = ending_of(envelope) {
-            return self.close_if_addressed(envelope, ending);
+        if let Some(reason) = close_reason_of(envelope) {
+            return self.close_if_addressed(envelope, reason);
         }
         let is_new = matches!(&self.delivery, Delivery::After(cursor) if is_beyond(offset, cursor));
         let is_due = is_new && self.is_addressed(&envelope.audience);
         if is_due {
-            encoded.send(self.socket.form, &self.socket.outbound);
+            encoded.send(self.socket.encoding, &self.socket.outbound);
         }
         is_due
     }
 
     /// Delivers an event that the socket has read from the log. True if it was queued.
     pub(super) fn replay(&self, envelope: &Envelope, encoded: &mut EncodedEvent) -> bool {
-        if let Some(ending) = ending_of(envelope) {
-            return self.close_if_addressed(envelope, ending);
+        if let Some(reason) = close_reason_of(envelope) {
+            return self.close_if_addressed(envelope, reason);
         }
         let is_due = !matches!(self.delivery, Delivery::Stopped) && self.is_addressed(&envelope.audience);
         if is_due {
-            encoded.send_at_once(self.socket.form, &self.socket.outbound);
+            encoded.send_at_once(self.socket.encoding, &self.socket.outbound);
         }
         is_due
     }
@@ -114,25 +114,25 @@ impl Subscriber {
     /// Notifies the client of lost events. A plain WebSocket gets `resync`; Socket.IO has no such event, so its socket is closed, and its
     /// client is told on reconnect that it was not recovered.
     pub(super) fn report_loss(&mut self) {
-        let SubscribedSocket { form, outbound, .. } = &self.socket;
+        let SubscribedSocket { encoding, outbound, .. } = &self.socket;
         if self.has_session_ended() {
             self.delivery = Delivery::Stopped;
-        } else if form.native().is_some() {
+        } else if encoding.native().is_some() {
             let notice = Notice::Resync;
-            outbound.push(form.push(&Push {
+            outbound.push(encoding.push(&Push {
                 event: notice.name().to_owned(),
                 data: notice.data(),
                 offset: None,
             }));
         } else {
             self.delivery = Delivery::Stopped;
-            self.close(Ending::Resync);
+            self.close(CloseReason::Resync);
         }
     }
 
     /// Requests the close of the socket.
-    pub(super) fn close(&self, ending: Ending) {
-        self.socket.dismissal.close(ending);
+    pub(super) fn close(&self, reason: CloseReason) {
+        self.socket.close_request.close(reason);
     }
 
     /// Requests a TTL check of its session.
@@ -151,13 +151,13 @@ impl Subscriber {
     }
 
     fn has_session_ended(&self) -> bool {
-        self.socket.dismissal.has_session_ended()
+        self.socket.close_request.has_session_ended()
     }
 
     /// Returns false: the event itself is not sent to clients.
-    fn close_if_addressed(&self, envelope: &Envelope, ending: Ending) -> bool {
+    fn close_if_addressed(&self, envelope: &Envelope, reason: CloseReason) -> bool {
         if self.is_addressed(&envelope.audience) {
-            self.close(ending);
+            self.close(reason);
         }
         false
     }
@@ -176,10 +176,10 @@ impl Subscriber {
 }
 
 /// Close reason of an event between nodes that closes the sockets it names. Each socket notifies its client itself.
-fn ending_of(envelope: &Envelope) -> Option<Ending> {
+fn close_reason_of(envelope: &Envelope) -> Option<CloseReason> {
     match envelope.event.as_str() {
-        name::SESSION_EXPIRED => Some(Ending::SessionEnded),
-        name::SURPLUS => Some(Ending::Surplus),
+        name::SESSION_EXPIRED => Some(CloseReason::SessionEnded),
+        name::SURPLUS => Some(CloseReason::Surplus),
         _ => None,
     }
 }

@@ -10,11 +10,10 @@ use bus::{BusError, ChannelMessage, LogRead};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use lifecycle::PeriodicLoop;
 use protocol::cluster::offset::Offset;
-use protocol::fault::chain;
 use protocol::id::UserId;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
@@ -29,7 +28,7 @@ enum QueryResult {
     /// The query is to be repeated: the sessions of the user are not confirmed yet.
     Unconfirmed(HubQuery),
     /// The query failed and is to be repeated.
-    Failed(HubQuery, BusError),
+    Failed(HubQuery),
 }
 
 impl Hub {
@@ -42,11 +41,8 @@ impl Hub {
     ) {
         let mut pending: FuturesUnordered<BoxFuture<'static, QueryResult>> = FuturesUnordered::new();
         let mut failed = Vec::new();
-        let mut retry = interval(RETRY_PAUSE);
-        let mut compare = interval(COMPARE_EVERY);
-        for ticks in [&mut retry, &mut compare] {
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        let mut retry = PeriodicLoop::new(RETRY_PAUSE, soft.clone());
+        let mut compare = PeriodicLoop::new(COMPARE_EVERY, soft.clone());
         loop {
             tokio::select! {
                 biased;
@@ -67,10 +63,7 @@ impl Hub {
                 },
                 Some(result) = pending.next() => match result {
                     QueryResult::Unconfirmed(query) => failed.push(query),
-                    QueryResult::Failed(query, error) => {
-                        if failed.is_empty() {
-                            tracing::warn!(error = chain(&error), "hub query failed, retrying");
-                        }
+                    QueryResult::Failed(query) => {
                         if let HubQuery::Compare(_, round) = query {
                             self.channels().batch_done(round);
                         }
@@ -79,8 +72,8 @@ impl Hub {
                     result => self.apply(result),
                 },
                 () = self.has_queries.notified() => {}
-                _ = retry.tick() => failed.drain(..).for_each(|query| self.retry(query)),
-                _ = compare.tick() => self.channels().compare_all(),
+                _ = retry.next() => failed.drain(..).for_each(|query| self.retry(query)),
+                _ = compare.next() => self.channels().compare_all(),
             }
             while pending.len() < MAX_PENDING {
                 let Some(query) = self.channels().next_query() else {
@@ -109,7 +102,8 @@ impl Hub {
                 offsets.map(|offsets| QueryResult::Compared(users.iter().cloned().zip(offsets).collect(), *round))
             }
         };
-        result.unwrap_or_else(|error| QueryResult::Failed(query, error))
+        let result = self.outage.record("hub query", result);
+        result.unwrap_or(QueryResult::Failed(query))
     }
 
     /// Subscribes first and reads the offset second: an event between the two is received, and is after the offset.
@@ -136,7 +130,7 @@ impl Hub {
                     channels.compared(&user, offset, &self.metrics);
                 }
             }
-            QueryResult::Unconfirmed(_) | QueryResult::Failed(..) => {}
+            QueryResult::Unconfirmed(_) | QueryResult::Failed(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ use telemetry::metrics::Metrics as Registry;
 
 use super::channels::{ChannelId, HubQuery, StartOffset};
 use super::*;
-use crate::socket::{Dismissal, Ending, Form, Outbound, Outgoing};
+use crate::socket::{ClientEncoding, CloseReason, CloseRequest, OutboundQueue, OutgoingMessage};
 
 fn metrics() -> Metrics {
     Metrics::new(&Registry::new("test").meter(), &Tasks::new())
@@ -48,8 +48,8 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
 
 /// Socket of the user.
 struct Socket {
-    outbound: Arc<Outbound>,
-    dismissal: Arc<Dismissal>,
+    outbound: Arc<OutboundQueue>,
+    close_request: Arc<CloseRequest>,
     id: SubscriberId,
 }
 
@@ -60,27 +60,27 @@ impl Socket {
         session: &str,
         dialect: Dialect,
     ) -> (Self, SubscriberId, StartOffset) {
-        let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
+        let (outbound, close_request) = (Arc::new(OutboundQueue::default()), Arc::new(CloseRequest::default()));
         let socket = SubscribedSocket {
             connection: ConnectionId::new(connection).unwrap(),
             session: SessionId::new(session).unwrap(),
-            form: Form::new(dialect, true),
+            encoding: ClientEncoding::new(dialect, true),
             outbound: Arc::clone(&outbound),
             session_hints: tokio::sync::mpsc::channel(1).0,
-            dismissal: Arc::clone(&dismissal),
+            close_request: Arc::clone(&close_request),
         };
         let (id, start) = channels.subscribe(&user(), socket);
         let socket = Self {
             outbound,
-            dismissal,
+            close_request,
             id,
         };
         (socket, id, start)
     }
 
     /// Reason of its close request, if any.
-    fn close_reason(&self) -> Option<Ending> {
-        self.dismissal.requested().now_or_never()
+    fn close_reason(&self) -> Option<CloseReason> {
+        self.close_request.requested().now_or_never()
     }
 
     /// Number of messages in its queue.
@@ -91,7 +91,7 @@ impl Socket {
     fn queued(&self) -> Vec<Message> {
         let mut cx = Context::from_waker(noop_waker_ref());
         std::iter::from_fn(|| match self.outbound.poll_pop(&mut cx) {
-            Poll::Ready(Ok(Outgoing::Plain(message))) => Some(message),
+            Poll::Ready(Ok(OutgoingMessage::Plain(message))) => Some(message),
             Poll::Ready(_) | Poll::Pending => None,
         })
         .collect()
@@ -137,16 +137,16 @@ fn channel_closed_before_it_was_open_stays_closed() {
     };
     channels.unsubscribe(&user(), gone);
     let (_back, _, mut start) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
-    let HubQuery::Subscribe(user, old_room) = work.clone() else {
+    let HubQuery::Subscribe(user, old_channel) = work.clone() else {
         return;
     };
-    channels.opened(&user, old_room, at(7), &metrics());
+    channels.opened(&user, old_channel, at(7), &metrics());
     let StartOffset::Pending(offset) = &mut start else {
         panic!("the new channel is open already")
     };
     assert!(offset.try_recv().is_err(), "the offset belongs to the old channel");
     channels.retry(work);
-    assert!(matches!(channels.next_query(), Some(HubQuery::Subscribe(_, channel)) if channel != old_room));
+    assert!(matches!(channels.next_query(), Some(HubQuery::Subscribe(_, channel)) if channel != old_channel));
     assert_eq!(channels.next_query(), None);
 }
 
@@ -221,7 +221,7 @@ fn loss_notifies_plain_websockets_and_closes_socketio_sockets() {
     let resync = Message::Text(r#"{"event":"resync","data":{},"offset":null}"#.into());
     assert_eq!(native.queued(), [resync]);
     assert_eq!(native.close_reason(), None);
-    assert_eq!(socketio.close_reason(), Some(Ending::Resync));
+    assert_eq!(socketio.close_reason(), Some(CloseReason::Resync));
     assert_eq!(ahead.close_reason(), None, "it has read all lost events");
     assert_eq!(reading.close_reason(), None, "its own read of the log reports the loss");
 
@@ -245,7 +245,7 @@ fn socketio_socket_is_closed_after_a_loss_and_replays_no_more() {
     assert_eq!(native.queue_len(), 2, "`resync` and the event that was read");
     assert_eq!(
         (socketio.queue_len(), socketio.close_reason()),
-        (0, Some(Ending::Resync))
+        (0, Some(CloseReason::Resync))
     );
 }
 
@@ -281,7 +281,7 @@ fn resume_token_redeemed_elsewhere_closes_the_earlier_socket() {
     channels.redeemed(&user(), &ResumeTokenId::new("t-1").unwrap(), 4);
     assert_eq!(
         sockets.map(|socket| socket.close_reason()),
-        [Some(Ending::Replaced), None, None]
+        [Some(CloseReason::Replaced), None, None]
     );
 }
 
@@ -303,9 +303,9 @@ fn offsets_are_compared_batch_by_batch() {
         let socket = SubscribedSocket {
             connection: ConnectionId::new("c").unwrap(),
             session: SessionId::new("s").unwrap(),
-            form: Form::new(Dialect::SocketIo, true),
+            encoding: ClientEncoding::new(Dialect::SocketIo, true),
             outbound: Arc::default(),
-            dismissal: Arc::default(),
+            close_request: Arc::default(),
             session_hints: tokio::sync::mpsc::channel(1).0,
         };
         channels.subscribe(&user, socket);

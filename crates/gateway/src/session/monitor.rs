@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bus::{SessionKey, SessionState};
 use futures_util::future::{join, join_all};
 use protocol::event::Notice;
-use protocol::fault::chain;
 use protocol::security::SessionWarning;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::SessionMonitor;
 use super::open::SessionRefusal;
 use super::table::{EndReason, SessionEffect, TtlQuery};
-use crate::socket::{Caller, Ending};
+use crate::socket::{Caller, CloseReason};
 
 impl SessionMonitor {
     /// Runs until the node is done. Hints of the bus and of this node only cause earlier queries. When messages of the bus may have been
@@ -63,14 +62,14 @@ impl SessionMonitor {
     }
 
     async fn check_all(self: &Arc<Self>, keys: Vec<SessionKey>) {
-        match self.sessions.check_ttl(&keys).await {
+        let states = self.sessions.check_ttl(&keys).await;
+        match self.outage.record("session TTL checks", states) {
             Ok(states) => {
                 for (key, state) in keys.iter().zip(states) {
                     self.apply(key, state);
                 }
             }
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "session TTL checks failed, retrying");
+            Err(_) => {
                 let now = Instant::now();
                 keys.into_iter()
                     .for_each(|key| self.table().retry(&TtlQuery::Check(key), now));
@@ -79,13 +78,13 @@ impl SessionMonitor {
     }
 
     async fn renew(self: &Arc<Self>, key: &SessionKey) {
-        match self.sessions.renew_session(key).await {
+        let renewed = self.sessions.renew_session(key).await;
+        match self.outage.record("session renewal", renewed) {
             Ok(renewed) => {
                 self.announce(key, &renewed).await;
                 self.apply(key, renewed.state);
             }
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "session renewal failed, retrying");
+            Err(_) => {
                 self.table().retry(&TtlQuery::Renew(key.clone()), Instant::now());
             }
         }
@@ -142,11 +141,11 @@ impl SessionMonitor {
                 }
             }
             SessionEffect::Close(callers, reason) => {
-                let ending = match reason {
-                    EndReason::Idle => Ending::SessionIdle,
-                    EndReason::Ended => Ending::SessionEnded,
+                let reason = match reason {
+                    EndReason::Idle => CloseReason::SessionIdle,
+                    EndReason::Ended => CloseReason::SessionEnded,
                 };
-                callers.iter().for_each(|caller| caller.close(ending));
+                callers.iter().for_each(|caller| caller.close(reason));
             }
             // Carried out by a task of its own.
             SessionEffect::Reopen(..) => {}

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bus::{BusError, SessionState, SessionTtl};
+use bus::{SessionState, SessionTtl};
 use protocol::answer::Failure;
 use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::{ErrorCode, TokenFault};
-use protocol::fault::chain;
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
@@ -99,7 +98,8 @@ impl SessionMonitor {
 
     async fn record(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, SessionRefusal> {
         let state = self.sessions.record_token(&caller.session_key(), issued_at).await;
-        state.map_err(|error| unavailable(&error))
+        let state = self.outage.record("token record", state);
+        state.map_err(|_unavailable| SessionRefusal::Unavailable)
     }
 
     /// Has a worker open the session of this caller by a token of this time of issue, or restore it in the bus, also after this end was
@@ -119,7 +119,7 @@ impl SessionMonitor {
             origin: caller.origin.clone(),
         });
         let outcome = self.workers.request(caller.requester(), work, OPEN_WITHIN).await;
-        match outcome.map_err(|error| unavailable(&error))? {
+        match outcome.map_err(|_unavailable| SessionRefusal::Unavailable)? {
             Some(outcome) => match outcome.error {
                 None => Ok(()),
                 Some(ErrorCode::Forbidden) => Err(SessionRefusal::Ended),
@@ -129,9 +129,4 @@ impl SessionMonitor {
             None => Err(SessionRefusal::Unavailable),
         }
     }
-}
-
-fn unavailable(error: &BusError) -> SessionRefusal {
-    tracing::warn!(error = chain(error), "session open failed, refusing the socket");
-    SessionRefusal::Unavailable
 }

@@ -1,4 +1,4 @@
-//! Feed events of one socket that wait for each other: what nobody waits for is sent together, every few seconds at most.
+//! Batch of one socket's feed events, which are sent together every few seconds.
 
 use std::time::Duration;
 
@@ -7,30 +7,29 @@ use protocol::wire::Message;
 use protocol::wire::native::{self, Encoding};
 use tokio::time::Instant;
 
-use super::outgoing::Outgoing;
+use super::outgoing::OutgoingMessage;
 
-/// How the feed events of a socket are collected.
+/// Batching of a socket's feed events.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Batching {
-    /// How long the first of them waits.
+    /// Delay of the first event of a batch.
     pub(crate) every: Duration,
-    /// A plain WebSocket gets them as one message, an array in this encoding; Socket.IO, which has no such message, as several at
-    /// once.
+    /// Encoding of the array that a plain WebSocket gets as one message; `None` for Socket.IO, which gets one packet per event.
     pub(crate) array: Option<Encoding>,
 }
 
-/// A feed event for one socket.
+/// Feed event for one socket.
 #[derive(Debug, Clone)]
 pub(crate) struct FeedEvent {
-    /// As it is.
+    /// Uncompressed message.
     pub(crate) message: Message,
-    /// As it leaves when it leaves by itself: compressed, where that is worth it.
-    pub(crate) alone: Outgoing,
-    /// It says that this account is being synced. Of several such the last says all.
+    /// Message that is sent if the event is alone in its batch, compressed if large.
+    pub(crate) alone: OutgoingMessage,
+    /// Account whose running sync the event reports. The last of several such events supersedes the others.
     pub(crate) syncing: Option<AccountType>,
 }
 
-/// What waits, in the user's order.
+/// Pending events in the sequence of the log.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     events: Vec<FeedEvent>,
@@ -39,15 +38,15 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// When it is to leave; none while it is empty.
+    /// Time at which it is sent; `None` while it is empty.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Adds an event. The first says when all are due.
+    /// Adds an event. The first one sets the due time of all.
     pub(super) fn add(&mut self, event: FeedEvent, due: Instant) {
         if event.syncing.is_some() {
-            // What is left out has a lower offset than its successor, and needs none of its own.
+            // The event that is left out has a lower offset than its successor, which is all that a client needs to resume.
             self.events.retain(|earlier| earlier.syncing != event.syncing);
         }
         self.events.push(event);
@@ -55,13 +54,13 @@ impl Batch {
         self.due.get_or_insert(due);
     }
 
-    /// Whether it is to leave though it is not due: what waits takes memory, and a message of any length takes time.
+    /// True if it is to be sent before it is due, to bound memory and message size.
     pub(super) fn is_full(&self) -> bool {
-        self.events.len() >= MOST_EVENTS || self.bytes >= MOST_BYTES
+        self.events.len() >= MAX_EVENTS || self.bytes >= MAX_BYTES
     }
 
-    /// Empties it, into what is to be sent.
-    pub(super) fn take(&mut self, array: Option<Encoding>) -> Vec<Outgoing> {
+    /// Empties it into the messages to send.
+    pub(super) fn take(&mut self, array: Option<Encoding>) -> Vec<OutgoingMessage> {
         let Self { events, .. } = std::mem::take(self);
         match array {
             Some(encoding) if events.len() > 1 => {
@@ -73,9 +72,9 @@ impl Batch {
     }
 }
 
-const MOST_EVENTS: usize = 64;
-/// Reached at the latest with an event of 16 KiB more.
-const MOST_BYTES: usize = 32 * 1024;
+const MAX_EVENTS: usize = 64;
+/// Exceeded by one event at most, which is at most 16 KiB.
+const MAX_BYTES: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -90,7 +89,7 @@ mod tests {
         }
     }
 
-    fn text(text: &str) -> Outgoing {
+    fn text(text: &str) -> OutgoingMessage {
         Message::Text(text.to_owned().into()).into()
     }
 
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_websocket_gets_one_array_and_socket_io_one_packet_each() {
+    fn batch_is_one_array_on_plain_websockets_and_one_packet_each_on_socket_io() {
         let two = || batch(&[("1", None), ("2", None)]);
         assert_eq!(two().take(Some(Encoding::Json)), [text("[1,2]")]);
         assert_eq!(two().take(None), [text("1"), text("2")]);
@@ -116,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn of_several_syncs_of_one_account_the_last_is_sent() {
+    fn only_the_last_sync_event_of_an_account_is_sent() {
         let (github, discord) = (Some(AccountType::Github), Some(AccountType::Discord));
         let mut batch = batch(&[("1", github), ("2", None), ("3", discord), ("4", github), ("5", None)]);
         assert_eq!(batch.take(None), ["2", "3", "4", "5"].map(text));
     }
 
     #[test]
-    fn the_first_event_says_when_all_leave_and_an_empty_batch_never_does() {
+    fn first_event_sets_the_due_time_and_an_empty_batch_has_none() {
         let (now, mut batch) = (Instant::now(), Batch::default());
         assert_eq!(batch.due(), None);
         for second in 5..8 {
@@ -135,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn much_does_not_wait() {
-        let many = vec![("1", None); MOST_EVENTS];
+    fn batch_is_full_at_its_bounds() {
+        let many = vec![("1", None); MAX_EVENTS];
         assert!(!batch(&many[1..]).is_full() && batch(&many).is_full());
-        assert!(batch(&[(&"x".repeat(MOST_BYTES), None)]).is_full());
+        assert!(batch(&[(&"x".repeat(MAX_BYTES), None)]).is_full());
     }
 }

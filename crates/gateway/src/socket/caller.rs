@@ -12,10 +12,10 @@ use protocol::wire::{Message, Push};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::client_encoding::Form;
-use super::close_reason::Ending;
-use super::close_request::Dismissal;
-use super::outbound::Outbound;
+use super::client_encoding::ClientEncoding;
+use super::close_reason::CloseReason;
+use super::close_request::CloseRequest;
+use super::outbound::OutboundQueue;
 use crate::handshake::token::Identity;
 use crate::workers::Requester;
 
@@ -29,13 +29,13 @@ pub(crate) struct Caller {
     /// Id of the socket.
     pub(crate) connection: ConnectionId,
     /// Encoding of its messages.
-    pub(crate) form: Form,
+    pub(crate) encoding: ClientEncoding,
     /// Address and device.
     pub(crate) origin: Origin,
     /// Times of its token, which `auth:refresh` replaces.
     token: Mutex<TokenTimes>,
-    outbound: Arc<Outbound>,
-    dismissal: Arc<Dismissal>,
+    outbound: Arc<OutboundQueue>,
+    close_request: Arc<CloseRequest>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -64,18 +64,18 @@ impl Caller {
     /// Creates a caller without pending commands.
     pub(crate) fn new(
         identity: &Identity,
-        (connection, form, origin): (ConnectionId, Form, Origin),
-        (outbound, dismissal): (Arc<Outbound>, Arc<Dismissal>),
+        (connection, encoding, origin): (ConnectionId, ClientEncoding, Origin),
+        (outbound, close_request): (Arc<OutboundQueue>, Arc<CloseRequest>),
     ) -> Self {
         Self {
             user: identity.user.clone(),
             session: identity.session.clone(),
             connection,
-            form,
+            encoding,
             origin,
             token: Mutex::new(identity.into()),
             outbound,
-            dismissal,
+            close_request,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
         }
     }
@@ -91,18 +91,18 @@ impl Caller {
     }
 
     /// Requests the close of the socket.
-    pub(crate) fn close(&self, ending: Ending) {
-        self.dismissal.close(ending);
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.close_request.close(reason);
     }
 
     /// True if the session of the socket is known to have ended.
     pub(crate) fn has_session_ended(&self) -> bool {
-        self.dismissal.has_session_ended()
+        self.close_request.has_session_ended()
     }
 
     /// Sends a notice to this socket only.
     pub(crate) fn notify(&self, notice: &Notice) {
-        self.outbound.push(self.form.push(&Push {
+        self.outbound.push(self.encoding.push(&Push {
             event: notice.name().to_owned(),
             data: notice.data(),
             offset: None,
@@ -165,7 +165,7 @@ impl Caller {
     }
 
     /// Socket of this user with this queue.
-    pub(crate) fn sample_with(user: &str, outbound: Arc<Outbound>) -> Self {
+    pub(crate) fn sample_with(user: &str, outbound: Arc<OutboundQueue>) -> Self {
         let identity = Identity {
             user: UserId::new(user).unwrap(),
             session: SessionId::new("s").unwrap(),
@@ -179,8 +179,8 @@ impl Caller {
             device_name: None,
             user_agent: None,
         };
-        let form = Form::new(protocol::wire::Dialect::NativeJson, true);
-        let socket = (ConnectionId::new("c").unwrap(), form, origin);
+        let encoding = ClientEncoding::new(protocol::wire::Dialect::NativeJson, true);
+        let socket = (ConnectionId::new("c").unwrap(), encoding, origin);
         Self::new(&identity, socket, (outbound, Arc::default()))
     }
 }

@@ -1,31 +1,31 @@
-//! How one socket is spoken to: events, answers and greetings in its dialect.
+//! Encoding of events and answers for one socket: its dialect and client options.
 
 use protocol::json::Json;
 use protocol::wire::native::{self, Encoding};
 use protocol::wire::{Dialect, Message, Push, RequestId, socketio};
 
-/// The form of what a socket is sent. Sockets of one form get the same bytes.
+/// Encoding of a socket's messages. Sockets of one encoding get the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct ClientEncoding {
     dialect: Dialect,
     offsets: bool,
 }
 
-impl Form {
-    /// How many forms there are.
+impl ClientEncoding {
+    /// Number of encodings.
     pub(crate) const COUNT: usize = 6;
 
-    /// `offsets` counts for Socket.IO alone: whether events end in their offset or have their payload for only argument.
+    /// Creates an encoding. `offsets` applies to Socket.IO only: it appends the offset to the arguments of events.
     pub(crate) fn new(dialect: Dialect, offsets: bool) -> Self {
         Self { dialect, offsets }
     }
 
-    /// The dialect.
+    /// Dialect of the socket.
     pub(crate) fn dialect(self) -> Dialect {
         self.dialect
     }
 
-    /// The form's number, below [`Form::COUNT`].
+    /// Index of the encoding, below [`ClientEncoding::COUNT`].
     pub(crate) fn index(self) -> usize {
         match (self.dialect, self.offsets) {
             (Dialect::NativeJson, _) => 0,
@@ -37,7 +37,7 @@ impl Form {
         }
     }
 
-    /// The encoding, on a plain WebSocket.
+    /// Encoding of a plain WebSocket; `None` for Socket.IO.
     pub(crate) fn native(self) -> Option<Encoding> {
         match self.dialect {
             Dialect::NativeJson => Some(Encoding::Json),
@@ -46,12 +46,12 @@ impl Form {
         }
     }
 
-    /// Whether its client can come back to its place.
+    /// True if its client can resume.
     pub(crate) fn recovers(self) -> bool {
         self.offsets || self.native().is_some()
     }
 
-    /// An event.
+    /// Encodes an event.
     pub(crate) fn push(self, push: &Push) -> Message {
         match self.native() {
             Some(encoding) => native::push(encoding, push),
@@ -60,8 +60,8 @@ impl Form {
         }
     }
 
-    /// The answer to a request that has a response event: on a plain WebSocket one frame, on Socket.IO the event and, where the
-    /// client gave a callback, the ack with the same object.
+    /// Encodes the answer to a request with a response event: on a plain WebSocket one frame, on Socket.IO the event and, if the client
+    /// requested one, the acknowledgement with the same object.
     pub(crate) fn answer(self, event: &str, data: &Json, id: Option<&RequestId>) -> Vec<Message> {
         if let Some(encoding) = self.native() {
             return vec![native::answer(encoding, event, data, id)];
@@ -75,7 +75,7 @@ impl Form {
         std::iter::once(self.push(&push)).chain(ack).collect()
     }
 
-    /// The ack, where a Socket.IO client gave a callback.
+    /// Encodes the acknowledgement, if a Socket.IO client requested one.
     pub(crate) fn ack(self, data: &Json, id: Option<&RequestId>) -> Option<Message> {
         match id {
             Some(RequestId::Ack(ack)) => Some(socketio::ack(self.dialect, *ack, data)),
@@ -89,19 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_has_a_number_of_its_own() {
+    fn every_client_encoding_has_its_own_index() {
         let dialects = [
             Dialect::NativeJson,
             Dialect::NativeMsgpack,
             Dialect::SocketIo,
             Dialect::SocketIoMsgpack,
         ];
-        let forms = dialects
+        let encodings = dialects
             .into_iter()
-            .flat_map(|dialect| [true, false].map(|offsets| Form::new(dialect, offsets)));
-        let mut seen: Vec<usize> = forms.map(Form::index).collect();
+            .flat_map(|dialect| [true, false].map(|offsets| ClientEncoding::new(dialect, offsets)));
+        let mut seen: Vec<usize> = encodings.map(ClientEncoding::index).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen, (0..Form::COUNT).collect::<Vec<_>>());
+        assert_eq!(seen, (0..ClientEncoding::COUNT).collect::<Vec<_>>());
     }
 }

@@ -1,119 +1,121 @@
-//! Why a WebSocket ends, and what its client is told: one table.
+//! Close reasons of a socket with their close code, metric label and treatment, slow consumers included: one table.
 
 use protocol::code::CloseCode;
 
-/// Why a WebSocket ends.
+/// Reason for which a WebSocket is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum CloseReason {
     /// The peer closed it.
     ByPeer,
     /// The stream ended or broke.
     Lost,
-    /// No valid token in time.
+    /// No valid token arrived in time.
     AuthenticationTimeout,
-    /// No answer to a ping.
+    /// No pong arrived in time.
     HeartbeatTimeout,
     /// The token was refused.
     Unauthenticated,
-    /// The token's end came while the socket was live.
+    /// The token expired while the socket was live.
     TokenExpired,
-    /// Nothing happened in its session for too long.
+    /// The session expired without activity.
     SessionIdle,
-    /// Someone ended its session.
+    /// The session was ended.
     SessionEnded,
-    /// Framing above WebSocket is broken, or something came out of turn.
+    /// The framing above WebSocket is broken, or a message is not allowed at this point.
     BadFrame,
-    /// WebSocket itself is broken.
+    /// The WebSocket framing is broken.
     ProtocolError,
     /// A text message is not UTF-8.
     NotUtf8,
-    /// A compressed message is none.
+    /// A compressed message does not inflate.
     NotDeflated,
-    /// A message is too long.
+    /// A message is too large.
     TooBig,
-    /// The queue is full.
+    /// Slow consumer: the outbound queue overflowed.
     QueueFull,
-    /// The peer takes nothing.
+    /// Slow consumer: the peer accepted no bytes for too long.
     Stalled,
-    /// Too many messages.
+    /// The client sent too many messages.
     Flood,
-    /// Its user comes too often.
+    /// The user opened too many sockets in a short time.
     JoinRate,
-    /// Too many sockets of its user.
+    /// The user exceeds the cap of sockets.
     Surplus,
-    /// Events are lost, and its client has no word for that.
+    /// Events were lost, and the dialect has no event that reports it.
     Resync,
-    /// Its client has come back elsewhere.
+    /// The client resumed on another socket.
     Replaced,
-    /// The bus does not answer: another try may find it, here or elsewhere.
+    /// The bus is unavailable; the client may try again, here or on another gateway.
     Unavailable,
     /// The node drains.
     Restart,
 }
 
-/// What the peer is told when its socket ends.
-struct Goodbye {
-    /// The metric label.
+/// Treatment of a close.
+struct ClosePolicy {
+    /// Metric label.
     label: &'static str,
-    /// In the Close frame; none where the peer cannot or need not be told.
+    /// Code of the Close frame; `None` if none is sent.
     code: Option<CloseCode>,
-    /// Socket.IO clients come back by themselves unless they are told not to.
-    stay_away: bool,
-    /// What is queued is sent first.
+    /// True if a Socket.IO client is sent DISCONNECT first, after which it does not reconnect by itself.
+    disconnect: bool,
+    /// True if the queue is sent first.
     flush: bool,
 }
 
-impl Ending {
-    /// The metric label.
+impl CloseReason {
+    /// Metric label.
     pub(crate) fn label(self) -> &'static str {
-        self.goodbye().label
+        self.close_policy().label
     }
 
-    /// What stands in the Close frame.
+    /// Code of the Close frame.
     pub(crate) fn code(self) -> Option<CloseCode> {
-        self.goodbye().code
+        self.close_policy().code
     }
 
-    /// Whether a Socket.IO client is told first that it is disconnected (`41`), so that it does not come back by itself.
-    pub(crate) fn stay_away(self) -> bool {
-        self.goodbye().stay_away
+    /// True if a Socket.IO client is sent DISCONNECT (`41`) first, so that it does not reconnect by itself.
+    pub(crate) fn sends_disconnect(self) -> bool {
+        self.close_policy().disconnect
     }
 
-    /// Whether what is queued is sent first.
+    /// True if the queue is sent first.
     pub(crate) fn flushes(self) -> bool {
-        self.goodbye().flush
+        self.close_policy().flush
     }
 
-    fn goodbye(self) -> Goodbye {
-        let goodbye = |label, code, stay_away, flush| Goodbye {
+    fn close_policy(self) -> ClosePolicy {
+        let close_policy = |label, code, disconnect, flush| ClosePolicy {
             label,
             code,
-            stay_away,
+            disconnect,
             flush,
         };
         match self {
-            Self::ByPeer => goodbye("by_peer", None, false, false),
-            Self::Lost => goodbye("lost", None, false, false),
-            Self::AuthenticationTimeout => goodbye("authentication_timeout", Some(CloseCode::TimedOut), false, true),
-            Self::HeartbeatTimeout => goodbye("heartbeat_timeout", Some(CloseCode::TimedOut), false, false),
-            Self::Unauthenticated => goodbye("unauthenticated", Some(CloseCode::Unauthenticated), false, true),
-            Self::TokenExpired => goodbye("token_expired", Some(CloseCode::Unauthenticated), true, true),
-            Self::SessionIdle => goodbye("session_idle", Some(CloseCode::Unauthenticated), true, true),
-            Self::SessionEnded => goodbye("session_ended", Some(CloseCode::Forbidden), true, true),
-            Self::BadFrame => goodbye("bad_frame", Some(CloseCode::BadFrame), false, true),
-            Self::ProtocolError => goodbye("protocol_error", Some(CloseCode::ProtocolError), false, false),
-            Self::NotUtf8 => goodbye("not_utf8", Some(CloseCode::InvalidPayload), false, false),
-            Self::NotDeflated => goodbye("not_deflated", Some(CloseCode::InvalidPayload), false, false),
-            Self::TooBig => goodbye("too_big", Some(CloseCode::TooBig), false, false),
-            Self::QueueFull => goodbye("queue_full", Some(CloseCode::TooSlow), false, false),
-            Self::Stalled => goodbye("stalled", Some(CloseCode::TooSlow), false, false),
-            Self::Flood => goodbye("flood", Some(CloseCode::TooMany), true, true),
-            Self::JoinRate => goodbye("join_rate", Some(CloseCode::TooMany), false, true),
-            Self::Surplus => goodbye("surplus", Some(CloseCode::TooMany), true, true),
-            Self::Resync => goodbye("resync", Some(CloseCode::Restart), false, true),
-            Self::Replaced => goodbye("replaced", Some(CloseCode::TooMany), true, true),
-            Self::Unavailable => goodbye("unavailable", Some(CloseCode::Restart), false, true),
-            Self::Restart => goodbye("restart", Some(CloseCode::Restart), false, true),
+            Self::ByPeer => close_policy("by_peer", None, false, false),
+            Self::Lost => close_policy("lost", None, false, false),
+            Self::AuthenticationTimeout => {
+                close_policy("authentication_timeout", Some(CloseCode::TimedOut), false, true)
+            }
+            Self::HeartbeatTimeout => close_policy("heartbeat_timeout", Some(CloseCode::TimedOut), false, false),
+            Self::Unauthenticated => close_policy("unauthenticated", Some(CloseCode::Unauthenticated), false, true),
+            Self::TokenExpired => close_policy("token_expired", Some(CloseCode::Unauthenticated), true, true),
+            Self::SessionIdle => close_policy("session_idle", Some(CloseCode::Unauthenticated), true, true),
+            Self::SessionEnded => close_policy("session_ended", Some(CloseCode::Forbidden), true, true),
+            Self::BadFrame => close_policy("bad_frame", Some(CloseCode::BadFrame), false, true),
+            Self::ProtocolError => close_policy("protocol_error", Some(CloseCode::ProtocolError), false, false),
+            Self::NotUtf8 => close_policy("not_utf8", Some(CloseCode::InvalidPayload), false, false),
+            Self::NotDeflated => close_policy("not_deflated", Some(CloseCode::InvalidPayload), false, false),
+            Self::TooBig => close_policy("too_big", Some(CloseCode::TooBig), false, false),
+            Self::QueueFull => close_policy("queue_full", Some(CloseCode::TooSlow), false, false),
+            Self::Stalled => close_policy("stalled", Some(CloseCode::TooSlow), false, false),
+            Self::Flood => close_policy("flood", Some(CloseCode::TooMany), true, true),
+            Self::JoinRate => close_policy("join_rate", Some(CloseCode::TooMany), false, true),
+            Self::Surplus => close_policy("surplus", Some(CloseCode::TooMany), true, true),
+            Self::Resync => close_policy("resync", Some(CloseCode::Restart), false, true),
+            Self::Replaced => close_policy("replaced", Some(CloseCode::TooMany), true, true),
+            Self::Unavailable => close_policy("unavailable", Some(CloseCode::Restart), false, true),
+            Self::Restart => close_policy("restart", Some(CloseCode::Restart), false, true),
         }
     }
 }

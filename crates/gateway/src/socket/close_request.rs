@@ -5,21 +5,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::close_reason::Ending;
+use super::close_reason::CloseReason;
 
 /// Close request of one socket. The first reason counts.
 #[derive(Debug, Default)]
-pub(crate) struct Dismissal {
-    reason: Mutex<Option<Ending>>,
+pub(crate) struct CloseRequest {
+    reason: Mutex<Option<CloseReason>>,
     changed: Notify,
     /// Set once the session has ended: from then on the socket receives no event, and its commands are refused.
     has_session_ended: AtomicBool,
 }
 
-impl Dismissal {
+impl CloseRequest {
     /// Requests the close of the socket.
-    pub(crate) fn close(&self, reason: Ending) {
-        if matches!(reason, Ending::SessionEnded | Ending::SessionIdle) {
+    pub(crate) fn close(&self, reason: CloseReason) {
+        if matches!(reason, CloseReason::SessionEnded | CloseReason::SessionIdle) {
             self.has_session_ended.store(true, Ordering::SeqCst);
         }
         self.with(|pending| *pending.get_or_insert(reason));
@@ -32,7 +32,7 @@ impl Dismissal {
     }
 
     /// Resolves with the reason when a close is requested, once for each request.
-    pub(crate) async fn requested(&self) -> Ending {
+    pub(crate) async fn requested(&self) -> CloseReason {
         loop {
             if let Some(reason) = self.with(Option::take) {
                 return reason;
@@ -41,7 +41,7 @@ impl Dismissal {
         }
     }
 
-    fn with<T>(&self, access: impl FnOnce(&mut Option<Ending>) -> T) -> T {
+    fn with<T>(&self, access: impl FnOnce(&mut Option<CloseReason>) -> T) -> T {
         access(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,4 +1,4 @@
-//! What waits to be sent on one socket. Whoever has something for the socket puts it here; its task alone takes it out.
+//! Bounded outbound queue of one socket. Any task may add messages; the task of the socket alone takes them.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -9,45 +9,44 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Batching, FeedEvent};
-use super::outgoing::Outgoing;
+use super::outgoing::OutgoingMessage;
 use crate::deflate::PerMessageDeflate;
 
-/// The queue of one socket: at most 4,096 messages and 1 MiB, beside the feed events that wait, at most 64 and 48 KiB. What does not
-/// fit costs the socket: its peer is too slow, and what it misses it gets from the log when it comes back. It takes no memory while
-/// it is empty.
+/// Queue of one socket: at most 4,096 messages and 1 MiB, besides the batched feed events, at most 64 and 48 KiB. An overflow closes the
+/// socket as a slow consumer; on resumption its client gets the missed events from the log. An empty queue uses no memory.
 #[derive(Debug, Default)]
-pub(crate) struct Outbound {
+pub(crate) struct OutboundQueue {
     deflate: Option<PerMessageDeflate>,
     queue: Mutex<Queue>,
     task: AtomicWaker,
 }
 
-/// The queue did not take a message and never will again.
+/// Error of a queue that overflowed: it accepts no more messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full")]
 pub(crate) struct Overflowed;
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<Outgoing>,
+    messages: VecDeque<OutgoingMessage>,
     bytes: usize,
-    /// How feed events are collected, if they are.
+    /// Batching of feed events, if enabled.
     batching: Option<Batching>,
-    /// Those that wait. Nothing overtakes them.
+    /// Batched feed events, which are sent before any later message.
     batch: Batch,
-    state: State,
+    state: QueueState,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum QueueState {
     #[default]
     Open,
     Overflowed,
     Closed,
 }
 
-impl Outbound {
-    /// The queue of a socket with this compression, if any was agreed.
+impl OutboundQueue {
+    /// Creates the queue of a socket with the negotiated compression, if any.
     pub(crate) fn new(deflate: Option<PerMessageDeflate>) -> Self {
         Self {
             deflate,
@@ -55,19 +54,19 @@ impl Outbound {
         }
     }
 
-    /// The socket's compression.
+    /// Compression of the socket.
     pub(crate) fn deflate(&self) -> Option<&PerMessageDeflate> {
         self.deflate.as_ref()
     }
 
-    /// Has feed events collected from now on, or no longer.
+    /// Enables or disables batching of feed events.
     pub(crate) fn set_batching(&self, batching: Option<Batching>) {
         self.lock().batching = batching;
     }
 
-    /// Queues a message, after all feed events that wait. What does not fit is dropped with all the rest, and the task learns of it;
-    /// a closed queue takes nothing.
-    pub(crate) fn push(&self, message: impl Into<Outgoing>) {
+    /// Queues a message after all batched feed events. A message that does not fit is dropped with the whole queue, and the task is
+    /// notified. A closed queue ignores messages.
+    pub(crate) fn push(&self, message: impl Into<OutgoingMessage>) {
         let mut queue = self.lock();
         queue.send_batch();
         queue.add(message.into());
@@ -75,14 +74,14 @@ impl Outbound {
         self.task.wake();
     }
 
-    /// Lets a feed event wait for others, where they are collected.
+    /// Adds a feed event to the batch, if batching is enabled, else queues it.
     pub(crate) fn push_feed(&self, event: FeedEvent) {
         let mut queue = self.lock();
         let Some(Batching { every, .. }) = queue.batching else {
             drop(queue);
             return self.push(event.alone);
         };
-        if queue.state != State::Open {
+        if queue.state != QueueState::Open {
             return;
         }
         let is_first = queue.batch.due().is_none();
@@ -97,12 +96,12 @@ impl Outbound {
         }
     }
 
-    /// When the feed events that wait are due.
+    /// Due time of the batched feed events.
     pub(crate) fn batch_due(&self) -> Option<Instant> {
         self.lock().batch.due()
     }
 
-    /// Ready once feed events are due at another time than this.
+    /// Ready once the due time differs from this one.
     pub(crate) fn poll_batch_due(&self, known: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         self.task.register(cx.waker());
         if self.batch_due() == known {
@@ -112,7 +111,7 @@ impl Outbound {
         }
     }
 
-    /// Queues the feed events that wait, if they are due.
+    /// Queues the batched feed events if they are due.
     pub(crate) fn send_batch_due(&self, now: Instant) {
         let mut queue = self.lock();
         if queue.batch.due().is_some_and(|due| due <= now) {
@@ -120,16 +119,16 @@ impl Outbound {
         }
     }
 
-    /// Queues the feed events that wait.
+    /// Queues the batched feed events.
     pub(crate) fn send_batch(&self) {
         self.lock().send_batch();
     }
 
-    /// Puts a message before all others: a greeting comes before what has been queued since.
-    pub(crate) fn push_first(&self, message: impl Into<Outgoing>) {
+    /// Queues a message before all others: the greeting precedes events that were queued meanwhile.
+    pub(crate) fn push_first(&self, message: impl Into<OutgoingMessage>) {
         let message = message.into();
         let mut queue = self.lock();
-        if queue.state == State::Open {
+        if queue.state == QueueState::Open {
             queue.bytes = queue.bytes.saturating_add(message.len());
             queue.messages.push_front(message);
         }
@@ -137,44 +136,44 @@ impl Outbound {
         self.task.wake();
     }
 
-    /// Takes the next message, or arranges for the task to be woken when there is one.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<Outgoing, Overflowed>> {
+    /// Takes the next message, or registers the task to be woken for it.
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<OutgoingMessage, Overflowed>> {
         if let Some(next) = self.pop() {
             return Poll::Ready(next);
         }
         self.task.register(cx.waker());
-        // A message may have come just before the waker was there.
+        // A message may have been queued just before the waker was registered.
         self.pop().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Ready once the queue is fuller than it may be. For a task that cannot take messages out just now.
+    /// Ready once the queue has overflowed. For a task that cannot take messages at the moment.
     pub(crate) fn poll_overflowed(&self, cx: &mut Context<'_>) -> Poll<Overflowed> {
         self.task.register(cx.waker());
         match self.lock().state {
-            State::Overflowed => Poll::Ready(Overflowed),
-            State::Open | State::Closed => Poll::Pending,
+            QueueState::Overflowed => Poll::Ready(Overflowed),
+            QueueState::Open | QueueState::Closed => Poll::Pending,
         }
     }
 
-    /// Takes nothing more: what is queued is dropped.
+    /// Drops all messages and accepts no more.
     pub(crate) fn close(&self) {
-        self.lock().end(State::Closed);
+        self.lock().end(QueueState::Closed);
     }
 
-    /// Ready once nothing waits. For the task that takes messages out, which alone is woken when it can.
+    /// Resolves once the queue is empty. For the task that takes the messages, which alone is woken.
     pub(crate) async fn drained(&self) {
         let drained = || self.lock().messages.is_empty();
         poll_fn(|_| if drained() { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
-    /// Whether nobody reads this any more.
+    /// True if the queue is closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().state == State::Closed
+        self.lock().state == QueueState::Closed
     }
 
-    fn pop(&self) -> Option<Result<Outgoing, Overflowed>> {
+    fn pop(&self) -> Option<Result<OutgoingMessage, Overflowed>> {
         let mut queue = self.lock();
-        if queue.state == State::Overflowed {
+        if queue.state == QueueState::Overflowed {
             return Some(Err(Overflowed));
         }
         let message = queue.messages.pop_front()?;
@@ -191,8 +190,8 @@ impl Outbound {
 }
 
 impl Queue {
-    fn add(&mut self, message: Outgoing) {
-        if self.state != State::Open {
+    fn add(&mut self, message: OutgoingMessage) {
+        if self.state != QueueState::Open {
             return;
         }
         let bytes = self.bytes.saturating_add(message.len());
@@ -200,7 +199,7 @@ impl Queue {
             self.messages.push_back(message);
             self.bytes = bytes;
         } else {
-            self.end(State::Overflowed);
+            self.end(QueueState::Overflowed);
         }
     }
 
@@ -211,7 +210,7 @@ impl Queue {
         }
     }
 
-    fn end(&mut self, state: State) {
+    fn end(&mut self, state: QueueState) {
         *self = Self {
             state,
             ..Self::default()
@@ -220,9 +219,9 @@ impl Queue {
 }
 
 const MAX_MESSAGES: usize = 4_096;
-/// In bytes.
+/// Bound of the queue, in bytes.
 pub(crate) const MAX_QUEUE_BYTES: usize = 1024 * 1024;
-/// An empty queue keeps room for so many messages: a few are usual, and cost 48 bytes each.
+/// Capacity that an empty queue keeps: a few messages are usual, of 48 bytes each.
 const KEPT_CAPACITY: usize = 8;
 
 #[cfg(test)]
@@ -236,17 +235,17 @@ mod tests {
 
     use super::*;
 
-    fn text(len: usize) -> Outgoing {
+    fn text(len: usize) -> OutgoingMessage {
         Message::Text(Bytes::from(vec![b'x'; len])).into()
     }
 
-    fn next(outbound: &Outbound) -> Poll<Result<Outgoing, Overflowed>> {
+    fn next(outbound: &OutboundQueue) -> Poll<Result<OutgoingMessage, Overflowed>> {
         outbound.poll_pop(&mut Context::from_waker(noop_waker_ref()))
     }
 
     #[test]
-    fn messages_leave_in_order_and_a_greeting_first() {
-        let outbound = Outbound::default();
+    fn messages_are_sent_first_in_first_out_and_a_greeting_first() {
+        let outbound = OutboundQueue::default();
         outbound.push(text(1));
         outbound.push(text(2));
         outbound.push_first(text(3));
@@ -257,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_in_bytes_and_in_messages() {
-        let heavy = Outbound::default();
+    fn queue_is_bounded_in_bytes_and_in_messages() {
+        let heavy = OutboundQueue::default();
         heavy.push(text(MAX_QUEUE_BYTES));
         heavy.push(text(1));
         assert_eq!(next(&heavy), Poll::Ready(Err(Overflowed)));
 
-        let many = Outbound::default();
+        let many = OutboundQueue::default();
         for _ in 0..MAX_MESSAGES {
             many.push(text(1));
         }
@@ -272,8 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_makes_room() {
-        let outbound = Outbound::default();
+    fn sent_messages_free_capacity() {
+        let outbound = OutboundQueue::default();
         for _ in 0..10 {
             outbound.push(text(MAX_QUEUE_BYTES));
             assert_eq!(next(&outbound), Poll::Ready(Ok(text(MAX_QUEUE_BYTES))));
@@ -281,8 +280,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_queue_gives_its_memory_back() {
-        let outbound = Outbound::default();
+    fn empty_queue_releases_its_memory() {
+        let outbound = OutboundQueue::default();
         for _ in 0..1_000 {
             outbound.push(text(1));
         }
@@ -299,8 +298,8 @@ mod tests {
         }
     }
 
-    fn collecting(array: Option<Encoding>) -> Outbound {
-        let outbound = Outbound::default();
+    fn collecting(array: Option<Encoding>) -> OutboundQueue {
+        let outbound = OutboundQueue::default();
         outbound.set_batching(Some(Batching {
             every: Duration::from_secs(5),
             array,
@@ -309,13 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overtakes_what_waits() {
+    fn batched_events_are_sent_before_later_messages() {
         let outbound = collecting(Some(Encoding::Json));
         outbound.push_feed(feed(1));
         outbound.push_feed(feed(2));
         assert_eq!(next(&outbound), Poll::Pending);
         outbound.push(text(3));
-        let array = Outgoing::from(Message::Text("[1,11]".into()));
+        let array = OutgoingMessage::from(Message::Text("[1,11]".into()));
         assert_eq!(
             (next(&outbound), next(&outbound)),
             (Poll::Ready(Ok(array)), Poll::Ready(Ok(text(3))))
@@ -324,20 +323,20 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_collected_a_feed_event_leaves_at_once() {
-        let outbound = Outbound::default();
+    fn feed_event_is_sent_at_once_without_batching() {
+        let outbound = OutboundQueue::default();
         outbound.push_feed(feed(2));
         assert_eq!(next(&outbound), Poll::Ready(Ok(feed(2).alone)));
     }
 
     #[test]
-    fn what_is_collected_stays_within_the_bound() {
+    fn batched_events_count_towards_the_bound() {
         let outbound = collecting(None);
         for _ in 0..=MAX_QUEUE_BYTES / 10_000 + 4 {
             outbound.push_feed(feed(10_000));
         }
         assert_eq!(next(&outbound), Poll::Ready(Err(Overflowed)));
         outbound.push_feed(feed(1));
-        assert_eq!(outbound.batch_due(), None, "and nothing more is");
+        assert_eq!(outbound.batch_due(), None, "no event is batched after an overflow");
     }
 }

@@ -1,23 +1,23 @@
-//! A message on its way to a socket, as it will stand on the wire.
+//! Outgoing message of a socket, as it is written on the wire.
 
 use bytes::Bytes;
 use protocol::wire::Message;
 
 use crate::deflate::PerMessageDeflate;
 
-/// A message for one socket, or for several that are sent the same bytes.
+/// Message for one socket, or for several that share its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outgoing {
-    /// As it is, so far.
+pub(crate) enum OutgoingMessage {
+    /// Uncompressed message.
     Plain(Message),
-    /// The payload of a text message, compressed.
+    /// Compressed payload of a text message.
     DeflatedText(Bytes),
-    /// The payload of a binary message, compressed.
+    /// Compressed payload of a binary message.
     DeflatedBinary(Bytes),
 }
 
-impl Outgoing {
-    /// A message, compressed where that is worth it.
+impl OutgoingMessage {
+    /// Compresses a message of sufficient size.
     pub(crate) fn deflated(message: Message, deflate: &PerMessageDeflate) -> Self {
         match &message {
             Message::Text(bytes) => deflate.compress(bytes).map(Self::DeflatedText),
@@ -26,7 +26,7 @@ impl Outgoing {
         .unwrap_or(Self::Plain(message))
     }
 
-    /// How many bytes it keeps.
+    /// Size in bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Plain(Message::Text(bytes) | Message::Binary(bytes))
@@ -36,7 +36,7 @@ impl Outgoing {
     }
 }
 
-impl From<Message> for Outgoing {
+impl From<Message> for OutgoingMessage {
     fn from(message: Message) -> Self {
         Self::Plain(message)
     }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bus::{Challenges, PendingAuthorization};
+use bus::PendingAuthorization;
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::answer::Failure;
 use protocol::cluster::callback::PendingLinkPage;
@@ -75,7 +75,7 @@ async fn issue(gateway: &TestGateway, user: &UserId, state: &str) {
         ),
         (PendingAuthorization::key(user, &state), pending.write()),
     ] {
-        gateway.bus.put(&key, &value, minute).await.unwrap();
+        gateway.bus.inner().put(&key, &value, minute).await.unwrap();
     }
 }
 
@@ -195,7 +195,7 @@ async fn callbacks_share_the_connect_limit_and_keep_state_when_limited() {
     assert!(refused.text().starts_with("<!doctype html>"), "{}", refused.text());
     let key = PendingAuthorization::key(&user, &Secret::new("beyond"));
     assert!(
-        gateway.bus.read(&key).await.unwrap().is_some(),
+        gateway.bus.inner().read(&key).await.unwrap().is_some(),
         "the state is not spent"
     );
     let connected = client.emit_with_ack("account:connect", connect).await;

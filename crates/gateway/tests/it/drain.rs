@@ -50,7 +50,7 @@ async fn drain_waits_for_pending_commands() {
     let idle = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
-    let (bus, job) = (Arc::clone(&gateway.bus), worker.last());
+    let (bus, job) = (Arc::clone(gateway.bus.inner()), worker.last());
     let drained = gateway.drain(Duration::from_secs(20));
     let answered = async {
         // The drain delay of both is zero. A socket without pending commands is closed immediately.

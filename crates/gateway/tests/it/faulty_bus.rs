@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    AliveSession, Bucket, Bus, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
-    EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, Liveness, LogRead,
-    OpenSocket, Presence, PublishOutcome, Quota, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens,
-    SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, UserSubscriptions,
+    AliveSession, Bucket, Bus, BusError, ChannelMessage, Charge, ClaimedJob, EndAllSessions, EndAnnouncement, EntryId,
+    Events, Jobs, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishOutcome, Quota, Redeemed,
+    ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
+    SessionState, SessionTtl, Share, UserSubscriptions,
 };
+use gateway::BusRoles;
 use lifecycle::Tasks;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
 use protocol::cluster::offset::Offset;
-use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
@@ -94,6 +94,25 @@ impl FaultyBus {
             timer_delay: Mutex::default(),
             unknown_sessions_expired: AtomicBool::new(false),
             tasks: Tasks::new(),
+        }
+    }
+
+    /// Bus without faults.
+    pub(crate) fn inner(&self) -> &Arc<dyn Bus> {
+        &self.bus
+    }
+
+    /// Roles for a gateway: all that faults are injected into, and the others of the bus itself.
+    pub(crate) fn roles(self: &Arc<Self>) -> BusRoles {
+        BusRoles {
+            events: Arc::clone(self) as _,
+            jobs: Arc::clone(self) as _,
+            limits: Arc::clone(self) as _,
+            liveness: Arc::clone(self) as _,
+            presence: Arc::clone(self) as _,
+            resume_tokens: Arc::clone(self) as _,
+            sessions: Arc::clone(self) as _,
+            ..BusRoles::from(Arc::clone(&self.bus))
         }
     }
 
@@ -390,29 +409,6 @@ impl Limits for FaultyBus {
 }
 
 #[async_trait]
-impl Challenges for FaultyBus {
-    async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
-        self.bus.put(key, value, ttl).await
-    }
-
-    async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
-        self.bus.read(key).await
-    }
-
-    async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
-        self.bus.take(key).await
-    }
-
-    async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
-        self.bus.read_all(user, kind).await
-    }
-
-    async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
-        self.bus.delete_all(user, kind).await
-    }
-}
-
-#[async_trait]
 impl SessionRegistry for FaultyBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         self.bus.seed(session, seed).await
@@ -466,33 +462,6 @@ impl SessionRegistry for FaultyBus {
 
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {
         self.bus.expiries()
-    }
-}
-
-#[async_trait]
-impl Hints for FaultyBus {
-    async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError> {
-        self.bus.hint(user, from).await
-    }
-
-    async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
-        self.bus.mark_seen(user, from).await
-    }
-
-    async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus.clear_seen(user).await
-    }
-
-    async fn begin_alert_check(&self, user: &UserId, check: &str) -> Result<(), BusError> {
-        self.bus.begin_alert_check(user, check).await
-    }
-
-    async fn mark_no_open_alerts(&self, user: &UserId, check: &str) -> Result<(), BusError> {
-        self.bus.mark_no_open_alerts(user, check).await
-    }
-
-    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus.clear_no_open_alerts(user).await
     }
 }
 

@@ -15,6 +15,7 @@ mod authorize;
 mod autobahn;
 mod batching;
 mod budgets;
+mod bus_outages;
 mod callback;
 mod certificate;
 mod commands;

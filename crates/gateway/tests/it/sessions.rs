@@ -105,7 +105,7 @@ async fn reply_for_previous_user_is_not_delivered_after_reconnect() {
 
     let data = Json::of(&json!({ "success": true }));
     reply(
-        &*gateway.bus,
+        &**gateway.bus.inner(),
         &worker.last(),
         JobOutcome {
             error: None,

@@ -1,6 +1,5 @@
 //! Sign-in checks: which new sockets cause a job for a worker, and which do not.
 
-use bus::Hints;
 use protocol::cluster::origin::Origin;
 use protocol::id::{AlertId, UserId};
 use protocol::security::{Alert, AlertType, Severity};
@@ -37,9 +36,9 @@ async fn note(gateway: &TestGateway, user: &str, device: &str) {
         device_name: None,
         user_agent: None,
     };
-    gateway.bus.mark_seen(&user, &from).await.unwrap();
-    gateway.bus.begin_alert_check(&user, "look").await.unwrap();
-    gateway.bus.mark_no_open_alerts(&user, "look").await.unwrap();
+    gateway.bus.inner().mark_seen(&user, &from).await.unwrap();
+    gateway.bus.inner().begin_alert_check(&user, "look").await.unwrap();
+    gateway.bus.inner().mark_no_open_alerts(&user, "look").await.unwrap();
 }
 
 #[tokio::test]
@@ -57,6 +56,7 @@ async fn known_device_without_open_alerts_creates_no_job() {
 
     gateway
         .bus
+        .inner()
         .clear_no_open_alerts(&UserId::new("u").unwrap())
         .await
         .unwrap();

@@ -94,10 +94,15 @@ impl TestGateway {
 
         let entropy = Arc::new(OsEntropy);
         let faulty_bus = Arc::new(FaultyBus::new(bus));
-        let bus: Arc<dyn Bus> = Arc::clone(&faulty_bus) as _;
-        let gateway = Gateway::build(settings, bus, Arc::new(SystemClock), entropy, &metrics.meter())
-            .await
-            .unwrap();
+        let gateway = Gateway::build(
+            settings,
+            faulty_bus.roles(),
+            Arc::new(SystemClock),
+            entropy,
+            &metrics.meter(),
+        )
+        .await
+        .unwrap();
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (gateway.readiness(), gateway.internal_api());
         let running = gateway.spawn();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bus::{Bus, Jobs};
+use bus::Bus;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Joined, Lane, Reply, Work};
 use protocol::command::{AlertsAnswer, Answer};
@@ -58,7 +58,7 @@ impl Worker {
         let joined = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(answer);
         for lane in Lane::ALL {
-            let (bus, done, answer) = (Arc::clone(&gateway.bus), Arc::clone(&done), Arc::clone(&answer));
+            let (bus, done, answer) = (Arc::clone(gateway.bus.inner()), Arc::clone(&done), Arc::clone(&answer));
             let (open, joined) = (Arc::clone(&open), Arc::clone(&joined));
             gateway.tasks.each("worker", async move {
                 let worker = WorkerId::new(format!("worker-{}", lane.as_str())).unwrap();

@@ -16,10 +16,11 @@ use telemetry::metrics::Metrics as Registry;
 use tokio::time::timeout;
 
 use super::*;
+use crate::bus_outage::BusOutage;
 use crate::metrics::Metrics;
 use crate::session::SessionMonitor;
 use crate::settings::Timing;
-use crate::socket::{Caller, Outbound, Outgoing};
+use crate::socket::{Caller, OutboundQueue, OutgoingMessage};
 use crate::workers::WorkerClient;
 
 /// Commands of a node that receives no announcement, with one pending command that a worker has claimed.
@@ -28,7 +29,7 @@ struct SilentNode {
     job: Job,
     asked: Instant,
     missed: Arc<Notify>,
-    outbound: Arc<Outbound>,
+    outbound: Arc<OutboundQueue>,
     _announce: mpsc::Sender<Reply>,
     _tasks: Tasks,
 }
@@ -38,15 +39,16 @@ impl SilentNode {
         let entropy = Arc::new(SeededEntropy::new(7));
         let bus = MemoryBus::new(Arc::clone(&entropy) as _);
         let tasks = Tasks::new();
+        let outage = Arc::new(BusOutage::new());
         let shared = Arc::new(bus.clone());
         let node = NodeId::new("n").unwrap();
         let workers = Arc::new(WorkerClient::new(
-            Arc::clone(&shared) as _,
+            (Arc::clone(&shared) as _, Arc::clone(&outage)),
             node,
             Arc::clone(&entropy) as _,
         ));
         let sessions = Arc::new(SessionMonitor::new(
-            (Arc::clone(&shared) as _, Arc::clone(&shared) as _),
+            (Arc::clone(&shared) as _, Arc::clone(&shared) as _, Arc::clone(&outage)),
             Arc::clone(&workers),
             mpsc::channel(1).0,
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
@@ -54,7 +56,7 @@ impl SilentNode {
             tasks.clone(),
         ));
         let commands = Arc::new(Commands::new(
-            (Arc::clone(&shared) as _, shared),
+            (Arc::clone(&shared) as _, shared, outage),
             (sessions, workers),
             (Timing::default(), None),
             tasks.clone(),
@@ -65,7 +67,7 @@ impl SilentNode {
         let task = Arc::clone(&commands).run(replies, Arc::clone(&missed), tasks.soft());
         tasks.each("replies", task);
 
-        let outbound = Arc::new(Outbound::default());
+        let outbound = Arc::new(OutboundQueue::default());
         let asked = Instant::now();
         let caller = Arc::new(Caller::sample_with("u", Arc::clone(&outbound)));
         bus::SessionRegistry::seed(&bus, &session(&caller), HALF_AN_HOUR)
@@ -107,7 +109,7 @@ impl SilentNode {
     async fn answered(&self) -> (Value, Duration) {
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
         let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
-        let Outgoing::Plain(Message::Text(text)) = message else {
+        let OutgoingMessage::Plain(Message::Text(text)) = message else {
             panic!("{message:?}")
         };
         let frame: Value = serde_json::from_str(from_utf8(&text).unwrap()).unwrap();

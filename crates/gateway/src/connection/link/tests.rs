@@ -45,7 +45,7 @@ async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, Can
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_is_silent_is_pinged_after_30_s_and_dead_after_50() {
+async fn silent_peer_is_pinged_after_30_s_and_closed_after_50() {
     let (mut link, mut peer, _soft) = live(1024).await;
     let start = Instant::now();
     let pinged = async {
@@ -57,12 +57,12 @@ async fn a_peer_that_is_silent_is_pinged_after_30_s_and_dead_after_50() {
     assert_eq!(pinged, Duration::from_secs(30));
     assert_eq!(
         (ended.err(), start.elapsed()),
-        (Some(Ending::HeartbeatTimeout), Duration::from_secs(50))
+        (Some(CloseReason::HeartbeatTimeout), Duration::from_secs(50))
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_answers_lives_for_hours() {
+async fn answering_peer_stays_connected() {
     let (mut link, mut peer, _soft) = live(1024).await;
     let start = Instant::now();
     // A client answers pings whenever it is read.
@@ -76,20 +76,20 @@ async fn a_peer_that_answers_lives_for_hours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_nothing_is_given_up_after_20_s() {
+async fn stalled_peer_is_closed_after_20_s() {
     let (mut link, _peer, _soft) = live(64).await;
     let start = Instant::now();
     link.send(Message::Text(vec![b'x'; 1_000].into()));
-    assert_eq!(link.next().await.err(), Some(Ending::Stalled));
+    assert_eq!(link.next().await.err(), Some(CloseReason::Stalled));
     assert_eq!(start.elapsed(), Duration::from_secs(20));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_draining_node_ends_a_socket_within_the_window() {
+async fn draining_node_closes_a_socket_within_the_window() {
     let (mut link, _peer, soft) = live(1024).await;
     let start = Instant::now();
     soft.cancel();
-    assert_eq!(link.next().await.err(), Some(Ending::Restart));
+    assert_eq!(link.next().await.err(), Some(CloseReason::Restart));
     assert!(start.elapsed() <= Duration::from_secs(20), "{:?}", start.elapsed());
     assert!(start.elapsed() > Duration::ZERO);
 }
@@ -104,7 +104,7 @@ fn feed(text: &'static str) -> FeedEvent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn feed_events_leave_together_5_s_after_the_first() {
+async fn feed_events_are_sent_together_5_s_after_the_first() {
     let (mut link, mut peer, _soft) = live(1024).await;
     link.batch(Some(Duration::from_secs(5)));
     let outbound = Arc::clone(link.outbound());
@@ -116,7 +116,7 @@ async fn feed_events_leave_together_5_s_after_the_first() {
         }
         std::future::pending::<()>().await;
     };
-    let hears = async {
+    let received = async {
         for (second, batch) in [(6, "[1,2]"), (15, "3")] {
             let message = peer.next().await.unwrap().unwrap();
             assert_eq!(
@@ -128,6 +128,6 @@ async fn feed_events_leave_together_5_s_after_the_first() {
     tokio::select! {
         ended = link.next() => panic!("{:?}", ended.err()),
         () = says => {}
-        () = hears => {}
+        () = received => {}
     }
 }

@@ -69,7 +69,7 @@ const fn secs(secs: u64) -> Duration {
 fn socket_without_token_is_closed_at_the_deadline() {
     assert_eq!(
         Socket::open().next(),
-        (secs(10), Effect::End(Ending::AuthenticationTimeout))
+        (secs(10), Effect::End(CloseReason::AuthenticationTimeout))
     );
 }
 
@@ -88,14 +88,14 @@ fn missing_pong_closes_the_socket_despite_other_messages() {
     assert_eq!(socket.next(), (secs(30), Effect::Ping));
     socket.wait(secs(19));
     assert_eq!(socket.on(Input::Message), None);
-    assert_eq!(socket.next(), (secs(50), Effect::End(Ending::HeartbeatTimeout)));
+    assert_eq!(socket.next(), (secs(50), Effect::End(CloseReason::HeartbeatTimeout)));
 }
 
 #[test]
 fn token_expiry_closes_the_socket() {
     assert_eq!(
         Socket::live(secs(7)).next(),
-        (secs(7), Effect::End(Ending::TokenExpired))
+        (secs(7), Effect::End(CloseReason::TokenExpired))
     );
 }
 
@@ -104,7 +104,7 @@ fn stalled_peer_is_closed_and_slow_peer_is_not() {
     let mut stalled = Socket::live(secs(86_400));
     stalled.wait(secs(1));
     stalled.on(Input::Blocked);
-    assert_eq!(stalled.next(), (secs(21), Effect::End(Ending::Stalled)));
+    assert_eq!(stalled.next(), (secs(21), Effect::End(CloseReason::Stalled)));
 
     let mut slow = Socket::live(secs(86_400));
     slow.on(Input::Blocked);
@@ -119,7 +119,10 @@ fn disconnected_client_must_authenticate_again_in_time() {
     let mut socket = Socket::live(secs(86_400));
     socket.wait(secs(20));
     socket.on(Input::Disconnected);
-    assert_eq!(socket.next(), (secs(30), Effect::End(Ending::AuthenticationTimeout)));
+    assert_eq!(
+        socket.next(),
+        (secs(30), Effect::End(CloseReason::AuthenticationTimeout))
+    );
 }
 
 #[test]
@@ -128,21 +131,21 @@ fn draining_socket_closes_after_its_delay() {
     let at = socket.opened + secs(3);
     socket.on(Input::CloseAt {
         at,
-        ending: Ending::Restart,
+        reason: CloseReason::Restart,
     });
-    assert_eq!(socket.next(), (secs(3), Effect::End(Ending::Restart)));
+    assert_eq!(socket.next(), (secs(3), Effect::End(CloseReason::Restart)));
 }
 
 #[test]
 fn queue_overflow_closes_the_socket() {
     assert_eq!(
         Socket::live(secs(9)).on(Input::Overflowed),
-        Some(Effect::End(Ending::QueueFull))
+        Some(Effect::End(CloseReason::QueueFull))
     );
 }
 
 #[test]
-fn messages_over_the_rate_are_rejected_and_a_flood_closes_the_socket() {
+fn messages_above_the_rate_are_rejected_and_a_flood_closes_the_socket() {
     let mut socket = Socket::live(secs(86_400));
     for _ in 0..40 {
         assert_eq!(socket.on(Input::Message), None);
@@ -153,11 +156,11 @@ fn messages_over_the_rate_are_rejected_and_a_flood_closes_the_socket() {
             Some(Effect::Reject(Duration::from_millis(50)))
         );
     }
-    assert_eq!(socket.on(Input::Message), Some(Effect::End(Ending::Flood)));
+    assert_eq!(socket.on(Input::Message), Some(Effect::End(CloseReason::Flood)));
 }
 
 #[test]
-fn client_slightly_over_the_rate_is_not_closed() {
+fn client_slightly_above_the_rate_is_not_closed() {
     let mut socket = Socket::live(secs(86_400));
     // 25 messages a second are 5 too many: 50 refusals in 10 s.
     for message in 0..2_500 {

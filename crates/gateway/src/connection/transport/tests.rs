@@ -17,7 +17,7 @@ async fn pair(capacity: usize) -> (Transport, Peer) {
     (Transport::new(Box::new(ours), None), peer)
 }
 
-async fn next(transport: &mut Transport, outbound: &Outbound) -> TransportEvent {
+async fn next(transport: &mut Transport, outbound: &OutboundQueue) -> TransportEvent {
     poll_fn(|cx| transport.poll_event(outbound, cx)).await
 }
 
@@ -36,7 +36,7 @@ fn text(len: usize) -> Message {
 #[tokio::test]
 async fn a_long_message_leaves_no_long_buffers_behind() {
     let (mut transport, mut peer) = pair(1024 * 1024).await;
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     for len in [60_000, 10, 60_000, 60_000, 10] {
         peer.send(Theirs::text("x".repeat(len))).await.unwrap();
         assert_eq!(
@@ -54,7 +54,7 @@ async fn a_long_message_leaves_no_long_buffers_behind() {
 async fn half_a_frame_is_not_lost_with_the_buffers() {
     let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
     let mut transport = Transport::new(Box::new(ours), None);
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     let long = testkit::client::frame::Frame::text(vec![b'x'; 60_000]).bytes();
     let short = testkit::client::frame::Frame::text("hello").bytes();
     let (head, tail) = short.split_at(4);
@@ -73,7 +73,7 @@ async fn half_a_frame_is_not_lost_with_the_buffers() {
 #[tokio::test]
 async fn a_peer_that_takes_nothing_is_noticed_and_so_is_its_coming_back() {
     let (mut transport, peer) = pair(1024).await;
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     for _ in 0..10 {
         outbound.push(text(1_000));
     }
@@ -91,7 +91,7 @@ async fn a_peer_that_takes_nothing_is_noticed_and_so_is_its_coming_back() {
 #[tokio::test]
 async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
     let (mut transport, _peer) = pair(1024).await;
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     outbound.push(text(10_000));
     assert_eq!(next(&mut transport, &outbound).await, TransportEvent::Blocked);
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
@@ -107,42 +107,42 @@ async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
 #[tokio::test]
 async fn a_goodbye_names_its_code_and_waits_until_the_peer_is_gone() {
     let (mut transport, mut peer) = pair(1024).await;
-    let hears = async move {
+    let received = async move {
         let Some(Ok(Theirs::Close(Some(frame)))) = peer.next().await else {
             panic!("no Close frame")
         };
         (u16::from(frame.code), frame.reason.to_string())
     };
     let close = transport.close(Some((CloseCode::TooSlow, "too slow")), Duration::from_secs(30));
-    let (heard, ()) = tokio::join!(hears, close);
-    assert_eq!(heard, (4413, "too slow".to_owned()));
+    let (closed, ()) = tokio::join!(received, close);
+    assert_eq!(closed, (4413, "too slow".to_owned()));
 }
 
 #[tokio::test]
 async fn the_peer_s_goodbye_is_answered() {
     let (mut transport, mut peer) = pair(1024).await;
     peer.close(None).await.unwrap();
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     assert_eq!(
         next(&mut transport, &outbound).await,
-        TransportEvent::Ended(Ending::ByPeer)
+        TransportEvent::Ended(CloseReason::ByPeer)
     );
-    let hears = async move { matches!(peer.next().await, Some(Ok(Theirs::Close(_)))) };
-    let (answered, ()) = tokio::join!(hears, transport.close(None, Duration::from_secs(30)));
+    let received = async move { matches!(peer.next().await, Some(Ok(Theirs::Close(_)))) };
+    let (answered, ()) = tokio::join!(received, transport.close(None, Duration::from_secs(30)));
     assert!(answered);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn whatever_is_sent_arrives_in_order_both_ways(
+    fn messages_arrive_in_sequence_in_both_directions(
         lens in prop::collection::vec(prop_oneof![0usize..200, 3_000usize..6_000, 50_000usize..60_000], 1..20),
         capacity in 1usize..20_000,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (mut transport, peer) = pair(capacity).await;
-            let outbound = Outbound::default();
+            let outbound = OutboundQueue::default();
             let (mut write, mut read) = peer.split();
             for len in &lens {
                 outbound.push(text(*len));
@@ -169,7 +169,7 @@ proptest! {
                     match next(&mut transport, &outbound).await {
                         TransportEvent::Message(Message::Text(text)) => seen.push(text.len()),
                         TransportEvent::Ping if seen.len() == lens.len() => break,
-                        TransportEvent::Ended(ending) => panic!("{ending:?} after {seen:?}"),
+                        TransportEvent::Ended(close_reason) => panic!("{close_reason:?} after {seen:?}"),
                         _ => {}
                     }
                 }

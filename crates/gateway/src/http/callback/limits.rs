@@ -1,12 +1,9 @@
 //! Cluster-wide rate limits of callbacks and confirmations per user.
 
-use bus::{Bucket, Bus, Charge, LimitDecision};
-use protocol::answer::Failure;
+use bus::{Bucket, Charge};
 use protocol::command::CommandKind;
-use protocol::id::UserId;
 
-use super::unavailable;
-use crate::command::{command_limit, per_minute, rate_limited};
+use crate::command::{command_limit, per_minute};
 
 /// Rate limit of one step of the callback.
 #[derive(Clone, Copy)]
@@ -18,16 +15,8 @@ pub(super) enum CallbackLimit {
 }
 
 impl CallbackLimit {
-    /// Takes a token from the user's bucket. If the bus is unavailable, the request is refused.
-    pub(super) async fn admit(self, bus: &dyn Bus, user: &UserId) -> Result<(), Failure> {
-        match bus.admit_all(user, self.charge().as_slice()).await {
-            Ok(LimitDecision::Admitted) => Ok(()),
-            Ok(LimitDecision::Refused(wait)) => Err(rate_limited(wait)),
-            Err(error) => Err(unavailable(&error)),
-        }
-    }
-
-    fn charge(self) -> Option<Charge> {
+    /// Charge on the user's bucket.
+    pub(super) fn charge(self) -> Option<Charge> {
         match self {
             Self::Connect => command_limit(CommandKind::Connect, |_user| None),
             Self::Confirm => Some(Charge {

@@ -8,17 +8,17 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use bus::OpenSocket;
 use http::{HeaderMap, StatusCode};
-use protocol::cluster::job::{Job, Work};
+use protocol::cluster::job::Work;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::EndSessionsAnswer;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::id::{ConnectionId, NodeId, SessionId};
 use protocol::time::Timestamp;
 use serde::Serialize;
 
 use super::{ApiError, Internal, json_response, origin, parse_user};
-use crate::name;
+use crate::workers::Requester;
 
 /// `GET /v1/users/{id}/connections`: returns the user's sockets on all gateways, oldest first.
 pub(super) async fn connections(
@@ -95,10 +95,9 @@ impl Internal {
     async fn connections(&self, user: &str, headers: &HeaderMap) -> Result<Vec<OpenSocket>, ApiError> {
         self.authorize(headers)?;
         let user = parse_user(user)?;
-        self.bus.open_sockets(&user).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "connection list failed");
-            ApiError::Failed(error.code())
-        })
+        let sockets = self.presence.open_sockets(&user).await;
+        let sockets = self.outage.record("connection list", sockets);
+        sockets.map_err(|error| ApiError::Failed(error.code()))
     }
 
     async fn end_sessions(
@@ -108,23 +107,12 @@ impl Internal {
         headers: &HeaderMap,
     ) -> Result<EndSessionsAnswer, ApiError> {
         self.authorize(headers)?;
-        let job = Job {
-            v: Job::VERSION,
-            id: name::job(&*self.entropy),
-            user: parse_user(user)?,
-            session: name::internal_api(),
-            connection: name::connection(&*self.entropy),
-            node: self.workers.node().clone(),
-            origin: origin(peer, headers),
-            traceparent: self.trace(headers),
-            idempotency_key: None,
-            authenticated_at: None,
-            work: Work::EndAllSessions,
-        };
-        let ended = self.workers.ask(&job, self.job_timeout).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "session end job not queued");
-            ApiError::Failed(error.code())
-        })?;
+        let requester = Requester::internal_api(parse_user(user)?, origin(peer, headers), self.trace(headers));
+        let ended = self
+            .workers
+            .request(requester, Work::EndAllSessions, self.job_timeout)
+            .await;
+        let ended = ended.map_err(|error| ApiError::Failed(error.code()))?;
         match ended {
             Some(outcome) if outcome.error.is_none() => {
                 let ended = outcome.data.read();

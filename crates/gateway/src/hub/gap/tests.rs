@@ -196,7 +196,7 @@ impl Server {
 
 proptest! {
     #[test]
-    fn every_event_is_delivered_once_and_in_order_or_its_loss_is_reported(steps in prop::collection::vec(step(), 1..120)) {
+    fn every_event_is_delivered_once_and_in_sequence_or_its_loss_is_reported(steps in prop::collection::vec(step(), 1..120)) {
         let mut server = Server { epoch: 0, seq: 0 };
         let mut gap = GapDetector::default();
         gap.positioned(server.offset());

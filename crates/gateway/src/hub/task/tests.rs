@@ -13,18 +13,19 @@ use telemetry::metrics::Metrics as Registry;
 use tokio::time::{Instant, timeout};
 
 use super::*;
+use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::hub::{ReplayProgress, SubscribedSocket, Subscription};
 use crate::metrics::Metrics;
-use crate::socket::{Dismissal, Ending, Form, Outbound, Outgoing};
+use crate::socket::{ClientEncoding, CloseReason, CloseRequest, OutboundQueue, OutgoingMessage};
 
 /// Running hub that receives the messages of the test only.
 struct SilentHub {
     bus: MemoryBus,
     sender: mpsc::Sender<ChannelMessage>,
     missed: Arc<Notify>,
-    outbound: Arc<Outbound>,
-    dismissal: Arc<Dismissal>,
+    outbound: Arc<OutboundQueue>,
+    close_request: Arc<CloseRequest>,
     subscription: Subscription,
     _tasks: Tasks,
 }
@@ -38,6 +39,7 @@ impl SilentHub {
         let (feed, _unread) = bus.listen().await.unwrap();
         let hub = Arc::new(Hub::new(
             &BusRoles::from(Arc::new(bus.clone()) as Arc<dyn Bus>),
+            Arc::new(BusOutage::new()),
             feed,
             Arc::new(metrics),
         ));
@@ -47,14 +49,14 @@ impl SilentHub {
             "hub",
             Arc::clone(&hub).run(received, [Arc::clone(&missed), Arc::default()], tasks.soft()),
         );
-        let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
+        let (outbound, close_request) = (Arc::new(OutboundQueue::default()), Arc::new(CloseRequest::default()));
         let socket = SubscribedSocket {
             connection: ConnectionId::new("c").unwrap(),
             session: SessionId::new("s").unwrap(),
-            form: Form::new(Dialect::NativeJson, true),
+            encoding: ClientEncoding::new(Dialect::NativeJson, true),
             outbound: Arc::clone(&outbound),
             session_hints: mpsc::channel(1).0,
-            dismissal: Arc::clone(&dismissal),
+            close_request: Arc::clone(&close_request),
         };
         let (subscription, offset) = hub.join(&user(), socket).await.unwrap();
         assert_eq!(subscription.go_live(&offset), ReplayProgress::CaughtUp);
@@ -63,7 +65,7 @@ impl SilentHub {
             sender,
             missed,
             outbound,
-            dismissal,
+            close_request,
             subscription,
             _tasks: tasks,
         }
@@ -87,7 +89,7 @@ impl SilentHub {
         let start = Instant::now();
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
         let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
-        assert!(matches!(message, Outgoing::Plain(_)));
+        assert!(matches!(message, OutgoingMessage::Plain(_)));
         start.elapsed()
     }
 }
@@ -130,7 +132,7 @@ async fn socket_is_closed_at_once_when_its_client_resumes_elsewhere() {
     };
     hub.sender.send(redeemed).await.unwrap();
     let start = Instant::now();
-    let ending = timeout(Duration::from_secs(300), hub.dismissal.requested()).await;
-    assert_eq!(ending, Ok(Ending::Replaced));
+    let reason = timeout(Duration::from_secs(300), hub.close_request.requested()).await;
+    assert_eq!(reason, Ok(CloseReason::Replaced));
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

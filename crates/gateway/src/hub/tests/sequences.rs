@@ -158,7 +158,7 @@ fn step() -> impl Strategy<Value = SequenceStep> {
 
 proptest! {
     #[test]
-    fn every_event_is_delivered_once_and_in_order(
+    fn every_event_is_delivered_once_and_in_sequence(
         (published, cursor) in (0u64..6).prop_flat_map(|published| (Just(published), 0..=published)),
         steps in prop::collection::vec(step(), 0..60),
     ) {

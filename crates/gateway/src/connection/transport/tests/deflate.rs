@@ -55,7 +55,7 @@ async fn comes_of(frames: &[Bytewise]) -> TransportEvent {
     let (mut transport, mut peer) = pipe(1024);
     let bytes: Vec<u8> = frames.iter().flat_map(Bytewise::bytes).collect();
     peer.write_all(&bytes).await.unwrap();
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     loop {
         match in_time(next(&mut transport, &outbound)).await {
             TransportEvent::Ping => {}
@@ -97,7 +97,7 @@ async fn a_message_may_come_uncompressed_all_the_same() {
 async fn a_bomb_ends_the_socket_before_it_is_inflated() {
     let bomb = compressed(TEXT, &vec![b'x'; MAX_MESSAGE + 1]);
     assert!(bomb.payload.len() < 1_000);
-    assert_eq!(comes_of(&[bomb]).await, TransportEvent::Ended(Ending::TooBig));
+    assert_eq!(comes_of(&[bomb]).await, TransportEvent::Ended(CloseReason::TooBig));
     let largest = "x".repeat(MAX_MESSAGE);
     assert_eq!(
         comes_of(&[compressed(TEXT, largest.as_bytes())]).await,
@@ -108,13 +108,16 @@ async fn a_bomb_ends_the_socket_before_it_is_inflated() {
 #[tokio::test]
 async fn text_is_utf_8_after_it_was_inflated() {
     let broken = compressed(TEXT, &[b'h', 0xff]);
-    assert_eq!(comes_of(&[broken]).await, TransportEvent::Ended(Ending::NotUtf8));
+    assert_eq!(comes_of(&[broken]).await, TransportEvent::Ended(CloseReason::NotUtf8));
 }
 
 #[tokio::test]
 async fn what_no_compressor_writes_ends_the_socket() {
     let corrupt = Bytewise::new(TEXT, [0xff; 9]).reserved(RSV1);
-    assert_eq!(comes_of(&[corrupt]).await, TransportEvent::Ended(Ending::NotDeflated));
+    assert_eq!(
+        comes_of(&[corrupt]).await,
+        TransportEvent::Ended(CloseReason::NotDeflated)
+    );
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn a_misplaced_bit_ends_the_socket() {
     for frames in [&on_continuation[..], &on_ping, &another] {
         assert_eq!(
             comes_of(frames).await,
-            TransportEvent::Ended(Ending::ProtocolError),
+            TransportEvent::Ended(CloseReason::ProtocolError),
             "{frames:?}"
         );
     }
@@ -140,18 +143,18 @@ async fn nobody_who_did_not_agree_sends_compressed_messages() {
     let (ours, mut peer) = tokio::io::duplex(1024);
     let mut transport = Transport::new(Box::new(ours), None);
     peer.write_all(&compressed(TEXT, b"hello").bytes()).await.unwrap();
-    let event = in_time(next(&mut transport, &Outbound::default())).await;
-    assert_eq!(event, TransportEvent::Ended(Ending::ProtocolError));
+    let event = in_time(next(&mut transport, &OutboundQueue::default())).await;
+    assert_eq!(event, TransportEvent::Ended(CloseReason::ProtocolError));
 }
 
 #[tokio::test]
 async fn only_what_is_long_enough_is_sent_compressed() {
     let (mut transport, mut peer) = pipe(1_000);
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     for len in [999, 1_000] {
         outbound.push(text(len));
     }
-    outbound.push(Outgoing::deflated(text(2_000), &agreed(1_000)));
+    outbound.push(OutgoingMessage::deflated(text(2_000), &agreed(1_000)));
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
     let mut sent = Vec::new();
     let plain = frame_from(&mut peer, &mut sent).await;
@@ -168,7 +171,7 @@ async fn only_what_is_long_enough_is_sent_compressed() {
 #[tokio::test]
 async fn a_compressed_message_leaves_no_long_buffers_behind_either() {
     let (mut transport, mut peer) = pipe(1024);
-    let outbound = Outbound::default();
+    let outbound = OutboundQueue::default();
     let noise: Vec<u8> = (0..30_000u32)
         .flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes())
         .take(50_000)
@@ -218,7 +221,7 @@ fn frames((message, is_compressed, cut): &(Vec<u8>, bool, usize)) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn compressed_and_plain_messages_come_in_order_however_they_are_delivered(
+    fn compressed_and_plain_messages_arrive_in_sequence_for_any_read_boundaries(
         messages in prop::collection::vec(any_message(), 1..8), piece in 1usize..300,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -232,7 +235,7 @@ proptest! {
                     tokio::task::yield_now().await;
                 }
             };
-            let outbound = Outbound::default();
+            let outbound = OutboundQueue::default();
             let serves = async {
                 let mut seen = Vec::new();
                 while seen.len() < messages.len() {
