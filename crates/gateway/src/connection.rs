@@ -51,11 +51,11 @@ use crate::socket::CloseReason;
 pub(crate) struct Connections {
     /// Settings of every socket.
     pub(crate) links: LinkSettings,
-    /// From the upgrade to the token.
+    /// Authentication phase: upgrade to token.
     pub(crate) authentication: Authentication,
-    /// From the token to the subscription.
+    /// Join phase: token to subscription.
     pub(crate) joining: Joining,
-    /// Requests of live sockets.
+    /// Live phase.
     pub(crate) serving: Serving,
     /// Checks of sockets that have joined.
     pub(crate) join_checks: Arc<JoinChecks>,

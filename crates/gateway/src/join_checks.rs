@@ -81,11 +81,11 @@ impl JoinChecks {
                 () = drain.cancelled() => return,
                 () = self.changed.notified() => waiting.extend(self.joined()),
                 Some((mut check, next)) = running.next() => match next {
-                    Next::Done => {}
-                    Next::After(wait) => {
+                    AfterCheck::Done => {}
+                    AfterCheck::After(wait) => {
                         delayed.insert(check, wait);
                     }
-                    Next::Retry => {
+                    AfterCheck::Retry => {
                         let wait = check.backoff.next(&*self.entropy);
                         delayed.insert(check, wait);
                     }
@@ -100,50 +100,50 @@ impl JoinChecks {
         std::mem::take(&mut *joined)
     }
 
-    async fn run_check(&self, mut check: JoinCheck) -> (JoinCheck, Next) {
+    async fn run_check(&self, mut check: JoinCheck) -> (JoinCheck, AfterCheck) {
         let next = self.next(&mut check).await;
         (check, next)
     }
 
-    async fn next(&self, check: &mut JoinCheck) -> Next {
+    async fn next(&self, check: &mut JoinCheck) -> AfterCheck {
         let caller = &check.caller;
         let is_gone = caller.is_gone();
         // The origin of a socket that closes at once is checked all the same, once.
         if is_gone && check.is_tried {
-            return Next::Done;
+            return AfterCheck::Done;
         }
         check.is_tried = true;
         let Ok(hint) = self.hints.hint(&caller.user, &caller.origin).await else {
             // The bus logs an outage itself, once for all sockets.
-            return Next::Retry;
+            return AfterCheck::Retry;
         };
         let (unseen, retry_after) = match self.is_due(caller, hint).await {
             Ok(LimitDecision::Admitted) => (!hint.seen, None),
             Ok(LimitDecision::Refused(wait)) => (false, Some(wait)),
-            Err(_unavailable) => return Next::Retry,
+            Err(_unavailable) => return AfterCheck::Retry,
         };
         let alerts_sent = check.has_alerts || hint.no_open_alerts || is_gone;
         if alerts_sent && !unseen {
-            return retry_after.map_or(Next::Done, Next::After);
+            return retry_after.map_or(AfterCheck::Done, AfterCheck::After);
         }
         let work = Work::Joined(Joined { unseen, alerts_sent });
         match self.workers.request(caller.requester(), work, self.within).await {
             // Not checked: a dependency is unavailable, or the user has too many pending jobs.
-            Ok(None) => Next::Retry,
+            Ok(None) => AfterCheck::Retry,
             Ok(Some(outcome)) if matches!(outcome.error, Some(ErrorCode::Unavailable | ErrorCode::RateLimited)) => {
-                Next::Retry
+                AfterCheck::Retry
             }
             Ok(Some(outcome)) => {
                 if (check.deliver(&outcome) || outcome.error.is_some()) && unseen && !alerts_sent {
                     // The next job checks the origin, even if the socket has closed meanwhile.
                     check.is_tried = false;
-                    return Next::After(Duration::ZERO);
+                    return AfterCheck::After(Duration::ZERO);
                 }
-                retry_after.map_or(Next::Done, Next::After)
+                retry_after.map_or(AfterCheck::Done, AfterCheck::After)
             }
             Err(error) => {
                 tracing::debug!(error = chain(&error), "join check submission failed, retrying");
-                Next::Retry
+                AfterCheck::Retry
             }
         }
     }
@@ -158,7 +158,7 @@ impl JoinChecks {
 }
 
 /// Step after a check.
-enum Next {
+enum AfterCheck {
     /// None.
     Done,
     /// The check is retried with backoff.

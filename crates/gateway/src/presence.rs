@@ -63,7 +63,7 @@ impl RegisteredSockets {
 }
 
 /// Entry of a socket. Dropping it removes the socket from the cluster.
-pub(crate) struct Entry {
+pub(crate) struct PresenceEntry {
     registry: Arc<PresenceRegistry>,
     connection: ConnectionId,
     number: u64,
@@ -95,7 +95,7 @@ impl PresenceRegistry {
     ///
     /// # Errors
     /// [`BusError`]: the number of sockets is unknown.
-    pub(crate) async fn enter(self: &Arc<Self>, caller: &Caller) -> Result<Entry, BusError> {
+    pub(crate) async fn enter(self: &Arc<Self>, caller: &Caller) -> Result<PresenceEntry, BusError> {
         let socket = OpenSocket {
             connection: caller.connection.clone(),
             node: self.node.clone(),
@@ -105,7 +105,7 @@ impl PresenceRegistry {
         };
         let user = caller.user.clone();
         // The entry removes the socket even if the request below fails or is cancelled.
-        let entry = Entry {
+        let entry = PresenceEntry {
             registry: Arc::clone(self),
             connection: socket.connection.clone(),
             number: self.sockets().enter(&user, &socket),
@@ -186,7 +186,7 @@ impl PresenceRegistry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for PresenceEntry {
     fn drop(&mut self) {
         let mut sockets = self.registry.sockets();
         if sockets.leave(&self.connection, self.number) {

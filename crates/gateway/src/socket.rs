@@ -1,4 +1,4 @@
-//! Socket of one client as every part of the gateway knows it: outbound queue, close reasons, client encoding, caller.
+//! Parts of one client's socket that all services use: outbound queue, close reasons, client encoding, caller.
 //!
 //! Lies below `session`, `hub`, `command` and `connection`, which all work on it.
 

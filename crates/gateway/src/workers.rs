@@ -1,4 +1,4 @@
-//! Client of the workers: builds jobs, submits them, and waits for the replies that the gateway itself asked for.
+//! Client of the workers: builds jobs, submits them, and waits for the replies to the gateway's own requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -44,10 +44,10 @@ struct PendingEntry {
 
 /// Requests that are due.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Due {
-    /// Their replies may have been missed.
+pub(super) struct DueRequests {
+    /// Requests whose replies may have been missed.
     pub(super) to_read: Vec<JobId>,
-    /// Their deadline has passed.
+    /// Requests whose deadline has passed.
     pub(super) timed_out: Vec<JobId>,
 }
 
@@ -64,8 +64,8 @@ impl PendingRequests {
     }
 
     /// Requests that are due. Drops those whose socket is closed.
-    pub(super) fn due(&self, now: Instant) -> Due {
-        let mut due = Due::default();
+    pub(super) fn due(&self, now: Instant) -> DueRequests {
+        let mut due = DueRequests::default();
         self.requests().retain(|job, entry| {
             if entry.request.caller.is_gone() {
                 return false;
@@ -109,7 +109,7 @@ fn last_read(request: &PendingRequest) -> Instant {
 /// An announced reply arrives much sooner.
 const FIRST_READ: Duration = Duration::from_secs(2);
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// Before the deadline.
+/// Lead of the last read before the deadline.
 const LAST_READ: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

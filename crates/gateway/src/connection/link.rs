@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::codec::{ClientMessage, Codec, ROOT};
 use super::drain_delay::{DrainDelay, DrainWindow};
-use super::state::{Bounds, Effect, Input, LinkState};
+use super::state::{Bounds, Input, LinkEffect, LinkState};
 use super::transport::{Transport, TransportEvent};
 use crate::deflate::{DeflateParams, DeflatePool};
 use crate::handshake::upgrade::Protocol;
@@ -242,9 +242,9 @@ impl Link {
     fn feed(&mut self, input: Input) -> Result<Option<Duration>, CloseReason> {
         match self.state.on(input, Instant::now()) {
             None => Ok(None),
-            Some(Effect::Reject(wait)) => Ok(Some(wait)),
-            Some(Effect::End(reason)) => Err(reason),
-            Some(Effect::Ping) => {
+            Some(LinkEffect::Reject(wait)) => Ok(Some(wait)),
+            Some(LinkEffect::End(reason)) => Err(reason),
+            Some(LinkEffect::Ping) => {
                 self.ping();
                 Ok(None)
             }

@@ -16,13 +16,13 @@ use protocol::wire::Request;
 use super::codec::{ClientMessage, ROOT};
 use super::draining::Draining;
 use super::link::{Link, Received};
-use super::replay::{self, Replay, Step};
+use super::replay::{self, Replay, ReplayStep};
 use super::resume::Resumption;
 use crate::command::Commands;
 use crate::handshake::authenticator::Authenticator;
 use crate::hub::Subscription;
 use crate::metrics::OpenSocket;
-use crate::presence::Entry;
+use crate::presence::PresenceEntry;
 use crate::session::{Membership, SessionMonitor};
 use crate::socket::{Caller, CloseReason};
 
@@ -46,7 +46,7 @@ pub(super) struct Live {
 /// Registrations of a live socket, released when it is no longer served.
 pub(super) struct LiveState {
     pub(super) membership: Membership,
-    pub(super) _entry: Entry,
+    pub(super) _entry: PresenceEntry,
     pub(super) subscription: Subscription,
     /// Resume token of the client.
     pub(super) lease: Option<ResumeLease>,
@@ -66,7 +66,7 @@ pub(super) enum Served {
 }
 
 /// Result of serving one message.
-enum Next {
+enum AfterMessage {
     Continue,
     Disconnect,
 }
@@ -96,7 +96,7 @@ impl Live {
                 biased;
                 received = self.link.next() => received,
                 step = replay::step(replay, subscription) => {
-                    if step == Step::Done {
+                    if step == ReplayStep::Done {
                         self.state.replay = None;
                     }
                     continue;
@@ -106,18 +106,18 @@ impl Live {
                 Ok(received) => self.handle(received, on).await,
                 Err(reason) => Err(reason),
             };
-            if matches!(next, Ok(Next::Disconnect) | Err(CloseReason::Resync)) {
+            if matches!(next, Ok(AfterMessage::Disconnect) | Err(CloseReason::Resync)) {
                 self.void_resume_token(&on.resumption).await;
             }
             match next {
-                Ok(Next::Continue) => {}
-                Ok(Next::Disconnect) => return Served::Left(self.link, self.caller.origin.clone()),
+                Ok(AfterMessage::Continue) => {}
+                Ok(AfterMessage::Disconnect) => return Served::Left(self.link, self.caller.origin.clone()),
                 Err(reason) => return Served::Ended(self.end(reason, on.clock.now().into())),
             }
         }
     }
 
-    async fn handle(&mut self, received: Received, on: &Serving) -> Result<Next, CloseReason> {
+    async fn handle(&mut self, received: Received, on: &Serving) -> Result<AfterMessage, CloseReason> {
         let commands = &on.commands;
         match (received.message, received.retry_after) {
             (ClientMessage::Request(request), Some(wait)) => commands.reject_excess(&self.caller, &request, wait),
@@ -130,7 +130,7 @@ impl Live {
             }
             (ClientMessage::Disconnect { namespace }, _) if namespace == ROOT => {
                 self.link.disconnected()?;
-                return Ok(Next::Disconnect);
+                return Ok(AfterMessage::Disconnect);
             }
             (ClientMessage::Connect { namespace, .. }, _) if namespace != ROOT => {
                 self.link.refuse_namespace(&namespace)
@@ -139,13 +139,13 @@ impl Live {
             (ClientMessage::Connect { .. } | ClientMessage::Disconnect { .. }, _) => return Err(CloseReason::BadFrame),
             (ClientMessage::Pong | ClientMessage::Incomplete, _) => {}
         }
-        Ok(Next::Continue)
+        Ok(AfterMessage::Continue)
     }
 
     async fn serve_request(&mut self, request: Request, on: &Serving) -> Result<(), CloseReason> {
         let commands = &on.commands;
         if request.event == name::AUTH && self.caller.encoding.native().is_some() {
-            // A socket has one caller for its life: `auth:refresh` replaces its token.
+            // The caller of a socket never changes; `auth:refresh` replaces its token.
             let failure = Failure::with_message(ErrorCode::BadRequest, "event: this socket is authenticated already");
             commands.refuse(&self.caller, Some(request.event), &failure, request.id.as_ref());
             return Ok(());

@@ -29,7 +29,7 @@ pub(super) struct Replay {
 
 /// Result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ReplayStep {
     /// More steps follow.
     Continue,
     /// The socket receives new events.
@@ -37,7 +37,7 @@ pub(super) enum Step {
 }
 
 /// Makes the next step; pending without a replay.
-pub(super) async fn step(replay: &mut Option<Box<Replay>>, subscription: &Subscription) -> Step {
+pub(super) async fn step(replay: &mut Option<Box<Replay>>, subscription: &Subscription) -> ReplayStep {
     match replay {
         // Boxed: inline, the task of the socket would hold its memory for as long as the socket is open.
         Some(replay) => Box::pin(replay.step(subscription)).await,
@@ -63,14 +63,14 @@ impl Replay {
     }
 
     /// Makes one step. Cancel safe. Replay never overflows the queue: it adds events only to an empty one.
-    async fn step(&mut self, subscription: &Subscription) -> Step {
+    async fn step(&mut self, subscription: &Subscription) -> ReplayStep {
         if !self.page.is_empty() {
             self.outbound.drained().await;
             self.queue(subscription);
-            return Step::Continue;
+            return ReplayStep::Continue;
         }
         match subscription.go_live(&self.cursor) {
-            ReplayProgress::CaughtUp => return Step::Done,
+            ReplayProgress::CaughtUp => return ReplayStep::Done,
             ReplayProgress::Behind => {}
             // The hub compares the epochs meanwhile.
             ReplayProgress::OtherEpoch => self.pause(SHORT_PAUSE),
@@ -94,28 +94,28 @@ impl Replay {
         }
     }
 
-    async fn read(&mut self, subscription: &Subscription) -> Step {
+    async fn read(&mut self, subscription: &Subscription) -> ReplayStep {
         match subscription.read(&self.cursor, PAGE).await {
             Ok(Some(LogRead::Events(events))) => {
                 if events.is_empty() {
                     self.pause(SHORT_PAUSE);
                 }
                 self.page = events.into();
-                Step::Continue
+                ReplayStep::Continue
             }
             Ok(None) => {
                 self.pause(RETRY_PAUSE);
-                Step::Continue
+                ReplayStep::Continue
             }
             Ok(Some(LogRead::Gap(now))) => {
                 subscription.report_loss();
                 self.cursor = now;
-                Step::Continue
+                ReplayStep::Continue
             }
             Err(error) => {
                 tracing::debug!(error = chain(&error), "event log read failed, retrying");
                 self.pause(RETRY_PAUSE);
-                Step::Continue
+                ReplayStep::Continue
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::socket::CloseReason;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) heartbeat: Heartbeat,
-    /// From the upgrade, or from a DISCONNECT, to a valid token.
+    /// Time for a valid token, since the upgrade or a DISCONNECT.
     pub(crate) authentication: Duration,
     /// Longest time in which the peer accepts no bytes.
     pub(crate) write: Duration,
@@ -85,7 +85,7 @@ pub(super) enum Input {
 
 /// Effect that the link carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum LinkEffect {
     /// Send a ping.
     Ping,
     /// Reject this message: it exceeds the rate, and the next one is admitted after this time.
@@ -117,7 +117,7 @@ impl LinkState {
     }
 
     /// Applies an input and returns its effect. There is none after `End`.
-    pub(super) fn on(&mut self, input: Input, now: Instant) -> Option<Effect> {
+    pub(super) fn on(&mut self, input: Input, now: Instant) -> Option<LinkEffect> {
         match input {
             Input::Tick => self.tick(now),
             Input::Message => self.message(now),
@@ -130,7 +130,7 @@ impl LinkState {
                 self.blocked_since = None;
                 None
             }
-            Input::Overflowed => Some(Effect::End(CloseReason::QueueFull)),
+            Input::Overflowed => Some(LinkEffect::End(CloseReason::QueueFull)),
             Input::Authenticated { expires } => {
                 self.phase = AuthPhase::Authenticated { until: expires };
                 None
@@ -166,16 +166,16 @@ impl LinkState {
     }
 
     /// Closes before it pings. Of several reasons the one that concerns the client most comes first.
-    fn tick(&mut self, now: Instant) -> Option<Effect> {
+    fn tick(&mut self, now: Instant) -> Option<LinkEffect> {
         if let Some(reason) = self.due_close(now) {
-            return Some(Effect::End(reason));
+            return Some(LinkEffect::End(reason));
         }
         match self.ping {
             PingState::Idle { ping_at } if ping_at <= now => {
                 self.ping = PingState::AwaitingPong {
                     until: now + self.bounds.heartbeat.timeout,
                 };
-                Some(Effect::Ping)
+                Some(LinkEffect::Ping)
             }
             PingState::Idle { .. } | PingState::AwaitingPong { .. } => None,
         }
@@ -197,7 +197,7 @@ impl LinkState {
     }
 
     /// An unsolicited pong delays the next ping too, as in the reference implementation, and counts as a message.
-    fn pong(&mut self, now: Instant) -> Option<Effect> {
+    fn pong(&mut self, now: Instant) -> Option<LinkEffect> {
         let is_awaited = matches!(self.ping, PingState::AwaitingPong { .. });
         self.ping = PingState::Idle {
             ping_at: now + self.bounds.heartbeat.interval,
@@ -205,11 +205,11 @@ impl LinkState {
         if is_awaited { None } else { self.message(now) }
     }
 
-    fn message(&mut self, now: Instant) -> Option<Effect> {
+    fn message(&mut self, now: Instant) -> Option<LinkEffect> {
         match self.flood.as_mut()?.check(now) {
             FloodVerdict::Admit => None,
-            FloodVerdict::Reject(wait) => Some(Effect::Reject(wait)),
-            FloodVerdict::End => Some(Effect::End(CloseReason::Flood)),
+            FloodVerdict::Reject(wait) => Some(LinkEffect::Reject(wait)),
+            FloodVerdict::End => Some(LinkEffect::End(CloseReason::Flood)),
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) enum HubQuery {
 /// Offset after which the events of a new subscriber begin.
 #[derive(Debug)]
 pub(super) enum StartOffset {
-    /// This offset.
+    /// Known offset.
     Known(Offset),
     /// The offset that is sent once the channel is open.
     Pending(oneshot::Receiver<Offset>),
@@ -53,7 +53,7 @@ pub(super) enum StartOffset {
 pub(crate) enum ReplayProgress {
     /// Caught up with its channel: it receives new events.
     CaughtUp,
-    /// There is more to read.
+    /// More events are to be read.
     Behind,
     /// Follows another epoch than its channel.
     OtherEpoch,

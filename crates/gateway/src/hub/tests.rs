@@ -47,13 +47,13 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
 }
 
 /// Socket of the user.
-struct Socket {
+struct TestSocket {
     outbound: Arc<OutboundQueue>,
     close_request: Arc<CloseRequest>,
     id: SubscriberId,
 }
 
-impl Socket {
+impl TestSocket {
     fn join(
         channels: &mut UserChannels,
         connection: &str,
@@ -99,10 +99,10 @@ impl Socket {
 }
 
 /// Channels of one user, open at seq 0, with these sockets.
-fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (UserChannels, [Socket; N]) {
+fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (UserChannels, [TestSocket; N]) {
     let mut channels = UserChannels::default();
     let sockets =
-        sockets.map(|(connection, session, dialect)| Socket::join(&mut channels, connection, session, dialect).0);
+        sockets.map(|(connection, session, dialect)| TestSocket::join(&mut channels, connection, session, dialect).0);
     let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
         panic!("no subscription query for the first socket")
     };
@@ -116,8 +116,8 @@ fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (UserChannels, [
 #[test]
 fn channel_is_subscribed_from_the_first_socket_to_the_last() {
     let mut channels = UserChannels::default();
-    let (_first, first, _) = Socket::join(&mut channels, "c1", "s", Dialect::NativeJson);
-    let (_second, second, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (_first, first, _) = TestSocket::join(&mut channels, "c1", "s", Dialect::NativeJson);
+    let (_second, second, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     assert!(matches!(channels.next_query(), Some(HubQuery::Subscribe(..))));
     assert_eq!(channels.next_query(), None, "the second socket needs no query");
     assert!(!channels.unsubscribe(&user(), first));
@@ -131,12 +131,12 @@ fn channel_is_subscribed_from_the_first_socket_to_the_last() {
 #[test]
 fn channel_closed_before_it_was_open_stays_closed() {
     let mut channels = UserChannels::default();
-    let (_gone, gone, _) = Socket::join(&mut channels, "c1", "s", Dialect::NativeJson);
+    let (_gone, gone, _) = TestSocket::join(&mut channels, "c1", "s", Dialect::NativeJson);
     let Some(work @ HubQuery::Subscribe(..)) = channels.next_query() else {
         panic!("no subscription query for the first socket")
     };
     channels.unsubscribe(&user(), gone);
-    let (_back, _, mut start) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (_back, _, mut start) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     let HubQuery::Subscribe(user, old_channel) = work.clone() else {
         return;
     };
@@ -184,7 +184,7 @@ fn event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
 fn socket_receives_no_event_before_it_has_caught_up() {
     let (mut channels, [_early]) = open([("c1", "s", Dialect::NativeJson)]);
     channels.received(&user(), at(1), event(1, Audience::User), &metrics());
-    let (late, subscriber, start) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (late, subscriber, start) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     assert!(matches!(start, StartOffset::Known(offset) if offset == at(1)));
     assert_eq!(channels.go_live(&user(), subscriber, &at(0)), ReplayProgress::Behind);
     channels.received(&user(), at(2), event(2, Audience::User), &metrics());
@@ -202,7 +202,7 @@ fn socket_receives_no_event_before_it_has_caught_up() {
 #[test]
 fn event_read_ahead_of_the_channel_is_not_delivered_again() {
     let (mut channels, [early]) = open([("c1", "s", Dialect::NativeJson)]);
-    let (late, subscriber, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (late, subscriber, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     assert_eq!(channels.go_live(&user(), subscriber, &at(2)), ReplayProgress::CaughtUp);
     for seq in 1..=3 {
         channels.received(&user(), at(seq), event(seq, Audience::User), &metrics());
@@ -213,9 +213,9 @@ fn event_read_ahead_of_the_channel_is_not_delivered_again() {
 #[test]
 fn loss_notifies_plain_websockets_and_closes_socketio_sockets() {
     let (mut channels, [native, socketio]) = open([("c1", "s", Dialect::NativeJson), ("c2", "s", Dialect::SocketIo)]);
-    let (ahead, subscriber, _) = Socket::join(&mut channels, "c3", "s", Dialect::SocketIo);
+    let (ahead, subscriber, _) = TestSocket::join(&mut channels, "c3", "s", Dialect::SocketIo);
     assert_eq!(channels.go_live(&user(), subscriber, &at(9)), ReplayProgress::CaughtUp);
-    let (reading, _, _) = Socket::join(&mut channels, "c4", "s", Dialect::SocketIo);
+    let (reading, _, _) = TestSocket::join(&mut channels, "c4", "s", Dialect::SocketIo);
     lose_events(&mut channels, 9);
 
     let resync = Message::Text(r#"{"event":"resync","data":{},"offset":null}"#.into());
@@ -233,8 +233,8 @@ fn loss_notifies_plain_websockets_and_closes_socketio_sockets() {
 #[test]
 fn socketio_socket_is_closed_after_a_loss_and_replays_no_more() {
     let (mut channels, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
-    let (native, native_id, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
-    let (socketio, socketio_id, _) = Socket::join(&mut channels, "c3", "s", Dialect::SocketIo);
+    let (native, native_id, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (socketio, socketio_id, _) = TestSocket::join(&mut channels, "c3", "s", Dialect::SocketIo);
     for id in [native_id, socketio_id] {
         let subscriber = channels.subscriber(&user(), id).unwrap();
         subscriber.report_loss();
@@ -252,7 +252,7 @@ fn socketio_socket_is_closed_after_a_loss_and_replays_no_more() {
 #[test]
 fn channel_of_another_epoch_is_compared_again() {
     let (mut channels, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
-    let (_late, subscriber, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (_late, subscriber, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     let newer = Offset {
         epoch: Epoch::new("b").unwrap(),
         seq: 0,

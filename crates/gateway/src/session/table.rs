@@ -328,7 +328,7 @@ impl<M: Clone> SessionEntry<M> {
     /// Time at which a socket is to be warned; `None` after the warning of this deadline.
     fn warning_of(&self, member: &Member<M>) -> Option<Instant> {
         let (deadline, at) = if member.token_ends < self.expires {
-            // Not before the join: the lead of a token may have begun earlier.
+            // Not before the join: the lead of a token may start earlier.
             let at = member.token_ends.checked_sub(self.lead).unwrap_or(self.joined);
             (Deadline::Token(member.token_ends), at)
         } else {

@@ -18,11 +18,11 @@ pub(super) struct FloodGuard {
 /// Verdict on one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FloodVerdict {
-    /// Within the rate.
+    /// The message is within the rate.
     Admit,
-    /// Over the rate; the next message is admitted after this time.
+    /// The message exceeds the rate; the next one is admitted after this time.
     Reject(Duration),
-    /// Over the rate, as too many before it.
+    /// Too many messages exceeded the rate.
     End,
 }
 

@@ -19,13 +19,13 @@ fn bounds() -> Bounds {
 }
 
 /// Socket with its state and the time.
-struct Socket {
+struct TestLink {
     state: LinkState,
     opened: Instant,
     now: Instant,
 }
 
-impl Socket {
+impl TestLink {
     fn open() -> Self {
         let opened = Instant::now();
         Self {
@@ -42,12 +42,12 @@ impl Socket {
         socket
     }
 
-    fn on(&mut self, input: Input) -> Option<Effect> {
+    fn on(&mut self, input: Input) -> Option<LinkEffect> {
         self.state.on(input, self.now)
     }
 
     /// Advances the time to the next effect.
-    fn next(&mut self) -> (Duration, Effect) {
+    fn next(&mut self) -> (Duration, LinkEffect) {
         loop {
             self.now = self.now.max(self.state.wake_at());
             if let Some(effect) = self.on(Input::Tick) {
@@ -68,104 +68,107 @@ const fn secs(secs: u64) -> Duration {
 #[test]
 fn socket_without_token_is_closed_at_the_deadline() {
     assert_eq!(
-        Socket::open().next(),
-        (secs(10), Effect::End(CloseReason::AuthenticationTimeout))
+        TestLink::open().next(),
+        (secs(10), LinkEffect::End(CloseReason::AuthenticationTimeout))
     );
 }
 
 #[test]
 fn answering_peer_is_pinged_one_interval_after_each_pong() {
-    let mut socket = Socket::live(secs(86_400));
-    assert_eq!(socket.next(), (secs(30), Effect::Ping));
+    let mut socket = TestLink::live(secs(86_400));
+    assert_eq!(socket.next(), (secs(30), LinkEffect::Ping));
     socket.wait(secs(5));
     assert_eq!(socket.on(Input::Pong), None);
-    assert_eq!(socket.next(), (secs(65), Effect::Ping));
+    assert_eq!(socket.next(), (secs(65), LinkEffect::Ping));
 }
 
 #[test]
 fn missing_pong_closes_the_socket_despite_other_messages() {
-    let mut socket = Socket::live(secs(86_400));
-    assert_eq!(socket.next(), (secs(30), Effect::Ping));
+    let mut socket = TestLink::live(secs(86_400));
+    assert_eq!(socket.next(), (secs(30), LinkEffect::Ping));
     socket.wait(secs(19));
     assert_eq!(socket.on(Input::Message), None);
-    assert_eq!(socket.next(), (secs(50), Effect::End(CloseReason::HeartbeatTimeout)));
+    assert_eq!(
+        socket.next(),
+        (secs(50), LinkEffect::End(CloseReason::HeartbeatTimeout))
+    );
 }
 
 #[test]
 fn token_expiry_closes_the_socket() {
     assert_eq!(
-        Socket::live(secs(7)).next(),
-        (secs(7), Effect::End(CloseReason::TokenExpired))
+        TestLink::live(secs(7)).next(),
+        (secs(7), LinkEffect::End(CloseReason::TokenExpired))
     );
 }
 
 #[test]
 fn stalled_peer_is_closed_and_slow_peer_is_not() {
-    let mut stalled = Socket::live(secs(86_400));
+    let mut stalled = TestLink::live(secs(86_400));
     stalled.wait(secs(1));
     stalled.on(Input::Blocked);
-    assert_eq!(stalled.next(), (secs(21), Effect::End(CloseReason::Stalled)));
+    assert_eq!(stalled.next(), (secs(21), LinkEffect::End(CloseReason::Stalled)));
 
-    let mut slow = Socket::live(secs(86_400));
+    let mut slow = TestLink::live(secs(86_400));
     slow.on(Input::Blocked);
     slow.wait(secs(19));
     slow.on(Input::Flowing);
     slow.on(Input::Blocked);
-    assert_eq!(slow.next(), (secs(30), Effect::Ping));
+    assert_eq!(slow.next(), (secs(30), LinkEffect::Ping));
 }
 
 #[test]
 fn disconnected_client_must_authenticate_again_in_time() {
-    let mut socket = Socket::live(secs(86_400));
+    let mut socket = TestLink::live(secs(86_400));
     socket.wait(secs(20));
     socket.on(Input::Disconnected);
     assert_eq!(
         socket.next(),
-        (secs(30), Effect::End(CloseReason::AuthenticationTimeout))
+        (secs(30), LinkEffect::End(CloseReason::AuthenticationTimeout))
     );
 }
 
 #[test]
 fn draining_socket_closes_after_its_delay() {
-    let mut socket = Socket::live(secs(86_400));
+    let mut socket = TestLink::live(secs(86_400));
     let at = socket.opened + secs(3);
     socket.on(Input::CloseAt {
         at,
         reason: CloseReason::Restart,
     });
-    assert_eq!(socket.next(), (secs(3), Effect::End(CloseReason::Restart)));
+    assert_eq!(socket.next(), (secs(3), LinkEffect::End(CloseReason::Restart)));
 }
 
 #[test]
 fn queue_overflow_closes_the_socket() {
     assert_eq!(
-        Socket::live(secs(9)).on(Input::Overflowed),
-        Some(Effect::End(CloseReason::QueueFull))
+        TestLink::live(secs(9)).on(Input::Overflowed),
+        Some(LinkEffect::End(CloseReason::QueueFull))
     );
 }
 
 #[test]
 fn messages_above_the_rate_are_rejected_and_a_flood_closes_the_socket() {
-    let mut socket = Socket::live(secs(86_400));
+    let mut socket = TestLink::live(secs(86_400));
     for _ in 0..40 {
         assert_eq!(socket.on(Input::Message), None);
     }
     for _ in 0..199 {
         assert_eq!(
             socket.on(Input::Message),
-            Some(Effect::Reject(Duration::from_millis(50)))
+            Some(LinkEffect::Reject(Duration::from_millis(50)))
         );
     }
-    assert_eq!(socket.on(Input::Message), Some(Effect::End(CloseReason::Flood)));
+    assert_eq!(socket.on(Input::Message), Some(LinkEffect::End(CloseReason::Flood)));
 }
 
 #[test]
 fn client_slightly_above_the_rate_is_not_closed() {
-    let mut socket = Socket::live(secs(86_400));
+    let mut socket = TestLink::live(secs(86_400));
     // 25 messages a second are 5 too many: 50 refusals in 10 s.
     for message in 0..2_500 {
         let effect = socket.on(Input::Message);
-        assert!(!matches!(effect, Some(Effect::End(_))), "message {message}");
+        assert!(!matches!(effect, Some(LinkEffect::End(_))), "message {message}");
         socket.wait(Duration::from_millis(40));
     }
 }
@@ -186,7 +189,7 @@ fn step() -> impl Strategy<Value = (Input, Duration)> {
 proptest! {
     #[test]
     fn pings_alternate_with_pongs_and_every_wait_is_bounded(steps in prop::collection::vec(step(), 1..200)) {
-        let mut socket = Socket::live(secs(86_400));
+        let mut socket = TestLink::live(secs(86_400));
         let mut unanswered = false;
         for (input, by) in steps {
             let longest = bounds().heartbeat.interval.max(bounds().heartbeat.timeout);
@@ -198,12 +201,12 @@ proptest! {
             let first = socket.on(input);
             for effect in [first, socket.on(Input::Tick)].into_iter().flatten() {
                 match effect {
-                    Effect::Ping => {
+                    LinkEffect::Ping => {
                         prop_assert!(!unanswered, "a second ping");
                         unanswered = true;
                     }
-                    Effect::Reject(wait) => prop_assert!(wait <= Duration::from_millis(50)),
-                    Effect::End(_) => return Ok(()),
+                    LinkEffect::Reject(wait) => prop_assert!(wait <= Duration::from_millis(50)),
+                    LinkEffect::End(_) => return Ok(()),
                 }
             }
             prop_assert!(socket.state.wake_at() > socket.now, "nothing is due right after a tick");

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Debug)]
 pub(super) struct FrameScanner<S> {
     inner: S,
-    step: Step,
+    state: ScannerState,
     /// True if the last data frame was not the final one of its message.
     in_message: bool,
     /// Data frames of the current message, or of the last one.
@@ -50,7 +50,7 @@ pub(super) struct TooManyFragments;
 
 /// Meaning of the next byte (RFC 6455, section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum ScannerState {
     /// FIN, reserved bits, opcode.
     First,
     /// MASK and the short length.
@@ -68,7 +68,7 @@ impl<S> FrameScanner<S> {
     pub(super) fn new(inner: S, deflates: bool) -> Self {
         Self {
             inner,
-            step: Step::First,
+            state: ScannerState::First,
             in_message: false,
             fragments: 0,
             max_fragments: MAX_FRAGMENTS,
@@ -94,7 +94,7 @@ impl<S> FrameScanner<S> {
 
     /// True if all bytes so far make complete messages.
     pub(super) fn is_between_messages(&self) -> bool {
-        self.step == Step::First && !self.in_message
+        self.state == ScannerState::First && !self.in_message
     }
 
     /// Stream without the scanner.
@@ -105,39 +105,39 @@ impl<S> FrameScanner<S> {
     fn scan(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let now = std::mem::take(&mut bytes);
-            bytes = match self.step {
-                Step::Payload { left } => {
+            bytes = match self.state {
+                ScannerState::Payload { left } => {
                     let present = usize::try_from(left).map_or(now.len(), |left| left.min(now.len()));
                     // The length of a slice fits u64.
-                    self.step = payload(left.saturating_sub(u64::try_from(present).unwrap_or(left)));
+                    self.state = payload(left.saturating_sub(u64::try_from(present).unwrap_or(left)));
                     now.get_mut(present..).unwrap_or_default()
                 }
                 _ => {
                     let Some((byte, rest)) = now.split_first_mut() else {
                         return;
                     };
-                    self.step = self.header(byte);
+                    self.state = self.header(byte);
                     rest
                 }
             };
         }
     }
 
-    fn header(&mut self, byte: &mut u8) -> Step {
-        match self.step {
-            Step::First => {
+    fn header(&mut self, byte: &mut u8) -> ScannerState {
+        match self.state {
+            ScannerState::First => {
                 self.first(byte);
-                Step::Second
+                ScannerState::Second
             }
-            Step::Second => {
+            ScannerState::Second => {
                 let masked = *byte & MASK != 0;
                 match *byte & !MASK {
-                    126 => Step::Length {
+                    126 => ScannerState::Length {
                         left: 2,
                         length: 0,
                         masked,
                     },
-                    127 => Step::Length {
+                    127 => ScannerState::Length {
                         left: 8,
                         length: 0,
                         masked,
@@ -145,22 +145,22 @@ impl<S> FrameScanner<S> {
                     short => after_length(u64::from(short), masked),
                 }
             }
-            Step::Length { left, length, masked } => {
+            ScannerState::Length { left, length, masked } => {
                 let length = length << 8 | u64::from(*byte);
                 match left {
                     0 | 1 => after_length(length, masked),
-                    _ => Step::Length {
+                    _ => ScannerState::Length {
                         left: left - 1,
                         length,
                         masked,
                     },
                 }
             }
-            Step::Mask { left, length } => match left {
+            ScannerState::Mask { left, length } => match left {
                 0 | 1 => payload(length),
-                _ => Step::Mask { left: left - 1, length },
+                _ => ScannerState::Mask { left: left - 1, length },
             },
-            payload @ Step::Payload { .. } => payload,
+            payload @ ScannerState::Payload { .. } => payload,
         }
     }
 
@@ -185,16 +185,20 @@ impl<S> FrameScanner<S> {
     }
 }
 
-fn after_length(length: u64, masked: bool) -> Step {
+fn after_length(length: u64, masked: bool) -> ScannerState {
     if masked {
-        Step::Mask { left: 4, length }
+        ScannerState::Mask { left: 4, length }
     } else {
         payload(length)
     }
 }
 
-fn payload(left: u64) -> Step {
-    if left == 0 { Step::First } else { Step::Payload { left } }
+fn payload(left: u64) -> ScannerState {
+    if left == 0 {
+        ScannerState::First
+    } else {
+        ScannerState::Payload { left }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for FrameScanner<S> {
@@ -232,9 +236,9 @@ const BINARY: u8 = 0x2;
 /// Lowest opcode of a control frame.
 const CONTROL: u8 = 0x8;
 const MASK: u8 = 0x80;
-/// Maximum number of frames of one message, of 64 bytes each in the longest message.
+/// Frames of one message, of 64 bytes each in the longest message.
 pub(super) const MAX_FRAGMENTS: usize = 1024;
-/// In messages; above it, memory used by a pipelining client is released.
+/// Capacity in messages, above which memory used by a pipelining client is released.
 const KEPT_CAPACITY: usize = 16;
 
 #[cfg(test)]

@@ -21,11 +21,11 @@ async fn next(transport: &mut Transport, outbound: &OutboundQueue) -> TransportE
     poll_fn(|cx| transport.poll_event(outbound, cx)).await
 }
 
-/// What is lost would be waited for for ever.
+/// Awaits with a deadline.
 async fn in_time<T>(what: impl Future<Output = T>) -> T {
     match timeout(testkit::wait::deadline(), what).await {
         Ok(done) => done,
-        Err(_) => panic!("something was lost"),
+        Err(_) => panic!("deadline passed: a message was lost"),
     }
 }
 
@@ -34,7 +34,7 @@ fn text(len: usize) -> Message {
 }
 
 #[tokio::test]
-async fn a_long_message_leaves_no_long_buffers_behind() {
+async fn buffers_of_a_long_message_are_released() {
     let (mut transport, mut peer) = pair(1024 * 1024).await;
     let outbound = OutboundQueue::default();
     for len in [60_000, 10, 60_000, 60_000, 10] {
@@ -51,7 +51,7 @@ async fn a_long_message_leaves_no_long_buffers_behind() {
 }
 
 #[tokio::test]
-async fn half_a_frame_is_not_lost_with_the_buffers() {
+async fn partial_frame_survives_the_release_of_buffers() {
     let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
     let mut transport = Transport::new(Box::new(ours), None);
     let outbound = OutboundQueue::default();
@@ -71,7 +71,7 @@ async fn half_a_frame_is_not_lost_with_the_buffers() {
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_nothing_is_noticed_and_so_is_its_coming_back() {
+async fn stalled_peer_is_detected_and_so_is_its_recovery() {
     let (mut transport, peer) = pair(1024).await;
     let outbound = OutboundQueue::default();
     for _ in 0..10 {
@@ -89,7 +89,7 @@ async fn a_peer_that_takes_nothing_is_noticed_and_so_is_its_coming_back() {
 }
 
 #[tokio::test]
-async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
+async fn overflow_is_detected_while_the_peer_is_stalled() {
     let (mut transport, _peer) = pair(1024).await;
     let outbound = OutboundQueue::default();
     outbound.push(text(10_000));
@@ -105,7 +105,7 @@ async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
 }
 
 #[tokio::test]
-async fn a_goodbye_names_its_code_and_waits_until_the_peer_is_gone() {
+async fn close_sends_its_code_and_waits_for_the_peer() {
     let (mut transport, mut peer) = pair(1024).await;
     let received = async move {
         let Some(Ok(Theirs::Close(Some(frame)))) = peer.next().await else {
@@ -119,7 +119,7 @@ async fn a_goodbye_names_its_code_and_waits_until_the_peer_is_gone() {
 }
 
 #[tokio::test]
-async fn the_peer_s_goodbye_is_answered() {
+async fn close_of_the_peer_is_answered() {
     let (mut transport, mut peer) = pair(1024).await;
     peer.close(None).await.unwrap();
     let outbound = OutboundQueue::default();
@@ -154,7 +154,7 @@ proptest! {
                 }
             };
             let reads = async {
-                // To the end of the stream: the pongs after the last text want to be taken too.
+                // Reads to the end of the stream, which the pongs after the last text precede.
                 let mut seen = Vec::new();
                 while let Some(Ok(message)) = read.next().await {
                     if let Theirs::Text(text) = message {

@@ -174,12 +174,12 @@ fn step() -> impl Strategy<Value = GapStep> {
 }
 
 /// Event log of the server.
-struct Server {
+struct ServerLog {
     epoch: u64,
     seq: u64,
 }
 
-impl Server {
+impl ServerLog {
     fn offset(&self) -> Offset {
         at(&format!("{:x}", self.epoch), self.seq)
     }
@@ -197,12 +197,12 @@ impl Server {
 proptest! {
     #[test]
     fn every_event_is_delivered_once_and_in_sequence_or_its_loss_is_reported(steps in prop::collection::vec(step(), 1..120)) {
-        let mut server = Server { epoch: 0, seq: 0 };
+        let mut server = ServerLog { epoch: 0, seq: 0 };
         let mut gap = GapDetector::default();
         gap.positioned(server.offset());
         let mut seen = server.offset();
         let mut read = None;
-        let mut carry_out = |outputs: Vec<GapOutput>, read: &mut Option<Offset>, server: &Server| {
+        let mut carry_out = |outputs: Vec<GapOutput>, read: &mut Option<Offset>, server: &ServerLog| {
             for output in outputs {
                 match output {
                     GapOutput::Deliver(offset, envelope) => {
@@ -242,7 +242,7 @@ proptest! {
                 },
                 GapStep::Compare => gap.positioned(server.offset()),
                 GapStep::Flush => {
-                    server = Server { epoch: server.epoch + 1, seq: 0 };
+                    server = ServerLog { epoch: server.epoch + 1, seq: 0 };
                     Vec::new()
                 }
             };

@@ -32,8 +32,8 @@ struct World {
     published: u64,
     announced: VecDeque<u64>,
     reads: VecDeque<(UserId, ChannelId, LogRead)>,
-    live: Socket,
-    resumed: Socket,
+    live: TestSocket,
+    resumed: TestSocket,
     cursor: u64,
     page: VecDeque<u64>,
     is_live: bool,
@@ -46,7 +46,7 @@ impl World {
         for seq in 1..=published {
             channels.received(&user(), at(seq), event(seq, Audience::User), &metrics());
         }
-        let (resumed, _, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+        let (resumed, _, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
         Self {
             channels,
             published,
@@ -133,7 +133,7 @@ impl World {
 }
 
 /// Numbers of the events that a socket was sent.
-fn numbers(socket: &Socket) -> Vec<u64> {
+fn numbers(socket: &TestSocket) -> Vec<u64> {
     let number = |message: &Message| {
         let Message::Text(text) = message else {
             panic!("{message:?}")

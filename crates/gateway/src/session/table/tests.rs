@@ -11,12 +11,12 @@ const LEAD: Duration = Duration::from_secs(20);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Session as the bus knows it.
-struct Server {
+struct ServerSession {
     generation: u64,
     deadline: Instant,
 }
 
-impl Server {
+impl ServerSession {
     fn new(now: Instant) -> Self {
         Self {
             generation: 1,
@@ -54,7 +54,7 @@ impl Server {
 }
 
 /// Answers all due queries, as the bus does.
-fn answer(table: &mut SessionTable<u32>, server: &mut Server, now: Instant) -> Vec<SessionEffect<u32>> {
+fn answer(table: &mut SessionTable<u32>, server: &mut ServerSession, now: Instant) -> Vec<SessionEffect<u32>> {
     let mut effects = Vec::new();
     for query in table.due(now) {
         let (TtlQuery::Check(key) | TtlQuery::Renew(key)) = &query;
@@ -74,51 +74,51 @@ fn key() -> SessionKey {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum TableStep {
     Wait(u64),
     Activity,
     Elsewhere,
     Join,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = TableStep> {
     prop_oneof![
-        4 => (1u64..25_000).prop_map(Step::Wait),
-        2 => Just(Step::Activity),
-        1 => Just(Step::Elsewhere),
-        1 => Just(Step::Join),
+        4 => (1u64..25_000).prop_map(TableStep::Wait),
+        2 => Just(TableStep::Activity),
+        1 => Just(TableStep::Elsewhere),
+        1 => Just(TableStep::Join),
     ]
 }
 
 proptest! {
-    /// For any sequence of events on any gateway: a socket is warned once in a generation and only within the lead, and is closed once, at
+    /// Any sequence of events on any gateway: a socket is warned once in a generation and only within the lead, and is closed once, at
     /// the deadline in the bus and never before.
     #[test]
     fn each_socket_is_warned_once_in_a_generation_and_closed_once(steps in prop::collection::vec(step(), 1..40)) {
         let mut now = Instant::now();
-        let mut server = Server::new(now);
+        let mut server = ServerSession::new(now);
         let mut table = SessionTable::default();
         let mut sockets = 1;
         table.join(&key(), (0, now + DAY), &server.alive(now), now);
         let mut warned = std::collections::HashSet::new();
         let mut closed = Vec::new();
-        for step in steps.into_iter().chain([Step::Wait(200_000)]) {
+        for step in steps.into_iter().chain([TableStep::Wait(200_000)]) {
             let until = match step {
-                Step::Wait(millis) => now + Duration::from_millis(millis),
-                Step::Activity => {
+                TableStep::Wait(millis) => now + Duration::from_millis(millis),
+                TableStep::Activity => {
                     table.activity(&key());
                     now
                 }
-                Step::Elsewhere => {
+                TableStep::Elsewhere => {
                     server.renew(now);
                     now
                 }
-                Step::Join if now < server.deadline => {
+                TableStep::Join if now < server.deadline => {
                     table.join(&key(), (sockets, now + DAY), &server.alive(now), now);
                     sockets += 1;
                     now
                 }
-                Step::Join => now,
+                TableStep::Join => now,
             };
             while let Some(next) = table.next().filter(|next| *next <= until) {
                 now = now.max(next);
@@ -150,7 +150,7 @@ proptest! {
 #[test]
 fn activity_is_reported_at_once_and_then_every_five_seconds() {
     let mut now = Instant::now();
-    let mut server = Server::new(now);
+    let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     table.join(&key(), (0, now + DAY), &server.alive(now), now);
     let start = now;
@@ -172,7 +172,7 @@ fn activity_is_reported_at_once_and_then_every_five_seconds() {
 #[test]
 fn session_lost_before_its_deadline_is_reopened() {
     let now = Instant::now();
-    let server = Server::new(now);
+    let server = ServerSession::new(now);
     let mut table = SessionTable::default();
     table.join(&key(), (7, now + DAY), &server.alive(now), now);
     let at_the_warning = now + TIMEOUT - LEAD;
@@ -190,7 +190,7 @@ fn session_lost_before_its_deadline_is_reopened() {
 #[test]
 fn ended_session_closes_its_sockets() {
     let now = Instant::now();
-    let server = Server::new(now);
+    let server = ServerSession::new(now);
     let mut table = SessionTable::default();
     table.join(&key(), (1, now + DAY), &server.alive(now), now);
     table.join(&key(), (2, now + DAY), &server.alive(now), now);
@@ -200,9 +200,9 @@ fn ended_session_closes_its_sockets() {
 }
 
 #[test]
-fn activity_that_was_held_back_is_reported_when_the_last_socket_leaves() {
+fn delayed_activity_is_reported_when_the_last_socket_leaves() {
     let now = Instant::now();
-    let mut server = Server::new(now);
+    let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let (first, last) = (
         table.join(&key(), (1, now + DAY), &server.alive(now), now),
@@ -223,7 +223,7 @@ fn activity_that_was_held_back_is_reported_when_the_last_socket_leaves() {
 #[test]
 fn socket_is_warned_of_the_expiry_of_its_token_if_that_is_earlier() {
     let now = Instant::now();
-    let mut server = Server::new(now);
+    let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
     let member = table.join(&key(), (1, now + seconds(30)), &server.alive(now), now);
@@ -245,7 +245,7 @@ fn socket_is_warned_of_the_expiry_of_its_token_if_that_is_earlier() {
 #[test]
 fn session_extended_past_a_socket_s_token_warns_the_socket_again() {
     let now = Instant::now();
-    let mut server = Server::new(now);
+    let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
     table.join(&key(), (1, now + seconds(70)), &server.alive(now), now);

@@ -1,4 +1,4 @@
-//! Compressed messages over a pipe: whole again whatever way they come, and never more than they may be.
+//! Compressed messages over a pipe: any fragmentation, and the bound of the inflated size.
 
 use flate2::{Compress, Compression, FlushCompress};
 use http::HeaderMap;
@@ -28,7 +28,7 @@ fn pipe(threshold: usize) -> (Transport, DuplexStream) {
     (Transport::new(Box::new(ours), Some(agreed(threshold))), theirs)
 }
 
-/// As any client would, without the tail.
+/// Compresses as a client does, without the tail.
 fn deflated(message: &[u8]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(message.len() + 1024);
     let mut stream = Compress::new(Compression::default(), false);
@@ -50,8 +50,8 @@ async fn frame_from(peer: &mut DuplexStream, unread: &mut Vec<u8>) -> Bytewise {
     }
 }
 
-/// What comes of these frames; pings left out.
-async fn comes_of(frames: &[Bytewise]) -> TransportEvent {
+/// First event of these frames, without pings.
+async fn event_of(frames: &[Bytewise]) -> TransportEvent {
     let (mut transport, mut peer) = pipe(1024);
     let bytes: Vec<u8> = frames.iter().flat_map(Bytewise::bytes).collect();
     peer.write_all(&bytes).await.unwrap();
@@ -69,11 +69,11 @@ fn message(text: &str) -> TransportEvent {
 }
 
 #[tokio::test]
-async fn a_compressed_message_is_read_whichever_way_it_is_cut() {
-    assert_eq!(comes_of(&[compressed(TEXT, b"hello")]).await, message("hello"));
+async fn compressed_message_is_read_for_any_fragmentation() {
+    assert_eq!(event_of(&[compressed(TEXT, b"hello")]).await, message("hello"));
     let binary = TransportEvent::Message(Message::Binary(vec![0xff, 0xfe].into()));
-    assert_eq!(comes_of(&[compressed(BINARY, &[0xff, 0xfe])]).await, binary);
-    assert_eq!(comes_of(&[compressed(TEXT, b"")]).await, message(""));
+    assert_eq!(event_of(&[compressed(BINARY, &[0xff, 0xfe])]).await, binary);
+    assert_eq!(event_of(&[compressed(TEXT, b"")]).await, message(""));
 
     let payload = deflated(b"hello, hello");
     let (head, tail) = payload.split_at(3);
@@ -85,43 +85,43 @@ async fn a_compressed_message_is_read_whichever_way_it_is_cut() {
         ping(),
         Bytewise::new(CONTINUATION, tail),
     ];
-    assert_eq!(comes_of(&fragments).await, message("hello, hello"));
+    assert_eq!(event_of(&fragments).await, message("hello, hello"));
 }
 
 #[tokio::test]
-async fn a_message_may_come_uncompressed_all_the_same() {
-    assert_eq!(comes_of(&[Bytewise::text("hello")]).await, message("hello"));
+async fn uncompressed_message_is_read_after_negotiation() {
+    assert_eq!(event_of(&[Bytewise::text("hello")]).await, message("hello"));
 }
 
 #[tokio::test]
-async fn a_bomb_ends_the_socket_before_it_is_inflated() {
+async fn decompression_bomb_closes_the_socket_before_it_is_inflated() {
     let bomb = compressed(TEXT, &vec![b'x'; MAX_MESSAGE + 1]);
     assert!(bomb.payload.len() < 1_000);
-    assert_eq!(comes_of(&[bomb]).await, TransportEvent::Ended(CloseReason::TooBig));
+    assert_eq!(event_of(&[bomb]).await, TransportEvent::Ended(CloseReason::TooBig));
     let largest = "x".repeat(MAX_MESSAGE);
     assert_eq!(
-        comes_of(&[compressed(TEXT, largest.as_bytes())]).await,
+        event_of(&[compressed(TEXT, largest.as_bytes())]).await,
         message(&largest)
     );
 }
 
 #[tokio::test]
-async fn text_is_utf_8_after_it_was_inflated() {
+async fn inflated_text_that_is_not_utf_8_closes_the_socket() {
     let broken = compressed(TEXT, &[b'h', 0xff]);
-    assert_eq!(comes_of(&[broken]).await, TransportEvent::Ended(CloseReason::NotUtf8));
+    assert_eq!(event_of(&[broken]).await, TransportEvent::Ended(CloseReason::NotUtf8));
 }
 
 #[tokio::test]
-async fn what_no_compressor_writes_ends_the_socket() {
+async fn corrupt_compressed_data_closes_the_socket() {
     let corrupt = Bytewise::new(TEXT, [0xff; 9]).reserved(RSV1);
     assert_eq!(
-        comes_of(&[corrupt]).await,
+        event_of(&[corrupt]).await,
         TransportEvent::Ended(CloseReason::NotDeflated)
     );
 }
 
 #[tokio::test]
-async fn a_misplaced_bit_ends_the_socket() {
+async fn misplaced_rsv_bit_closes_the_socket() {
     let payload = deflated(b"hello");
     let on_continuation = [
         Bytewise::new(TEXT, payload.clone()).reserved(RSV1).unfinished(),
@@ -131,7 +131,7 @@ async fn a_misplaced_bit_ends_the_socket() {
     let another = [Bytewise::new(TEXT, payload).reserved(RSV1 | RSV2)];
     for frames in [&on_continuation[..], &on_ping, &another] {
         assert_eq!(
-            comes_of(frames).await,
+            event_of(frames).await,
             TransportEvent::Ended(CloseReason::ProtocolError),
             "{frames:?}"
         );
@@ -139,7 +139,7 @@ async fn a_misplaced_bit_ends_the_socket() {
 }
 
 #[tokio::test]
-async fn nobody_who_did_not_agree_sends_compressed_messages() {
+async fn compressed_message_without_negotiation_closes_the_socket() {
     let (ours, mut peer) = tokio::io::duplex(1024);
     let mut transport = Transport::new(Box::new(ours), None);
     peer.write_all(&compressed(TEXT, b"hello").bytes()).await.unwrap();
@@ -148,7 +148,7 @@ async fn nobody_who_did_not_agree_sends_compressed_messages() {
 }
 
 #[tokio::test]
-async fn only_what_is_long_enough_is_sent_compressed() {
+async fn only_messages_from_the_threshold_on_are_sent_compressed() {
     let (mut transport, mut peer) = pipe(1_000);
     let outbound = OutboundQueue::default();
     for len in [999, 1_000] {
@@ -169,7 +169,7 @@ async fn only_what_is_long_enough_is_sent_compressed() {
 }
 
 #[tokio::test]
-async fn a_compressed_message_leaves_no_long_buffers_behind_either() {
+async fn buffers_of_a_long_compressed_message_are_released() {
     let (mut transport, mut peer) = pipe(1024);
     let outbound = OutboundQueue::default();
     let noise: Vec<u8> = (0..30_000u32)
@@ -194,7 +194,7 @@ fn any_message() -> impl Strategy<Value = (Vec<u8>, bool, usize)> {
     (words.prop_map(|words| words.concat()), any::<bool>(), 1usize..2_000)
 }
 
-/// Its frames, with a ping after each.
+/// Frames of a message, with a ping after each.
 fn frames((message, is_compressed, cut): &(Vec<u8>, bool, usize)) -> Vec<u8> {
     let payload = if *is_compressed {
         deflated(message)
