@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::Bus;
 use gateway::Gateway;
 use nix::sys::resource::{Resource, getrlimit};
 
@@ -17,7 +18,7 @@ use crate::config::GatewayNode;
 pub(crate) async fn gateway(mut node: GatewayNode) -> Result<ExitCode, StartError> {
     let runtime = NodeRuntime::new("gateway");
     let meter = runtime.metrics.meter();
-    let bus = Arc::new(runtime.redis(&node.redis, &meter).await?);
+    let bus: Arc<dyn Bus> = Arc::new(runtime.redis(&node.redis, &meter).await?);
     node.gateway.max_connections = max_connections();
     let drain_within = node.gateway.drain_window + COMMANDS_IN_FLIGHT;
     let (clock, entropy) = (Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy));
