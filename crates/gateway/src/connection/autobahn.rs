@@ -20,7 +20,7 @@ use crate::handshake::request::Endpoint;
 use crate::handshake::upgrade::{Upgrade, negotiate};
 use crate::listener::Stream;
 use crate::settings::Origins;
-use crate::socket::{Ending, Outbound};
+use crate::socket::{CloseReason, OutboundQueue};
 
 /// Accepts connections and echoes their messages until accepting fails.
 ///
@@ -67,20 +67,20 @@ async fn accept(stream: Stream) -> Result<Option<(Stream, Upgrade)>, hyper::Erro
 
 /// Echoes messages until the WebSocket ends, and closes it as a gateway does.
 async fn echo(mut transport: Transport) {
-    let outbound = Outbound::default();
-    let ending = loop {
+    let outbound = OutboundQueue::default();
+    let close_reason = loop {
         match std::future::poll_fn(|cx| transport.poll_event(&outbound, cx)).await {
             TransportEvent::Message(message) => {
                 // The queue is empty, and `push_first` does not check its bound.
                 outbound.push_first(message);
                 transport.flush(&outbound).await;
             }
-            TransportEvent::Ended(ending) => break ending,
-            TransportEvent::Overflowed => break Ending::QueueFull,
+            TransportEvent::Ended(close_reason) => break close_reason,
+            TransportEvent::Overflowed => break CloseReason::QueueFull,
             TransportEvent::Pong | TransportEvent::Ping | TransportEvent::Blocked | TransportEvent::Flowing => {}
         }
     };
-    let code = ending.code().map(|code| (code, code.as_str()));
+    let code = close_reason.code().map(|code| (code, code.as_str()));
     transport.close(code, CLOSE_TIMEOUT).await;
 }
 
