@@ -133,7 +133,7 @@ impl Live {
                 return Ok(AfterMessage::Disconnect);
             }
             (ClientMessage::Connect { namespace, .. }, _) if namespace != ROOT => {
-                self.link.refuse_namespace(&namespace)
+                self.link.refuse_namespace(&namespace);
             }
             // The reference implementation closes: a second CONNECT, or a DISCONNECT from a namespace that was never joined.
             (ClientMessage::Connect { .. } | ClientMessage::Disconnect { .. }, _) => return Err(CloseReason::BadFrame),

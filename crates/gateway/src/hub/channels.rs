@@ -48,7 +48,7 @@ pub(super) enum StartOffset {
     Pending(oneshot::Receiver<Offset>),
 }
 
-/// ReplayProgress of a socket that reads the log.
+/// Progress of a socket that reads the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplayProgress {
     /// Caught up with its channel: it receives new events.

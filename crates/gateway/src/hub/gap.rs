@@ -1,4 +1,4 @@
-//! GapDetector detector of one user's events: delivers every event once, in order and without a gap, or reports that some are lost.
+//! Gap detector of one user's events: delivers every event once, in order and without a gap, or reports that some are lost.
 //!
 //! Announcements may be lost, late or duplicated; the event log is authoritative. An event that does not follow the last delivered one has
 //! the log read, and an event announced meanwhile has it read again unless the read returned it.
@@ -20,7 +20,7 @@ pub(super) struct GapDetector {
     newest: Option<Offset>,
 }
 
-/// GapOutput of the detector.
+/// Output of the detector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GapOutput {
     /// Deliver this event to the user's sockets.

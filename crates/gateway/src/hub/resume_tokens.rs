@@ -111,9 +111,10 @@ mod tests {
         };
         let (subscriber, _) = hub.channels().subscribe(&user, socket);
         let state = bus.issue_token(&key, &token).await.unwrap();
-        let mut channels = hub.channels();
-        channels.subscriber(&user, subscriber).unwrap().set_resume_state(state);
-        drop(channels);
+        hub.channels()
+            .subscriber(&user, subscriber)
+            .unwrap()
+            .set_resume_state(state);
 
         hub.renew_all().await;
         assert_eq!(

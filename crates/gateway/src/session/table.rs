@@ -1,5 +1,5 @@
-//! SessionTable of the sessions with a socket on this gateway, and of what is due for each: pure decisions about time. The monitor queries the bus
-//! and carries out the effects.
+//! Table of the sessions with a socket on this gateway, and of what is due for each: pure decisions about time. The monitor queries the
+//! bus and carries out the effects.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) enum TtlQuery {
     Renew(SessionKey),
 }
 
-/// SessionEffect of an answer of the bus.
+/// Effect of an answer of the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SessionEffect<M> {
     /// Warn these sockets that their session expires after this time.

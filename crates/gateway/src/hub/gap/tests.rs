@@ -145,7 +145,7 @@ fn long_log_is_read_page_by_page() {
     assert_eq!(outputs.last(), Some(&GapOutput::Read(at("a", last))));
 }
 
-/// GapStep of a sequence between the server and the gateway.
+/// Step of a sequence between the server and the gateway.
 #[derive(Debug, Clone)]
 enum GapStep {
     /// An event is published and received.
