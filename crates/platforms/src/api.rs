@@ -10,7 +10,7 @@ use url::Url;
 use crate::http::{CallError, Http};
 use crate::oauth::Dialect;
 use crate::platform::ApiError;
-use crate::throttle::{self, Throttle};
+use crate::rate_limit::{self, Throttle};
 use crate::untrusted;
 
 /// Credential of a call.
@@ -48,7 +48,7 @@ pub(crate) async fn send(
 ) -> Result<Response<Vec<u8>>, ApiError> {
     let request = request.map_err(|error| unavailable(account, CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(|error| unavailable(account, error))?;
-    if let Some(Throttle { wait, pause }) = throttle::of_answer(&answer) {
+    if let Some(Throttle { wait, pause }) = rate_limit::of_answer(&answer) {
         return Err(ApiError::Throttled { account, wait, pause });
     }
     match answer.status() {

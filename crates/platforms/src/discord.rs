@@ -14,9 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::api::{self, Credential};
+use crate::api;
+use crate::client::PlatformClient;
 use crate::http::{Http, below};
-use crate::oauth::{self, Dialect};
+use crate::oauth::Dialect;
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
@@ -29,8 +30,7 @@ pub use bot::DiscordBot;
 /// Client of discord.com, or of a server with the same API.
 #[derive(Debug)]
 pub struct Discord {
-    settings: Settings,
-    http: Http,
+    client: PlatformClient,
 }
 
 /// Discord's OAuth dialect.
@@ -68,30 +68,24 @@ impl Discord {
     /// # Errors
     /// [`InsecureUrl`].
     pub fn new(settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
-        settings.check()?;
-        Ok(Self { settings, http })
+        let client = PlatformClient::new(&DIALECT, settings, http)?;
+        Ok(Self { client })
     }
 
-    fn revoke_url(&self) -> Url {
-        match &self.settings.revoke_url {
-            Some(url) => url.clone(),
-            None => below(&self.settings.token_url, &["revoke"]),
-        }
+    fn default_revoke_url(&self) -> Url {
+        below(&self.client.settings.token_url, &["revoke"])
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], token: &Secret) -> Result<T, ApiError> {
-        let url = below(&self.settings.api_url, path);
-        api::read(
-            DIALECT.account,
-            &api::get(&DIALECT, &self.http, &url, Credential::Bearer(token)).await?,
-        )
+        let url = below(&self.client.settings.api_url, path);
+        api::read(DIALECT.account, &self.client.get(&url, token).await?)
     }
 }
 
 #[async_trait]
 impl Platform for Discord {
     fn account_type(&self) -> AccountType {
-        DIALECT.account
+        self.client.account_type()
     }
 
     fn sync_schedule(&self) -> SyncSchedule {
@@ -99,16 +93,15 @@ impl Platform for Discord {
     }
 
     fn authorize(&self, request: &AuthorizeRequest) -> Url {
-        oauth::authorization_url(&DIALECT, &self.settings, request)
+        self.client.authorization_url(request)
     }
 
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
-        let issued = oauth::exchange(&DIALECT, &self.settings, &self.http, request).await?;
-        Ok(issued.grant)
+        Ok(self.client.exchange(request).await?.grant)
     }
 
     async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
-        oauth::refresh(&DIALECT, &self.settings, &self.http, refresh).await
+        self.client.refresh(refresh).await
     }
 
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
@@ -139,7 +132,7 @@ impl Platform for Discord {
     }
 
     async fn revoke(&self, token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
-        oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
+        self.client.revoke(self.default_revoke_url(), token).await
     }
 }
 

@@ -15,9 +15,10 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::client::PlatformClient;
 use crate::cursor::stored;
 use crate::http::{Http, basic};
-use crate::oauth::{self, Dialect};
+use crate::oauth::Dialect;
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
@@ -30,8 +31,7 @@ use cursor::Cursor;
 /// Client of github.com, or of a server with the same API.
 #[derive(Debug)]
 pub struct Github {
-    settings: Settings,
-    http: Http,
+    client: PlatformClient,
 }
 
 /// GitHub's OAuth dialect.
@@ -74,14 +74,14 @@ impl Github {
     /// # Errors
     /// [`InsecureUrl`].
     pub fn new(settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
-        settings.check()?;
-        Ok(Self { settings, http })
+        let client = PlatformClient::new(&DIALECT, settings, http)?;
+        Ok(Self { client })
     }
 
     fn api(&self) -> Api<'_> {
         Api {
-            http: &self.http,
-            url: &self.settings.api_url,
+            http: &self.client.http,
+            url: &self.client.settings.api_url,
         }
     }
 
@@ -91,9 +91,11 @@ impl Github {
             RevocationScope::Grant => "grant",
             RevocationScope::Token => "token",
         };
-        let mut url = match &self.settings.revoke_url {
+        let mut url = match &self.client.settings.revoke_url {
             Some(url) => url.clone(),
-            None => self.api().path(&["applications", &self.settings.client_id, name]),
+            None => self
+                .api()
+                .path(&["applications", &self.client.settings.client_id, name]),
         };
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop().push(name);
@@ -105,7 +107,7 @@ impl Github {
 #[async_trait]
 impl Platform for Github {
     fn account_type(&self) -> AccountType {
-        DIALECT.account
+        self.client.account_type()
     }
 
     fn sync_schedule(&self) -> SyncSchedule {
@@ -113,23 +115,21 @@ impl Platform for Github {
     }
 
     fn authorize(&self, request: &AuthorizeRequest) -> Url {
-        oauth::authorization_url(&DIALECT, &self.settings, request)
+        self.client.authorization_url(request)
     }
 
     /// Folder of the authorize page, on github.com and on a GitHub Enterprise Server alike.
     fn issuer(&self) -> Option<String> {
-        let page = self.settings.authorize_url.as_str();
+        let page = self.client.settings.authorize_url.as_str();
         page.strip_suffix("/authorize").map(str::to_owned)
     }
 
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
-        Ok(oauth::exchange(&DIALECT, &self.settings, &self.http, request)
-            .await?
-            .grant)
+        Ok(self.client.exchange(request).await?.grant)
     }
 
     async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
-        oauth::refresh(&DIALECT, &self.settings, &self.http, refresh).await
+        self.client.refresh(refresh).await
     }
 
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
@@ -182,11 +182,11 @@ impl Platform for Github {
         let request = api::request(Method::DELETE, &self.revoke_url(scope))
             .header(
                 "authorization",
-                basic(&self.settings.client_id, &self.settings.client_secret),
+                basic(&self.client.settings.client_id, &self.client.settings.client_secret),
             )
             .header("content-type", "application/json")
             .body(body.to_string().into_bytes());
-        api::revoke(&self.http, request).await
+        api::revoke(&self.client.http, request).await
     }
 }
 
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn url_without_tls_is_refused_by_name() {
-        let mut settings = github(None).settings;
+        let mut settings = github(None).client.settings;
         settings.api_url = Url::parse("http://api.github.com").unwrap();
         let refused = Github::new(settings, Http::new(Timeouts::default()).unwrap()).unwrap_err();
         assert_eq!(refused, InsecureUrl("api"));

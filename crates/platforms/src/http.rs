@@ -1,6 +1,7 @@
 //! HTTP client of this crate: no redirects, bounds on time and size, and errors that report whether the request left this
 //! machine.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub enum BuildError {
 pub(crate) enum CallError {
     /// No connection could be made: the request did not leave this machine.
     #[error("the request was not sent")]
-    NotSent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    NotSent(#[source] Box<dyn Error + Send + Sync>),
     /// The answer took too long.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),

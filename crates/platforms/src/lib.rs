@@ -8,10 +8,11 @@
 //!
 //! In reading order: [`platform`] defines the operations of a platform and their errors, [`inbox`] those of its bot, [`webhook`]
 //! verifies and reads its deliveries; [`settings`] configures one; [`github`], [`discord`], [`x_twitter`] and [`telegram`]
-//! implement them; [`oauth`], [`api`], [`http`], [`cursor`] and [`throttle`] are shared. Every answer of a platform is decoded by
+//! implement them; [`oauth`], [`api`], [`http`], [`client`], [`cursor`] and [`rate_limit`] are shared. Every answer of a platform is decoded by
 //! [`untrusted`].
 
 mod api;
+mod client;
 mod cursor;
 mod discord;
 mod github;
@@ -20,10 +21,10 @@ mod inbox;
 mod loopback;
 mod oauth;
 mod platform;
+mod rate_limit;
 mod recipients;
 mod settings;
 mod telegram;
-mod throttle;
 mod untrusted;
 mod webhook;
 mod x_twitter;

@@ -26,8 +26,8 @@ use crate::http::{CallError, Http, basic};
 use crate::platform::{
     AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, RevokeOutcome, Tokens,
 };
+use crate::rate_limit::{self, Throttle};
 use crate::settings::Settings;
-use crate::throttle::{self, Throttle};
 use crate::untrusted;
 
 /// Deviations of a platform's flow, as data.
@@ -186,7 +186,7 @@ pub(crate) async fn revoke(
     let request = revocation(dialect, settings, url, token);
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
-    if let Some(Throttle { wait, pause }) = throttle::of_answer(&answer) {
+    if let Some(Throttle { wait, pause }) = rate_limit::of_answer(&answer) {
         return Err(RevokeError::Throttled { account, wait, pause });
     }
     match answer.status() {
@@ -296,7 +296,7 @@ impl TokenEndpoint<'_> {
                 .insert(header::USER_AGENT, HeaderValue::from_static(name));
         }
         let mut answer = self.http.send(request).await?;
-        if let Some(throttle) = throttle::of_answer(&answer) {
+        if let Some(throttle) = rate_limit::of_answer(&answer) {
             return Err(TokenCallError::Throttled(throttle));
         }
         let status = answer.status();

@@ -185,9 +185,9 @@ pub struct AddressedNotification {
 /// Scope of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationScope {
-    /// Everything that the user granted to the application.
+    /// Whole grant of the user to the application.
     Grant,
-    /// This token alone.
+    /// One token.
     Token,
 }
 
@@ -327,3 +327,6 @@ pub enum RevokeError {
     #[error("{0} did not answer the revocation properly")]
     Unavailable(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use crate::client::PlatformClient;
 use crate::http::Http;
-use crate::oauth::{self, Dialect};
+use crate::oauth::Dialect;
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
@@ -33,9 +34,10 @@ use widget::Widget;
 
 /// Client of oauth.telegram.org, or of a server with the same API.
 pub struct Telegram {
-    settings: TelegramSettings,
+    client: PlatformClient,
+    issuer: String,
+    bot_token: Option<Secret>,
     keys: OnDemandKeys,
-    http: Http,
     clock: Arc<dyn Clock>,
 }
 
@@ -105,16 +107,17 @@ impl Telegram {
     pub fn new(settings: TelegramSettings, http: Http, clock: Arc<dyn Clock>) -> Result<Self, InsecureUrl> {
         settings.check()?;
         Ok(Self {
-            keys: OnDemandKeys::new(http.jwks_client(settings.jwks_url.clone())),
-            settings,
-            http,
+            keys: OnDemandKeys::new(http.jwks_client(settings.jwks_url)),
+            client: PlatformClient::new(&DIALECT, settings.oauth, http)?,
+            issuer: settings.issuer,
+            bot_token: settings.bot_token,
             clock,
         })
     }
 
     fn verify_widget(&self, widget: &Widget) -> Result<Grant, ExchangeError> {
         let refused = |why: &str| ExchangeError::Refused(DIALECT.account, why.to_owned());
-        let Some(bot_token) = &self.settings.bot_token else {
+        let Some(bot_token) = &self.bot_token else {
             return Err(refused("widget_not_configured"));
         };
         let verified = widget.verify(bot_token, self.clock.now());
@@ -126,8 +129,8 @@ impl Telegram {
         let (kid, algorithm) = id_token::key_of(id_token)?;
         let key = self.keys.find(kid.as_deref(), algorithm).await?;
         let expected = ExpectedClaims {
-            issuer: &self.settings.issuer,
-            client_id: &self.settings.oauth.client_id,
+            issuer: &self.issuer,
+            client_id: &self.client.settings.client_id,
             nonce,
             now: self.clock.now(),
         };
@@ -138,7 +141,7 @@ impl Telegram {
 #[async_trait]
 impl Platform for Telegram {
     fn account_type(&self) -> AccountType {
-        DIALECT.account
+        self.client.account_type()
     }
 
     fn sync_schedule(&self) -> SyncSchedule {
@@ -146,7 +149,7 @@ impl Platform for Telegram {
     }
 
     fn authorize(&self, request: &AuthorizeRequest) -> Url {
-        let mut url = oauth::authorization_url(&DIALECT, &self.settings.oauth, request);
+        let mut url = self.client.authorization_url(request);
         url.query_pairs_mut().append_pair("nonce", &nonce(&request.verifier));
         url
     }
@@ -162,7 +165,7 @@ impl Platform for Telegram {
         if let Some(widget) = Widget::read(&request.code) {
             return self.verify_widget(&widget);
         }
-        let issued = oauth::exchange(&DIALECT, &self.settings.oauth, &self.http, request).await?;
+        let issued = self.client.exchange(request).await?;
         let unknown = |failed: OwnerError| ExchangeError::Unknown(DIALECT.account, failed.into());
         let id_token = issued.id_token.ok_or(unknown(IdTokenError::Malformed.into()))?;
         let nonce = request.verifier.as_ref().map(nonce);

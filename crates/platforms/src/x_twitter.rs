@@ -1,6 +1,7 @@
 //! X, as a confidential client: posts that mention the user, and direct messages.
 
 mod cursor;
+mod page;
 mod timelines;
 
 use std::time::Duration;
@@ -16,10 +17,11 @@ use url::Url;
 
 use self::cursor::Cursor;
 use self::timelines::Timelines;
-use crate::api::{self, Credential};
+use crate::api;
+use crate::client::PlatformClient;
 use crate::cursor::stored;
 use crate::http::{Http, below};
-use crate::oauth::{self, Dialect};
+use crate::oauth::Dialect;
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
@@ -30,8 +32,7 @@ use crate::untrusted::Id;
 /// Client of x.com, or of a server with the same API.
 #[derive(Debug)]
 pub struct XTwitter {
-    settings: Settings,
-    http: Http,
+    client: PlatformClient,
 }
 
 /// X's OAuth dialect. Every error of its token endpoint is `invalid_request`, a spent token included.
@@ -66,22 +67,19 @@ impl XTwitter {
     /// # Errors
     /// [`InsecureUrl`].
     pub fn new(settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
-        settings.check()?;
-        Ok(Self { settings, http })
+        let client = PlatformClient::new(&DIALECT, settings, http)?;
+        Ok(Self { client })
     }
 
-    fn revoke_url(&self) -> Url {
-        match &self.settings.revoke_url {
-            Some(url) => url.clone(),
-            None => below(&self.settings.api_url, &["oauth2", "revoke"]),
-        }
+    fn default_revoke_url(&self) -> Url {
+        below(&self.client.settings.api_url, &["oauth2", "revoke"])
     }
 }
 
 #[async_trait]
 impl Platform for XTwitter {
     fn account_type(&self) -> AccountType {
-        DIALECT.account
+        self.client.account_type()
     }
 
     fn sync_schedule(&self) -> SyncSchedule {
@@ -89,16 +87,15 @@ impl Platform for XTwitter {
     }
 
     fn authorize(&self, request: &AuthorizeRequest) -> Url {
-        oauth::authorization_url(&DIALECT, &self.settings, request)
+        self.client.authorization_url(request)
     }
 
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
-        let issued = oauth::exchange(&DIALECT, &self.settings, &self.http, request).await?;
-        Ok(issued.grant)
+        Ok(self.client.exchange(request).await?.grant)
     }
 
     async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
-        oauth::refresh(&DIALECT, &self.settings, &self.http, refresh).await
+        self.client.refresh(refresh).await
     }
 
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
@@ -106,9 +103,9 @@ impl Platform for XTwitter {
         struct Me {
             data: User,
         }
-        let mut url = below(&self.settings.api_url, &["users", "me"]);
+        let mut url = below(&self.client.settings.api_url, &["users", "me"]);
         url.query_pairs_mut().append_pair("user.fields", "profile_image_url");
-        let answer = api::get(&DIALECT, &self.http, &url, Credential::Bearer(&tokens.access)).await?;
+        let answer = self.client.get(&url, &tokens.access).await?;
         let Me { data } = api::read(DIALECT.account, &answer)?;
         Ok(data.into())
     }
@@ -117,8 +114,8 @@ impl Platform for XTwitter {
         let profile = self.profile(tokens).await?;
         let cursor: Cursor = stored(cursor).unwrap_or_default();
         let timelines = Timelines {
-            http: &self.http,
-            api: &self.settings.api_url,
+            http: &self.client.http,
+            api: &self.client.settings.api_url,
             token: &tokens.access,
             user: &profile.platform_user_id,
         };
@@ -141,7 +138,7 @@ impl Platform for XTwitter {
     }
 
     async fn revoke(&self, token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
-        oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
+        self.client.revoke(self.default_revoke_url(), token).await
     }
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use crate::api;
 use crate::http::{CallError, Http, below};
 use crate::platform::{ApiError, Profile, RevokeError, RevokeOutcome};
-use crate::throttle::{self, Throttle};
+use crate::rate_limit::{self, Throttle};
 use crate::untrusted::{Id, lenient_list};
 
 use super::cursor::{Cursor, Page};
@@ -117,7 +117,7 @@ pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>)
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
-    if let Some(Throttle { wait, pause }) = throttle::of_answer(&answer) {
+    if let Some(Throttle { wait, pause }) = rate_limit::of_answer(&answer) {
         return Err(RevokeError::Throttled {
             account: Github,
             wait,

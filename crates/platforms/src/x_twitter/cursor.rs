@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::timelines::{Item, Page};
+use super::page::{Item, Page};
 use crate::platform::PlatformNotification;
 
 /// Cursor of an account. Items from before the first sync are not reported.

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::DIALECT;
 use super::cursor::Cursor;
+use super::page::{Item, Page};
 use crate::api::{self, Credential};
 use crate::http::{Http, below};
 use crate::platform::{ApiError, PlatformNotification};
@@ -22,21 +23,6 @@ pub(super) struct Timelines<'a> {
     pub(super) token: &'a Secret,
     /// Id of the user.
     pub(super) user: &'a str,
-}
-
-/// Page, newest first.
-#[derive(Debug, Default)]
-pub(super) struct Page {
-    pub(super) items: Vec<Item>,
-    /// Token of the page after this one, which is older.
-    pub(super) next: Option<String>,
-}
-
-/// Item with an id that increases with time.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) id: u64,
-    pub(super) notification: PlatformNotification,
 }
 
 impl Timelines<'_> {

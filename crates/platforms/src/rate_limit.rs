@@ -1,5 +1,7 @@
 //! Detection of "too many requests" in a platform's answer, and the time to wait.
 
+mod github;
+
 use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
@@ -22,20 +24,20 @@ pub(crate) struct Throttle {
     pub(crate) pause: PauseScope,
 }
 
-/// How long to wait before the next call, and who is to; `None` if this answer does not ask for it.
+/// Pause that the answer asks for; `None` if it is no "too many requests".
 ///
-/// The first row that applies decides:
+/// The first row that applies determines the wait:
 ///
-/// | says | where | who |
+/// | value | source | platform |
 /// | --- | --- | --- |
-/// | that a paid allowance is used up | `type` of the body, `.../usage-capped` | `x_twitter`: a day |
+/// | one day: the paid allowance is used up | `type` of the body, `.../usage-capped` | `x_twitter` |
 /// | seconds | `parameters.retry_after` of the body | telegram |
 /// | seconds with a fraction, rounded up | `retry_after` of the body | discord |
 /// | seconds, or an HTTP date | `Retry-After` | github, discord |
-/// | the end of each window of which nothing remains, in epoch seconds; the last one counts | `...-remaining`, `...-reset` | github, `x_twitter` |
-/// | nothing | | 60 s; whoever tries again and again makes them grow |
+/// | latest end of the exhausted windows, in epoch seconds | `...-remaining`, `...-reset` | github, `x_twitter` |
+/// | 60 s, which callers increase by backoff | none of these | any |
 ///
-/// Never less than 1 s nor more than a day: neither a clock that is wrong nor a typo may stop a link for good.
+/// Never less than 1 s nor more than a day: neither a wrong clock nor a wrong header may stop a link for good.
 pub(crate) fn of_answer(answer: &Response<Vec<u8>>) -> Option<Throttle> {
     if !is_throttled(answer) {
         return None;
@@ -98,19 +100,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reports whether the answer is a throttle: every 429, and a 403 of GitHub with a sign of it, because a missing scope is 403 as
-/// well.
 fn is_throttled(answer: &Response<Vec<u8>>) -> bool {
-    let headers = answer.headers();
-    match answer.status() {
-        StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::FORBIDDEN => {
-            headers.contains_key(header::RETRY_AFTER)
-                || is_spent(headers, GITHUB)
-                || String::from_utf8_lossy(answer.body()).contains("rate limit")
-        }
-        _ => false,
-    }
+    answer.status() == StatusCode::TOO_MANY_REQUESTS || github::is_rate_limited(answer)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -139,8 +130,7 @@ fn is_spent(headers: &HeaderMap, window: &str) -> bool {
 }
 
 /// Header prefixes of the windows: GitHub's hour, X's quarter of an hour, and X's days.
-const WINDOWS: [&str; 4] = [GITHUB, "x-rate-limit", "x-user-limit-24hour", APP_DAY];
-const GITHUB: &str = "x-ratelimit";
+const WINDOWS: [&str; 4] = [github::WINDOW, "x-rate-limit", "x-user-limit-24hour", APP_DAY];
 const APP_DAY: &str = "x-app-limit-24hour";
 
 /// Time of the platform's clock, by which its deadlines are read.
