@@ -34,7 +34,7 @@ pub(crate) struct Hub {
     resume_tokens: Arc<dyn ResumeTokens>,
     liveness: Arc<dyn Liveness>,
     outage: Arc<BusOutage>,
-    feed: Arc<dyn UserSubscriptions>,
+    user_subscriptions: Arc<dyn UserSubscriptions>,
     channels: Mutex<UserChannels>,
     /// Notified when there are queries for the task.
     has_queries: Notify,
@@ -53,7 +53,7 @@ impl Hub {
     pub(crate) fn new(
         bus: &BusRoles,
         outage: Arc<BusOutage>,
-        feed: Arc<dyn UserSubscriptions>,
+        user_subscriptions: Arc<dyn UserSubscriptions>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Hub {
             resume_tokens: Arc::clone(&bus.resume_tokens),
             liveness: Arc::clone(&bus.liveness),
             outage,
-            feed,
+            user_subscriptions,
             channels: Mutex::default(),
             has_queries: Notify::new(),
             metrics,
@@ -71,7 +71,7 @@ impl Hub {
 
     /// True if events arrive, as far as this node can tell.
     pub(crate) fn is_live(&self) -> bool {
-        self.liveness.is_live() && self.feed.is_live()
+        self.liveness.is_live() && self.user_subscriptions.is_live()
     }
 
     /// Subscribes a socket to its user's channel. When this returns, this node is subscribed to the channel in the bus, and the offset of the
@@ -101,13 +101,13 @@ impl Hub {
     /// yet, and the read is to be repeated.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn past(&self, user: &UserId, after: &Offset, limit: usize) -> Result<Option<LogRead>, BusError> {
-        let past = self.events.read_log(user, after, limit).await?;
-        if matches!(past, LogRead::Gap(_)) && !self.confirm_sessions(user).await? {
+    /// [`BusError::Unavailable`].
+    async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<Option<LogRead>, BusError> {
+        let read = self.events.read_log(user, after, limit).await?;
+        if matches!(read, LogRead::Gap(_)) && !self.confirm_sessions(user).await? {
             return Ok(None);
         }
-        Ok(Some(past))
+        Ok(Some(read))
     }
 
     /// Closes the user's sockets whose session has ended. True if all other sessions are alive.
@@ -146,9 +146,9 @@ impl Subscription {
     /// Reads the user's event log after this offset, up to `limit` events. `None` if the read is to be repeated.
     ///
     /// # Errors
-    /// [`BusError::Away`].
+    /// [`BusError::Unavailable`].
     pub(crate) async fn read(&self, after: &Offset, limit: usize) -> Result<Option<LogRead>, BusError> {
-        self.hub.past(&self.user, after, limit).await
+        self.hub.read_log(&self.user, after, limit).await
     }
 
     /// Queues an event that the socket has read from the log.
@@ -185,7 +185,7 @@ impl Drop for Subscription {
         let mut channels = self.hub.channels();
         if channels.unsubscribe(&self.user, self.id) {
             // Under the lock: the next subscriber subscribes after this, never before.
-            self.hub.feed.unsubscribe(&self.user);
+            self.hub.user_subscriptions.unsubscribe(&self.user);
         }
     }
 }

@@ -13,7 +13,6 @@ use protocol::cluster::job::{JobOutcome, Joined, Work};
 use protocol::code::ErrorCode;
 use protocol::command::AlertsAnswer;
 use protocol::event::name;
-use protocol::fault::chain;
 use protocol::json::Json;
 use protocol::security::Alert;
 use protocol::wire::Push;
@@ -21,6 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
+use crate::bus_outage::BusOutage;
 use crate::socket::Caller;
 use crate::workers::WorkerClient;
 
@@ -28,6 +28,7 @@ use crate::workers::WorkerClient;
 pub(crate) struct JoinChecks {
     hints: Arc<dyn Hints>,
     limits: Arc<dyn Limits>,
+    outage: Arc<BusOutage>,
     workers: Arc<WorkerClient>,
     /// Deadline of one job.
     within: Duration,
@@ -39,7 +40,7 @@ pub(crate) struct JoinChecks {
 
 impl JoinChecks {
     pub(crate) fn new(
-        (hints, limits): (Arc<dyn Hints>, Arc<dyn Limits>),
+        (hints, limits, outage): (Arc<dyn Hints>, Arc<dyn Limits>, Arc<BusOutage>),
         workers: Arc<WorkerClient>,
         within: Duration,
         entropy: Arc<dyn Entropy>,
@@ -47,6 +48,7 @@ impl JoinChecks {
         Self {
             hints,
             limits,
+            outage,
             workers,
             within,
             entropy,
@@ -113,8 +115,8 @@ impl JoinChecks {
             return AfterCheck::Done;
         }
         check.is_tried = true;
-        let Ok(hint) = self.hints.hint(&caller.user, &caller.origin).await else {
-            // The bus logs an outage itself, once for all sockets.
+        let hint = self.hints.hint(&caller.user, &caller.origin).await;
+        let Ok(hint) = self.outage.record("device hint", hint) else {
             return AfterCheck::Retry;
         };
         let (unseen, retry_after) = match self.is_due(caller, hint).await {
@@ -141,10 +143,7 @@ impl JoinChecks {
                 }
                 retry_after.map_or(AfterCheck::Done, AfterCheck::After)
             }
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "join check submission failed, retrying");
-                AfterCheck::Retry
-            }
+            Err(_unavailable) => AfterCheck::Retry,
         }
     }
 
@@ -153,7 +152,8 @@ impl JoinChecks {
         if hint.seen {
             return Ok(LimitDecision::Admitted);
         }
-        self.limits.admit(&caller.user, &DEVICES, PER_MINUTE).await
+        let decision = self.limits.admit(&caller.user, &DEVICES, PER_MINUTE).await;
+        self.outage.record("rate limit check", decision)
     }
 }
 

@@ -71,7 +71,7 @@ impl Resumption {
     /// reason.
     ///
     /// # Errors
-    /// [`BusError::Away`].
+    /// [`BusError::Unavailable`].
     pub(super) async fn resume(
         &self,
         resume: &Resume,
@@ -92,7 +92,7 @@ impl Resumption {
     /// Starts at this offset and issues the resume token, if any, before the client receives it: the client may return at once.
     ///
     /// # Errors
-    /// [`BusError::Away`].
+    /// [`BusError::Unavailable`].
     pub(super) async fn start(
         &self,
         offset: &Offset,

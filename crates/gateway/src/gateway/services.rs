@@ -103,7 +103,7 @@ impl Services {
             Arc::clone(metrics),
         );
         let join_checks = JoinChecks::new(
-            (Arc::clone(&bus.hints), Arc::clone(&bus.limits)),
+            (Arc::clone(&bus.hints), Arc::clone(&bus.limits), Arc::clone(outage)),
             Arc::clone(&workers),
             settings.timing.job_timeout(Lane::Interactive),
             Arc::clone(entropy),

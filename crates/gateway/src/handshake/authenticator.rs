@@ -5,9 +5,8 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lifecycle::Clock;
+use lifecycle::{Clock, PeriodicLoop};
 use protocol::answer::Failure;
-use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::token::{Identity, TokenVerifier};
@@ -77,24 +76,22 @@ impl Authenticator {
 
     /// Logs the number of suppressed refusals once per period and when the node stops.
     pub(crate) async fn report_refusals(self: Arc<Self>, period: Duration, soft: CancellationToken) {
-        let mut tick = interval_at(Instant::now() + period, period);
-        loop {
-            let is_last = tokio::select! {
-                () = soft.cancelled() => true,
-                _ = tick.tick() => false,
-            };
-            for (error, suppressed) in self.log.begin_period() {
-                tracing::info!(
-                    kind = error.kind(),
-                    reason = error.fault().as_str(),
-                    suppressed,
-                    "token refusals suppressed in the log: {}",
-                    error.cause()
-                );
-            }
-            if is_last {
-                return;
-            }
+        let mut ticks = PeriodicLoop::new(period, soft);
+        while ticks.next().await {
+            self.log_suppressed();
+        }
+        self.log_suppressed();
+    }
+
+    fn log_suppressed(&self) {
+        for (error, suppressed) in self.log.begin_period() {
+            tracing::info!(
+                kind = error.kind(),
+                reason = error.fault().as_str(),
+                suppressed,
+                "token refusals suppressed in the log: {}",
+                error.cause()
+            );
         }
     }
 }

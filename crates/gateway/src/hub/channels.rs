@@ -205,9 +205,9 @@ impl UserChannels {
     }
 
     /// Applies the result of a read of a user's log.
-    pub(super) fn read(&mut self, user: &UserId, id: ChannelId, past: LogRead, metrics: &Metrics) {
+    pub(super) fn read(&mut self, user: &UserId, id: ChannelId, read: LogRead, metrics: &Metrics) {
         if let Some(channel) = self.by_user.get_mut(user).filter(|channel| channel.id == id) {
-            let outputs = channel.gap.read(past);
+            let outputs = channel.gap.read(read);
             self.queries.extend(channel.carry_out(user, outputs, metrics));
         }
     }

@@ -76,10 +76,10 @@ impl GapDetector {
     }
 
     /// Takes the result of [`GapOutput::Read`].
-    pub(super) fn read(&mut self, past: LogRead) -> Vec<GapOutput> {
+    pub(super) fn read(&mut self, read: LogRead) -> Vec<GapOutput> {
         self.is_reading = false;
         let mut outputs = Vec::new();
-        match past {
+        match read {
             LogRead::Events(events) => {
                 let is_full = events.len() >= PAGE;
                 for (offset, envelope) in events {

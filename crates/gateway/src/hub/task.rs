@@ -91,9 +91,9 @@ impl Hub {
                 .await
                 .map(|offset| QueryResult::Subscribed(user.clone(), *channel, offset)),
             HubQuery::Read(user, channel, after) => {
-                let past = self.past(user, after, PAGE).await;
-                past.map(|past| match past {
-                    Some(past) => QueryResult::Read(user.clone(), *channel, past),
+                let read = self.read_log(user, after, PAGE).await;
+                read.map(|read| match read {
+                    Some(read) => QueryResult::Read(user.clone(), *channel, read),
                     None => QueryResult::Unconfirmed(query.clone()),
                 })
             }
@@ -108,7 +108,7 @@ impl Hub {
 
     /// Subscribes first and reads the offset second: an event between the two is received, and is after the offset.
     async fn subscribe_channel(&self, user: &UserId) -> Result<Offset, BusError> {
-        self.feed.subscribe(user).await?;
+        self.user_subscriptions.subscribe(user).await?;
         let offsets = self.events.offsets(std::slice::from_ref(user)).await?;
         offsets.into_iter().next().ok_or(BusError::Unreadable {
             step: "a user's position",
@@ -123,7 +123,7 @@ impl Hub {
                 channels.opened(&user, channel, offset, &self.metrics);
                 self.unsubscribe_unused(&channels, &user);
             }
-            QueryResult::Read(user, channel, past) => channels.read(&user, channel, past, &self.metrics),
+            QueryResult::Read(user, channel, read) => channels.read(&user, channel, read, &self.metrics),
             QueryResult::Compared(offsets, round) => {
                 channels.batch_done(round);
                 for (user, offset) in offsets {
@@ -145,7 +145,7 @@ impl Hub {
     /// Unsubscribes a channel without subscribers: the last socket may have left before the subscription was complete.
     fn unsubscribe_unused(&self, channels: &UserChannels, user: &UserId) {
         if !channels.has_subscribers(user) {
-            self.feed.unsubscribe(user);
+            self.user_subscriptions.unsubscribe(user);
         }
     }
 }
