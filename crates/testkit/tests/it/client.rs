@@ -11,12 +11,12 @@ use tokio::net::TcpListener;
 
 use crate::server::Server;
 
-fn socketio_of_both_parsers(endpoint: &Endpoint) -> [socketio::Connect; 2] {
+fn socketio_of_both_parsers(endpoint: &Endpoint) -> [socketio::SocketIoConnect; 2] {
     let connect = SocketIo::to(endpoint).auth(json!({ "token": "good" }));
     [connect.clone(), connect.msgpack()]
 }
 
-fn native_of_both_formats(endpoint: &Endpoint) -> [native::Connect; 2] {
+fn native_of_both_formats(endpoint: &Endpoint) -> [native::NativeConnect; 2] {
     let connect = Native::to(endpoint).auth(json!({ "token": "good" }));
     [connect.clone(), connect.msgpack()]
 }
