@@ -57,7 +57,7 @@ pub(crate) fn step_up_errors() -> Vec<StepUpError> {
 pub(crate) fn factor_change_errors() -> Vec<FactorChangeError> {
     let mut errors = vec![
         FactorChangeError::NotOffered,
-        FactorChangeError::Invalid(InvalidSettingsChange::FactorOff),
+        FactorChangeError::Invalid(InvalidSettingsChange::FactorDisabled),
         FactorChangeError::TooManyMessages(Duration::from_secs(1)),
     ];
     errors.extend(send_errors().into_iter().map(FactorChangeError::Unsent));
