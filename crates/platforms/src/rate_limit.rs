@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_row_that_applies_decides() {
+    fn first_applicable_row_determines_the_wait() {
         let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795451490")];
         assert_eq!(answer(403, &spent, ""), seconds(30));
         assert_eq!(answer(403, &[spent[0], spent[1], ("retry-after", "7")], ""), seconds(7));

@@ -178,7 +178,7 @@ impl Platform for Telegram {
         Err(ApiError::Refused(DIALECT.account))
     }
 
-    /// As [`Telegram::profile`].
+    /// Refuses every token, like [`Telegram::profile`].
     async fn sync(&self, _tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
         Err(ApiError::Refused(DIALECT.account))
     }

@@ -91,7 +91,7 @@ enum IdNotation {
 
 /// String or number that is no valid id.
 #[derive(Debug, thiserror::Error)]
-#[error("no id")]
+#[error("invalid id")]
 pub(crate) struct InvalidId;
 
 impl TryFrom<IdNotation> for Id {

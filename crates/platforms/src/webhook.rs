@@ -65,7 +65,7 @@ pub enum WebhookResponse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
     /// No valid signature of the platform over this body, or an old one.
-    #[error("the signature does not hold")]
+    #[error("the signature is invalid")]
     InvalidSignature,
     /// The signature is valid, and the content cannot be read.
     #[error("the delivery cannot be read")]

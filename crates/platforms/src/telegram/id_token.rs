@@ -27,21 +27,21 @@ pub(super) struct ExpectedClaims<'a> {
 pub(super) enum IdTokenError {
     #[error("the id_token cannot be read")]
     Malformed,
-    #[error("the id_token is signed by an algorithm that is not taken")]
+    #[error("the id_token has an unsupported algorithm")]
     Algorithm,
-    #[error("the id_token is signed by a key that is not published")]
+    #[error("the id_token names an unpublished key")]
     Key,
-    #[error("the id_token is not signed by its key")]
+    #[error("the id_token has an invalid signature")]
     Signature,
-    #[error("the id_token is of another issuer")]
+    #[error("the id_token has another issuer")]
     Issuer,
-    #[error("the id_token is meant for another client")]
+    #[error("the id_token has another audience")]
     Audience,
     #[error("the id_token has expired")]
     Expired,
-    #[error("the id_token answers another authorization")]
+    #[error("the id_token has another nonce")]
     Nonce,
-    #[error("the id_token names no user")]
+    #[error("the id_token has no user id")]
     Id,
 }
 

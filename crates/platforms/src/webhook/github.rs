@@ -36,7 +36,7 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDeli
 
 /// Payload of the delivery: the body, or field `payload` of a URL-encoded form. GitHub's settings offer both, the form first.
 fn payload(request: &Request<'_>) -> Result<Value, WebhookError> {
-    let is_urlencoded = request.body.starts_with(FORM_START);
+    let is_urlencoded = request.body.starts_with(URLENCODED_START);
     match form_urlencoded::parse(request.body).next() {
         Some((_, payload)) if is_urlencoded => untrusted::read(payload.as_bytes()).ok_or(WebhookError::Unreadable),
         _ => request.json(),
@@ -44,7 +44,7 @@ fn payload(request: &Request<'_>) -> Result<Value, WebhookError> {
 }
 
 /// Beginning of a form, which no JSON text has.
-const FORM_START: &[u8] = b"payload=";
+const URLENCODED_START: &[u8] = b"payload=";
 
 /// Field of an event that has the text, and the action in which the text is new.
 struct TextField {

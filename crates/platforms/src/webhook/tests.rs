@@ -354,14 +354,14 @@ fn x_reports_replies_direct_messages_followers_and_revocations_only() {
             "target": {"data": {"id": "111", "username": "ada"}},
         },
     }});
-    let told = (
+    let notification = (
         "111",
         NotificationType::Follow,
         "follow -7953119945885597316",
         "@OtherUser follows you",
         "OtherUser",
     );
-    assert_eq!(recipients(&take(&follow)), [told]);
+    assert_eq!(recipients(&take(&follow)), [notification]);
     follow["data"]["filter"]["user_id"] = json!("222");
     assert_eq!(recipients(&take(&follow)), [], "who follows knows it");
     follow["data"]["filter"]["user_id"] = json!("111");
@@ -476,7 +476,7 @@ fn discord_ping_gets_a_pong_and_messages_and_deauthorizations_are_reported() {
 const TELEGRAM_SECRET: &str = "telegram-secret_token";
 
 #[test]
-fn telegrams_secret_is_the_whole_proof() {
+fn telegram_secret_header_is_required() {
     let telegram = hook(AccountType::Telegram, TELEGRAM_SECRET);
     let headers = |secret| [("x-telegram-bot-api-secret-token", secret)];
     let update = br#"{"update_id":99,"poll":{}}"#;
@@ -531,7 +531,7 @@ fn telegram_message_notifies_replied_to_and_mentioned_users() {
 }
 
 #[test]
-fn a_secret_with_which_nothing_is_proved_is_refused() {
+fn secret_that_cannot_verify_is_rejected() {
     for platform in AccountType::ALL {
         assert!(WebhookVerifier::new(platform, &Secret::new("")).is_err(), "{platform}");
     }

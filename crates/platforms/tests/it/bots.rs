@@ -1,4 +1,4 @@
-//! The inboxes of bots: what is news in them for whom, each thing once.
+//! Inboxes of bots: recipients of their messages, each notified once.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use simulator::{BOT_TOKEN, Fault, Kind, Limit, NewMessage, Platform, Route};
 
-use crate::world::{World, silent, world};
+use crate::world::{World, assert_no_secret, world};
 
 fn settings(world: &World, api: &str, token: &str) -> BotSettings {
     BotSettings {
@@ -45,7 +45,7 @@ fn message(text: &str, mentions: &[&str], reply_to: Option<&str>) -> NewMessage 
     }
 }
 
-/// Reads on from where it was read; what is said to whom.
+/// Reads from the cursor on; returns kind and text of the notifications, and the page.
 async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> (Vec<(NotificationType, String)>, InboxPage) {
     let page = inbox.read(cursor.as_ref()).await.unwrap();
     *cursor = page.cursor.clone().or_else(|| cursor.take());
@@ -59,7 +59,7 @@ async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> (Vec<(Notific
 }
 
 #[tokio::test]
-async fn telegram_tells_who_is_named_or_answered_and_confirms_what_was_handed_in() {
+async fn telegram_reports_mentions_and_replies_and_confirms_passed_cursors() {
     world(async |world| {
         let bot = telegram(&world, BOT_TOKEN, &clock());
         world
@@ -70,11 +70,11 @@ async fn telegram_tells_who_is_named_or_answered_and_confirms_what_was_handed_in
             .post_to_telegram(&message("indeed", &["ada"], Some("ada")));
         let mut cursor = None;
         let (notifications, page) = read(&bot, &mut cursor).await;
-        let heard = [
+        let received = [
             (NotificationType::Mention, "look".to_owned()),
             (NotificationType::Reply, "indeed".to_owned()),
         ];
-        assert_eq!(notifications, heard);
+        assert_eq!(notifications, received);
         assert_eq!(page.notifications[0].notification.sender, "grace");
         assert_eq!(
             page.notifications[0].platform_user_id,
@@ -83,7 +83,7 @@ async fn telegram_tells_who_is_named_or_answered_and_confirms_what_was_handed_in
         let mut before = None;
         assert_eq!(
             read(&bot, &mut before).await.0,
-            heard,
+            received,
             "nothing is confirmed that was not handed in"
         );
         assert_eq!(read(&bot, &mut cursor).await.0, []);
@@ -93,14 +93,14 @@ async fn telegram_tells_who_is_named_or_answered_and_confirms_what_was_handed_in
 }
 
 #[tokio::test]
-async fn the_cursor_of_another_bot_or_of_last_week_counts_no_more() {
+async fn cursor_of_another_bot_or_of_last_week_is_ignored() {
     world(async |world| {
         let clock = clock();
         let bot = telegram(&world, BOT_TOKEN, &clock);
         world.simulator.post_to_telegram(&message("first", &["ada"], None));
         let mut cursor = None;
         read(&bot, &mut cursor).await;
-        // As after a week, when numbers may begin anywhere.
+        // A cursor of a week ago: the next id is random.
         let ahead = |mut cursor: Value, bot: &str| {
             cursor["next"] = json!(1_000);
             cursor["bot"] = json!(bot);
@@ -118,12 +118,12 @@ async fn the_cursor_of_another_bot_or_of_last_week_counts_no_more() {
 }
 
 #[tokio::test]
-async fn a_token_that_telegram_does_not_take_is_refused_and_shown_nowhere() {
+async fn token_that_telegram_rejects_is_refused_and_not_printed() {
     world(async |world| {
         let token = "7000000001:a-token-that-was-withdrawn";
         let error = telegram(&world, token, &clock()).read(None).await.unwrap_err();
         assert!(matches!(error, ApiError::Refused(_)), "{error:?}");
-        silent(&error, &[token]);
+        assert_no_secret(&error, &[token]);
         world.simulator.fault(Fault::once(
             Platform::Telegram,
             Route::Notifications,
@@ -131,13 +131,13 @@ async fn a_token_that_telegram_does_not_take_is_refused_and_shown_nowhere() {
         ));
         let error = telegram(&world, token, &clock()).read(None).await.unwrap_err();
         assert!(matches!(error, ApiError::Unavailable(..)), "{error:?}");
-        silent(&error, &[token]);
+        assert_no_secret(&error, &[token]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn discord_tells_what_was_said_since_the_first_look() {
+async fn discord_reports_messages_since_the_first_read() {
     world(async |world| {
         let bot = discord(&world);
         world.simulator.post_to_discord(&message("long ago", &["ada"], None));
@@ -155,12 +155,12 @@ async fn discord_tells_what_was_said_since_the_first_look() {
         };
         world.simulator.post_to_discord(&elsewhere);
         let (notifications, page) = read(&bot, &mut cursor).await;
-        let heard = [
+        let received = [
             (NotificationType::Mention, "look".to_owned()),
             (NotificationType::Reply, "indeed".to_owned()),
             (NotificationType::Mention, "here too".to_owned()),
         ];
-        assert_eq!((notifications, page.more), (heard.to_vec(), false));
+        assert_eq!((notifications, page.more), (received.to_vec(), false));
         assert_eq!(page.notifications[0].notification.sender, "grace");
         assert_eq!(read(&bot, &mut cursor).await.0, []);
     })
@@ -168,7 +168,7 @@ async fn discord_tells_what_was_said_since_the_first_look() {
 }
 
 #[tokio::test]
-async fn many_messages_and_channels_are_read_part_by_part_and_each_once() {
+async fn many_messages_and_channels_are_read_in_parts_and_once_each() {
     world(async |world| {
         let bot = discord(&world);
         let mut cursor = None;
@@ -182,11 +182,11 @@ async fn many_messages_and_channels_are_read_part_by_part_and_each_once() {
         read(&bot, &mut cursor).await;
         (1..=250).for_each(|text| say(0, text));
         (1..=30).for_each(|channel| say(channel, 250 + channel));
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut parts = 0;
         loop {
             let (notifications, page) = read(&bot, &mut cursor).await;
-            heard.extend(
+            received.extend(
                 notifications
                     .into_iter()
                     .map(|(_, text)| text.parse::<usize>().unwrap()),
@@ -196,15 +196,15 @@ async fn many_messages_and_channels_are_read_part_by_part_and_each_once() {
                 break;
             }
         }
-        heard.sort_unstable();
-        assert_eq!(heard, (1..=280).collect::<Vec<_>>());
+        received.sort_unstable();
+        assert_eq!(received, (1..=280).collect::<Vec<_>>());
         assert!(parts > 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_channel_that_the_bot_may_not_see_is_passed_over() {
+async fn channel_without_permission_is_skipped() {
     world(async |world| {
         let bot = discord(&world);
         let mut cursor = None;
@@ -226,7 +226,7 @@ async fn a_channel_that_the_bot_may_not_see_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_guild_that_the_bot_may_not_look_at_keeps_nothing_from_being_read_later() {
+async fn guild_without_permission_does_not_block_later_reads() {
     world(async |world| {
         let bot = discord(&world);
         let mut cursor = None;
@@ -244,7 +244,7 @@ async fn a_guild_that_the_bot_may_not_look_at_keeps_nothing_from_being_read_late
     .await;
 }
 
-/// As Discord says that a bot lacks a permission.
+/// Discord's answer to a bot without permission.
 fn missing_access() -> Kind {
     Kind::Status {
         status: 403,
@@ -254,7 +254,7 @@ fn missing_access() -> Kind {
 }
 
 #[tokio::test]
-async fn a_bot_that_is_to_wait_says_how_long() {
+async fn throttled_bot_reports_the_wait() {
     world(async |world| {
         let clock = clock();
         let telegram = telegram(&world, BOT_TOKEN, &clock);

@@ -1,4 +1,4 @@
-//! Discord: tokens that rotate, a profile, and a grant that ends whole.
+//! Discord: refresh tokens that rotate, a profile, and a grant that is revoked as a whole.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use simulator::{
 };
 use url::Url;
 
-use crate::world::{BACK, request, silent, world};
+use crate::world::{REDIRECT_URI, assert_no_secret, request, world};
 
 pub(crate) fn discord(simulator: &Handle, client_secret: &str) -> Discord {
     let url = |path: &str| Url::parse(&format!("{}/discord/{path}", simulator.url())).unwrap();
@@ -31,14 +31,14 @@ pub(crate) fn discord(simulator: &Handle, client_secret: &str) -> Discord {
     Discord::new(settings, Http::new(timeouts).unwrap()).unwrap()
 }
 
-/// What a test code of ada's brings.
+/// Tokens of a test code of ada's.
 async fn tokens(discord: &Discord) -> Tokens {
     let grant = discord.exchange(&request("test_code_ada")).await.unwrap();
     grant.tokens.unwrap()
 }
 
 #[tokio::test]
-async fn a_code_becomes_tokens_a_profile_and_a_healthy_link() {
+async fn code_is_exchanged_for_tokens_a_profile_and_a_valid_link() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let grant = discord.exchange(&request("test_code_ada")).await.unwrap();
@@ -57,10 +57,10 @@ async fn a_code_becomes_tokens_a_profile_and_a_healthy_link() {
 }
 
 #[tokio::test]
-async fn the_authorize_url_asks_for_the_name_alone_and_carries_a_challenge() {
+async fn authorize_url_requests_the_identify_scope_and_has_a_challenge() {
     world(async |world| {
         let asked = AuthorizeRequest {
-            redirect_uri: BACK.to_owned(),
+            redirect_uri: REDIRECT_URI.to_owned(),
             state: Secret::new("the-state"),
             verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
         };
@@ -78,7 +78,7 @@ async fn the_authorize_url_asks_for_the_name_alone_and_carries_a_challenge() {
 }
 
 #[tokio::test]
-async fn a_refresh_brings_the_next_tokens_and_a_second_one_is_refused() {
+async fn refresh_returns_new_tokens_and_a_second_one_is_refused() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let first = tokens(&discord).await.refresh.unwrap();
@@ -86,7 +86,7 @@ async fn a_refresh_brings_the_next_tokens_and_a_second_one_is_refused() {
         discord.profile(&second.tokens.unwrap()).await.unwrap();
         let error = discord.refresh(&first).await.unwrap_err();
         assert!(matches!(error, RefreshError::Refused(_)), "{error:?}");
-        silent(&error, &[first.expose()]);
+        assert_no_secret(&error, &[first.expose()]);
         let last = world.simulator.snapshot().ledger.refreshes.pop().unwrap();
         assert_eq!(
             (last.refresh_token.as_str(), last.rotation),
@@ -97,7 +97,7 @@ async fn a_refresh_brings_the_next_tokens_and_a_second_one_is_refused() {
 }
 
 #[tokio::test]
-async fn only_a_refusal_of_the_token_itself_counts_as_one() {
+async fn only_a_refusal_of_the_token_itself_is_refused() {
     world(async |world| {
         let good = discord(&world.simulator, CLIENT_SECRET);
         let token = tokens(&good).await.refresh.unwrap();
@@ -106,7 +106,7 @@ async fn only_a_refusal_of_the_token_itself_counts_as_one() {
             .await
             .unwrap_err();
         assert!(matches!(misconfigured, RefreshError::NotSent(..)), "{misconfigured:?}");
-        silent(&misconfigured, &[token.expose(), "not-the-secret"]);
+        assert_no_secret(&misconfigured, &[token.expose(), "not-the-secret"]);
         let status = |status| Kind::Status {
             status,
             headers: [].into(),
@@ -134,7 +134,7 @@ async fn only_a_refusal_of_the_token_itself_counts_as_one() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_unknown_and_the_token_is_not_sent_again() {
+async fn lost_answer_is_unknown_and_the_token_is_not_sent_again() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let token = tokens(&discord).await.refresh.unwrap();
@@ -143,14 +143,14 @@ async fn a_lost_answer_is_unknown_and_the_token_is_not_sent_again() {
             .fault(Fault::once(AtDiscord, Route::Token, Kind::DropResponse));
         let error = discord.refresh(&token).await.unwrap_err();
         assert!(matches!(error, RefreshError::Unknown(..)), "{error:?}");
-        silent(&error, &[token.expose()]);
+        assert_no_secret(&error, &[token.expose()]);
         assert_eq!(world.simulator.snapshot().ledger.refreshes.len(), 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_throttled_call_says_how_long_to_wait_and_who() {
+async fn throttled_call_reports_wait_and_scope() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let tokens = tokens(&discord).await;
@@ -174,14 +174,14 @@ async fn a_throttled_call_says_how_long_to_wait_and_who() {
 }
 
 #[tokio::test]
-async fn a_grant_ends_whole_and_one_token_is_left_to_end_by_itself() {
+async fn grant_is_revoked_as_a_whole_and_a_single_token_never() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let tokens = tokens(&discord).await;
         let refresh = tokens.refresh.unwrap();
         assert_eq!(discord.revocation(RevocationScope::Token), RevocationPlan::Nothing);
         assert_eq!(discord.revocation(RevocationScope::Grant), RevocationPlan::EachToken);
-        // Discord does not say whether it knew the token (RFC 7009 section 2.2).
+        // Discord does not report whether it knew the token (RFC 7009 section 2.2).
         for _ in 0..2 {
             assert_eq!(
                 discord.revoke(&refresh, RevocationScope::Grant).await.unwrap(),

@@ -1,4 +1,4 @@
-//! From the authorize page to tokens, and every way this can fail.
+//! Authorization flow at GitHub: authorize page, exchange, and its failures.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,13 +9,16 @@ use simulator::{CLIENT_ID, Kind, Limit, Platform::Github as AtGithub, Route};
 use tokio::net::TcpSocket;
 use url::Url;
 
-use crate::world::{BACK, World, html, request, settings, silent, unanswering, visit, with_settings, world};
+use crate::world::{
+    REDIRECT_URI, World, assert_no_secret, html, open_authorize_page, request, settings, unanswering, with_settings,
+    world,
+};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 fn authorize(world: &World) -> Url {
     let request = AuthorizeRequest {
-        redirect_uri: BACK.to_owned(),
+        redirect_uri: REDIRECT_URI.to_owned(),
         state: Secret::new("the-state"),
         verifier: Secret::new(VERIFIER),
     };
@@ -23,7 +26,7 @@ fn authorize(world: &World) -> Url {
 }
 
 async fn consent(world: &World) -> HashMap<String, String> {
-    visit(&authorize(world)).await
+    open_authorize_page(&authorize(world)).await
 }
 
 fn with_verifier(code: &str, verifier: &str) -> ExchangeRequest {
@@ -34,12 +37,12 @@ fn with_verifier(code: &str, verifier: &str) -> ExchangeRequest {
 }
 
 #[tokio::test]
-async fn the_authorize_url_asks_for_what_is_needed_and_carries_no_secret() {
+async fn authorize_url_requests_the_needed_scopes_and_contains_no_secret() {
     world(async |world| {
         let url = authorize(&world);
         let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
         assert_eq!(query["client_id"], CLIENT_ID);
-        assert_eq!(query["redirect_uri"], BACK);
+        assert_eq!(query["redirect_uri"], REDIRECT_URI);
         assert_eq!(query["response_type"], "code");
         assert_eq!(query["scope"], "read:user notifications");
         assert_eq!(query["state"], "the-state");
@@ -51,7 +54,7 @@ async fn the_authorize_url_asks_for_what_is_needed_and_carries_no_secret() {
 }
 
 #[tokio::test]
-async fn a_code_and_its_verifier_become_tokens() {
+async fn code_with_its_verifier_is_exchanged_for_tokens() {
     world(async |world| {
         let back = consent(&world).await;
         assert_eq!(back["state"], "the-state");
@@ -70,7 +73,7 @@ async fn a_code_and_its_verifier_become_tokens() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_arrives_byte_for_byte() {
+async fn redirect_uri_arrives_byte_for_byte() {
     world(async |world| {
         let back = consent(&world).await;
         let redirect_uri = "HTTP://localhost:3000/callback".to_owned();
@@ -88,10 +91,10 @@ async fn a_redirect_uri_arrives_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_platforms_code() {
+async fn refusal_contains_the_error_code_of_the_platform() {
     world(async |world| {
         let refused = async |request: &ExchangeRequest| match world.github.exchange(request).await {
-            Err(error @ ExchangeError::Refused(..)) => silent(&error, &[request.code.expose(), VERIFIER]),
+            Err(error @ ExchangeError::Refused(..)) => assert_no_secret(&error, &[request.code.expose(), VERIFIER]),
             other => panic!("not refused: {other:?}"),
         };
         let expected = "github refused the authorization code: bad_verification_code";
@@ -110,13 +113,13 @@ async fn a_refusal_names_the_platforms_code() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_a_refusal() {
+async fn wrong_credentials_are_refused() {
     world(async |world| {
         let mut settings = settings(world.simulator.url());
         settings.client_secret = Secret::new("not-the-secret");
         let github = with_settings(settings);
         let error = github.exchange(&request("test_code_ada")).await.unwrap_err();
-        let chain = silent(&error, &["test_code_ada", "not-the-secret"]);
+        let chain = assert_no_secret(&error, &["test_code_ada", "not-the-secret"]);
         assert_eq!(
             chain,
             "github refused the authorization code: incorrect_client_credentials"
@@ -126,18 +129,18 @@ async fn wrong_credentials_are_a_refusal() {
 }
 
 #[tokio::test]
-async fn without_a_usable_answer_the_outcome_is_unknown_and_the_code_is_not_sent_again() {
+async fn exchange_without_a_usable_answer_is_unknown_and_the_code_is_not_sent_again() {
     world(async |world| {
-        for (kind, said) in unanswering() {
+        for (kind, expected) in unanswering() {
             let before = world.requests(Route::Token);
             let github = world.faulty(Route::Token, &kind);
             let error = github
                 .exchange(&with_verifier("test_code_ada", VERIFIER))
                 .await
                 .unwrap_err();
-            let chain = silent(&error, &["test_code_ada", VERIFIER, "gho_"]);
+            let chain = assert_no_secret(&error, &["test_code_ada", VERIFIER, "gho_"]);
             assert!(
-                matches!(error, ExchangeError::Unknown(..)) && chain.contains(said),
+                matches!(error, ExchangeError::Unknown(..)) && chain.contains(expected),
                 "{kind:?}: {chain}"
             );
             assert_eq!(world.requests(Route::Token), before + 1, "{kind:?}");
@@ -147,7 +150,7 @@ async fn without_a_usable_answer_the_outcome_is_unknown_and_the_code_is_not_sent
 }
 
 #[tokio::test]
-async fn a_page_for_people_is_no_answer_to_an_exchange_or_about_a_profile() {
+async fn html_page_is_no_answer_to_an_exchange_or_a_profile_call() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         for route in [Route::Token, Route::Profile] {
@@ -155,17 +158,17 @@ async fn a_page_for_people_is_no_answer_to_an_exchange_or_about_a_profile() {
         }
         let error = world.github.exchange(&request("test_code_bob")).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
-        let chain = silent(&error, &["test_code_bob", "Just a moment"]);
+        let chain = assert_no_secret(&error, &["test_code_bob", "Just a moment"]);
         assert!(chain.contains("could not be read"), "{chain}");
         let error = world.github.profile(&tokens).await.unwrap_err();
-        let chain = silent(&error, &[tokens.access.expose(), "Just a moment"]);
+        let chain = assert_no_secret(&error, &[tokens.access.expose(), "Just a moment"]);
         assert!(chain.contains("could not be read"), "{chain}");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_is_not_followed() {
     world(async |world| {
         let location = format!("{}/github/api/user", world.simulator.url());
         world.fault(Route::Token, Kind::Redirect { location });
@@ -176,10 +179,10 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_platform_that_is_not_there_was_sent_nothing() {
+async fn unreachable_platform_reports_not_sent() {
     world(async |world| {
         let mut settings = settings(world.simulator.url());
-        // Bound and not listening: nobody answers there, and nobody else can take the port.
+        // Bound and not listening: connections are refused, and no other process can take the port.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
         let gone = socket.local_addr().unwrap();
@@ -187,7 +190,7 @@ async fn a_platform_that_is_not_there_was_sent_nothing() {
         let github = with_settings(settings);
         let error = github.exchange(&request("test_code_ada")).await.unwrap_err();
         assert!(matches!(error, ExchangeError::NotSent(..)), "{error:?}");
-        let chain = silent(&error, &["test_code_ada", "/token"]);
+        let chain = assert_no_secret(&error, &["test_code_ada", "/token"]);
         assert!(
             chain.starts_with("github could not be reached: the request was not sent: "),
             "{chain}"
@@ -197,7 +200,7 @@ async fn a_platform_that_is_not_there_was_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_throttled_exchange_says_how_long_to_wait() {
+async fn throttled_exchange_reports_the_wait() {
     world(async |world| {
         world.fault(
             Route::Token,
@@ -219,11 +222,11 @@ async fn a_throttled_exchange_says_how_long_to_wait() {
     .await;
 }
 
-/// Refused, they would live on at the platform.
+/// Tokens that were refused here would stay valid at the platform.
 #[tokio::test]
-async fn tokens_whose_life_cannot_be_read_or_whose_type_is_not_said_are_taken() {
+async fn tokens_with_unreadable_lifetime_or_missing_type_are_accepted() {
     world(async |world| {
-        for (said, expected) in [
+        for (expected, expected) in [
             (r#""expires_in":"3599.7""#, Some(3_599)),
             (r#""expires_in":"soon""#, None),
             (r#""expires_in":-1"#, None),
@@ -232,19 +235,19 @@ async fn tokens_whose_life_cannot_be_read_or_whose_type_is_not_said_are_taken() 
             let kind = Kind::Status {
                 status: 200,
                 headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
-                body: format!(r#"{{"access_token":"gho_1",{said}}}"#),
+                body: format!(r#"{{"access_token":"gho_1",{expected}}}"#),
             };
             world.fault(Route::Token, kind);
             let grant = world.github.exchange(&request("test_code_ada")).await.unwrap();
             let life = grant.tokens.unwrap().expires_in;
-            assert_eq!(life, expected.map(Duration::from_secs), "{said}");
+            assert_eq!(life, expected.map(Duration::from_secs), "{expected}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_answer_that_quotes_the_code_is_not_repeated() {
+async fn answer_that_quotes_the_code_is_not_printed() {
     world(async |world| {
         let quoting = [
             r#"{"error":"test_code_ada"}"#,
@@ -263,7 +266,7 @@ async fn an_answer_that_quotes_the_code_is_not_repeated() {
                 };
                 world.fault(Route::Token, kind);
                 let error = world.github.exchange(&request("test_code_ada")).await.unwrap_err();
-                silent(&error, &["test_code_ada", "gho_1"]);
+                assert_no_secret(&error, &["test_code_ada", "gho_1"]);
             }
         }
     })

@@ -1,4 +1,4 @@
-//! What leaves this machine, seen by a bare socket.
+//! Bytes that leave this machine, received by a plain socket.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::world::{DEADLINE, github, impatient, request, settings, silent, with_settings};
+use crate::world::{DEADLINE, assert_no_secret, github, impatient, request, settings, with_settings};
 
-/// Takes one connection, reads what comes at once, and answers it with `answer`.
-async fn overhear(listener: TcpListener, answer: &str) -> Vec<u8> {
+/// Accepts one connection, reads the first bytes, and answers with `answer`.
+async fn receive_once(listener: TcpListener, answer: &str) -> Vec<u8> {
     let (mut socket, _) = listener.accept().await.unwrap();
-    let mut heard = vec![0; 16 * 1024];
-    let length = socket.read(&mut heard).await.unwrap();
+    let mut received = vec![0; 16 * 1024];
+    let length = socket.read(&mut received).await.unwrap();
     socket.write_all(answer.as_bytes()).await.unwrap();
-    heard.truncate(length);
-    heard
+    received.truncate(length);
+    received
 }
 
 async fn listen() -> (TcpListener, String) {
@@ -28,7 +28,7 @@ async fn listen() -> (TcpListener, String) {
 }
 
 #[tokio::test]
-async fn every_request_names_this_program_and_its_version() {
+async fn every_request_has_the_user_agent_with_the_version() {
     let (listener, address) = listen().await;
     let github = github(&format!("http://{address}"));
     let tokens = Tokens {
@@ -37,16 +37,19 @@ async fn every_request_names_this_program_and_its_version() {
         expires_in: None,
     };
     let answer = "HTTP/1.1 500 Away\r\ncontent-length: 0\r\n\r\n";
-    let (_, heard) = tokio::join!(github.profile(&tokens), overhear(listener, answer));
-    let heard = String::from_utf8(heard).unwrap();
+    let (_, received) = tokio::join!(github.profile(&tokens), receive_once(listener, answer));
+    let received = String::from_utf8(received).unwrap();
     assert!(
-        heard.contains(concat!("user-agent: Postern/", env!("CARGO_PKG_VERSION"), "\r\n")),
-        "{heard}"
+        received.contains(concat!("user-agent: Postern/", env!("CARGO_PKG_VERSION"), "\r\n")),
+        "{received}"
     );
-    assert!(heard.contains("accept: application/vnd.github+json\r\n"), "{heard}");
+    assert!(
+        received.contains("accept: application/vnd.github+json\r\n"),
+        "{received}"
+    );
 }
 
-/// Takes one connection, and answers it a byte each tenth of a second, without end.
+/// Accepts one connection, and answers with a byte every tenth of a second, without end.
 async fn trickle(listener: TcpListener) {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut pace = tokio::time::interval(Duration::from_millis(100));
@@ -61,7 +64,7 @@ async fn trickle(listener: TcpListener) {
 }
 
 #[tokio::test]
-async fn an_answer_that_trickles_in_byte_by_byte_is_given_up_when_its_time_is_over() {
+async fn slow_answer_times_out() {
     let (listener, address) = listen().await;
     let github = impatient(&format!("http://{address}"));
     let exchange = request("test_code_ada");
@@ -71,26 +74,26 @@ async fn an_answer_that_trickles_in_byte_by_byte_is_given_up_when_its_time_is_ov
     };
     let error = outcome.unwrap_err();
     assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
-    let chain = silent(&error, &["test_code_ada"]);
+    let chain = assert_no_secret(&error, &["test_code_ada"]);
     assert!(chain.contains("no answer within 2s"), "{chain}");
 }
 
 #[tokio::test]
-async fn https_begins_with_a_tls_hello_and_no_secret_leaves_before_it_is_answered() {
+async fn https_sends_a_client_hello_and_no_secret_before_the_handshake() {
     let (listener, address) = listen().await;
     let mut settings = settings("http://127.0.0.1:1");
     settings.token_url = Url::parse(&format!("https://{address}/token")).unwrap();
     let github = with_settings(settings);
     let exchange = request("test_code_ada");
-    let (outcome, heard) = tokio::join!(
+    let (outcome, received) = tokio::join!(
         github.exchange(&exchange),
-        overhear(listener, "HTTP/1.1 200 OK\r\n\r\n")
+        receive_once(listener, "HTTP/1.1 200 OK\r\n\r\n")
     );
     // The record header of a TLS handshake (RFC 8446 section 5.1).
-    assert_eq!(heard[..2], [22, 3]);
-    let heard = String::from_utf8_lossy(&heard).into_owned();
-    assert!(!heard.contains("test_code_ada") && !heard.contains(CLIENT_SECRET));
+    assert_eq!(received[..2], [22, 3]);
+    let received = String::from_utf8_lossy(&received).into_owned();
+    assert!(!received.contains("test_code_ada") && !received.contains(CLIENT_SECRET));
     let error = outcome.unwrap_err();
     assert!(matches!(error, ExchangeError::NotSent(..)), "{error:?}");
-    silent(&error, &["test_code_ada"]);
+    assert_no_secret(&error, &["test_code_ada"]);
 }

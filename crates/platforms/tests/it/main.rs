@@ -1,4 +1,4 @@
-//! What platforms are told and how their answers are understood, against the simulator, over real sockets.
+//! Requests to platforms and the meaning of their answers, against the simulator, over real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test helper that cannot go on fails its test")]
 
@@ -7,8 +7,8 @@ mod discord;
 mod exchange;
 mod http;
 mod profile;
+mod response_format;
 mod revoke;
-mod spelling;
 mod sync;
 mod telegram;
 mod world;

@@ -1,13 +1,13 @@
-//! Who a token belongs to, and what a failed call for a linked account means.
+//! Profile of a token's owner, and the meaning of failed calls for a linked account.
 
 use platforms::{ApiError, Platform, Tokens};
 use protocol::secret::Secret;
 use simulator::{Kind, Limit, Platform::Github as AtGithub, Route};
 
-use crate::world::{silent, unanswering, world};
+use crate::world::{assert_no_secret, unanswering, world};
 
 #[tokio::test]
-async fn a_profile_is_known_by_a_number_that_outlives_names() {
+async fn profile_has_a_stable_id() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         let profile = world.github.profile(&tokens).await.unwrap();
@@ -22,27 +22,27 @@ async fn a_profile_is_known_by_a_number_that_outlives_names() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_longer_accepted_needs_its_user() {
+async fn token_that_is_no_longer_accepted_is_refused() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         world.simulator.deauthorize(AtGithub, "ada");
         let error = world.github.profile(&tokens).await.unwrap_err();
         assert!(matches!(error, ApiError::Refused(_)), "{error:?}");
-        silent(&error, &[tokens.access.expose()]);
+        assert_no_secret(&error, &[tokens.access.expose()]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn no_usable_answer_never_means_that_the_link_is_broken() {
+async fn unusable_answer_never_refuses_the_token() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
-        for (kind, said) in unanswering() {
+        for (kind, expected) in unanswering() {
             let github = world.faulty(Route::Profile, &kind);
             let error = github.profile(&tokens).await.unwrap_err();
-            let chain = silent(&error, &[tokens.access.expose()]);
+            let chain = assert_no_secret(&error, &[tokens.access.expose()]);
             assert!(
-                matches!(error, ApiError::Unavailable(..)) && chain.contains(said),
+                matches!(error, ApiError::Unavailable(..)) && chain.contains(expected),
                 "{kind:?}: {chain}"
             );
         }
@@ -51,7 +51,7 @@ async fn no_usable_answer_never_means_that_the_link_is_broken() {
 }
 
 #[tokio::test]
-async fn both_limits_say_how_long_to_wait() {
+async fn both_limits_report_the_wait() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         for limit in [Limit::Primary, Limit::Secondary] {
@@ -68,7 +68,7 @@ async fn both_limits_say_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_forbidden_call_is_neither_a_throttle_nor_a_broken_link() {
+async fn forbidden_call_is_neither_a_throttle_nor_a_refused_token() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         let headers = [("x-ratelimit-remaining".to_owned(), "4999".to_owned())].into();
@@ -87,7 +87,7 @@ async fn a_forbidden_call_is_neither_a_throttle_nor_a_broken_link() {
 }
 
 #[tokio::test]
-async fn a_token_that_no_header_can_carry_is_not_sent_and_not_shown() {
+async fn token_that_is_no_header_value_is_not_sent_and_not_printed() {
     world(async |world| {
         let tokens = Tokens {
             access: Secret::new("gho_split\r\nx: y"),
@@ -95,7 +95,7 @@ async fn a_token_that_no_header_can_carry_is_not_sent_and_not_shown() {
             expires_in: None,
         };
         let error = world.github.profile(&tokens).await.unwrap_err();
-        assert!(silent(&error, &["gho_split"]).contains("the request was not sent"));
+        assert!(assert_no_secret(&error, &["gho_split"]).contains("the request was not sent"));
         assert_eq!(world.requests(Route::Profile), 0);
     })
     .await;

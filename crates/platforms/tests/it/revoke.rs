@@ -1,13 +1,13 @@
-//! Giving back what a platform granted.
+//! Revocation of grants and tokens at GitHub.
 
 use platforms::{Platform, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome};
 use protocol::secret::Secret;
 use simulator::{Extent, Kind, Limit, Route};
 
-use crate::world::{settings, silent, unanswering, with_settings, world};
+use crate::world::{assert_no_secret, settings, unanswering, with_settings, world};
 
 #[tokio::test]
-async fn a_token_ends_alone_and_a_grant_with_all_its_tokens() {
+async fn token_is_revoked_alone_and_grant_with_all_its_tokens() {
     world(async |world| {
         let (one, two) = (world.tokens("ada").await, world.tokens("ada").await);
         world.github.revoke(&one.access, RevocationScope::Token).await.unwrap();
@@ -36,12 +36,12 @@ async fn a_token_ends_alone_and_a_grant_with_all_its_tokens() {
 }
 
 #[tokio::test]
-async fn what_github_does_not_know_is_not_told_as_given_back() {
+async fn token_unknown_to_github_is_not_reported_as_ended() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         for scope in [RevocationScope::Token, RevocationScope::Grant] {
             assert_eq!(world.github.revocation(scope), RevocationPlan::ValidAccessToken);
-            // 404, and 422 for what is no access token.
+            // 404, and 422 for a text that is no access token.
             for unknown in ["gho_dead", "ghr_a_refresh_token"] {
                 let answered = world.github.revoke(&Secret::new(unknown), scope).await.unwrap();
                 assert_eq!(answered, RevokeOutcome::UnknownToken, "{unknown}");
@@ -58,7 +58,7 @@ async fn what_github_does_not_know_is_not_told_as_given_back() {
 }
 
 #[tokio::test]
-async fn the_tokens_of_a_github_app_are_renewed_once_and_end_with_their_grant() {
+async fn github_app_tokens_are_refreshed_once_and_end_with_their_grant() {
     world(async |world| {
         world.simulator.expiring_github_tokens();
         let first = world.tokens("ada").await;
@@ -89,14 +89,14 @@ async fn the_tokens_of_a_github_app_are_renewed_once_and_end_with_their_grant() 
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_give_nothing_back() {
+async fn refused_credentials_revoke_nothing() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         let mut settings = settings(world.simulator.url());
         settings.client_secret = Secret::new("not-the-secret");
         let github = with_settings(settings);
         let error = github.revoke(&tokens.access, RevocationScope::Grant).await.unwrap_err();
-        let chain = silent(&error, &["not-the-secret", tokens.access.expose()]);
+        let chain = assert_no_secret(&error, &["not-the-secret", tokens.access.expose()]);
         assert_eq!(
             chain,
             "github did not answer the revocation properly: the answer was status 401 Unauthorized"
@@ -106,17 +106,17 @@ async fn credentials_that_are_refused_give_nothing_back() {
 }
 
 #[tokio::test]
-async fn without_a_usable_answer_nothing_counts_as_given_back() {
+async fn revocation_without_a_usable_answer_is_unavailable() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
-        for (kind, said) in unanswering() {
-            // Of a revocation only the status is read, so a 200 of whatever is just an unexpected status.
-            let said = if kind == Kind::Garbage { "status 200" } else { said };
+        for (kind, expected) in unanswering() {
+            // A revocation reads the status only, so a 200 with any body is just an unexpected status.
+            let expected = if kind == Kind::Garbage { "status 200" } else { expected };
             let github = world.faulty(Route::Revoke, &kind);
             let error = github.revoke(&tokens.access, RevocationScope::Token).await.unwrap_err();
-            let chain = silent(&error, &[tokens.access.expose()]);
+            let chain = assert_no_secret(&error, &[tokens.access.expose()]);
             assert!(
-                matches!(error, RevokeError::Unavailable(..)) && chain.contains(said),
+                matches!(error, RevokeError::Unavailable(..)) && chain.contains(expected),
                 "{kind:?}: {chain}"
             );
         }
@@ -125,7 +125,7 @@ async fn without_a_usable_answer_nothing_counts_as_given_back() {
 }
 
 #[tokio::test]
-async fn a_throttled_revocation_says_how_long_to_wait() {
+async fn throttled_revocation_reports_the_wait() {
     world(async |world| {
         world.fault(
             Route::Revoke,

@@ -1,4 +1,4 @@
-//! What is new on GitHub, once each, and nothing when nothing changed.
+//! Syncs of GitHub: each notification once, and none when nothing changed.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use platforms::{ApiError, Platform, SyncPage};
 use serde_json::{Value, json};
 use simulator::{CLIENT_ID, CLIENT_SECRET, Fault, Kind, NewNotification, Platform::Github as AtGithub, Route};
 
-use crate::world::{World, silent, unanswering, world};
+use crate::world::{World, assert_no_secret, unanswering, world};
 
 fn mention(title: &str) -> NewNotification {
     NewNotification {
@@ -21,7 +21,7 @@ async fn sync(world: &World, cursor: Option<&Value>) -> SyncPage {
     world.github.sync(&tokens, cursor).await.unwrap()
 }
 
-fn told(page: &SyncPage) -> Vec<&str> {
+fn contents(page: &SyncPage) -> Vec<&str> {
     page.notifications
         .iter()
         .map(|notification| notification.content.as_str())
@@ -29,7 +29,7 @@ fn told(page: &SyncPage) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn news_come_oldest_first_with_profile_and_scopes() {
+async fn notifications_are_oldest_first_with_profile_and_scopes() {
     world(async |world| {
         let issued = world.simulator.notify(mention("one"));
         world.simulator.notify(NewNotification {
@@ -41,7 +41,7 @@ async fn news_come_oldest_first_with_profile_and_scopes() {
             ..mention("two")
         });
         let page = sync(&world, None).await;
-        assert_eq!(told(&page), ["one", "two"]);
+        assert_eq!(contents(&page), ["one", "two"]);
         assert_eq!(page.profile.username, "ada");
         assert_eq!(
             page.scopes.as_deref(),
@@ -57,7 +57,7 @@ async fn news_come_oldest_first_with_profile_and_scopes() {
 }
 
 #[tokio::test]
-async fn an_unchanged_inbox_is_not_listed_again() {
+async fn unchanged_inbox_is_not_listed_again() {
     world(async |world| {
         world.simulator.notify(mention("one"));
         let cursor = sync(&world, None).await.cursor.unwrap();
@@ -70,13 +70,13 @@ async fn an_unchanged_inbox_is_not_listed_again() {
         );
         assert!(unchanged.notifications.is_empty());
         world.simulator.notify(mention("two"));
-        assert_eq!(told(&sync(&world, Some(&cursor)).await), ["two"]);
+        assert_eq!(contents(&sync(&world, Some(&cursor)).await), ["two"]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_thread_with_a_new_event_is_news_under_a_new_name() {
+async fn thread_with_a_new_event_is_reported_under_a_new_id() {
     world(async |world| {
         let issued = world.simulator.notify(mention("one"));
         let first = sync(&world, None).await;
@@ -85,23 +85,23 @@ async fn a_thread_with_a_new_event_is_news_under_a_new_name() {
             ..mention("one, again")
         });
         let second = sync(&world, first.cursor.as_ref()).await;
-        assert_eq!(told(&second), ["one, again"]);
+        assert_eq!(contents(&second), ["one, again"]);
         assert_ne!(first.notifications[0].id, second.notifications[0].id);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_full_inbox_is_read_page_by_page_and_whole() {
+async fn full_inbox_is_read_completely_in_pages() {
     world(async |world| {
         let titles: Vec<_> = (0..120).map(|number| number.to_string()).collect();
         for title in &titles {
             world.simulator.notify(mention(title));
         }
-        let (mut cursor, mut told, mut pages) = (None, Vec::new(), 0);
+        let (mut cursor, mut contents, mut pages) = (None, Vec::new(), 0);
         loop {
             let page = sync(&world, cursor.as_ref()).await;
-            told.extend(
+            contents.extend(
                 page.notifications
                     .iter()
                     .map(|notification| notification.content.clone()),
@@ -111,8 +111,8 @@ async fn a_full_inbox_is_read_page_by_page_and_whole() {
                 break;
             }
         }
-        told.sort_by_key(|title| title.parse::<u32>().unwrap());
-        assert_eq!((told, pages), (titles, 3));
+        contents.sort_by_key(|title| title.parse::<u32>().unwrap());
+        assert_eq!((contents, pages), (titles, 3));
         assert!(
             sync(&world, cursor.as_ref()).await.cursor.is_none(),
             "what was read is not listed again"
@@ -122,11 +122,11 @@ async fn a_full_inbox_is_read_page_by_page_and_whole() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_another_release_starts_over() {
+async fn cursor_of_another_release_restarts_from_the_beginning() {
     world(async |world| {
         world.simulator.notify(mention("one"));
         assert_eq!(
-            told(&sync(&world, Some(&json!({"seen": "another shape"}))).await),
+            contents(&sync(&world, Some(&json!({"seen": "another shape"}))).await),
             ["one"]
         );
     })
@@ -134,7 +134,7 @@ async fn a_cursor_of_another_release_starts_over() {
 }
 
 #[tokio::test]
-async fn without_the_scope_for_notifications_the_profile_alone_is_synced() {
+async fn sync_without_the_notifications_scope_reads_the_profile_alone() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
         let profile = json!({"id": 1, "login": "ada", "name": null, "avatar_url": null}).to_string();
@@ -155,18 +155,18 @@ async fn without_the_scope_for_notifications_the_profile_alone_is_synced() {
 }
 
 #[tokio::test]
-async fn a_failed_listing_fails_the_sync() {
+async fn failed_listing_fails_the_sync() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
-        for (kind, said) in unanswering() {
+        for (kind, expected) in unanswering() {
             let github = world.faulty(Route::Notifications, &kind);
-            // Smaller pages are asked for where one is too large.
+            // A smaller page is requested if one is too large.
             let fault = Fault::forever(AtGithub, Route::Notifications, kind.clone());
             world.simulator.fault(fault);
             let error = github.sync(&tokens, None).await.unwrap_err();
-            let chain = silent(&error, &[tokens.access.expose(), CLIENT_ID, CLIENT_SECRET]);
+            let chain = assert_no_secret(&error, &[tokens.access.expose(), CLIENT_ID, CLIENT_SECRET]);
             assert!(
-                matches!(error, ApiError::Unavailable(..)) && chain.contains(said),
+                matches!(error, ApiError::Unavailable(..)) && chain.contains(expected),
                 "{kind:?}: {chain}"
             );
             world.simulator.clear_faults();

@@ -1,4 +1,4 @@
-//! Telegram, from the authorize page to who the user is.
+//! Telegram, from the authorize page to the identity of the user.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use simulator::Platform::Telegram as AtTelegram;
 use simulator::{Fault, Kind, Route};
 use url::Url;
 
-use crate::world::{BACK, World, request, settings, silent, visit, world};
+use crate::world::{REDIRECT_URI, World, assert_no_secret, open_authorize_page, request, settings, world};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
@@ -36,11 +36,11 @@ pub(crate) fn here(world: &World) -> Telegram {
 
 async fn code(telegram: &Telegram) -> HashMap<String, String> {
     let page = telegram.authorize(&AuthorizeRequest {
-        redirect_uri: BACK.to_owned(),
+        redirect_uri: REDIRECT_URI.to_owned(),
         state: Secret::new("the-state"),
         verifier: Secret::new(VERIFIER),
     });
-    visit(&page).await
+    open_authorize_page(&page).await
 }
 
 async fn exchange(telegram: &Telegram, code: &str, verifier: &str) -> Result<Grant, ExchangeError> {
@@ -52,7 +52,7 @@ async fn exchange(telegram: &Telegram, code: &str, verifier: &str) -> Result<Gra
 }
 
 #[tokio::test]
-async fn a_code_and_its_verifier_say_who_the_user_is_once() {
+async fn code_with_its_verifier_identifies_the_user_once() {
     world(async |world| {
         let telegram = here(&world);
         let back = code(&telegram).await;
@@ -62,7 +62,7 @@ async fn a_code_and_its_verifier_say_who_the_user_is_once() {
         assert_eq!(grant.owner.unwrap().username, "octocat");
         let again = exchange(&telegram, &back["code"], VERIFIER).await.unwrap_err();
         assert_eq!(
-            silent(&again, &[VERIFIER]),
+            assert_no_secret(&again, &[VERIFIER]),
             "telegram refused the authorization code: invalid_grant"
         );
         let other = code(&telegram).await["code"].clone();
@@ -72,18 +72,18 @@ async fn a_code_and_its_verifier_say_who_the_user_is_once() {
 }
 
 #[tokio::test]
-async fn another_issuer_is_not_believed() {
+async fn id_token_of_another_issuer_is_rejected() {
     world(async |world| {
         let telegram = telegram(&world, Telegram::ISSUER);
         let error = telegram.exchange(&request("test_code_ada")).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
-        assert!(silent(&error, &["test_code_ada"]).ends_with("the id_token is of another issuer"));
+        assert!(assert_no_secret(&error, &["test_code_ada"]).ends_with("the id_token is of another issuer"));
     })
     .await;
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_and_a_platform_without_them_tells_nobody() {
+async fn keys_are_fetched_once_and_without_keys_no_user_is_identified() {
     world(async |world| {
         let telegram = here(&world);
         let away = Kind::Status {

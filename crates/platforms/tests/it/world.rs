@@ -1,4 +1,4 @@
-//! A simulator that runs beside a test, a GitHub client that speaks to it, and the secrets that must stay secret.
+//! Simulator that runs beside a test, a GitHub client for it, and checks that secrets are not printed.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -12,19 +12,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 
-/// Ten times what the slowest of these tests needs on a busy machine.
+/// Deadline of a test: ten times what the slowest one needs on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where codes are sent back to.
-pub(crate) const BACK: &str = "http://localhost:3000/callback";
+/// Redirect URI of the application.
+pub(crate) const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
-/// A client and what it speaks to.
+/// Client and simulator.
 pub(crate) struct World {
     pub(crate) github: Github,
     pub(crate) simulator: Handle,
 }
 
-/// Runs `test` in a world of its own.
+/// Runs `test` with a simulator of its own.
 pub(crate) async fn world(test: impl AsyncFnOnce(World)) {
     let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
     let github = github(simulator.url());
@@ -38,29 +38,29 @@ pub(crate) async fn world(test: impl AsyncFnOnce(World)) {
     }
 }
 
-/// Longer than anything takes that is answered at all.
+/// Longer than any answered call takes.
 const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     total: Duration::from_secs(30),
 };
 
-/// For what is never answered.
+/// Timeouts for calls that get no answer.
 const IMPATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     total: Duration::from_secs(2),
 };
 
-/// A client for the GitHub at this simulator (or whatever else listens there).
+/// Client of the GitHub at this simulator (or of any other server there).
 pub(crate) fn github(base: &str) -> Github {
     with_settings(settings(base))
 }
 
-/// A client that gives up after two seconds.
+/// Client with a timeout of two seconds.
 pub(crate) fn impatient(base: &str) -> Github {
     Github::new(settings(base), Http::new(IMPATIENT).unwrap()).unwrap()
 }
 
-/// A client with these settings.
+/// Client with these settings.
 pub(crate) fn with_settings(settings: Settings) -> Github {
     Github::new(settings, Http::new(PATIENT).unwrap()).unwrap()
 }
@@ -78,12 +78,13 @@ pub(crate) fn settings(base: &str) -> Settings {
 }
 
 impl World {
-    /// The next request of this route meets this fault.
+    /// Sets a fault for the next request of this route.
     pub(crate) fn fault(&self, route: Route, kind: Kind) {
         self.simulator.fault(Fault::once(AtGithub, route, kind));
     }
 
-    /// The next request of this route meets this fault; the client that is to send it gives up on what never answers.
+    /// Sets a fault for the next request of this route and returns the client to send it with: one with short timeouts if no
+    /// answer will come.
     pub(crate) fn faulty(&self, route: Route, kind: &Kind) -> Github {
         self.fault(route, kind.clone());
         let timeouts = if *kind == Kind::Hang { IMPATIENT } else { PATIENT };
@@ -94,7 +95,7 @@ impl World {
         self.simulator.snapshot().ledger.requests(AtGithub, route)
     }
 
-    /// Live tokens of this account.
+    /// Valid tokens of this account.
     pub(crate) async fn tokens(&self, login: &str) -> Tokens {
         self.github
             .exchange(&request(&format!("test_code_{login}")))
@@ -108,12 +109,12 @@ impl World {
 pub(crate) fn request(code: &str) -> ExchangeRequest {
     ExchangeRequest {
         code: Secret::new(code),
-        redirect_uri: BACK.to_owned(),
+        redirect_uri: REDIRECT_URI.to_owned(),
         verifier: None,
     }
 }
 
-/// The faults after which nobody knows what the platform has done, each with what the error must say of it.
+/// Faults that leave the outcome unknown, each with a part of the expected error.
 pub(crate) fn unanswering() -> [(Kind, &'static str); 8] {
     let status = Kind::Status {
         status: 503,
@@ -137,7 +138,7 @@ pub(crate) fn unanswering() -> [(Kind, &'static str); 8] {
             "status 307",
         ),
         (
-            // Where clouds tell their machines secrets.
+            // Address at which clouds give secrets to their machines.
             Kind::Redirect {
                 location: "http://169.254.169.254/latest/meta-data/".to_owned(),
             },
@@ -148,7 +149,7 @@ pub(crate) fn unanswering() -> [(Kind, &'static str); 8] {
     ]
 }
 
-/// A page for people, with this status.
+/// HTML page with this status.
 pub(crate) fn html(status: u16) -> Kind {
     Kind::Status {
         status,
@@ -157,8 +158,8 @@ pub(crate) fn html(status: u16) -> Kind {
     }
 }
 
-/// Asserts that an error, printed in every way there is, holds none of these secrets; gives back its chain.
-pub(crate) fn silent(error: &(dyn Error + 'static), secrets: &[&str]) -> String {
+/// Asserts that an error, in every way of printing it, contains none of these secrets; returns its chain.
+pub(crate) fn assert_no_secret(error: &(dyn Error + 'static), secrets: &[&str]) -> String {
     let chain = chain(error);
     let printed = format!("{error} {error:?} {error:#?} {chain}");
     for secret in secrets.iter().chain(&[CLIENT_SECRET]) {
@@ -167,8 +168,8 @@ pub(crate) fn silent(error: &(dyn Error + 'static), secrets: &[&str]) -> String 
     chain
 }
 
-/// Opens the authorize page as a browser would; gives back the query of where it leads.
-pub(crate) async fn visit(page: &Url) -> HashMap<String, String> {
+/// Opens the authorize page as a browser would; returns the query of the redirect.
+pub(crate) async fn open_authorize_page(page: &Url) -> HashMap<String, String> {
     let mut socket = TcpStream::connect((page.host_str().unwrap(), page.port().unwrap()))
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! X: tokens that rotate, posts and messages that are news once, and a token that ends when it is given back.
+//! X: refresh tokens that rotate, posts and messages that are reported once, and tokens that are revoked one by one.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use simulator::{
 };
 use url::Url;
 
-use crate::world::{request, silent, world};
+use crate::world::{assert_no_secret, request, world};
 
 pub(crate) fn x_twitter(simulator: &Handle) -> XTwitter {
     let url = |path: &str| Url::parse(&format!("{}/x_twitter/{path}", simulator.url())).unwrap();
@@ -32,14 +32,14 @@ pub(crate) fn x_twitter(simulator: &Handle) -> XTwitter {
     XTwitter::new(settings, Http::new(timeouts).unwrap()).unwrap()
 }
 
-/// What a test code of ada's brings.
+/// Tokens of a test code of ada's.
 async fn tokens(x_twitter: &XTwitter) -> Tokens {
     let grant = x_twitter.exchange(&request("test_code_ada")).await.unwrap();
     assert_eq!(grant.scopes, ["dm.read", "offline.access", "tweet.read", "users.read"]);
     grant.tokens.unwrap()
 }
 
-/// Something for ada.
+/// Posts an item that concerns ada.
 fn post(simulator: &Handle, kind: PostKind, text: &str) {
     simulator.post(NewPost {
         login: "ada".to_owned(),
@@ -50,7 +50,7 @@ fn post(simulator: &Handle, kind: PostKind, text: &str) {
 }
 
 #[tokio::test]
-async fn what_comes_after_the_first_look_is_news_once() {
+async fn items_after_the_first_sync_are_reported_once() {
     world(async |world| {
         let x_twitter = x_twitter(&world.simulator);
         let tokens = tokens(&x_twitter).await;
@@ -84,7 +84,7 @@ async fn what_comes_after_the_first_look_is_news_once() {
 }
 
 #[tokio::test]
-async fn a_busy_account_is_read_page_by_page_and_nothing_is_left_out() {
+async fn busy_account_is_read_completely_in_pages() {
     world(async |world| {
         let x_twitter = x_twitter(&world.simulator);
         let tokens = tokens(&x_twitter).await;
@@ -120,7 +120,7 @@ async fn a_busy_account_is_read_page_by_page_and_nothing_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_refresh_rotates_and_a_spent_token_is_refused() {
+async fn refresh_rotates_the_token_and_a_spent_one_is_refused() {
     world(async |world| {
         let x_twitter = x_twitter(&world.simulator);
         let first = tokens(&x_twitter).await.refresh.unwrap();
@@ -128,13 +128,13 @@ async fn a_refresh_rotates_and_a_spent_token_is_refused() {
         x_twitter.profile(&second).await.unwrap();
         let error = x_twitter.refresh(&first).await.unwrap_err();
         assert!(matches!(error, RefreshError::Refused(_)), "{error:?}");
-        silent(&error, &[first.expose()]);
+        assert_no_secret(&error, &[first.expose()]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_throttled_look_says_how_long_to_wait() {
+async fn throttled_read_reports_the_wait() {
     world(async |world| {
         let x_twitter = x_twitter(&world.simulator);
         let tokens = tokens(&x_twitter).await;
@@ -153,7 +153,7 @@ async fn a_throttled_look_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn each_token_ends_when_it_is_given_back_and_a_dead_one_is_not_known() {
+async fn revocation_ends_each_token_and_reports_an_unknown_one() {
     world(async |world| {
         let x_twitter = x_twitter(&world.simulator);
         let tokens = tokens(&x_twitter).await;

@@ -1,4 +1,4 @@
-//! Whatever strangers write at a platform, and however its answers are written: links and syncs work, and what comes in is clean.
+//! Response formats: with every text and notation that the simulator can produce, links and syncs work and all texts are clean.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use simulator::{
 use crate::world::{World, request, world};
 use crate::{bots, discord, telegram, x_twitter};
 
-/// Every way of writing texts, every way of writing numbers, and forms.
-const SPELLINGS: [(TextFormat, NumberFormat, bool); 6] = [
+/// Every text format, every number format, and URL-encoded tokens.
+const RESPONSE_FORMATS: [(TextFormat, NumberFormat, bool); 6] = [
     (TextFormat::LoneSurrogate, NumberFormat::Float, false),
     (TextFormat::Nul, NumberFormat::Text, false),
     (TextFormat::Controls, NumberFormat::Plain, true),
@@ -22,28 +22,28 @@ const SPELLINGS: [(TextFormat, NumberFormat, bool); 6] = [
     (TextFormat::Plain, NumberFormat::Float, true),
 ];
 
-/// Things in a list: so many that overlong ones make a page that is not read.
-const THINGS: usize = 40;
+/// Items in a list: so many that overlong ones exceed the size limit of an answer.
+const ITEMS: usize = 40;
 
-/// Runs `test` once for each spelling, which `at` has from then on.
-#[expect(clippy::print_stdout, reason = "a test that fails says with which spelling")]
-async fn in_every_spelling(at: At, test: impl AsyncFn(&World)) {
-    for (texts, numbers, urlencoded_tokens) in SPELLINGS {
-        println!("{texts:?}, {numbers:?}, form: {urlencoded_tokens}");
+/// Runs `test` once for each response format of `at`.
+#[expect(clippy::print_stdout, reason = "a failed test prints its response format")]
+async fn in_every_format(at: At, test: impl AsyncFn(&World)) {
+    for (texts, numbers, urlencoded_tokens) in RESPONSE_FORMATS {
+        println!("{texts:?}, {numbers:?}, URL-encoded: {urlencoded_tokens}");
         world(async |world| {
-            let spelling = ResponseFormat {
+            let format = ResponseFormat {
                 texts,
                 numbers,
                 urlencoded_tokens,
             };
-            world.simulator.set_response_format(at, spelling);
+            world.simulator.set_response_format(at, format);
             test(&world).await;
         })
         .await;
     }
 }
 
-/// Tokens that a test code of ada's brings, and whose they are.
+/// Tokens of a test code of ada's, and their owner.
 async fn linked(platform: &dyn Platform) -> (Tokens, Profile) {
     let tokens = platform
         .exchange(&request("test_code_ada"))
@@ -79,12 +79,12 @@ fn assert_all_came(notifications: &[PlatformNotification], most: usize) {
     for notification in notifications {
         assert_is_text(&notification.content);
         assert_is_text(&notification.sender);
-        let thing = notification.id.split('@').next().unwrap();
-        assert!(!thing.contains('.'), "{}", notification.id);
+        let item = notification.id.split('@').next().unwrap();
+        assert!(!item.contains('.'), "{}", notification.id);
     }
 }
 
-/// Syncs until there is no more.
+/// Syncs until no page is left.
 async fn synced(platform: &dyn Platform, tokens: &Tokens, cursor: &mut Option<Value>) -> Vec<PlatformNotification> {
     let mut notifications = Vec::new();
     loop {
@@ -98,7 +98,7 @@ async fn synced(platform: &dyn Platform, tokens: &Tokens, cursor: &mut Option<Va
     }
 }
 
-/// Reads an inbox until there is no more.
+/// Reads an inbox until no page is left.
 async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> Vec<PlatformNotification> {
     let mut notifications = Vec::new();
     loop {
@@ -112,18 +112,18 @@ async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> Vec<PlatformN
 }
 
 #[tokio::test]
-async fn github_is_linked_and_synced_in_every_spelling() {
-    in_every_spelling(At::Github, async |world| {
+async fn github_link_and_sync_work_in_every_response_format() {
+    in_every_format(At::Github, async |world| {
         world.simulator.expiring_github_tokens();
         let (tokens, _) = linked(&world.github).await;
         assert_eq!(tokens.expires_in, Some(Duration::from_hours(8)));
-        for _ in 0..THINGS {
+        for _ in 0..ITEMS {
             world.simulator.notify(NewNotification {
                 login: "ada".to_owned(),
                 ..NewNotification::default()
             });
         }
-        assert_all_came(&synced(&world.github, &tokens, &mut None).await, THINGS);
+        assert_all_came(&synced(&world.github, &tokens, &mut None).await, ITEMS);
         let renewed = world.github.refresh(&tokens.refresh.unwrap()).await.unwrap();
         assert_eq!(renewed.tokens.unwrap().expires_in, Some(Duration::from_hours(8)));
     })
@@ -131,14 +131,14 @@ async fn github_is_linked_and_synced_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn x_is_linked_and_synced_in_every_spelling() {
-    in_every_spelling(At::XTwitter, async |world| {
+async fn x_link_and_sync_work_in_every_response_format() {
+    in_every_format(At::XTwitter, async |world| {
         let x_twitter = x_twitter::x_twitter(&world.simulator);
         let (tokens, _) = linked(&x_twitter).await;
         assert_eq!(tokens.expires_in, Some(Duration::from_hours(2)));
         let mut cursor = None;
         synced(&x_twitter, &tokens, &mut cursor).await;
-        for nth in 0..THINGS {
+        for nth in 0..ITEMS {
             world.simulator.post(NewPost {
                 login: "ada".to_owned(),
                 kind: if nth % 2 == 0 {
@@ -149,7 +149,7 @@ async fn x_is_linked_and_synced_in_every_spelling() {
                 ..NewPost::default()
             });
         }
-        assert_all_came(&synced(&x_twitter, &tokens, &mut cursor).await, THINGS);
+        assert_all_came(&synced(&x_twitter, &tokens, &mut cursor).await, ITEMS);
         world.simulator.post(NewPost {
             login: "ada".to_owned(),
             kind: PostKind::Message,
@@ -163,7 +163,7 @@ async fn x_is_linked_and_synced_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn direct_messages_of_any_length_are_read_the_newest_first() {
+async fn direct_messages_of_any_length_are_read_newest_first() {
     world(async |world| {
         let overlong = ResponseFormat {
             texts: TextFormat::Overlong,
@@ -174,7 +174,7 @@ async fn direct_messages_of_any_length_are_read_the_newest_first() {
         let (tokens, _) = linked(&x_twitter).await;
         let mut cursor = None;
         synced(&x_twitter, &tokens, &mut cursor).await;
-        for _ in 0..THINGS {
+        for _ in 0..ITEMS {
             world.simulator.post(NewPost {
                 login: "ada".to_owned(),
                 kind: PostKind::Message,
@@ -183,14 +183,14 @@ async fn direct_messages_of_any_length_are_read_the_newest_first() {
         }
         let notifications = synced(&x_twitter, &tokens, &mut cursor).await;
         assert_all_came(&notifications, 20);
-        assert_eq!(notifications.last().unwrap().id, (8 + THINGS).to_string());
+        assert_eq!(notifications.last().unwrap().id, (8 + ITEMS).to_string());
     })
     .await;
 }
 
 #[tokio::test]
-async fn discord_is_linked_synced_and_its_guilds_read_in_every_spelling() {
-    in_every_spelling(At::Discord, async |world| {
+async fn discord_link_sync_and_guilds_work_in_every_response_format() {
+    in_every_format(At::Discord, async |world| {
         let discord = discord::discord(&world.simulator, CLIENT_SECRET);
         let (tokens, _) = linked(&discord).await;
         assert_eq!(tokens.expires_in, Some(Duration::from_hours(7 * 24)));
@@ -199,30 +199,30 @@ async fn discord_is_linked_synced_and_its_guilds_read_in_every_spelling() {
         world.simulator.post_to_discord(&NewMessage::default());
         let mut cursor = None;
         read(&bot, &mut cursor).await;
-        for _ in 0..THINGS {
+        for _ in 0..ITEMS {
             world.simulator.post_to_discord(&answer());
         }
-        assert_all_came(&read(&bot, &mut cursor).await, THINGS);
+        assert_all_came(&read(&bot, &mut cursor).await, ITEMS);
     })
     .await;
 }
 
 #[tokio::test]
-async fn telegram_is_linked_and_its_bot_read_in_every_spelling() {
-    in_every_spelling(At::Telegram, async |world| {
+async fn telegram_link_and_bot_work_in_every_response_format() {
+    in_every_format(At::Telegram, async |world| {
         let telegram = telegram::here(world);
         let grant = telegram.exchange(&request("test_code_ada")).await.unwrap();
         assert_clean(&grant.owner.unwrap());
         let bot = bots::telegram(world, BOT_TOKEN, &bots::clock());
-        for _ in 0..THINGS {
+        for _ in 0..ITEMS {
             world.simulator.post_to_telegram(&answer());
         }
-        assert_all_came(&read(&bot, &mut None).await, THINGS);
+        assert_all_came(&read(&bot, &mut None).await, ITEMS);
     })
     .await;
 }
 
-/// A message that answers ada.
+/// Message that replies to ada.
 fn answer() -> NewMessage {
     NewMessage {
         mentions: vec!["ada".to_owned()],
