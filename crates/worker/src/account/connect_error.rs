@@ -105,9 +105,9 @@ impl Refusal for ConnectError {
             Self::StateMissing => with_message("state: this field is required"),
             Self::State(AuthorizationError::Bus(_)) => Failure::of(self.code()),
             Self::State(_) | Self::NotHosted | Self::OtherIssuer => {
-                with_message("This authorization is over or was begun elsewhere; start again.")
+                with_message("This authorization has expired or was started elsewhere; start again.")
             }
-            Self::NotPending => with_message("This link was confirmed already, or its time is over; start again."),
+            Self::NotPending => with_message("This link was confirmed already or has expired; start again."),
             Self::Spent => with_message("This authorization code was used before; start again."),
             Self::Paused(wait)
             | Self::Exchange(ExchangeError::Throttled { wait, .. })

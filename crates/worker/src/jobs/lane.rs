@@ -37,7 +37,7 @@ pub(crate) struct LaneServer {
 /// Admission of a claimed job: what it has acquired, and what it still waits for.
 struct Admission {
     permits: Arc<Semaphore>,
-    /// None where the job does not count for its user.
+    /// Claim on the slots of its user; none where the job does not count for one.
     claim: Option<UserClaim>,
     slot: Option<OwnedSemaphorePermit>,
     permit: Option<OwnedSemaphorePermit>,
