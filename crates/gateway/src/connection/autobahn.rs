@@ -1,6 +1,7 @@
 //! Echo server over the gateway's handshake and transport, without TLS and with raised limits, for the Autobahn test suite.
 
 use std::convert::Infallible;
+#[cfg(feature = "autobahn")]
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use lifecycle::Tasks;
+#[cfg(feature = "autobahn")]
 use tokio::net::TcpListener;
 
 use super::transport::{Transport, TransportEvent, TransportLimits};
@@ -26,6 +28,7 @@ use crate::socket::{CloseReason, OutboundQueue};
 ///
 /// # Errors
 /// The error of accept.
+#[cfg(feature = "autobahn")]
 pub async fn serve_echo(listener: TcpListener) -> io::Result<()> {
     let tasks = Tasks::new();
     // Every message is compressed where that was negotiated.
