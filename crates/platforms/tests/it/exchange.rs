@@ -226,7 +226,7 @@ async fn throttled_exchange_reports_the_wait() {
 #[tokio::test]
 async fn tokens_with_unreadable_lifetime_or_missing_type_are_accepted() {
     world(async |world| {
-        for (expected, expected) in [
+        for (fields, expected) in [
             (r#""expires_in":"3599.7""#, Some(3_599)),
             (r#""expires_in":"soon""#, None),
             (r#""expires_in":-1"#, None),
@@ -235,12 +235,12 @@ async fn tokens_with_unreadable_lifetime_or_missing_type_are_accepted() {
             let kind = Kind::Status {
                 status: 200,
                 headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
-                body: format!(r#"{{"access_token":"gho_1",{expected}}}"#),
+                body: format!(r#"{{"access_token":"gho_1",{fields}}}"#),
             };
             world.fault(Route::Token, kind);
             let grant = world.github.exchange(&request("test_code_ada")).await.unwrap();
             let life = grant.tokens.unwrap().expires_in;
-            assert_eq!(life, expected.map(Duration::from_secs), "{expected}");
+            assert_eq!(life, expected.map(Duration::from_secs), "{fields}");
         }
     })
     .await;
