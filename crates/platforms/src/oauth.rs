@@ -198,8 +198,8 @@ pub(crate) async fn revoke(
 }
 
 fn revocation(dialect: &Dialect, settings: &Settings, url: &Url, token: &Secret) -> http::Result<Request<Vec<u8>>> {
-    let mut form = Serializer::new(String::new());
-    form.append_pair("token", token.expose());
+    let mut encoded = Serializer::new(String::new());
+    encoded.append_pair("token", token.expose());
     let mut request = Request::post(url.as_str()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     if let AuthType::BasicAuth = dialect.credentials {
         request = request.header(
@@ -207,13 +207,14 @@ fn revocation(dialect: &Dialect, settings: &Settings, url: &Url, token: &Secret)
             basic(&settings.client_id, &settings.client_secret),
         );
     } else {
-        form.append_pair("client_id", &settings.client_id)
+        encoded
+            .append_pair("client_id", &settings.client_id)
             .append_pair("client_secret", settings.client_secret.expose());
     }
     if let Some(name) = dialect.user_agent {
         request = request.header(header::USER_AGENT, name);
     }
-    request.body(form.finish().into_bytes())
+    request.body(encoded.finish().into_bytes())
 }
 
 fn granted(dialect: &Dialect, answer: &TokenAnswer) -> IssuedTokens {

@@ -206,9 +206,9 @@ mod tests {
             parameters(&answer.body(body.into()).unwrap()).map(Value::Object)
         };
         let expected = json!({ "access_token": "a", "scope": "read:user,notifications" });
-        let form = "access_token=a&scope=read%3Auser%2Cnotifications";
+        let encoded = "access_token=a&scope=read%3Auser%2Cnotifications";
         assert_eq!(
-            answer("application/x-www-form-urlencoded; charset=utf-8", form),
+            answer("application/x-www-form-urlencoded; charset=utf-8", encoded),
             Some(expected.clone())
         );
         assert_eq!(
@@ -216,6 +216,6 @@ mod tests {
             Some(expected.clone())
         );
         assert_eq!(answer("text/html", &expected.to_string()), Some(expected));
-        assert_eq!(answer("application/json", form), None);
+        assert_eq!(answer("application/json", encoded), None);
     }
 }

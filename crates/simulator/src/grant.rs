@@ -237,7 +237,7 @@ impl Grants {
     }
 
     /// Exchanges a refresh token, which is spent by it, and returns its owner if it is known. A spent one ends its whole family
-    /// (RFC 9700 section 4.14.2): the platform cannot tell the owner from the thief.
+    /// (RFC 9700 section 4.14.2): the platform cannot distinguish owner and thief.
     pub(crate) fn refresh(&mut self, terms: &Terms, refresh_token: &str, now: UtcDateTime) -> Renewed {
         let key = (terms.platform, refresh_token.to_owned());
         let current = self

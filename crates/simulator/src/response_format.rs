@@ -80,13 +80,13 @@ impl ResponseFormat {
         };
         head.headers.remove(header::CONTENT_LENGTH);
         let written = self.write(value);
-        let form = match serde_json::from_slice::<Map<String, Value>>(&written) {
-            Ok(parameters) if is_token && self.urlencoded_tokens => form(&parameters),
+        let encoded = match serde_json::from_slice::<Map<String, Value>>(&written) {
+            Ok(parameters) if is_token && self.urlencoded_tokens => encoded(&parameters),
             _ => return Response::from_parts(head, Body::from(written)),
         };
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
         head.headers.insert(header::CONTENT_TYPE, kind);
-        Response::from_parts(head, Body::from(form))
+        Response::from_parts(head, Body::from(encoded))
     }
 
     fn reformat(self, value: &mut Value, name: &str) {
@@ -137,20 +137,20 @@ impl NumberFormat {
     }
 }
 
-fn form(parameters: &Map<String, Value>) -> String {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
+fn encoded(parameters: &Map<String, Value>) -> String {
+    let mut encoded = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters {
         match value {
             Value::Null => {}
             Value::String(text) => {
-                form.append_pair(name, text);
+                encoded.append_pair(name, text);
             }
             other => {
-                form.append_pair(name, &other.to_string());
+                encoded.append_pair(name, &other.to_string());
             }
         }
     }
-    form.finish()
+    encoded.finish()
 }
 
 /// Mark of the bytes that no Rust string can contain. No platform uses this private character.

@@ -159,11 +159,11 @@ fn github_comment_notifies_mentioned_users_whose_id_it_contains() {
 fn github_urlencoded_delivery_is_read() {
     let text = "@ada \u{1f4f1} & + %41 \u{0}";
     let payload = comment(text).to_string();
-    let form = |fields: &[(&str, &str)]| {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields).finish()
+    let encoded = |fields: &[(&str, &str)]| {
+        let mut encoded = url::form_urlencoded::Serializer::new(String::new());
+        encoded.extend_pairs(fields).finish()
     };
-    let body = form(&[("payload", &payload)]);
+    let body = encoded(&[("payload", &payload)]);
     let headers = |body: &str| {
         let signature = HEXLOWER.encode(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
         [
@@ -188,9 +188,9 @@ fn github_urlencoded_delivery_is_read() {
         Err(WebhookError::InvalidSignature)
     );
     for other in [
-        form(&[("payload", "{")]),
-        form(&[("data", &payload)]),
-        form(&[("payload", "")]),
+        encoded(&[("payload", "{")]),
+        encoded(&[("data", &payload)]),
+        encoded(&[("payload", "")]),
     ] {
         assert_eq!(read_urlencoded(&other, &headers(&other)), Err(WebhookError::Unreadable));
     }

@@ -66,7 +66,7 @@ async fn unchanged_inbox_is_not_listed_again() {
         assert_eq!(
             unchanged.next_sync,
             Some(Duration::from_secs(60)),
-            "said with a 304 too"
+            "reported with a 304 too"
         );
         assert!(unchanged.notifications.is_empty());
         world.simulator.notify(mention("two"));
