@@ -13,7 +13,7 @@ use crate::chat::NewMessage;
 pub(crate) struct TelegramUpdates {
     last: i64,
     pub(crate) pending: BTreeMap<i64, Value>,
-    /// Number of requests: only the latest one is replied_to.
+    /// Number of requests: only the latest one gets a response.
     pub(crate) requests: u64,
 }
 
