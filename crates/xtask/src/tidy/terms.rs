@@ -44,7 +44,14 @@ fn identifiers(file: &File, tokens: &[Token]) -> Vec<Finding> {
 }
 
 /// Names that crates of others gave.
-const FOREIGN: &[&str] = &["form", "form_urlencoded"];
+const FOREIGN: &[&str] = &[
+    "block_in_place",
+    "Form",
+    "form",
+    "form_urlencoded",
+    "send_tls13_tickets",
+    "tls13_tickets_received",
+];
 
 #[cfg(test)]
 mod tests {
