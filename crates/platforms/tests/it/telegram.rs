@@ -77,7 +77,7 @@ async fn id_token_of_another_issuer_is_rejected() {
         let telegram = telegram(&world, Telegram::ISSUER);
         let error = telegram.exchange(&request("test_code_ada")).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
-        assert!(assert_no_secret(&error, &["test_code_ada"]).ends_with("the id_token is of another issuer"));
+        assert!(assert_no_secret(&error, &["test_code_ada"]).ends_with("the id_token has another issuer"));
     })
     .await;
 }

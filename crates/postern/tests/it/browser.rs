@@ -46,7 +46,7 @@ async fn browser_and_node_negotiate_deflate_and_receive_the_same_events() {
         assert_eq!(response.status, 202, "{}", String::from_utf8_lossy(&response.body));
     }
     let received = |who: &str| -> Vec<Value> {
-        let prefix = format!("{who} heard account:status_changed ");
+        let prefix = format!("{who} received account:status_changed ");
         let lines = clients.stdout();
         let events = lines.lines().filter_map(|line| line.strip_prefix(&prefix));
         events.map(|event| serde_json::from_str(event).unwrap()).collect()

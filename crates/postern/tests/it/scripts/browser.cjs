@@ -10,23 +10,23 @@ const { io } = require("socket.io-client");
 
 const { GATEWAY, PORT, TOKEN } = process.env;
 
-// Runs in both, so that both do the same; a browser has only what it is given.
-function listen(io, gateway, token, say) {
+// Runs in the browser and in Node.js, and uses only its arguments.
+function listen(io, gateway, token, report) {
   const socket = io(gateway, { transports: ["websocket"], auth: { token } });
-  socket.on("connect", () => say(`connected ${socket.io.engine.transport.ws.extensions}`));
-  socket.on("connect_error", (error) => say(`failed ${error.message}`));
-  socket.onAny((event, data) => say(`heard ${event} ${JSON.stringify(data)}`));
+  socket.on("connect", () => report(`connected ${socket.io.engine.transport.ws.extensions}`));
+  socket.on("connect_error", (error) => report(`failed ${error.message}`));
+  socket.onAny((event, data) => report(`received ${event} ${JSON.stringify(data)}`));
 }
 
 const page = `<!doctype html><title>client</title><script src="/client.js"></script><script>
 ${listen}
-let said = Promise.resolve();
-const say = (line) => { said = said.then(() => fetch("/said", { method: "POST", body: line })); };
-listen(io, ${JSON.stringify(GATEWAY)}, ${JSON.stringify(TOKEN)}, say);
+let sent = Promise.resolve();
+const report = (line) => { sent = sent.then(() => fetch("/report", { method: "POST", body: line })); };
+listen(io, ${JSON.stringify(GATEWAY)}, ${JSON.stringify(TOKEN)}, report);
 </script>`;
 const bundle = path.join(path.dirname(require.resolve("socket.io-client/package.json")), "dist/socket.io.js");
 
-async function said(request) {
+async function printReport(request) {
   const parts = [];
   for await (const part of request) parts.push(part);
   console.log(`browser ${Buffer.concat(parts)}`);
@@ -34,12 +34,12 @@ async function said(request) {
 
 const server = http.createServer(async (request, response) => {
   if (request.url === "/client.js") return fs.createReadStream(bundle).pipe(response);
-  if (request.url === "/said") await said(request);
+  if (request.url === "/report") await printReport(request);
   response.setHeader("content-type", "text/html");
   response.end(request.url === "/" ? page : "");
 });
 
-// A browser has no option to trust an authority; it can be told to take this server's key.
+// A browser has no option to trust an authority, but one to accept this server's key.
 function keyOf({ hostname, port }) {
   return new Promise((resolve, reject) => {
     const peer = tls.connect({ host: hostname, port, rejectUnauthorized: true }, () => {
