@@ -1,4 +1,4 @@
-"""A plain WebSocket of the library websockets, which comes back to its state.
+"""A plain WebSocket of the library websockets, which resumes its socket.
 
 Follows one user until its session ends, and prints what happens, one line each.
 """

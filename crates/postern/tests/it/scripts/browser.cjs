@@ -1,6 +1,6 @@
-// The official client in a browser and in Node.js, side by side. The browser gets its page and the client's own bundle from here,
-// and says here what it hears. Prints the gateway's key once there is a page; then of each who it is, what was negotiated, and each
-// event as JSON.
+// The official client in a browser and in Node.js, side by side. This script serves the page and the client's own bundle to the browser,
+// which reports its events here. Prints the gateway's key once the page is served; then, for each client, its name, the negotiated
+// extensions, and each event as JSON.
 const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const http = require("node:http");

@@ -1,4 +1,4 @@
-// The official client, which comes back by itself whenever it is cut off: each time by the next of the given addresses, in turn.
+// The official client, which reconnects by itself after a lost connection: each time at the next of the given addresses, cyclically.
 // Prints each connect with `recovered` and the socket's id, each event with its number and offset, each disconnect with its reason.
 // With LEAVE, it takes its leave at the first event and connects again.
 const { io } = require("socket.io-client");

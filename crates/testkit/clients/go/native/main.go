@@ -1,4 +1,4 @@
-// Command native uses a plain WebSocket of github.com/coder/websocket, which comes back to its place. It follows one user
+// Command native uses a plain WebSocket of github.com/coder/websocket, which resumes its socket. It follows one user
 // until its session ends, and prints what happens, one line each.
 package main
 

@@ -1,4 +1,4 @@
-// Command socketio uses github.com/zishang520/socket.io/clients/socket/v3, which comes back to its place as the official
+// Command socketio uses github.com/zishang520/socket.io/clients/socket/v3, which resumes its socket as the official
 // client of JavaScript does. It follows one user until its session ends, and prints what happens, one line each.
 package main
 
