@@ -1,0 +1,24 @@
+# Image of Postern. `docker compose build` and `docker build -t postern .` use it; both need BuildKit, for the cache mounts.
+
+FROM rust:1.95-slim-bookworm AS build
+ARG TARGETPLATFORM
+WORKDIR /src
+COPY . .
+# The caches keep downloaded crates and compiled dependencies from one build to the next; they are in no layer.
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=postern-target-$TARGETPLATFORM,target=/src/target,sharing=locked \
+    cargo build --locked --profile image --package postern \
+    && install target/image/postern /usr/local/bin/postern
+
+# Debian because the health check of docker-compose.yml runs bash; the binary itself needs only the C library and the
+# certificate authorities.
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="Postern" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /usr/local/bin/postern /usr/local/bin/postern
+COPY LICENSE /usr/share/doc/postern/LICENSE
+# Numeric, so that Kubernetes can check `runAsNonRoot`. The process writes no file: the root filesystem may be read-only.
+USER 65532:65532
+EXPOSE 8443 9090
+ENTRYPOINT ["postern"]
