@@ -165,7 +165,7 @@ async fn user_with_the_documented_permissions_suffices() {
         hash: "00ff".to_owned(),
     };
     for key in [key, owned] {
-        bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+        bus.put(&key, b"encrypted", Duration::from_secs(60)).await.unwrap();
         assert!(bus.read(&key).await.unwrap().is_some() && bus.take(&key).await.unwrap().is_some());
     }
     bus.delete_all(&user, bus::ChallengeKind::Authorize).await.unwrap();

@@ -65,7 +65,7 @@ async fn issue(gateway: &TestGateway, user: &UserId, state: &str) {
     let pending = PendingAuthorization {
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
         account: AccountType::Github,
-        encrypted: b"sealed".to_vec(),
+        encrypted: b"encrypted".to_vec(),
     };
     let minute = std::time::Duration::from_secs(60);
     for (key, value) in [

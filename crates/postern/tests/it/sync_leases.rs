@@ -37,7 +37,7 @@ async fn worker_stopped_beyond_its_sync_lease_writes_nothing_after_sigcont() {
     platforms.handle.release();
     cluster.worker(0).resume();
     wait::until_true("the late worker to see that it is late", wait::deadline(), async || {
-        cluster.worker(0).logs().contains("not synced")
+        cluster.worker(0).logs().contains("scheduled sync failed")
     })
     .await;
     assert_eq!(cluster.schema().sql(rows).await, before);

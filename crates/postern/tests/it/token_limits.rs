@@ -42,16 +42,19 @@ async fn tokens_above_the_limits_of_the_operator_are_refused_and_logged_by_kind_
         }
     }
     for kind in ["too_large", "lifetime"] {
-        let left_out = || -> u64 {
+        let suppressed = || -> u64 {
             let counts = lines(&cluster, kind)
                 .into_iter()
-                .filter_map(|line| line["left_out"].as_u64());
+                .filter_map(|line| line["suppressed"].as_u64());
             counts.sum()
         };
-        wait::until_true("the others to be counted", wait::deadline(), async || left_out() == 2).await;
+        wait::until_true("the suppressed refusals to be counted", wait::deadline(), async || {
+            suppressed() == 2
+        })
+        .await;
         let own: Vec<Value> = lines(&cluster, kind)
             .into_iter()
-            .filter(|line| line["left_out"].is_null())
+            .filter(|line| line["suppressed"].is_null())
             .collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert_eq!(own[0]["level"], "INFO");

@@ -78,7 +78,7 @@ async fn text_that_does_not_decrypt_is_named_without_content_and_unchanged() {
     for keys in [format!("{NEW},{OTHER_OLD}"), NEW.to_owned()] {
         let refused = rotate(&cluster, &keys).await;
         assert_eq!(refused.status, 1, "{refused:?}");
-        let named = "accounts.access_token of user GEN-000, github, sealed with old: ";
+        let named = "accounts.access_token of user GEN-000, github, encrypted with old: ";
         assert!(refused.stdout.contains(named), "{}", refused.stdout);
         let retired = refused.stdout.lines().last().unwrap();
         assert!(retired.contains("nothing"), "{retired}");

@@ -102,7 +102,7 @@ async fn use_everything(bus: &dyn Bus) {
         hash: "00ff".to_owned(),
     };
     for key in [key, owned] {
-        bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+        bus.put(&key, b"encrypted", Duration::from_secs(60)).await.unwrap();
     }
     let bucket = Bucket {
         name: "connect",
