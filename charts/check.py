@@ -29,6 +29,7 @@ SECTIONS = {
     "gateway": ["Both nodes", "`postern gateway`"],
     "worker": ["Both nodes", "`postern worker`"],
     "migrate": ["Both nodes", "`postern worker`"],
+    "publish": ["`postern gateway`"],
 }
 # Variables that the chart sets ahead of the gateway that reads them.
 AHEAD = {"POSTERN_DRAIN_DELAY"}
@@ -289,7 +290,9 @@ def check_refusals():
 
 def pods(resource):
     spec = resource.get("spec", {})
-    if "template" in spec:
+    if resource["kind"] == "Pod":
+        yield spec
+    elif "template" in spec:
         yield spec["template"]["spec"]
 
 
