@@ -5,9 +5,10 @@ mod accepted;
 mod authenticated;
 #[cfg(any(test, feature = "autobahn"))]
 mod autobahn;
+mod close_delay;
 mod codec;
-mod drain_delay;
 mod draining;
+mod handover;
 mod join_rate;
 mod link;
 mod live;
@@ -27,7 +28,8 @@ pub(crate) use self::accepted::Authentication;
 pub(crate) use self::authenticated::Joining;
 #[cfg(feature = "autobahn")]
 pub use self::autobahn::serve_echo;
-pub(crate) use self::drain_delay::DrainWindow;
+pub(crate) use self::close_delay::DrainWindow;
+pub(crate) use self::handover::HandoverCounts;
 pub(crate) use self::join_rate::JoinRate;
 pub(crate) use self::link::LinkSettings;
 pub(crate) use self::live::Serving;
@@ -35,7 +37,7 @@ pub(crate) use self::resume::Resumption;
 pub(crate) use self::state::Bounds;
 
 use self::accepted::Accepted;
-use self::draining::Draining;
+use self::draining::{ClosedSocket, Draining};
 use self::link::Link;
 use self::live::Served;
 use crate::handshake::upgrade::Upgrade;
@@ -63,6 +65,8 @@ pub(crate) struct Connections {
     pub(crate) admission: Admission,
     /// Time for the peer's part of a close.
     pub(crate) close_within: Duration,
+    /// Counts of the sockets that a drain closes.
+    pub(crate) handover: Arc<HandoverCounts>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -73,7 +77,10 @@ impl Connections {
         let origin = Origin::of_peer(peer, upgrade.user_agent);
         let accepted = self.authentication.open(link, upgrade.protocol, origin, permit);
         let draining = self.live(accepted, peer).await;
-        let close_reason = draining.flush(self.close_within).await;
+        let ClosedSocket { close_reason, pending } = draining.flush(self.close_within).await;
+        if close_reason == CloseReason::Restart {
+            self.handover.add(pending);
+        }
         self.metrics.closed(
             close_reason.code().map_or(0, |code| code.as_u16()),
             close_reason.label(),

@@ -1,6 +1,7 @@
 //! A gateway as a node: settings, build, spawn, drain.
 
 mod build;
+mod drain;
 mod services;
 
 use std::net::SocketAddr;
@@ -9,13 +10,15 @@ use std::time::Duration;
 
 use axum::Router;
 use jwks::JwksRefresher;
-use lifecycle::{Condition, DrainReport, Latch, PeriodicLoop, Readiness, Tasks};
+use lifecycle::{Condition, Latch, PeriodicLoop, Readiness, Tasks};
 use protocol::fault::chain;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use self::build::BuildError;
+pub use self::drain::GatewayDrainReport;
 
+use self::drain::Drain;
 use self::services::{Inputs, Services};
 use crate::connection::Connections;
 use crate::http::Http;
@@ -39,6 +42,7 @@ pub struct Gateway {
     listening: Latch,
     bus_live: Condition,
     tasks: NodeTasks,
+    drain: Drain,
 }
 
 /// Tasks of a node in two groups: connections end first, and need the core until then.
@@ -106,6 +110,7 @@ impl Gateway {
         Running {
             readiness: self.readiness,
             tasks: self.tasks,
+            drain: self.drain,
         }
     }
 }
@@ -148,6 +153,7 @@ impl Acceptor {
 pub struct Running {
     readiness: Readiness,
     tasks: NodeTasks,
+    drain: Drain,
 }
 
 impl Running {
@@ -157,17 +163,6 @@ impl Running {
             name = self.tasks.connections.failure() => name,
             name = self.tasks.core.failure() => name,
         }
-    }
-
-    /// Stops accepting clients, answers pending requests, closes the sockets over the drain window, and ends. Tasks that are left after
-    /// `within`, which should be longer than the window, are cut and reported.
-    pub async fn drain(self, within: Duration) -> DrainReport {
-        self.readiness.drain();
-        let mut report = self.tasks.connections.drain(within).await;
-        for (task, count) in self.tasks.core.drain(CORE_WITHIN).await.cut {
-            *report.cut.entry(task).or_default() += count;
-        }
-        report
     }
 }
 
@@ -179,6 +174,4 @@ async fn watch_bus(hub: Arc<Hub>, live: Condition, soft: CancellationToken) {
     }
 }
 
-/// Drain deadline of the core, which has nothing to finish once the connections are closed.
-const CORE_WITHIN: Duration = Duration::from_secs(1);
 const CHECK_BUS_EVERY: Duration = Duration::from_millis(250);

@@ -47,7 +47,9 @@ pub struct Settings {
     /// Maximum number of connections without a verified token. New ones above it are dropped. With `connect_rate` set, one address
     /// may have at most a sixteenth of them.
     pub pending_connections: usize,
-    /// Drain window: time over which a draining gateway spreads the closes of its sockets.
+    /// Drain delay: time for which a draining gateway is unready and still accepts, until balancers send no more clients.
+    pub drain_delay: Duration,
+    /// Drain window: time over which a draining gateway spreads the closes of its sockets, after the drain delay.
     pub drain_window: Duration,
     /// Bearer token of the internal API; `None` disables the API.
     pub internal_token: Option<Secret>,
@@ -74,6 +76,7 @@ impl Settings {
             max_sockets_per_user: 64,
             max_connections: usize::MAX,
             pending_connections: 4_096,
+            drain_delay: Duration::from_secs(5),
             drain_window: Duration::from_secs(20),
             internal_token: None,
             timing: Timing::default(),

@@ -131,7 +131,7 @@ impl Tasks {
         };
         hard.cancel();
         if !finished && tokio::time::timeout(CUT_GRACE, tracker.wait()).await.is_err() {
-            tracing::warn!(tasks = %running.report(), "drain abandoned tasks that block their threads");
+            tracing::warn!(report = %running.report(), "drain abandoned tasks that block their threads");
         }
         report
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use protocol::wire::socketio;
 
+use super::handover::PendingCommands;
 use super::link::Link;
 use crate::socket::{Caller, CloseReason};
 
@@ -14,6 +15,13 @@ pub(super) struct Draining {
     close_reason: CloseReason,
     /// Caller of a socket that was live.
     caller: Option<Arc<Caller>>,
+}
+
+/// Socket that is closed.
+pub(super) struct ClosedSocket {
+    pub(super) close_reason: CloseReason,
+    /// Commands that were pending when a drain closed the socket.
+    pub(super) pending: PendingCommands,
 }
 
 impl Draining {
@@ -35,12 +43,14 @@ impl Draining {
         }
     }
 
-    /// Sends the queue and closes, within a deadline. Returns the reason.
-    pub(super) async fn flush(mut self, within: Duration) -> CloseReason {
+    /// Sends the queue and closes, within a deadline.
+    pub(super) async fn flush(mut self, within: Duration) -> ClosedSocket {
+        let mut pending = PendingCommands::None;
         if let Some(caller) = &self.caller {
-            if self.close_reason == CloseReason::Restart {
+            if self.close_reason == CloseReason::Restart && !caller.is_idle() {
                 // Pending commands can be answered on this socket only.
                 self.link.send_until(caller.idle(), ANSWERS_WITHIN).await;
+                pending = PendingCommands::answered(caller.is_idle());
             }
             if self.close_reason.sends_disconnect() && caller.encoding.native().is_none() {
                 self.link.send(socketio::disconnect(caller.encoding.dialect()));
@@ -48,7 +58,10 @@ impl Draining {
         }
         let reason = self.reason();
         Box::pin(self.link.close(self.close_reason, &reason, within)).await;
-        self.close_reason
+        ClosedSocket {
+            close_reason: self.close_reason,
+            pending,
+        }
     }
 
     /// Reason text of the Close frame; it tells clients of a draining node when to reconnect.

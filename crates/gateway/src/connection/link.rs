@@ -14,8 +14,8 @@ use protocol::wire::socketio::{self, RefusalData};
 use protocol::wire::{Dialect, Message, RequestId};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
+use super::close_delay::{CloseDelay, DrainWindow};
 use super::codec::{ClientMessage, Codec, ROOT};
-use super::drain_delay::{DrainDelay, DrainWindow};
 use super::state::{Bounds, Input, LinkEffect, LinkState};
 use super::transport::{Transport, TransportEvent};
 use crate::deflate::{DeflateParams, DeflatePool};
@@ -40,7 +40,7 @@ pub(super) struct Link {
     close_request: Arc<CloseRequest>,
     /// Only timer of the socket.
     timer: Pin<Box<Sleep>>,
-    drain: DrainDelay,
+    drain: CloseDelay,
 }
 
 /// Received message of a client.
@@ -181,7 +181,7 @@ impl Link {
                     self.feed(Input::CloseAt { at, reason })?;
                     continue;
                 }
-                at = self.drain.drain_starts() => {
+                at = self.drain.window_begins() => {
                     self.feed(Input::CloseAt { at, reason: CloseReason::Restart })?;
                     continue;
                 }

@@ -14,17 +14,19 @@ use rustls::crypto::{CryptoProvider, ring};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::drain::Drain;
 use super::services::{Environment, Services};
 use super::{Acceptor, Gateway, NodeTasks};
 use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::connection::{
-    Authentication, Bounds, Connections, DrainWindow, JoinRate, Joining, LinkSettings, Resumption, Serving,
+    Authentication, Bounds, Connections, DrainWindow, HandoverCounts, JoinRate, Joining, LinkSettings, Resumption,
+    Serving,
 };
 use crate::deflate::DeflatePool;
 use crate::handshake::token::TokenVerifier;
 use crate::http::callback::{CallbackBus, Callbacks};
-use crate::http::internal::{self, Internal};
+use crate::http::internal::{self, ApiDrain, Internal};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
@@ -97,7 +99,13 @@ impl Gateway {
         let (services, inputs) = Services::build(&env, &settings, tokens).await?;
         let soft = tasks.connections.soft();
         let connections = connections(&env, &settings, &services, listener.admission(), &soft);
-        let internal = internal_api(&env, &settings, &services);
+        let drain = Drain {
+            delay: settings.drain_delay,
+            window: settings.drain_window,
+            api: ApiDrain::default(),
+            handover: Arc::clone(&connections.handover),
+        };
+        let internal = internal_api(&env, &settings, &services, drain.api.clone());
         let certificate_every = settings.timing.certificate;
         let http = Arc::new(http(&env, settings, &services, soft));
         Ok(Self {
@@ -118,6 +126,7 @@ impl Gateway {
             bus_live: readiness.condition("bus"),
             readiness,
             tasks,
+            drain,
         })
     }
 }
@@ -162,6 +171,7 @@ fn connections(
         join_checks: Arc::clone(&services.join_checks),
         admission,
         close_within: timing.close,
+        handover: Arc::new(HandoverCounts::default()),
         metrics: Arc::clone(&env.metrics),
     }
 }
@@ -183,11 +193,11 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
     }
 }
 
-fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> Router {
+fn internal_api(env: &Environment, settings: &Settings, services: &Services, drain: ApiDrain) -> Router {
     let Some(token) = settings.internal_token.clone() else {
         return Router::new();
     };
-    internal::router(Internal {
+    let internal = Internal {
         token,
         events: Arc::clone(&env.bus.events),
         presence: Arc::clone(&env.bus.presence),
@@ -197,7 +207,8 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> 
         clock: Arc::clone(&env.clock),
         entropy: Arc::clone(&env.entropy),
         metrics: Arc::clone(&env.metrics),
-    })
+    };
+    internal::router(internal, drain)
 }
 
 fn http(env: &Environment, settings: Settings, services: &Services, soft: CancellationToken) -> Http {

@@ -1,5 +1,6 @@
 //! Internal API of the application's servers: publish events to a user, list its connections, end its sessions.
 
+mod drain;
 mod event;
 mod sessions;
 
@@ -11,6 +12,7 @@ use axum::Extension;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use bus::{Events, Presence};
@@ -33,6 +35,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+pub(crate) use self::drain::ApiDrain;
+
 use super::response::failure_response;
 use crate::bus_outage::BusOutage;
 use crate::handshake::request::{bearer, user_agent};
@@ -54,13 +58,14 @@ pub(crate) struct Internal {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Returns the routes of the internal API.
-pub(crate) fn router(internal: Internal) -> Router {
+/// Returns the routes of the internal API, which `drain` closes.
+pub(crate) fn router(internal: Internal, drain: ApiDrain) -> Router {
     Router::new()
         .route("/v1/users/{id}/events", post(publish))
         .route("/v1/users/{id}/connections", get(sessions::connections))
         .route("/v1/users/{id}/sessions", delete(sessions::end))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(drain, drain::apply))
         .with_state(Arc::new(internal))
 }
 

@@ -133,6 +133,11 @@ impl Caller {
         }
     }
 
+    /// True if no command is pending.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.available_permits() == MAX_IN_FLIGHT
+    }
+
     /// Resolves when no command is pending.
     pub(crate) async fn idle(&self) {
         let all = u32::try_from(MAX_IN_FLIGHT).unwrap_or(u32::MAX);

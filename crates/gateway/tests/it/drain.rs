@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use gateway::Settings;
+use http::{Method, Response};
 use protocol::cluster::job::JobOutcome;
 use protocol::json::Json;
+use protocol::secret::Secret;
 use serde_json::json;
 use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 
 use crate::test_gateway::TestGateway;
 use crate::worker::{Worker, reply};
@@ -53,7 +57,7 @@ async fn drain_waits_for_pending_commands() {
     let (bus, job) = (Arc::clone(gateway.bus.inner()), worker.last());
     let drained = gateway.drain(Duration::from_secs(20));
     let answered = async {
-        // The drain delay of both is zero. A socket without pending commands is closed immediately.
+        // The close delay of both is zero. A socket without pending commands is closed immediately.
         assert_eq!(idle.closed().await.code, 1012);
         assert!(client.is_open());
         let data = Json::of(&json!({ "success": true }));
@@ -69,7 +73,9 @@ async fn drain_waits_for_pending_commands() {
         )
         .await;
     };
-    tokio::join!(drained, answered);
+    let (report, ()) = tokio::join!(drained, answered);
+    let expected = "2 sockets handed to other gateways (pending commands answered on 1, unanswered on 0), nothing cut";
+    assert_eq!(report.to_string(), expected);
     assert_eq!(client.next_event("account:list_response").await.data["success"], true);
     assert_eq!(client.closed().await.code, 1012);
 }
@@ -124,6 +130,66 @@ async fn draining_gateway_refuses_new_sockets() {
     // A connection that was idle when the drain began is closed; one with a request gets its 503.
     assert!(refused.map_or(true, |response| response.status == 503));
 }
+
+#[tokio::test]
+async fn draining_internal_api_answers_pending_requests_and_refuses_new_ones() {
+    let gateway = TestGateway::with(|settings| {
+        settings.drain_window = Duration::ZERO;
+        settings.internal_token = Some(Secret::new(TOKEN));
+    })
+    .await;
+    let worker = Worker::answering(&gateway, |_| None);
+    let (api, bus) = (gateway.internal.clone(), Arc::clone(gateway.bus.inner()));
+    let _tasks = gateway.tasks.clone();
+    let before = request(&api, Method::GET, "/v1/users/u/connections").await;
+    assert_eq!((before.status().as_u16(), header(&before, "connection")), (200, ""));
+
+    let pending = request(&api, Method::DELETE, "/v1/users/u/sessions");
+    let drained = async {
+        wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
+        gateway.drain(Duration::from_secs(20)).await
+    };
+    let refused = async {
+        let refused = wait::until("a request to be refused", wait::deadline(), async || {
+            let response = request(&api, Method::GET, "/v1/users/u/connections").await;
+            (response.status() == 503).then_some(response)
+        })
+        .await;
+        let data = Json::of(&json!({ "sessionsEnded": 2 }));
+        let outcome = JobOutcome {
+            error: None,
+            leading_notice: None,
+            secret: false,
+            data,
+        };
+        reply(&*bus, &worker.last(), outcome).await;
+        refused
+    };
+    let (pending, report, refused) = tokio::join!(pending, drained, refused);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(
+        (header(&refused, "retry-after"), header(&refused, "connection")),
+        ("1", "close")
+    );
+    assert_eq!(
+        (pending.status().as_u16(), header(&pending, "connection")),
+        (200, "close")
+    );
+}
+
+/// Sends a request to the internal API.
+async fn request(api: &axum::Router, method: Method, path: &str) -> Response<Body> {
+    let request = http::Request::builder().method(method).uri(path);
+    let request = request.header("Authorization", format!("Bearer {TOKEN}"));
+    api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+/// Returns a header of a response; empty if it is missing.
+fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+const TOKEN: &str = "internal-token";
 
 #[expect(clippy::disallowed_methods, reason = "a test may look at the wall's clock")]
 fn now() -> Instant {

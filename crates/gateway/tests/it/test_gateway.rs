@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Events, MemoryBus, RedisBus, RedisSettings};
-use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings};
-use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
+use gateway::{
+    Gateway, GatewayDrainReport, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings,
+};
+use lifecycle::{Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{DeliveryClass, Event};
@@ -90,6 +92,7 @@ impl TestGateway {
             key: private_key,
         };
         let mut settings = Settings::new(loopback(), tls.clone(), tokens);
+        settings.drain_delay = Duration::ZERO;
         change(&mut settings);
 
         let entropy = Arc::new(OsEntropy);
@@ -214,7 +217,7 @@ impl TestGateway {
     }
 
     /// Drains the gateway.
-    pub(crate) async fn drain(self, within: Duration) -> DrainReport {
+    pub(crate) async fn drain(self, within: Duration) -> GatewayDrainReport {
         self.running.drain(within).await
     }
 }

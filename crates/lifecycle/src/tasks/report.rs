@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// Result of a drain. Prints as `nothing cut` or as the dropped tasks: `connection x3, outbox relay x1`.
+/// Result of a drain. Prints as `nothing cut` or with the dropped tasks: `cut: connection x3, outbox relay x1`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DrainReport {
     /// Number of tasks of each name that did not finish in time and were dropped.
@@ -25,8 +25,8 @@ impl fmt::Display for DrainReport {
             return f.write_str("nothing cut");
         }
         for (i, (name, count)) in self.cut.iter().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{name} x{count}")?;
+            let separator = if i == 0 { "cut: " } else { ", " };
+            write!(f, "{separator}{name} x{count}")?;
         }
         Ok(())
     }

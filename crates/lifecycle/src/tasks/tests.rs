@@ -95,7 +95,7 @@ async fn unfinished_tasks_are_dropped_and_named() {
     tasks.each("probe", async {});
 
     let report = tasks.drain(MINUTE).await;
-    assert_eq!(report.to_string(), "connection x2, outbox relay x1");
+    assert_eq!(report.to_string(), "cut: connection x2, outbox relay x1");
     let dropped = timeout(MINUTE, dropped).await.unwrap();
     assert!(dropped.is_err(), "the task was dropped with all that it owned");
     assert!(

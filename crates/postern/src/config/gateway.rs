@@ -64,7 +64,10 @@ pub struct GatewayArgs {
     /// Maximum number of sockets per user, over all gateways.
     #[arg(long, env = "POSTERN_MAX_SOCKETS_PER_USER", default_value = "64")]
     pub max_sockets_per_user: String,
-    /// Drain window: time over which a draining gateway spreads its closes.
+    /// Drain delay: time for which a draining gateway is unready and still accepts; `0s` is none.
+    #[arg(long, env = "POSTERN_DRAIN_DELAY", default_value = "5s")]
+    pub drain_delay: String,
+    /// Drain window: time over which a draining gateway spreads its closes, after the drain delay.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
     pub drain_window: String,
     /// PROXY protocol behind an L4 load balancer.
@@ -118,6 +121,7 @@ impl GatewayArgs {
             "POSTERN_MAX_SOCKETS_PER_USER",
             self.max_sockets_per_user.parse::<NonZeroUsize>(),
         );
+        let drain_delay = problems.take("POSTERN_DRAIN_DELAY", duration(&self.drain_delay));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         let internal_token = problems.header("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
         if self.proxy_protocol != "off" {
@@ -140,6 +144,7 @@ impl GatewayArgs {
             deflate_threshold: deflate_threshold?,
             batch_interval: batch_interval?,
             max_sockets_per_user: max_sockets?.get(),
+            drain_delay: drain_delay?,
             drain_window: drain_window?,
             internal_token,
             ..Settings::new(listen?, tls, tokens?)

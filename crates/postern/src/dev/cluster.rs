@@ -153,7 +153,7 @@ const GATEWAY_PORT: u16 = 8443;
 const INTERNAL_PORT: u16 = 9090;
 const SIMULATOR_PORT: u16 = 9100;
 
-/// Drain window, short as Ctrl-C should end the cluster at once.
+/// Drain window, short and without a drain delay before it, as Ctrl-C should end the cluster at once.
 const DRAIN_WINDOW: Duration = Duration::from_millis(200);
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);
 
@@ -259,6 +259,7 @@ impl Parts {
         };
         let settings = gateway::Settings {
             origins: Origins::none().with_loopback(),
+            drain_delay: Duration::ZERO,
             drain_window: DRAIN_WINDOW,
             internal_token: Some(identity.internal_token()?),
             ..gateway::Settings::new(listen, tls, tokens)

@@ -51,5 +51,5 @@ fn max_connections() -> usize {
 
 /// File descriptors for Redis, the internal port, the log and reloaded files.
 const RESERVED_DESCRIPTORS: usize = 128;
-/// Drain time beyond the drain window, as commands in flight are answered first.
+/// Drain time beyond the drain delay and the drain window, as commands in flight are answered first.
 const COMMANDS_IN_FLIGHT: Duration = Duration::from_secs(10);

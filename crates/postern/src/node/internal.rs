@@ -87,6 +87,8 @@ async fn serve_connection(tcp: TcpStream, router: Router, tasks: Tasks, _permit:
     let io = TokioIo::new(StallTimeout::new(tcp, STALL_TIMEOUT));
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let ended = tokio::select! {
+        // First, so that a request that has been received is answered.
+        biased;
         ended = connection.as_mut() => ended,
         () = tasks.soft().cancelled_owned() => {
             connection.as_mut().graceful_shutdown();

@@ -1,5 +1,6 @@
 //! Runtime of a node: clock, randomness, metrics, and the tasks that outlive its work.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{RedisBus, RedisSettings};
-use lifecycle::{Clock, DrainReport, Entropy, OsEntropy, SystemClock, Tasks};
+use lifecycle::{Clock, Entropy, OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::Meter;
 use telemetry::metrics::Metrics;
 use tokio::signal::unix::{SignalKind, signal};
@@ -90,10 +91,10 @@ impl NodeRuntime {
         })
     }
 
-    /// Drains the remaining tasks, and returns the exit code.
-    pub(crate) async fn finish(self, reason: StopReason, report: &DrainReport) -> ExitCode {
+    /// Drains the remaining tasks, logs the report of the node's own drain, and returns the exit code.
+    pub(crate) async fn finish(self, reason: StopReason, report: &impl fmt::Display) -> ExitCode {
         let runtime = self.tasks.drain(RUNTIME_DRAIN).await;
-        tracing::info!(?reason, ?report, ?runtime, "node stopped");
+        tracing::info!(%reason, drain = %report, %runtime, "node stopped");
         match reason {
             StopReason::Signal => ExitCode::SUCCESS,
             StopReason::TaskEnded(_) => ExitCode::FAILURE,
@@ -111,6 +112,15 @@ pub(crate) enum StopReason {
     Signal,
     /// An essential task ended.
     TaskEnded(&'static str),
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal => f.write_str("stop signal"),
+            Self::TaskEnded(task) => write!(f, "essential task ended: {task}"),
+        }
+    }
 }
 
 impl StopReason {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 requests and responses, one per connection, over any stream.
+//! HTTP/1.1 requests and responses over any stream, one per connection except on a [`KeptAlive`].
 
 use std::fmt::Write as _;
 use std::io;
@@ -139,6 +139,35 @@ pub async fn plain(server: SocketAddr, request: &Request) -> io::Result<Response
     exchange(&mut stream, &mut Vec::new(), request).await
 }
 
+/// Connection without TLS that is kept open between requests.
+#[derive(Debug)]
+pub struct KeptAlive {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl KeptAlive {
+    /// Connects to a server, such as the internal listener.
+    pub async fn connect(server: SocketAddr) -> io::Result<Self> {
+        Ok(Self {
+            stream: TcpStream::connect(server).await?,
+            unread: Vec::new(),
+        })
+    }
+
+    /// Sends a request and reads the response.
+    pub async fn send(&mut self, request: &Request) -> io::Result<Response> {
+        let answer = send(&mut self.stream, &mut self.unread, request);
+        tokio::time::timeout(wait::deadline(), answer).await?
+    }
+
+    /// Reports whether the server closes the connection, within the deadline of tests.
+    pub async fn is_closed(&mut self) -> bool {
+        let more = read_some(&mut self.stream, &mut self.unread);
+        matches!(tokio::time::timeout(wait::deadline(), more).await, Ok(Err(_)))
+    }
+}
+
 /// Sends a request and reads the response. Bytes after it, such as the first ones of an upgraded connection, are left in
 /// `unread`.
 pub(super) async fn exchange<S>(stream: &mut S, unread: &mut Vec<u8>, request: &Request) -> io::Result<Response>
@@ -149,12 +178,16 @@ where
         true => request.clone(),
         false => request.clone().header("Connection", "close"),
     };
-    let answer = async {
-        stream.write_all(&request.bytes()).await?;
-        stream.flush().await?;
-        read_response(stream, unread, request.method != "HEAD").await
-    };
-    tokio::time::timeout(wait::deadline(), answer).await?
+    tokio::time::timeout(wait::deadline(), send(stream, unread, &request)).await?
+}
+
+async fn send<S>(stream: &mut S, unread: &mut Vec<u8>, request: &Request) -> io::Result<Response>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.write_all(&request.bytes()).await?;
+    stream.flush().await?;
+    read_response(stream, unread, request.method != "HEAD").await
 }
 
 /// Reads the response to a HEAD request, which has a head only (RFC 9110 section 9.3.2).

@@ -153,7 +153,8 @@ impl Builder {
                 "POSTERN_JWT_HS256_SECRET",
                 secrets.signer.verifier().to_owned(),
             ),
-            // Most tests end with open sockets, and only those of drains observe the drain window.
+            // Most tests end with open sockets, and only those of drains observe the drain delay and window.
+            (gateway, "POSTERN_DRAIN_DELAY", "0s".to_owned()),
             (gateway, "POSTERN_DRAIN_WINDOW", "1s".to_owned()),
             (worker, "POSTERN_DATABASE_URL", database_url),
             (worker, "POSTERN_VAULT_KEYS", secrets.vault_keys()),

@@ -1,4 +1,4 @@
-//! Drain delay of each socket: when the node drains, sockets close over the drain window, so that clients do not reconnect in one wave.
+//! Close delay of each socket: when the drain window begins, sockets close over it, so that clients do not reconnect in one wave.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Drain window of a node.
 pub(crate) struct DrainWindow {
-    /// Cancelled when the node begins to drain.
+    /// Cancelled when the window begins: at the end of the node's drain delay.
     pub(crate) soft: CancellationToken,
     /// Time over which the closes are spread.
     pub(crate) length: Duration,
@@ -19,9 +19,9 @@ pub(crate) struct DrainWindow {
 }
 
 impl DrainWindow {
-    /// Delay of one socket, drawn when the node begins to drain.
-    pub(super) fn delay(&self) -> DrainDelay {
-        DrainDelay {
+    /// Delay of one socket, drawn when the window begins.
+    pub(super) fn delay(&self) -> CloseDelay {
+        CloseDelay {
             soft: Box::pin(self.soft.clone().cancelled_owned()),
             window: self.length,
             entropy: Arc::clone(&self.entropy),
@@ -30,17 +30,17 @@ impl DrainWindow {
     }
 }
 
-/// Drain delay of one socket.
-pub(super) struct DrainDelay {
+/// Close delay of one socket.
+pub(super) struct CloseDelay {
     soft: Pin<Box<WaitForCancellationFutureOwned>>,
     window: Duration,
     entropy: Arc<dyn Entropy>,
     is_drawn: bool,
 }
 
-impl DrainDelay {
-    /// Resolves when the node begins to drain, with the time at which the socket closes; pending before and ever after.
-    pub(super) async fn drain_starts(&mut self) -> Instant {
+impl CloseDelay {
+    /// Resolves when the drain window begins, with the time at which the socket closes; pending before and ever after.
+    pub(super) async fn window_begins(&mut self) -> Instant {
         if self.is_drawn {
             std::future::pending::<()>().await;
         }
