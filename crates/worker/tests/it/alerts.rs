@@ -36,7 +36,7 @@ async fn raised_alert_is_received_once_and_listed_after_bus_data_loss() {
     client.assert_no_event();
 
     env.bus.lose_data();
-    let mut client = env.client("u", "s").await;
+    let mut client = env.client("u", "another session").await;
     let all = client.ask(CommandKind::Alerts, json!({})).await;
     assert_success(&all);
     assert_eq!(names(&all), ["a", "b"]);
