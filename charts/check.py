@@ -31,8 +31,6 @@ SECTIONS = {
     "migrate": ["Both nodes", "`postern worker`"],
     "publish": ["`postern gateway`"],
 }
-# Variables that the chart sets ahead of the gateway that reads them.
-AHEAD = {"POSTERN_DRAIN_DELAY"}
 
 findings = []
 
@@ -303,7 +301,7 @@ def check_variables(where, pod):
         known = set().union(*(documented.get(section, set()) for section in SECTIONS.get(part, [])))
         names = [variable["name"] for variable in container.get("env", [])]
         for name in names:
-            if name.startswith("POSTERN_") and name not in known | AHEAD:
+            if name.startswith("POSTERN_") and name not in known:
                 report(where, f"{name} is not described for `postern {part}` in {CONFIGURATION.name}")
             if names.count(name) > 1:
                 report(where, f"{name} is set twice")
