@@ -5,8 +5,8 @@ mod accepted;
 mod authenticated;
 #[cfg(any(test, feature = "autobahn"))]
 mod autobahn;
-mod close_delay;
 mod codec;
+mod drain_close_delay;
 mod draining;
 mod handover;
 mod join_rate;
@@ -28,7 +28,7 @@ pub(crate) use self::accepted::Authentication;
 pub(crate) use self::authenticated::Joining;
 #[cfg(feature = "autobahn")]
 pub use self::autobahn::serve_echo;
-pub(crate) use self::close_delay::DrainWindow;
+pub(crate) use self::drain_close_delay::DrainWindow;
 pub(crate) use self::handover::HandoverCounts;
 pub(crate) use self::join_rate::JoinRate;
 pub(crate) use self::link::LinkSettings;

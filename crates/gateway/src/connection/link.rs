@@ -14,8 +14,8 @@ use protocol::wire::socketio::{self, RefusalData};
 use protocol::wire::{Dialect, Message, RequestId};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use super::close_delay::{CloseDelay, DrainWindow};
 use super::codec::{ClientMessage, Codec, ROOT};
+use super::drain_close_delay::{CloseDelay, DrainWindow};
 use super::state::{Bounds, Input, LinkEffect, LinkState};
 use super::transport::{Transport, TransportEvent};
 use crate::deflate::{DeflateParams, DeflatePool};
