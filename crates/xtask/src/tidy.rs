@@ -12,6 +12,7 @@ mod terms;
 mod test_waits;
 mod token;
 mod tree;
+mod undeclared_modules;
 mod unfinished_notes;
 
 use cargo_metadata::Metadata;
@@ -29,6 +30,7 @@ pub(crate) fn findings(metadata: &Metadata) -> std::io::Result<Vec<Finding>> {
         docs::check(&tree),
         files::check(&tree),
         inherited_lints::check(&tree, &members),
+        undeclared_modules::check(&tree),
         unfinished_notes::check(&tree),
         guarded_crates::check(&tree),
         test_waits::check(&tree),
