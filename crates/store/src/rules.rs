@@ -64,7 +64,7 @@ pub(crate) struct AccountState {
 pub(crate) enum RefreshDecision {
     /// The token may be sent; record this number of attempts.
     Record(u32),
-    /// Nothing is recorded; this is the result.
+    /// Result without a recorded attempt.
     Reply(RefreshStart),
 }
 

@@ -227,6 +227,6 @@ async fn accept(listener: TcpListener, link: Arc<Link>) {
 
 /// Makes the drop of the stream send RST instead of FIN.
 fn reset(stream: &TcpStream) {
-    // It fails only for a stream that has already ended.
+    // Fails only for a stream that has already ended.
     drop(stream.set_zero_linger());
 }

@@ -112,7 +112,7 @@ impl Subscriber {
     }
 
     /// Notifies the client of lost events. A plain WebSocket gets `resync`; Socket.IO has no such event, so its socket is closed, and its
-    /// client is told on reconnect that it was not recovered.
+    /// client finds on reconnect that it was not recovered.
     pub(super) fn report_loss(&mut self) {
         let SubscribedSocket { encoding, outbound, .. } = &self.socket;
         if self.has_session_ended() {

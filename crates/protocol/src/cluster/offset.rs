@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Epoch of a user's event log. A new epoch means that earlier events cannot be told from lost ones.
+/// Epoch of a user's event log. A new epoch means that earlier events cannot be distinguished from lost ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(String);

@@ -104,7 +104,7 @@ impl Wire {
 
     /// Ends the connection with an RST.
     pub fn reset(self) {
-        // It fails only for a connection that has already ended.
+        // Fails only for a connection that has already ended.
         drop(self.stream.get_ref().0.set_zero_linger());
     }
 

@@ -25,7 +25,7 @@ impl FactorService {
     /// Returns the open challenge of the caller's session, or opens one and sends its code.
     ///
     /// # Errors
-    /// Where no code was sent, the error contains the challenge, which is open nevertheless.
+    /// An error for an unsent code contains the challenge, which is open nevertheless.
     pub(super) async fn challenge_by_message(
         &self,
         call: &Call,

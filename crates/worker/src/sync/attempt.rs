@@ -60,7 +60,7 @@ impl Syncer {
                     is_fresh = true;
                 }
                 Err(ApiError::Refused(_)) => {
-                    // Where the account has other tokens by now, the lease is lost too.
+                    // If the account has other tokens by now, the lease is lost too.
                     let now = self.mark_disconnected(lease, found, AlertType::TokenExpired).await?;
                     return Err(now.map_or(SyncFailure::Disconnected(lease.account), |_other| {
                         SyncFailure::Superseded

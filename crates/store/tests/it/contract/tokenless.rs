@@ -33,7 +33,7 @@ async fn account_without_tokens_is_linked_and_synced(store: &dyn Store) {
     assert_eq!(linked, LinkOutcome::Linked);
     let LeasedSync { lease, found, .. } = taken(store).await;
     assert_eq!((found.account, found.tokens), (link.account, None));
-    // It can be synced on command but is never due, as it has no tokens.
+    // A link without tokens can be synced on command but is never due.
     let synced = FinishedSync {
         next_sync: Duration::ZERO,
         ..sync(&lease, "7", &["event"])

@@ -150,7 +150,7 @@ async fn only_events_of_the_last_five_minutes_are_resent() {
         .sql("UPDATE outbox SET sent_at = sent_at + interval '2 min'")
         .await;
     assert_eq!(store.resend_recent().await.unwrap(), 1);
-    // It was committed long ago, so it counts as left behind.
+    // The event was committed long ago, so it counts as left behind.
     schema
         .sql("UPDATE outbox SET created_at = created_at - interval '5 min'")
         .await;
