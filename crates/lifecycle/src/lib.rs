@@ -1,24 +1,28 @@
-//! Lifecycle of a node: tasks with an owner and an end, readiness, retries and periodic loops, reports of outages, and time
-//! and randomness as arguments.
+//! Lifecycle of a node: tasks with an owner and an end, readiness, retries and periodic loops, reports of outages, values that
+//! are reloaded, and time and randomness as arguments.
 //!
 //! Bus, store, gateway, worker and the composition in `postern` build on this crate. It must not know any of them,
 //! nor what a node is for: it depends on no other crate of the workspace.
 //!
 //! In reading order: [`Tasks`], [`Readiness`]; [`PeriodicLoop`], [`Backoff`] and [`OutageReporter`] for recurring work of a
-//! task; [`Clock`] and [`Entropy`].
+//! task; [`Reloadable`] and [`FileWatch`] for values that change while the node runs; [`Clock`] and [`Entropy`].
 
 mod backoff;
 mod clock;
 mod entropy;
+mod file_watch;
 mod outage;
 mod periodic;
 mod readiness;
+mod reloadable;
 mod tasks;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use file_watch::{FileContents, FileError, FileWatch, ReloadStatus};
 pub use outage::OutageReporter;
 pub use periodic::PeriodicLoop;
 pub use readiness::{Condition, Latch, Readiness};
+pub use reloadable::Reloadable;
 pub use tasks::{DrainReport, Tasks};

@@ -1,10 +1,10 @@
 //! Server certificate: loaded from PEM files, reloaded when they change.
 
-use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::future::ready;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lifecycle::Clock;
+use lifecycle::{Clock, FileContents, FileError, FileWatch, PeriodicLoop, Reloadable};
 use protocol::fault::chain;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -20,24 +20,29 @@ use crate::settings::TlsSettings;
 /// Certificate of new handshakes.
 #[derive(Debug)]
 pub(crate) struct Certificate {
-    current: RwLock<Arc<CertifiedKey>>,
+    current: Reloadable<Loaded>,
 }
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.current.get().certified))
     }
+}
+
+/// Certificate with its key.
+#[derive(Debug)]
+struct Loaded {
+    certified: Arc<CertifiedKey>,
+    /// `notAfter` of the certificate, since 1970.
+    expires: Duration,
 }
 
 /// Task that reloads a [`Certificate`] when its files change.
 #[derive(Debug)]
 pub(crate) struct Reloader {
-    files: TlsSettings,
-    loaded: PemFiles,
-    /// `notAfter` of the certificate in use, since 1970.
-    expires: Duration,
+    watch: FileWatch<2>,
     provider: Arc<CryptoProvider>,
-    certificate: Arc<Certificate>,
+    current: Reloadable<Loaded>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -50,18 +55,13 @@ impl Reloader {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, CertificateError> {
-        let loaded = PemFiles::read(&files).await?;
-        let (parsed, expires) = loaded.parse(&provider)?;
-        metrics.certificate_expires(expires);
-        let certificate = Arc::new(Certificate {
-            current: RwLock::new(Arc::new(parsed)),
-        });
+        let watch = FileWatch::open("POSTERN_TLS_CERT, POSTERN_TLS_KEY", [files.certificate, files.key]).await?;
+        let loaded = Loaded::parse(watch.contents(), &provider)?;
+        metrics.certificate_expires(loaded.expires);
         Ok(Self {
-            files,
-            loaded,
-            expires,
+            watch,
             provider,
-            certificate,
+            current: Reloadable::new(loaded),
             clock,
             metrics,
         })
@@ -69,57 +69,37 @@ impl Reloader {
 
     /// Returns the certificate, which reloads update.
     pub(crate) fn certificate(&self) -> Arc<Certificate> {
-        Arc::clone(&self.certificate)
+        Arc::new(Certificate {
+            current: self.current.clone(),
+        })
     }
 
-    /// Polls the files until the node drains. Unusable files are logged once and leave the current certificate in use. A certificate
-    /// that expires soon or has expired is logged once.
+    /// Polls the files until the node drains. A certificate that expires soon or has expired is logged once.
     pub(crate) async fn run(mut self, every: Duration, soft: CancellationToken) {
-        let mut unreadable = false;
+        let status = self.watch.status();
+        let mut failures = 0;
         let mut logged = Validity::Valid;
-        loop {
+        let mut ticks = PeriodicLoop::new(every, soft.clone());
+        while ticks.next().await {
+            let reload = |contents| {
+                let loaded = Loaded::parse(&contents, &self.provider).map_err(|error| chain(&error));
+                ready(loaded.map(|loaded| {
+                    self.metrics.certificate_expires(loaded.expires);
+                    self.current.set(loaded);
+                }))
+            };
+            tokio::select! {
+                () = soft.cancelled() => return,
+                () = self.watch.poll(reload) => {}
+            }
+            if std::mem::replace(&mut failures, status.failures()) != status.failures() {
+                self.metrics.certificate_failed();
+            }
             let validity = self.validity();
             if std::mem::replace(&mut logged, validity) != validity {
                 validity.log();
             }
-            tokio::select! {
-                () = soft.cancelled() => return,
-                () = tokio::time::sleep(every) => {}
-            }
-            let reloaded = match PemFiles::read(&self.files).await {
-                Ok(files) if files == self.loaded && !unreadable => continue,
-                Ok(files) => {
-                    unreadable = false;
-                    self.replace(files)
-                }
-                Err(_) if unreadable => continue,
-                Err(error) => {
-                    unreadable = true;
-                    Err(error)
-                }
-            };
-            match reloaded {
-                Ok(()) => tracing::info!("certificate reloaded"),
-                Err(error) => {
-                    self.metrics.certificate_failed();
-                    tracing::warn!(
-                        error = chain(&error),
-                        "certificate reload failed, keeping the current certificate"
-                    );
-                }
-            }
         }
-    }
-
-    fn replace(&mut self, files: PemFiles) -> Result<(), CertificateError> {
-        let parsed = files.parse(&self.provider);
-        self.loaded = files;
-        let (parsed, expires) = parsed?;
-        self.expires = expires;
-        self.metrics.certificate_expires(expires);
-        let mut current = self.certificate.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(parsed);
-        Ok(())
     }
 
     fn validity(&self) -> Validity {
@@ -128,7 +108,7 @@ impl Reloader {
             .now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        match self.expires.saturating_sub(now) {
+        match self.current.get().expires.saturating_sub(now) {
             Duration::ZERO => Validity::Expired,
             left if left < SOON => Validity::ExpiresSoon,
             _ => Validity::Valid,
@@ -159,8 +139,8 @@ impl Validity {
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// File could not be read.
-    #[error("read {0}")]
-    Read(String, #[source] io::Error),
+    #[error(transparent)]
+    Read(#[from] FileError),
     /// File without the expected PEM item.
     #[error("parse the PEM file of the {0}")]
     Pem(&'static str, #[source] pem::Error),
@@ -172,29 +152,9 @@ pub enum CertificateError {
     Pair(#[source] rustls::Error),
 }
 
-/// Content of the two files at the last load, compared to detect a change. Keeping the key's text adds no exposure: the parsed key is
-/// in the same memory.
-#[derive(PartialEq, Eq)]
-struct PemFiles {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-}
-
-impl PemFiles {
-    async fn read(files: &TlsSettings) -> Result<Self, CertificateError> {
-        let read = async |path: &std::path::Path| {
-            let bytes = tokio::fs::read(path).await;
-            bytes.map_err(|error| CertificateError::Read(path.display().to_string(), error))
-        };
-        Ok(Self {
-            certificate: read(&files.certificate).await?,
-            key: read(&files.key).await?,
-        })
-    }
-
-    /// Parses the certificate with its key; returns its `notAfter` too, since 1970.
-    fn parse(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Duration), CertificateError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
+impl Loaded {
+    fn parse([certificate, key]: &[FileContents; 2], provider: &CryptoProvider) -> Result<Self, CertificateError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<_, _>>()
             .map_err(|error| CertificateError::Pem("certificate", error))?;
         let Some(own) = chain.first() else {
@@ -202,15 +162,12 @@ impl PemFiles {
         };
         let own = x509_cert::Certificate::from_der(own).map_err(CertificateError::Validity)?;
         let expires = own.tbs_certificate.validity.not_after.to_unix_duration();
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| CertificateError::Pem("key", error))?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| CertificateError::Pem("key", error))?;
         let certified = CertifiedKey::from_der(chain, key, provider).map_err(CertificateError::Pair)?;
-        Ok((certified, expires))
-    }
-}
-
-impl std::fmt::Debug for PemFiles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PemFiles").finish_non_exhaustive()
+        Ok(Self {
+            certified: Arc::new(certified),
+            expires,
+        })
     }
 }
 
