@@ -1,16 +1,17 @@
 //! Command line. Every setting is a flag and the environment variable of the same name.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::RedisSettings;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use protocol::secret::Secret;
 use store::PgSettings;
 
 use crate::config::{
-    AuditVerifyArgs, ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, MigrateArgs, RedisArgs,
-    RotateArgs, VaultKeysArgs, WorkerArgs, secret,
+    self, AuditVerifyArgs, ConfigError, DatabaseArgs, Environment, GatewayArgs, JwtSecretArgs, LogArgs, MigrateArgs,
+    Problems, RedisArgs, RotateArgs, SecretArg, VaultKeysArgs, WorkerArgs,
 };
 
 /// Real-time account-security gateway.
@@ -23,6 +24,20 @@ pub struct Cli {
     /// Command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Parses the command line and the environment.
+    ///
+    /// # Errors
+    /// Refusals of clap; among them the help.
+    pub(crate) fn parse_in(
+        environment: &Environment,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let command = config::with_files(Self::command(), environment);
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
 }
 
 /// Commands of `postern`.
@@ -78,8 +93,8 @@ pub struct DevArgs {
     #[command(flatten)]
     pub dir: DirArgs,
     /// URL of a Redis to use instead of the embedded bus.
-    #[arg(long, env = "POSTERN_REDIS_URL", hide_env_values = true, value_parser = secret)]
-    pub redis_url: Option<Secret>,
+    #[arg(long, env = "POSTERN_REDIS_URL")]
+    pub redis_url: Option<SecretArg>,
     /// Prefix of every key and channel in Redis.
     #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = RedisArgs::PREFIX)]
     pub redis_prefix: String,
@@ -185,11 +200,23 @@ pub struct PublishArgs {
     #[arg(long)]
     pub server: Option<String>,
     /// Bearer token of the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
-    pub internal_token: Option<Secret>,
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
+    pub internal_token: Option<SecretArg>,
     /// Directory of `postern dev` with its token and addresses.
     #[command(flatten)]
     pub dir: DirArgs,
+}
+
+impl PublishArgs {
+    /// Bearer token, if one is set.
+    ///
+    /// # Errors
+    /// It cannot be taken.
+    pub fn internal_token(&self) -> Result<Option<Secret>, ConfigError> {
+        let mut problems = Problems::default();
+        let token = problems.optional_secret("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
+        problems.finish(Some(token))
+    }
 }
 
 /// `postern pins`.

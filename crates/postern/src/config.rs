@@ -5,12 +5,15 @@
 
 mod audit;
 mod database;
+mod environment;
 mod gateway;
 mod log;
 mod message;
+mod path;
 mod platform;
 mod problem;
 mod redis;
+mod secret;
 mod token;
 mod vault;
 mod webhook;
@@ -18,20 +21,22 @@ mod worker;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use protocol::secret::Secret;
-
 pub use audit::AuditVerifyArgs;
 pub use database::{DatabaseArgs, MigrateArgs};
+pub(crate) use environment::Environment;
 pub use gateway::{GatewayArgs, GatewayNode};
 pub use log::LogArgs;
 pub use message::{EmailArgs, SmsArgs};
+pub use path::{NotAPath, PathArg};
 pub use platform::{DiscordArgs, GithubArgs, TelegramArgs, XTwitterArgs};
 pub use problem::{ConfigError, Problems};
 pub use redis::RedisArgs;
+pub(crate) use secret::with_files;
+pub use secret::{SecretArg, SecretError, SecretFile, SecretFileError};
 pub use token::{JwtSecretArgs, TokenVerificationArgs};
 pub use vault::{RotateArgs, VaultKeysArgs};
 pub use webhook::WebhookArgs;
@@ -40,32 +45,16 @@ pub use worker::{WorkerArgs, WorkerNode};
 /// Default of `POSTERN_INTERNAL_LISTEN`: loopback only.
 const INTERNAL_LISTEN: &str = "127.0.0.1:9090";
 
-/// Parses a flag or variable as a secret, without the trailing line break that `echo` writes.
-///
-/// # Errors
-/// Never; clap requires a result.
-pub fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(without_line_break(text)))
-}
-
 /// Parses a flag or variable as a name that is compared byte for byte, without a trailing line break.
 fn name(text: &str) -> Result<String, Infallible> {
-    Ok(without_line_break(text).to_owned())
-}
-
-fn without_line_break(text: &str) -> &str {
-    text.trim_end_matches(['\r', '\n'])
+    Ok(secret::without_line_break(text).to_owned())
 }
 
 /// Logs each secret in the environment that ends in a line break, as its other users may include the line break.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "clap lists the variables, not their raw values"
-)]
-pub(crate) fn report_line_breaks(command: &clap::Command) {
+pub(crate) fn report_line_breaks(command: &clap::Command, environment: &Environment) {
     for variable in secret_variables(command) {
-        let text = std::env::var_os(&variable).unwrap_or_default();
-        if text.as_encoded_bytes().ends_with(b"\n") || text.as_encoded_bytes().ends_with(b"\r") {
+        let text = environment.get(&variable).unwrap_or_default().as_encoded_bytes();
+        if text.ends_with(b"\n") || text.ends_with(b"\r") {
             tracing::warn!(
                 variable = variable.to_string_lossy().as_ref(),
                 "trailing line break of a secret ignored"
@@ -74,12 +63,10 @@ pub(crate) fn report_line_breaks(command: &clap::Command) {
     }
 }
 
-/// Variables of a command and its subcommands whose values are hidden.
+/// Variables of a command and its subcommands whose values are secrets.
 fn secret_variables(command: &clap::Command) -> BTreeSet<OsString> {
-    let own = command
-        .get_arguments()
-        .filter(|argument| argument.is_hide_env_values_set());
-    let own = own.filter_map(|argument| argument.get_env()).map(OsStr::to_owned);
+    let own = command.get_arguments().filter(|argument| secret::is_secret(argument));
+    let own = own.filter_map(|argument| argument.get_env()).map(OsString::from);
     own.chain(command.get_subcommands().flat_map(secret_variables))
         .collect()
 }
@@ -103,25 +90,15 @@ pub(crate) fn runtime_dir() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use clap::CommandFactory;
 
     use super::*;
     use crate::cli::Cli;
 
     #[test]
-    fn secret_is_stripped_of_trailing_line_breaks_only() {
-        for (text, kept) in [
-            ("s3cret\n", "s3cret"),
-            ("s3cret\r\n", "s3cret"),
-            (" s3\ncret ", " s3\ncret "),
-            ("\n", ""),
-        ] {
-            assert_eq!(secret(text).unwrap().expose(), kept);
-        }
-    }
-
-    #[test]
-    fn variables_named_like_secrets_hide_their_values() {
+    fn variables_named_like_secrets_are_secrets() {
         let secrets = secret_variables(&Cli::command());
         let named = variables(&Cli::command()).into_iter().filter(|variable| {
             variable.ends_with("_SECRET") || variable.ends_with("_TOKEN") || variable.ends_with("_KEYS")

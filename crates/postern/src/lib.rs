@@ -16,10 +16,12 @@ mod publish;
 mod token;
 mod vault;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use cli::{AuditCommand, Cli, Command, VaultCommand};
+use config::Environment;
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
 
@@ -76,15 +78,18 @@ pub enum RunError {
     Audit(#[from] AuditError),
 }
 
-/// Runs the command of the command line until it is done or the process is signalled to stop.
+/// Runs the command of the command line until it is done or the process is signalled to stop. The first argument is the name of the
+/// program. Exits where the command line is wrong or asks for help.
 ///
 /// # Errors
 /// [`RunError`].
-pub fn run(cli: Cli) -> Result<ExitCode, RunError> {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, RunError> {
+    let environment = Environment::of_process();
+    let cli = Cli::parse_in(&environment, arguments).unwrap_or_else(|refusal| refusal.exit());
     // A core file would contain every key and token of the process.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(RunError::CoreFiles)?;
     telemetry::logs::init(node::log_format(), &cli.log.filter)?;
-    config::report_line_breaks(&Cli::command());
+    config::report_line_breaks(&Cli::command(), &environment);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

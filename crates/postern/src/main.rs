@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use postern::cli::Cli;
-
 fn main() -> ExitCode {
-    match postern::run(Cli::parse()) {
+    match postern::run(std::env::args_os()) {
         Ok(code) => code,
         Err(error) => {
             report(&error);

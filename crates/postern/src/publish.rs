@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 
 use crate::cli::PublishArgs;
+use crate::config::ConfigError;
 use crate::dev::{Identity, IdentityError, dir, ready};
 
 /// Failed publication; the event may have been published.
@@ -27,6 +28,9 @@ pub enum PublishError {
     /// Invalid address of the gateway.
     #[error("--server must be http://host:port")]
     Server,
+    /// Invalid settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// No bearer token was given or found.
     #[error("set POSTERN_INTERNAL_TOKEN, or start `postern dev` first")]
     NoToken(#[source] IdentityError),
@@ -63,8 +67,8 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
         .clone()
         .or_else(|| ready::first_internal(&identity.ready_file()))
         .ok_or(PublishError::NoServer)?;
-    let token = match &args.internal_token {
-        Some(token) => token.clone(),
+    let token = match args.internal_token()? {
+        Some(token) => token,
         None => identity.internal_token().map_err(PublishError::NoToken)?,
     };
     let data = Json::parse(args.data.clone()).map_err(PublishError::Data)?;

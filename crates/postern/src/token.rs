@@ -8,6 +8,7 @@ use protocol::time::Timestamp;
 use serde::Serialize;
 
 use crate::cli::TokenArgs;
+use crate::config::ConfigError;
 use crate::dev::{Identity, IdentityError, dir};
 
 /// Failure to create a token.
@@ -16,6 +17,9 @@ pub enum TokenError {
     /// Invalid user or session id.
     #[error("--user and --sid")]
     Id(#[from] InvalidId),
+    /// Invalid settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// No signing secret was given or found.
     #[error("set POSTERN_JWT_HS256_SECRET, or start `postern dev` first")]
     NoSecret(#[source] IdentityError),
@@ -31,8 +35,8 @@ pub enum TokenError {
 pub(crate) fn create(args: &TokenArgs, clock: &dyn Clock) -> Result<String, TokenError> {
     let user = UserId::new(&args.user)?;
     let session = args.sid.as_deref().map(protocol::id::SessionId::new).transpose()?;
-    let secret = match &args.secret.jwt_hs256_secret {
-        Some(secret) => secret.clone(),
+    let secret = match args.secret.secret()? {
+        Some(secret) => secret,
         None => Identity::existing(&dir::resolve(&args.dir))
             .jwt_secret()
             .map_err(TokenError::NoSecret)?,

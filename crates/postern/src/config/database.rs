@@ -1,17 +1,16 @@
 //! Postgres settings.
 
 use clap::Args;
-use protocol::secret::Secret;
 use store::{PgSettings, PgSettingsError};
 
-use super::{ConfigError, Problems, secret};
+use super::{ConfigError, Problems, SecretArg};
 
 /// Postgres settings.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// URL: `postgres://user:password@host/database`, with `?sslmode=require` for a remote host.
-    #[arg(long, env = URL, hide_env_values = true, value_parser = secret)]
-    pub database_url: Option<Secret>,
+    #[arg(long, env = URL)]
+    pub database_url: Option<SecretArg>,
     /// Maximum size of the connection pool.
     #[arg(long, env = POOL, default_value = "16")]
     pub database_pool: String,
@@ -27,8 +26,8 @@ pub struct MigrateArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// URL for migrations, if `POSTERN_DATABASE_URL` is a pooler, or another role owns the schema.
-    #[arg(long, env = MIGRATE_URL, hide_env_values = true, value_parser = secret)]
-    pub migrate_database_url: Option<Secret>,
+    #[arg(long, env = MIGRATE_URL)]
+    pub migrate_database_url: Option<SecretArg>,
 }
 
 impl DatabaseArgs {
@@ -48,7 +47,12 @@ impl DatabaseArgs {
         self.check_url(URL, url, problems)
     }
 
-    fn check_url(&self, variable: &'static str, url: Option<&Secret>, problems: &mut Problems) -> Option<PgSettings> {
+    fn check_url(
+        &self,
+        variable: &'static str,
+        url: Option<&SecretArg>,
+        problems: &mut Problems,
+    ) -> Option<PgSettings> {
         let pool = self
             .database_pool
             .parse()
@@ -62,7 +66,8 @@ impl DatabaseArgs {
                 None
             }
         };
-        let settings = PgSettings::parse(url?, pool?);
+        let url = problems.optional_secret(variable, url);
+        let settings = PgSettings::parse(&url?, pool?);
         let variable = match settings {
             Err(PgSettingsError::PoolSize) => POOL,
             _ => variable,

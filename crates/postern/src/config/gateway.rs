@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use clap::Args;
 use gateway::{Heartbeat, Origins, Rate, Settings, TlsSettings};
-use protocol::secret::Secret;
 
-use super::{ConfigError, INTERNAL_LISTEN, Problems, RedisArgs, TokenVerificationArgs, address, duration, secret};
+use super::{
+    ConfigError, INTERNAL_LISTEN, PathArg, Problems, RedisArgs, SecretArg, TokenVerificationArgs, address, duration,
+};
 
 /// Flags and variables of the gateway.
 #[derive(Debug, Clone, Args)]
@@ -20,17 +20,17 @@ pub struct GatewayArgs {
     #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
     pub internal_listen: String,
     /// Bearer token of the internal API, which is disabled without it.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
-    pub internal_token: Option<Secret>,
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
+    pub internal_token: Option<SecretArg>,
     /// Redis settings.
     #[command(flatten)]
     pub redis: RedisArgs,
     /// Certificate and its chain, PEM; reloaded when it changes.
     #[arg(long, env = "POSTERN_TLS_CERT")]
-    pub tls_cert: Option<PathBuf>,
+    pub tls_cert: Option<PathArg>,
     /// Private key of the certificate, PEM.
     #[arg(long, env = "POSTERN_TLS_KEY")]
-    pub tls_key: Option<PathBuf>,
+    pub tls_key: Option<PathArg>,
     /// Token settings.
     #[command(flatten)]
     pub tokens: TokenVerificationArgs,
@@ -103,10 +103,12 @@ impl GatewayArgs {
         let redis = self.redis.check(problems);
         let certificate = problems.require(
             "POSTERN_TLS_CERT",
-            self.tls_cert.clone(),
+            self.tls_cert.as_ref(),
             "a PEM file, as clients connect by WSS only",
         );
-        let key = problems.require("POSTERN_TLS_KEY", self.tls_key.clone(), "a PEM file");
+        let certificate = certificate.and_then(|path| problems.path("POSTERN_TLS_CERT", path));
+        let key = problems.require("POSTERN_TLS_KEY", self.tls_key.as_ref(), "a PEM file");
+        let key = key.and_then(|path| problems.path("POSTERN_TLS_KEY", path));
         let tokens = self.tokens.check(problems);
         let origins = problems.take("POSTERN_ALLOWED_ORIGINS", Origins::parse(&self.allowed_origins));
         let interval = problems.take("POSTERN_HEARTBEAT_INTERVAL", duration(&self.heartbeat_interval));

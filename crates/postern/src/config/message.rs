@@ -1,17 +1,16 @@
 //! Senders of second-factor codes: a mail server and an SMS API.
 
 use clap::Args;
-use protocol::secret::Secret;
 use worker::{EmailSettings, FromAddress, SmsSettings, SmtpServer};
 
-use super::{Problems, name, secret};
+use super::{Problems, SecretArg, name};
 
 /// Mail server; without a URL the method `email` is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct EmailArgs {
     /// URL: `smtps://user:password@host`, or `smtp://...` with STARTTLS; plain only to a loopback address.
-    #[arg(long, env = "POSTERN_SMTP_URL", hide_env_values = true, value_parser = secret)]
-    pub smtp_url: Option<Secret>,
+    #[arg(long, env = "POSTERN_SMTP_URL")]
+    pub smtp_url: Option<SecretArg>,
     /// Sender: `Postern <postern@example.com>`.
     #[arg(long, env = "POSTERN_SMTP_FROM")]
     pub smtp_from: Option<String>,
@@ -20,8 +19,8 @@ pub struct EmailArgs {
 impl EmailArgs {
     /// Checks the section; none if the method is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<EmailSettings> {
-        let url = self.smtp_url.as_ref()?;
-        let server = problems.take("POSTERN_SMTP_URL", SmtpServer::parse(url));
+        let url = problems.secret("POSTERN_SMTP_URL", self.smtp_url.as_ref()?);
+        let server = url.and_then(|url| problems.take("POSTERN_SMTP_URL", SmtpServer::parse(&url)));
         let from = problems
             .require("POSTERN_SMTP_FROM", self.smtp_from.as_deref(), "the mail server is set")
             .and_then(|from| problems.take("POSTERN_SMTP_FROM", FromAddress::parse(from)));
@@ -42,8 +41,8 @@ pub struct SmsArgs {
     #[arg(long, env = "POSTERN_SMS_ACCOUNT", value_parser = name)]
     pub sms_account: Option<String>,
     /// Token of the account.
-    #[arg(long, env = SMS_TOKEN, hide_env_values = true, value_parser = secret)]
-    pub sms_token: Option<Secret>,
+    #[arg(long, env = SMS_TOKEN)]
+    pub sms_token: Option<SecretArg>,
     /// Sender: a number of the account.
     #[arg(long, env = "POSTERN_SMS_FROM", value_parser = name)]
     pub sms_from: Option<String>,
@@ -68,12 +67,16 @@ const SMS_TOKEN: &str = "POSTERN_SMS_TOKEN";
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     #[test]
     fn mail_server_without_sender_is_refused_without_its_password() {
         let args = EmailArgs {
-            smtp_url: Some(Secret::new("smtps://user:hunter2@mail.example/path")),
+            smtp_url: Some(SecretArg::from(OsString::from(
+                "smtps://user:hunter2@mail.example/path",
+            ))),
             smtp_from: None,
         };
         let mut problems = Problems::default();

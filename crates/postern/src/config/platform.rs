@@ -2,10 +2,9 @@
 
 use clap::Args;
 use platforms::{BotSettings, Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings, XTwitter};
-use protocol::secret::Secret;
 use url::Url;
 
-use super::{Problems, name, secret};
+use super::{Problems, SecretArg, name};
 
 /// GitHub: an OAuth App. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
@@ -14,8 +13,8 @@ pub struct GithubArgs {
     #[arg(long, env = "POSTERN_GITHUB_CLIENT_ID", value_parser = name)]
     pub github_client_id: Option<String>,
     /// Client secret of the OAuth App.
-    #[arg(long, env = "POSTERN_GITHUB_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
-    pub github_client_secret: Option<Secret>,
+    #[arg(long, env = "POSTERN_GITHUB_CLIENT_SECRET")]
+    pub github_client_secret: Option<SecretArg>,
     /// Authorization URL.
     #[arg(long, env = "POSTERN_GITHUB_AUTH_URL", default_value = Github::AUTHORIZE_URL)]
     pub github_auth_url: String,
@@ -37,8 +36,8 @@ pub struct DiscordArgs {
     #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID", value_parser = name)]
     pub discord_client_id: Option<String>,
     /// Client secret of the application.
-    #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
-    pub discord_client_secret: Option<Secret>,
+    #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET")]
+    pub discord_client_secret: Option<SecretArg>,
     /// Authorization URL.
     #[arg(long, env = "POSTERN_DISCORD_AUTH_URL", default_value = Discord::AUTHORIZE_URL)]
     pub discord_auth_url: String,
@@ -49,8 +48,8 @@ pub struct DiscordArgs {
     #[arg(long, env = "POSTERN_DISCORD_API_URL", default_value = Discord::API_URL)]
     pub discord_api_url: String,
     /// Token of the application's bot, which reads the messages in its channels; without it none are read.
-    #[arg(long, env = "POSTERN_DISCORD_BOT_TOKEN", hide_env_values = true, value_parser = secret)]
-    pub discord_bot_token: Option<Secret>,
+    #[arg(long, env = "POSTERN_DISCORD_BOT_TOKEN")]
+    pub discord_bot_token: Option<SecretArg>,
     /// Revocation URL, in full; default: `/revoke` of the token URL.
     #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL")]
     pub discord_revoke_url: Option<String>,
@@ -63,8 +62,8 @@ pub struct XTwitterArgs {
     #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID", value_parser = name)]
     pub x_twitter_client_id: Option<String>,
     /// Client secret of the application.
-    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
-    pub x_twitter_client_secret: Option<Secret>,
+    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET")]
+    pub x_twitter_client_secret: Option<SecretArg>,
     /// Authorization URL.
     #[arg(long, env = "POSTERN_X_TWITTER_AUTH_URL", default_value = XTwitter::AUTHORIZE_URL)]
     pub x_twitter_auth_url: String,
@@ -86,11 +85,11 @@ pub struct TelegramArgs {
     #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_ID", value_parser = name)]
     pub telegram_client_id: Option<String>,
     /// Client secret of the Web Login, not the token of the bot.
-    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
-    pub telegram_client_secret: Option<Secret>,
+    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET")]
+    pub telegram_client_secret: Option<SecretArg>,
     /// Token of the bot: verifies data of the legacy Login Widget, and reads the bot's inbox.
-    #[arg(long, env = "POSTERN_TELEGRAM_BOT_TOKEN", hide_env_values = true, value_parser = secret)]
-    pub telegram_bot_token: Option<Secret>,
+    #[arg(long, env = "POSTERN_TELEGRAM_BOT_TOKEN")]
+    pub telegram_bot_token: Option<SecretArg>,
     /// Inbox of the bot: `poll`, by workers alone, unless a webhook is set; or `off`.
     #[arg(long, env = TELEGRAM_INBOX, default_value = "poll")]
     pub telegram_inbox: String,
@@ -235,7 +234,7 @@ const INSECURE: &str = "must be https, or http to a loopback address";
 /// Common part of the platforms' sections: each variable with its value.
 struct Section<'a> {
     client_id: Option<&'a str>,
-    client_secret: (&'static str, Option<&'a Secret>),
+    client_secret: (&'static str, Option<&'a SecretArg>),
     authorize: (&'static str, &'a str),
     token: (&'static str, &'a str),
     api: (&'static str, &'a str),

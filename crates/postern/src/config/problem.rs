@@ -1,8 +1,12 @@
 //! Invalid settings: all of them in one report, a line each.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 
 use protocol::secret::Secret;
+
+use super::{PathArg, SecretArg, SecretError};
 
 /// Collector of invalid settings, so that one start reports all of them.
 #[derive(Debug, Default)]
@@ -11,15 +15,15 @@ pub struct Problems(Vec<Problem>);
 /// Invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Problem {
-    variable: &'static str,
+    variable: Cow<'static, str>,
     text: String,
 }
 
 impl Problems {
     /// Reports an invalid setting. The text names the expected value and never quotes a secret.
-    pub fn report(&mut self, variable: &'static str, text: impl Into<String>) {
+    pub fn report(&mut self, variable: impl Into<Cow<'static, str>>, text: impl Into<String>) {
         self.0.push(Problem {
-            variable,
+            variable: variable.into(),
             text: text.into(),
         });
     }
@@ -37,10 +41,34 @@ impl Problems {
         value
     }
 
+    /// Unwraps a secret, or reports why it cannot be taken: by the variable of its file if it has one.
+    pub fn secret(&mut self, variable: &'static str, secret: &SecretArg) -> Option<Secret> {
+        let error = match secret.secret() {
+            Ok(secret) => return Some(secret.clone()),
+            Err(error) => error,
+        };
+        match error {
+            SecretError::Encoding => self.report(variable, error.to_string()),
+            SecretError::Ambiguous => self.report(variable, format!("and {variable}_FILE exclude each other")),
+            SecretError::File(error) => self.report(format!("{variable}_FILE"), error.to_string()),
+        }
+        None
+    }
+
+    /// Unwraps a secret that may be missing; see [`Self::secret`].
+    pub fn optional_secret(&mut self, variable: &'static str, secret: Option<&SecretArg>) -> Option<Secret> {
+        secret.and_then(|secret| self.secret(variable, secret))
+    }
+
+    /// Unwraps a path, or reports that the text is none.
+    pub fn path(&mut self, variable: &'static str, path: &PathArg) -> Option<PathBuf> {
+        self.take(variable, path.path()).map(PathBuf::from)
+    }
+
     /// Checks a secret that is sent or received in a header, alone or in credentials (RFC 9110, section 5.5; RFC 6749, appendix
     /// A.2). One that is not valid in a header would only fail later, at every peer.
-    pub fn header(&mut self, variable: &'static str, secret: Option<&Secret>) -> Option<Secret> {
-        let secret = secret?;
+    pub fn header(&mut self, variable: &'static str, secret: Option<&SecretArg>) -> Option<Secret> {
+        let secret = self.secret(variable, secret?)?;
         let text = secret.expose();
         if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || text.trim() != text {
             self.report(
@@ -49,7 +77,7 @@ impl Problems {
             );
             return None;
         }
-        Some(secret.clone())
+        Some(secret)
     }
 
     /// Returns the settings if no problem was reported.
@@ -82,7 +110,13 @@ impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
+
+    fn given(secret: &str) -> SecretArg {
+        SecretArg::from(OsString::from(secret))
+    }
 
     #[test]
     fn secret_unfit_for_a_header_is_refused_without_quoting_it() {
@@ -90,7 +124,7 @@ mod tests {
         assert!(problems.header("POSTERN_INTERNAL_TOKEN", None).is_none());
         assert!(
             problems
-                .header("POSTERN_INTERNAL_TOKEN", Some(&Secret::new("s3 cr~t!")))
+                .header("POSTERN_INTERNAL_TOKEN", Some(&given("s3 cr~t!")))
                 .is_some()
         );
         for text in [
@@ -103,11 +137,7 @@ mod tests {
             "\ts3cret",
         ] {
             let mut problems = Problems::default();
-            assert!(
-                problems
-                    .header("POSTERN_INTERNAL_TOKEN", Some(&Secret::new(text)))
-                    .is_none()
-            );
+            assert!(problems.header("POSTERN_INTERNAL_TOKEN", Some(&given(text))).is_none());
             let error = problems.finish::<()>(None).unwrap_err().to_string();
             assert!(
                 error.starts_with("POSTERN_INTERNAL_TOKEN ") && !error.contains("s3"),

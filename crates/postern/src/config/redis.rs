@@ -1,23 +1,22 @@
 //! Redis settings.
 
-use bus::RedisSettings;
+use bus::{RedisSettings, RedisUrl};
 use clap::Args;
-use protocol::secret::Secret;
 
-use super::{ConfigError, Problems, secret};
+use super::{ConfigError, Problems, SecretArg};
 
 /// Redis settings.
 #[derive(Debug, Clone, Args)]
 pub struct RedisArgs {
     /// URL: `redis://` or `rediss://`, with user and password if needed.
-    #[arg(long, env = "POSTERN_REDIS_URL", hide_env_values = true, value_parser = secret, default_value = Self::URL)]
-    pub redis_url: Secret,
+    #[arg(long, env = URL, default_value = Self::URL)]
+    pub redis_url: SecretArg,
     /// Prefix of every key and channel.
     #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = Self::PREFIX)]
     pub redis_prefix: String,
     /// URL of another Redis, or another database, for rate limits; default: the same.
-    #[arg(long, env = "POSTERN_REDIS_LIMITS_URL", hide_env_values = true, value_parser = secret)]
-    pub redis_limits_url: Option<Secret>,
+    #[arg(long, env = LIMITS_URL)]
+    pub redis_limits_url: Option<SecretArg>,
 }
 
 impl RedisArgs {
@@ -38,13 +37,11 @@ impl RedisArgs {
 
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<RedisSettings> {
-        let url = problems.take("POSTERN_REDIS_URL", self.redis_url.expose().parse());
-        let limits_url = self
-            .redis_limits_url
-            .as_ref()
-            .map(|url| url.expose().parse())
-            .transpose();
-        let limits_url = problems.take("POSTERN_REDIS_LIMITS_URL", limits_url);
+        let url = url_of(URL, &self.redis_url, problems);
+        let limits_url = match &self.redis_limits_url {
+            Some(limits_url) => url_of(LIMITS_URL, limits_url, problems).map(Some),
+            None => Some(None),
+        };
         let prefix = problems.take("POSTERN_REDIS_PREFIX", self.redis_prefix.parse());
         Some(RedisSettings {
             url: url?,
@@ -54,3 +51,11 @@ impl RedisArgs {
         })
     }
 }
+
+fn url_of(variable: &'static str, url: &SecretArg, problems: &mut Problems) -> Option<RedisUrl> {
+    let url = problems.secret(variable, url)?;
+    problems.take(variable, url.expose().parse())
+}
+
+const URL: &str = "POSTERN_REDIS_URL";
+const LIMITS_URL: &str = "POSTERN_REDIS_LIMITS_URL";

@@ -1,20 +1,20 @@
 //! Token settings.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use gateway::{JwksSettings, JwksUrl, TokenKey, TokenKeys, TokenLimits, TokenSettings};
 use protocol::secret::Secret;
 
-use super::{Problems, duration, name, secret};
+use super::{ConfigError, PathArg, Problems, SecretArg, duration, name};
 
 /// Shared secret of tokens.
 #[derive(Debug, Clone, Args)]
 pub struct JwtSecretArgs {
     /// Secret of HS256 tokens.
-    #[arg(long, env = "POSTERN_JWT_HS256_SECRET", hide_env_values = true, value_parser = secret)]
-    pub jwt_hs256_secret: Option<Secret>,
+    #[arg(long, env = HS256_SECRET)]
+    pub jwt_hs256_secret: Option<SecretArg>,
 }
 
 /// Token settings: exactly one of secret, public key and JWKS URL.
@@ -24,8 +24,8 @@ pub struct TokenVerificationArgs {
     #[command(flatten)]
     pub secret: JwtSecretArgs,
     /// PEM file with an RSA, P-256 or Ed25519 public key, which determines the algorithm.
-    #[arg(long, env = "POSTERN_JWT_PUBLIC_KEY")]
-    pub jwt_public_key: Option<PathBuf>,
+    #[arg(long, env = PUBLIC_KEY)]
+    pub jwt_public_key: Option<PathArg>,
     /// URL of the issuer's keys (JWKS).
     #[arg(long, env = "POSTERN_JWKS_URL")]
     pub jwks_url: Option<String>,
@@ -46,6 +46,18 @@ pub struct TokenVerificationArgs {
     pub jwt_max_lifetime: String,
 }
 
+impl JwtSecretArgs {
+    /// The secret, if one is set.
+    ///
+    /// # Errors
+    /// It cannot be taken.
+    pub fn secret(&self) -> Result<Option<Secret>, ConfigError> {
+        let mut problems = Problems::default();
+        let secret = problems.optional_secret(HS256_SECRET, self.jwt_hs256_secret.as_ref());
+        problems.finish(Some(secret))
+    }
+}
+
 impl TokenVerificationArgs {
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TokenSettings> {
@@ -54,15 +66,14 @@ impl TokenVerificationArgs {
         let max_lifetime = problems.take("POSTERN_JWT_MAX_LIFETIME", self.max_lifetime());
         let keys = match (&self.secret.jwt_hs256_secret, &self.jwt_public_key, &self.jwks_url) {
             (Some(secret), None, None) => problems
-                .take("POSTERN_JWT_HS256_SECRET", TokenKey::hs256(secret))
+                .secret(HS256_SECRET, secret)
+                .and_then(|secret| problems.take(HS256_SECRET, TokenKey::hs256(&secret)))
                 .map(TokenKeys::Fixed),
-            (None, Some(path), None) => {
-                let pem = std::fs::read_to_string(path)
-                    .map_err(|error| format!("cannot be read: {}: {error}", path.display()));
-                let pem = problems.take("POSTERN_JWT_PUBLIC_KEY", pem);
-                pem.and_then(|pem| problems.take("POSTERN_JWT_PUBLIC_KEY", TokenKey::public_pem(&pem)))
-                    .map(TokenKeys::Fixed)
-            }
+            (None, Some(path), None) => problems
+                .path(PUBLIC_KEY, path)
+                .and_then(|path| problems.take(PUBLIC_KEY, read_pem(&path)))
+                .and_then(|pem| problems.take(PUBLIC_KEY, TokenKey::public_pem(&pem)))
+                .map(TokenKeys::Fixed),
             (None, None, Some(url)) => {
                 let url = problems.take("POSTERN_JWKS_URL", JwksUrl::parse(url));
                 url.zip(refresh).map(|(url, refresh)| {
@@ -74,14 +85,14 @@ impl TokenVerificationArgs {
             }
             (None, None, None) => {
                 problems.report(
-                    "POSTERN_JWT_HS256_SECRET",
+                    HS256_SECRET,
                     "or POSTERN_JWT_PUBLIC_KEY or POSTERN_JWKS_URL is required to verify tokens",
                 );
                 None
             }
             _ => {
                 problems.report(
-                    "POSTERN_JWT_HS256_SECRET",
+                    HS256_SECRET,
                     "and POSTERN_JWT_PUBLIC_KEY and POSTERN_JWKS_URL exclude each other",
                 );
                 None
@@ -122,3 +133,10 @@ impl TokenVerificationArgs {
         Ok(lifetime)
     }
 }
+
+fn read_pem(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {}: {error}", path.display()))
+}
+
+const HS256_SECRET: &str = "POSTERN_JWT_HS256_SECRET";
+const PUBLIC_KEY: &str = "POSTERN_JWT_PUBLIC_KEY";

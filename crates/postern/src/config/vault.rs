@@ -1,17 +1,16 @@
 //! Vault keys, which encrypt tokens and sign the audit log.
 
 use clap::Args;
-use protocol::secret::Secret;
 use store::vault::VaultKeys;
 
-use super::{ConfigError, DatabaseArgs, Problems, secret};
+use super::{ConfigError, DatabaseArgs, Problems, SecretArg};
 
 /// Vault keys.
 #[derive(Debug, Clone, Args)]
 pub struct VaultKeysArgs {
     /// Keys: `kid:base64,...`, 32 bytes each. The first encrypts, all decrypt.
-    #[arg(long, env = "POSTERN_VAULT_KEYS", hide_env_values = true, value_parser = secret)]
-    pub vault_keys: Option<Secret>,
+    #[arg(long, env = KEYS)]
+    pub vault_keys: Option<SecretArg>,
 }
 
 impl VaultKeysArgs {
@@ -28,9 +27,9 @@ impl VaultKeysArgs {
 
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<VaultKeys> {
-        problems
-            .require("POSTERN_VAULT_KEYS", self.vault_keys.as_ref(), "kid:base64 of 32 bytes")
-            .and_then(|keys| problems.take("POSTERN_VAULT_KEYS", VaultKeys::parse(keys)))
+        let keys = problems.require(KEYS, self.vault_keys.as_ref(), "kid:base64 of 32 bytes");
+        let keys = problems.optional_secret(KEYS, keys)?;
+        problems.take(KEYS, VaultKeys::parse(&keys))
     }
 }
 
@@ -54,3 +53,5 @@ impl RotateArgs {
         self.keys.with(&self.database)
     }
 }
+
+const KEYS: &str = "POSTERN_VAULT_KEYS";

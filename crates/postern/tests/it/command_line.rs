@@ -84,7 +84,7 @@ pub(crate) async fn postern(args: &[&str]) -> node::Output {
 }
 
 /// Runs a command like [`postern`], with these environment variables.
-async fn postern_with(args: &[&str], variables: &[(&str, String)]) -> node::Output {
+pub(crate) async fn postern_with(args: &[&str], variables: &[(&str, String)]) -> node::Output {
     let mut command = clean(POSTERN);
     command.args(args).envs(variables.iter().cloned());
     let process = Launch::new("postern", &Arc::new(Scratch::new("command")), command).start();

@@ -14,6 +14,7 @@ mod bystander;
 mod callback;
 mod chaos;
 mod command_line;
+mod configuration;
 mod delivery;
 mod devices;
 mod discord;
