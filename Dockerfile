@@ -20,5 +20,5 @@ COPY --from=build /usr/local/bin/postern /usr/local/bin/postern
 COPY LICENSE /usr/share/doc/postern/LICENSE
 # Numeric, so that Kubernetes can check `runAsNonRoot`. The process writes no file: the root filesystem may be read-only.
 USER 65532:65532
-EXPOSE 8443 9090
+EXPOSE 8443 9090 9091
 ENTRYPOINT ["postern"]

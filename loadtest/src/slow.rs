@@ -24,8 +24,8 @@ pub(crate) struct Slow {
     /// Address of the gateway.
     #[arg(long, default_value = "127.0.0.1:8443")]
     gateway: SocketAddr,
-    /// Internal listener of the gateway.
-    #[arg(long, default_value = "127.0.0.1:9090")]
+    /// Internal API of the gateway.
+    #[arg(long, default_value = "127.0.0.1:9091")]
     internal: SocketAddr,
     /// Bearer token of the internal API.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true)]

@@ -139,20 +139,20 @@ securityContext: {{ toYaml .root.Values.securityContext | nindent 2 }}
 resources: {{ toYaml .values.resources | nindent 2 }}
 {{- end }}
 
-{{/* Probes of the internal listener. A draining gateway answers that it is not ready, and must stay ready for the kubelet
+{{/* Probes of the health listener. A draining gateway answers that it is not ready, and must stay ready for the kubelet
 for the drain delay: kube-proxy sends no connection to a terminating pod that is not ready, while a balancer that checks
 nodes still sends them there. A terminating pod with a ready sibling receives none in any case. */}}
 {{- define "postern.probes" -}}
 startupProbe:
-  httpGet: { path: /livez, port: internal }
+  httpGet: { path: /livez, port: health }
   periodSeconds: 1
   failureThreshold: 60
 livenessProbe:
-  httpGet: { path: /livez, port: internal }
+  httpGet: { path: /livez, port: health }
   periodSeconds: 10
   timeoutSeconds: 5
 readinessProbe:
-  httpGet: { path: /readyz, port: internal }
+  httpGet: { path: /readyz, port: health }
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: {{ max 2 (add 1 (div (add 1 (.values.drainDelaySeconds | default 0)) 2)) }}

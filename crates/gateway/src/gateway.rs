@@ -37,7 +37,7 @@ pub struct Gateway {
     jwks_refresher: Option<JwksRefresher>,
     reloader: Reloader,
     certificate_every: Duration,
-    internal: Router,
+    internal: Option<Router>,
     readiness: Readiness,
     listening: Latch,
     bus_live: Condition,
@@ -73,8 +73,9 @@ impl Gateway {
         self.readiness.clone()
     }
 
-    /// Routes of the internal API, for the internal listener. Without a token there are none.
-    pub fn internal_api(&self) -> Router {
+    /// Routes of the internal API, for the internal listener; none without a token.
+    #[must_use]
+    pub fn internal_api(&self) -> Option<Router> {
         self.internal.clone()
     }
 

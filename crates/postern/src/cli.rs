@@ -196,7 +196,7 @@ pub struct PublishArgs {
     /// Idempotency key: a repeated key publishes nothing new.
     #[arg(long)]
     pub idempotency_key: Option<String>,
-    /// Internal address of a gateway, `http://127.0.0.1:9090`; default: the first gateway of `postern dev`.
+    /// Internal API of a gateway, `http://127.0.0.1:9091`; default: the first gateway of `postern dev`.
     #[arg(long)]
     pub server: Option<String>,
     /// Bearer token of the internal API.

@@ -42,8 +42,8 @@ pub use vault::{RotateArgs, VaultKeysArgs};
 pub use webhook::WebhookArgs;
 pub use worker::{WorkerArgs, WorkerNode};
 
-/// Default of `POSTERN_INTERNAL_LISTEN`: loopback only.
-const INTERNAL_LISTEN: &str = "127.0.0.1:9090";
+/// Default of `POSTERN_HEALTH_LISTEN`: loopback only.
+const HEALTH_LISTEN: &str = "127.0.0.1:9090";
 
 /// Parses a flag or variable as a name that is compared byte for byte, without a trailing line break.
 fn name(text: &str) -> Result<String, Infallible> {

@@ -28,7 +28,7 @@ use nix::sys::resource::{Resource, setrlimit};
 pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
 pub use factor::FactorError;
-pub use node::StartError;
+pub use node::{ListenError, StartError};
 pub use pins::PinsError;
 pub use publish::PublishError;
 pub use token::TokenError;

@@ -1,7 +1,7 @@
 //! Node: built from its settings, run until a stop signal or the end of an essential task, then drained.
 
 mod gateway;
-mod internal;
+mod http_listener;
 mod runtime;
 mod worker;
 
@@ -10,7 +10,8 @@ use std::io::IsTerminal;
 use telemetry::logs::Format;
 
 pub(crate) use gateway::gateway;
-pub(crate) use internal::InternalListener;
+pub use http_listener::ListenError;
+pub(crate) use http_listener::{HttpListener, ListenerKind};
 pub(crate) use runtime::NodeRuntime;
 pub use runtime::StartError;
 pub(crate) use worker::worker;

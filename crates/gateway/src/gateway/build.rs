@@ -193,10 +193,8 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
     }
 }
 
-fn internal_api(env: &Environment, settings: &Settings, services: &Services, drain: ApiDrain) -> Router {
-    let Some(token) = settings.internal_token.clone() else {
-        return Router::new();
-    };
+fn internal_api(env: &Environment, settings: &Settings, services: &Services, drain: ApiDrain) -> Option<Router> {
+    let token = settings.internal_token.clone()?;
     let internal = Internal {
         token,
         events: Arc::clone(&env.bus.events),
@@ -208,7 +206,7 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services, dra
         entropy: Arc::clone(&env.entropy),
         metrics: Arc::clone(&env.metrics),
     };
-    internal::router(internal, drain)
+    Some(internal::router(internal, drain))
 }
 
 fn http(env: &Environment, settings: Settings, services: &Services, soft: CancellationToken) -> Http {

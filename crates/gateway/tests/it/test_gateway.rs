@@ -107,7 +107,7 @@ impl TestGateway {
         .await
         .unwrap();
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
-        let (readiness, internal) = (gateway.readiness(), gateway.internal_api());
+        let (readiness, internal) = (gateway.readiness(), gateway.internal_api().unwrap_or_default());
         let running = gateway.spawn();
         wait::until_true("the gateway to be ready", wait::deadline(), async || {
             readiness.is_ready()

@@ -7,7 +7,7 @@ use clap::Args;
 use gateway::{Heartbeat, Origins, Rate, Settings, TlsSettings};
 
 use super::{
-    ConfigError, INTERNAL_LISTEN, PathArg, Problems, RedisArgs, SecretArg, TokenVerificationArgs, address, duration,
+    ConfigError, HEALTH_LISTEN, PathArg, Problems, RedisArgs, SecretArg, TokenVerificationArgs, address, duration,
 };
 
 /// Flags and variables of the gateway.
@@ -16,8 +16,11 @@ pub struct GatewayArgs {
     /// Address for clients: WSS and HTTPS.
     #[arg(long, env = "POSTERN_LISTEN", default_value = "0.0.0.0:8443")]
     pub listen: String,
-    /// Address of `/livez`, `/readyz`, `/metrics` and the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
+    /// Address of `/livez`, `/readyz` and `/metrics`.
+    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN)]
+    pub health_listen: String,
+    /// Address of the internal API.
+    #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = "127.0.0.1:9091")]
     pub internal_listen: String,
     /// Bearer token of the internal API, which is disabled without it.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
@@ -78,7 +81,9 @@ pub struct GatewayArgs {
 /// Checked settings of a gateway.
 #[derive(Debug)]
 pub struct GatewayNode {
-    /// Address of `/livez`, `/readyz`, `/metrics` and the internal API.
+    /// Address of `/livez`, `/readyz` and `/metrics`.
+    pub health_listen: SocketAddr,
+    /// Address of the internal API.
     pub internal_listen: SocketAddr,
     /// Redis settings.
     pub redis: bus::RedisSettings,
@@ -99,6 +104,7 @@ impl GatewayArgs {
 
     fn check(&self, problems: &mut Problems) -> Option<GatewayNode> {
         let listen = problems.take("POSTERN_LISTEN", address(&self.listen));
+        let health_listen = problems.take("POSTERN_HEALTH_LISTEN", address(&self.health_listen));
         let internal_listen = problems.take("POSTERN_INTERNAL_LISTEN", address(&self.internal_listen));
         let redis = self.redis.check(problems);
         let certificate = problems.require(
@@ -152,6 +158,7 @@ impl GatewayArgs {
             ..Settings::new(listen?, tls, tokens?)
         };
         Some(GatewayNode {
+            health_listen: health_listen?,
             internal_listen: internal_listen?,
             redis: redis?,
             gateway,

@@ -10,7 +10,7 @@ use url::Url;
 use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SessionTimes, SmsSettings};
 
 use super::{
-    ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs,
+    ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, SmsArgs,
     TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
 };
 
@@ -18,8 +18,8 @@ use super::{
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
     /// Address of `/livez`, `/readyz` and `/metrics`.
-    #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
-    pub internal_listen: String,
+    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN)]
+    pub health_listen: String,
     /// Redis settings.
     #[command(flatten)]
     pub redis: RedisArgs,
@@ -71,7 +71,7 @@ pub struct WorkerArgs {
 #[derive(Debug)]
 pub struct WorkerNode {
     /// Address of `/livez`, `/readyz` and `/metrics`.
-    pub internal_listen: SocketAddr,
+    pub health_listen: SocketAddr,
     /// Redis settings.
     pub redis: bus::RedisSettings,
     /// Postgres settings.
@@ -112,7 +112,7 @@ impl WorkerArgs {
     }
 
     fn check(&self, problems: &mut Problems) -> Option<WorkerNode> {
-        let internal_listen = problems.take("POSTERN_INTERNAL_LISTEN", address(&self.internal_listen));
+        let health_listen = problems.take("POSTERN_HEALTH_LISTEN", address(&self.health_listen));
         let redis = self.redis.check(problems);
         let database = self.database.check(problems);
         let vault_keys = self.vault.check(problems);
@@ -151,7 +151,7 @@ impl WorkerArgs {
             dangerous_repeatable_codes: None,
         };
         Some(WorkerNode {
-            internal_listen: internal_listen?,
+            health_listen: health_listen?,
             redis: redis?,
             database: database?,
             vault_keys: vault_keys?,

@@ -25,7 +25,7 @@ use super::port::first_free;
 use super::ready::{self, Ready};
 use crate::cli::DevArgs;
 use crate::config::ConfigError;
-use crate::node::{InternalListener, NodeRuntime, StartError};
+use crate::node::{HttpListener, ListenerKind, NodeRuntime, StartError};
 
 /// Failure to start `postern dev`.
 #[derive(Debug, thiserror::Error)]
@@ -81,16 +81,22 @@ impl Cluster {
         simulator_tasks.essential("simulator", simulator.serve(stop.cancelled_owned()));
 
         let mut readiness = Vec::new();
-        let (mut running, mut gateways, mut internal) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut running, mut gateways, mut health, mut internal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..GATEWAYS {
             let bind = async |address| Box::pin(parts.gateway(address, &identity, runtime)).await;
             let MeteredGateway { gateway, metrics } = first_free(GATEWAY_PORT, bind).await?;
-            let listener = first_free(INTERNAL_PORT, InternalListener::bind).await?;
             gateways.push(ready::https(gateway.local_addr()));
-            internal.push(ready::http(listener.address()));
             readiness.push(gateway.readiness());
-            let router = telemetry::health::router(gateway.readiness(), metrics).merge(gateway.internal_api());
-            listener.serve(router, &runtime.tasks);
+            let bind = |address| HttpListener::bind(ListenerKind::Health, address);
+            let listener = first_free(HEALTH_PORT, bind).await.map_err(StartError::from)?;
+            health.push(ready::http(listener.address()));
+            runtime.serve_health(listener, gateway.readiness(), metrics);
+            if let Some(api) = gateway.internal_api() {
+                let bind = |address| HttpListener::bind(ListenerKind::Internal, address);
+                let listener = first_free(INTERNAL_PORT, bind).await.map_err(StartError::from)?;
+                internal.push(ready::http(listener.address()));
+                listener.serve(api, &runtime.tasks);
+            }
             running.push(gateway.spawn());
         }
         // The hosted callback is at the first gateway.
@@ -105,6 +111,7 @@ impl Cluster {
         let ready = Ready {
             ready: true,
             gateways,
+            health,
             internal,
             simulator: simulator_url,
             internal_token: identity.internal_token()?,
@@ -150,7 +157,8 @@ const GATEWAYS: usize = 2;
 
 /// Default ports of `postern dev`; the next free one is used instead of a taken one.
 const GATEWAY_PORT: u16 = 8443;
-const INTERNAL_PORT: u16 = 9090;
+const HEALTH_PORT: u16 = 9090;
+const INTERNAL_PORT: u16 = 9091;
 const SIMULATOR_PORT: u16 = 9100;
 
 /// Drain window, short and without a drain delay before it, as Ctrl-C should end the cluster at once.

@@ -14,7 +14,9 @@ pub(crate) struct Ready {
     pub ready: bool,
     /// Addresses for clients.
     pub gateways: Vec<String>,
-    /// Internal address of each gateway, in the same order.
+    /// Address of `/livez`, `/readyz` and `/metrics` of each gateway, in the same order.
+    pub health: Vec<String>,
+    /// Address of the internal API of each gateway, in the same order.
     pub internal: Vec<String>,
     /// Address of the simulated platforms.
     pub simulator: String,
@@ -47,9 +49,10 @@ impl Ready {
     #[must_use]
     pub(crate) fn text(&self) -> String {
         let gateways = self.gateways.join("  ");
+        let health = self.health.join("  ");
         let internal = self.internal.join("  ");
         format!(
-            "Postern is ready.\n\n  gateways    {gateways}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n\n\
+            "Postern is ready.\n\n  gateways    {gateways}\n  health      {health}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n\n\
              A token:      postern token --user GEN-001\n\
              An alert:     postern publish --user GEN-001 --event security:alert --data \\\n                \
              '{{\"severity\":\"high\",\"type\":\"suspicious_login\",\"message\":\"Login from new device detected\",\"requiresAction\":true}}'\n\
@@ -81,7 +84,7 @@ struct SavedReady {
     internal: Vec<String>,
 }
 
-/// Reads the internal address of the first gateway of the last dev cluster.
+/// Reads the address of the internal API of the first gateway of the last dev cluster.
 #[must_use]
 pub(crate) fn first_internal(path: &Path) -> Option<String> {
     let left: SavedReady = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;

@@ -1,5 +1,6 @@
 //! `postern gateway`.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use bus::Bus;
 use gateway::Gateway;
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::{InternalListener, NodeRuntime, StartError};
+use super::{HttpListener, ListenerKind, NodeRuntime, StartError};
 use crate::config::GatewayNode;
 
 /// Runs a gateway until it stops.
@@ -23,16 +24,28 @@ pub(crate) async fn gateway(mut node: GatewayNode) -> Result<ExitCode, StartErro
     let drain_within = node.gateway.drain_window + COMMANDS_IN_FLIGHT;
     let (clock, entropy) = (Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy));
     let gateway = Gateway::build(node.gateway, bus, clock, entropy, &meter).await?;
-    let internal = InternalListener::bind(node.internal_listen).await?;
-    tracing::info!(listen = %gateway.local_addr(), internal = %internal.address(), "gateway started");
+    let health = HttpListener::bind(ListenerKind::Health, node.health_listen).await?;
+    tracing::info!(listen = %gateway.local_addr(), health = %health.address(), "gateway started");
 
-    let router = telemetry::health::router(gateway.readiness(), runtime.metrics.clone()).merge(gateway.internal_api());
-    internal.serve(router, &runtime.tasks);
+    runtime.serve_health(health, gateway.readiness(), runtime.metrics.clone());
+    serve_internal_api(&gateway, node.internal_listen, &runtime).await?;
     let running = gateway.spawn();
     let reason = runtime.until_stopped(running.failure()).await?;
     reason.log();
     let report = running.drain(drain_within).await;
     Ok(runtime.finish(reason, &report).await)
+}
+
+/// Binds and serves the internal API, if its callers have a token.
+async fn serve_internal_api(gateway: &Gateway, listen: SocketAddr, runtime: &NodeRuntime) -> Result<(), StartError> {
+    let Some(api) = gateway.internal_api() else {
+        tracing::info!("internal API off, as POSTERN_INTERNAL_TOKEN is not set");
+        return Ok(());
+    };
+    let listener = HttpListener::bind(ListenerKind::Internal, listen).await?;
+    tracing::info!(internal = %listener.address(), "internal API started");
+    listener.serve(api, &runtime.tasks);
+    Ok(())
 }
 
 /// Bound of the connections that leaves file descriptors for everything else, such as a reconnect to Redis.
@@ -49,7 +62,7 @@ fn max_connections() -> usize {
     }
 }
 
-/// File descriptors for Redis, the internal port, the log and reloaded files.
+/// File descriptors for Redis, the health and internal ports, the log and reloaded files.
 const RESERVED_DESCRIPTORS: usize = 128;
 /// Drain time beyond the drain delay and the drain window, as commands in flight are answered first.
 const COMMANDS_IN_FLIGHT: Duration = Duration::from_secs(10);

@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{RedisBus, RedisSettings};
-use lifecycle::{Clock, Entropy, OsEntropy, SystemClock, Tasks};
+use lifecycle::{Clock, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use opentelemetry::metrics::Meter;
 use telemetry::metrics::Metrics;
 use tokio::signal::unix::{SignalKind, signal};
+
+use super::http_listener::{HttpListener, ListenError};
 
 /// Failure to start a node.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +38,9 @@ pub enum StartError {
     /// The gateway could not be built.
     #[error("build the gateway")]
     Gateway(#[from] gateway::BuildError),
-    /// The internal listener could not be bound.
-    #[error("listen on {address} (POSTERN_INTERNAL_LISTEN)")]
-    InternalListener {
-        /// Address.
-        address: SocketAddr,
-        /// Cause.
-        #[source]
-        source: io::Error,
-    },
+    /// An HTTP listener could not be bound.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Signal handlers could not be installed.
     #[error("install signal handlers")]
     Signal(#[source] io::Error),
@@ -58,6 +53,8 @@ pub(crate) struct NodeRuntime {
     pub(crate) metrics: Metrics,
     /// Internal listener and Redis connections, which end after the node's own work.
     pub(crate) tasks: Tasks,
+    /// Health listener, which answers to the end of all other tasks.
+    health: Tasks,
 }
 
 impl NodeRuntime {
@@ -67,7 +64,13 @@ impl NodeRuntime {
             entropy: Arc::new(OsEntropy),
             metrics: Metrics::new(node),
             tasks: Tasks::new(),
+            health: Tasks::new(),
         }
+    }
+
+    /// Serves the health routes and metrics of a node, until every other task has ended.
+    pub(crate) fn serve_health(&self, listener: HttpListener, readiness: Readiness, metrics: Metrics) {
+        listener.serve(telemetry::health::router(readiness, metrics), &self.health);
     }
 
     /// Connects to Redis, over connections of this node alone.
@@ -88,12 +91,16 @@ impl NodeRuntime {
             _ = interrupt.recv() => StopReason::Signal,
             task = failure => StopReason::TaskEnded(task),
             task = self.tasks.failure() => StopReason::TaskEnded(task),
+            task = self.health.failure() => StopReason::TaskEnded(task),
         })
     }
 
     /// Drains the remaining tasks, logs the report of the node's own drain, and returns the exit code.
     pub(crate) async fn finish(self, reason: StopReason, report: &impl fmt::Display) -> ExitCode {
-        let runtime = self.tasks.drain(RUNTIME_DRAIN).await;
+        let mut runtime = self.tasks.drain(RUNTIME_DRAIN).await;
+        for (task, count) in self.health.drain(HEALTH_DRAIN).await.cut {
+            *runtime.cut.entry(task).or_default() += count;
+        }
         tracing::info!(%reason, drain = %report, %runtime, "node stopped");
         match reason {
             StopReason::Signal => ExitCode::SUCCESS,
@@ -104,6 +111,8 @@ impl NodeRuntime {
 
 /// Drain timeout of the internal listener and the Redis connections, which have nothing to finish.
 const RUNTIME_DRAIN: Duration = Duration::from_secs(2);
+/// Drain timeout of the health listener, whose responses take no time.
+const HEALTH_DRAIN: Duration = Duration::from_secs(1);
 
 /// Reason of a node's stop.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use store::PgStore;
 use store::vault::Vault;
 use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
 
-use super::{InternalListener, NodeRuntime, StartError};
+use super::{HttpListener, ListenerKind, NodeRuntime, StartError};
 use crate::config::WorkerNode;
 
 /// Runs a worker until it stops.
@@ -43,13 +43,10 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         entropy: Arc::clone(&runtime.entropy),
     };
     let worker = Worker::build(node.worker, parts, &meter);
-    let internal = InternalListener::bind(node.internal_listen).await?;
-    tracing::info!(internal = %internal.address(), "worker started");
+    let health = HttpListener::bind(ListenerKind::Health, node.health_listen).await?;
+    tracing::info!(health = %health.address(), "worker started");
 
-    internal.serve(
-        telemetry::health::router(worker.readiness(), runtime.metrics.clone()),
-        &runtime.tasks,
-    );
+    runtime.serve_health(health, worker.readiness(), runtime.metrics.clone());
     let running = worker.spawn();
     let reason = runtime.until_stopped(running.failure()).await?;
     reason.log();

@@ -108,7 +108,9 @@ async fn dev_prints_one_ready_line_and_nothing_else() {
     let dev = Dev::start(&[]).await;
     assert_eq!(dev.process.stdout().lines().count(), 1);
     assert_eq!(dev.gateways().len(), 2);
-    assert_eq!(dev.ready["internal"].as_array().unwrap().len(), 2);
+    for field in ["internal", "health"] {
+        assert_eq!(dev.ready[field].as_array().unwrap().len(), 2, "{field}");
+    }
     for field in ["simulator", "internalToken", "ca", "jwtSecret"] {
         assert!(dev.ready[field].is_string(), "{field}");
     }

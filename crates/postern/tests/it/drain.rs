@@ -56,7 +56,7 @@ async fn terminated_gateway_serves_new_clients_until_the_end_of_its_drain_delay(
         !gateway.is_ready().await
     })
     .await;
-    let ready = plain(gateway.internal_addr(), &Request::get("/readyz")).await.unwrap();
+    let ready = plain(gateway.health_addr(), &Request::get("/readyz")).await.unwrap();
     assert_eq!((ready.status, ready.text().as_str()), (503, "waiting for: draining\n"));
     let late = client(&cluster, 0, "GEN-002").await;
     let list = late.emit_with_ack("account:list", json!({})).await;

@@ -157,7 +157,7 @@ async fn a_node_without_redis_says_that_it_is_not_ready() {
             member.is_ready().await.then_some(())
         })
         .await;
-        let answer = testkit::client::http::plain(member.internal_addr(), &Request::get("/readyz"))
+        let answer = testkit::client::http::plain(member.health_addr(), &Request::get("/readyz"))
             .await
             .unwrap();
         assert_eq!(answer.status, 200);

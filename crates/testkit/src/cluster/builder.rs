@@ -145,7 +145,7 @@ impl Builder {
         let own = [
             (None, "POSTERN_REDIS_URL", redis_url),
             (None, "POSTERN_REDIS_PREFIX", redis_prefix.clone()),
-            (None, "POSTERN_INTERNAL_TOKEN", secrets.internal_token.clone()),
+            (gateway, "POSTERN_INTERNAL_TOKEN", secrets.internal_token.clone()),
             (gateway, "POSTERN_TLS_CERT", certificate.display().to_string()),
             (gateway, "POSTERN_TLS_KEY", key.display().to_string()),
             (

@@ -37,22 +37,31 @@ impl Role {
 #[derive(Debug)]
 pub struct Member {
     process: Process,
-    public: Option<Port>,
+    health: Port,
+    gateway: Option<GatewayPorts>,
+}
+
+/// Ports that only a gateway has.
+#[derive(Debug)]
+struct GatewayPorts {
+    public: Port,
     internal: Port,
 }
 
 impl Member {
     /// Address of a gateway for WSS and HTTPS; fails the test for a worker, which has no such port.
     pub fn addr(&self) -> SocketAddr {
-        match &self.public {
-            Some(port) => port.addr(),
-            None => fail("find the public port of a worker", "it has none"),
-        }
+        self.gateway_ports().public.addr()
     }
 
-    /// Address of the node's plain HTTP listener for health, metrics and the internal API.
+    /// Address of the node's plain HTTP listener for health and metrics.
+    pub fn health_addr(&self) -> SocketAddr {
+        self.health.addr()
+    }
+
+    /// Address of a gateway's internal API; fails the test for a worker, which has no such port.
     pub fn internal_addr(&self) -> SocketAddr {
-        self.internal.addr()
+        self.gateway_ports().internal.addr()
     }
 
     /// [`Member::internal_addr`] as `http://127.0.0.1:<port>`.
@@ -102,19 +111,26 @@ impl Member {
 
     /// Reports whether `/readyz` returns 200.
     pub async fn is_ready(&self) -> bool {
-        let answer = http::plain(self.internal_addr(), &Request::get("/readyz")).await;
+        let answer = http::plain(self.health_addr(), &Request::get("/readyz")).await;
         answer.is_ok_and(|answer| answer.status == 200)
     }
 
     /// Body of `/metrics`; empty when the node does not respond.
     pub async fn metrics(&self) -> String {
-        let answer = http::plain(self.internal_addr(), &Request::get("/metrics")).await;
+        let answer = http::plain(self.health_addr(), &Request::get("/metrics")).await;
         answer.map(|answer| answer.text()).unwrap_or_default()
     }
 
     /// Output to stdout and stderr.
     pub fn logs(&self) -> String {
         self.process.logs()
+    }
+
+    fn gateway_ports(&self) -> &GatewayPorts {
+        match &self.gateway {
+            Some(ports) => ports,
+            None => fail("find the ports of a gateway", "the node is a worker"),
+        }
     }
 }
 
@@ -148,18 +164,23 @@ impl Launcher {
     /// Starts a node on free ports and waits until it is ready. `name` is the heading of its logs and is used once.
     pub(super) async fn start(&self, role: Role, name: &str, more: &[(&str, &str)]) -> Member {
         for attempt in 1..=ATTEMPTS {
-            let internal = Port::claim();
-            let public = (role == Role::Gateway).then(Port::claim);
-            let internal_addr = internal.addr().to_string();
-            let public_addr = public.as_ref().map(|port| port.addr().to_string());
-            let mut settings = vec![("POSTERN_INTERNAL_LISTEN", internal_addr.as_str())];
-            settings.extend(public_addr.as_deref().map(|addr| ("POSTERN_LISTEN", addr)));
+            let health = Port::claim();
+            let gateway = (role == Role::Gateway).then(|| GatewayPorts {
+                public: Port::claim(),
+                internal: Port::claim(),
+            });
+            let mut addresses = vec![("POSTERN_HEALTH_LISTEN", health.addr().to_string())];
+            if let Some(ports) = &gateway {
+                addresses.push(("POSTERN_LISTEN", ports.public.addr().to_string()));
+                addresses.push(("POSTERN_INTERNAL_LISTEN", ports.internal.addr().to_string()));
+            }
+            let mut settings: Vec<_> = addresses.iter().map(|(key, addr)| (*key, addr.as_str())).collect();
             settings.extend(more);
             let process = self.command(&format!("{name}-{attempt}"), role, role.subcommand(), &settings);
             let member = Member {
                 process,
-                public,
-                internal,
+                health,
+                gateway,
             };
             if is_up(&member).await {
                 return member;

@@ -12,7 +12,7 @@ fn stand_in() -> PathBuf {
 }
 
 async fn variable(cluster: &Cluster, gateway: usize, name: &str) -> String {
-    let answer = http::plain(cluster.gateway(gateway).internal_addr(), &Request::get("/env"))
+    let answer = http::plain(cluster.gateway(gateway).health_addr(), &Request::get("/env"))
         .await
         .unwrap();
     answer.json()[name].as_str().unwrap_or_default().to_owned()
@@ -52,7 +52,7 @@ async fn nodes_receive_ports_stores_and_secrets_of_their_role_only() {
             );
         }
     }
-    let worker = http::plain(cluster.worker(0).internal_addr(), &Request::get("/env"))
+    let worker = http::plain(cluster.worker(0).health_addr(), &Request::get("/env"))
         .await
         .unwrap()
         .json();
@@ -81,7 +81,7 @@ async fn nodes_can_be_ended_paused_and_added() {
     let added = cluster
         .start_worker_with(&[("POSTERN_REDIS_PREFIX", "other")])
         .await
-        .internal_addr();
+        .health_addr();
     let answer = http::plain(added, &Request::get("/env")).await.unwrap();
     assert_eq!(answer.json()["POSTERN_REDIS_PREFIX"], "other");
     assert_eq!(cluster.worker(1).exit_status(), None);
@@ -103,7 +103,7 @@ async fn servers_and_proxies_of_the_test_replace_the_shared_ones() {
         variable(&cluster, 0, "POSTERN_REDIS_URL").await,
         format!("redis://{}", to_redis.addr())
     );
-    let worker = http::plain(cluster.worker(0).internal_addr(), &Request::get("/env"))
+    let worker = http::plain(cluster.worker(0).health_addr(), &Request::get("/env"))
         .await
         .unwrap()
         .json();

@@ -7,7 +7,7 @@ if (process.env.FAKE_LEAK && subcommand === "worker") console.log("leak", proces
 if (subcommand === "migrate") {
   console.log("migrated");
 } else {
-  const [host, port] = process.env.POSTERN_INTERNAL_LISTEN.split(":");
+  const [host, port] = process.env.POSTERN_HEALTH_LISTEN.split(":");
   const answers = { "/readyz": "ready", "/metrics": "postern_bus_expiries_arrive 1\n", "/env": JSON.stringify(process.env) };
   const server = http.createServer((request, response) => response.end(answers[request.url]));
   server.listen(port, host);

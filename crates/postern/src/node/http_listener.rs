@@ -1,8 +1,9 @@
-//! Internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network. Its peers
-//! are trusted, but a stalled one must not occupy a connection for ever.
+//! HTTP listeners of a node for the cluster's own network: health and metrics, and on a gateway the internal API. Their peers are
+//! trusted, but a stalled one must not occupy a connection for ever.
 
 mod stall_timeout;
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,21 +20,76 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use self::stall_timeout::StallTimeout;
-use super::StartError;
 
-/// Bound internal listener.
-pub(crate) struct InternalListener {
+/// Purpose of an HTTP listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListenerKind {
+    /// Health routes and metrics, of both nodes.
+    Health,
+    /// Internal API of a gateway.
+    Internal,
+}
+
+impl ListenerKind {
+    /// Variable with the listen address.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Health => "POSTERN_HEALTH_LISTEN",
+            Self::Internal => "POSTERN_INTERNAL_LISTEN",
+        }
+    }
+
+    /// Name of the task that accepts.
+    fn task(self) -> &'static str {
+        match self {
+            Self::Health => "health listener",
+            Self::Internal => "internal listener",
+        }
+    }
+
+    /// Name of the tasks of connections.
+    fn connection_task(self) -> &'static str {
+        match self {
+            Self::Health => "health connection",
+            Self::Internal => "internal connection",
+        }
+    }
+}
+
+/// Failure to bind an HTTP listener.
+#[derive(Debug, thiserror::Error)]
+#[error("listen on {address} ({variable})")]
+pub struct ListenError {
+    variable: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Bound HTTP listener.
+pub(crate) struct HttpListener {
+    kind: ListenerKind,
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl InternalListener {
+impl HttpListener {
     /// Binds the listener.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, StartError> {
-        let failed = |source| StartError::InternalListener { address, source };
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub(crate) async fn bind(kind: ListenerKind, address: SocketAddr) -> Result<Self, ListenError> {
+        let failed = |source| ListenError {
+            variable: kind.variable(),
+            address,
+            source,
+        };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            kind,
+            listener,
+            address,
+        })
     }
 
     /// Bound address.
@@ -44,12 +100,12 @@ impl InternalListener {
     /// Serves connections until the tasks are drained.
     pub(crate) fn serve(self, router: Router, tasks: &Tasks) {
         let connections = tasks.clone();
-        tasks.essential("internal listener", async move {
+        tasks.essential(self.kind.task(), async move {
             let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
             while let Some((tcp, peer, permit)) = self.next(&permits, &connections).await {
                 let router = router.clone().layer(Extension(ConnectInfo(peer)));
                 let served = serve_connection(tcp, router, connections.clone(), permit);
-                connections.each("internal connection", served);
+                connections.each(self.kind.connection_task(), served);
             }
         });
     }
@@ -66,7 +122,7 @@ impl InternalListener {
                 match self.listener.accept().await {
                     Ok((tcp, peer)) => return Some((tcp, peer, permit)),
                     Err(error) => {
-                        tracing::warn!(%error, "accept on the internal listener failed, retrying");
+                        tracing::warn!(%error, listener = self.kind.task(), "tcp accept failed, retrying");
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -96,7 +152,7 @@ async fn serve_connection(tcp: TcpStream, router: Router, tasks: Tasks, _permit:
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "internal connection failed");
+        tracing::debug!(%error, "HTTP connection failed");
     }
 }
 
