@@ -26,6 +26,8 @@ pub(crate) const MAX_RESUME_TOKENS: usize = 128;
 pub(crate) const MAX_LANE_JOBS: usize = 10_000;
 /// Bound of a lane in bytes.
 pub(crate) const MAX_LANE_BYTES: usize = 64 * 1024 * 1024;
+/// Time without a claim after which a lane is not served.
+pub(crate) const UNSERVED_AFTER: Duration = Duration::from_secs(5);
 /// TTL of a worker's claim on a job; then another worker reclaims it.
 pub(crate) const CLAIM_TTL: Duration = Duration::from_secs(3);
 /// Deliveries of a job before it becomes a dead letter.

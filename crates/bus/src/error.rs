@@ -18,6 +18,9 @@ pub enum BusError {
     /// The lane is full; nothing was queued.
     #[error("the {0} lane is full")]
     Full(&'static str),
+    /// No worker has claimed from the lane for 5 s; nothing was queued.
+    #[error("no worker has claimed from the {0} lane for 5 s")]
+    Unserved(&'static str),
     /// The data does not decode.
     #[error("{step}: unreadable")]
     Unreadable {
@@ -32,7 +35,7 @@ pub enum BusError {
 impl Fault for BusError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Unavailable { .. } | Self::Full(_) => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::Full(_) | Self::Unserved(_) => ErrorCode::Unavailable,
             Self::Unreadable { .. } => ErrorCode::Internal,
         }
     }

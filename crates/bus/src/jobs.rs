@@ -17,7 +17,8 @@ pub trait Jobs: Send + Sync {
     /// Queues a job with a deadline of `ttl` from now, by the server's clock.
     ///
     /// # Errors
-    /// [`BusError::Full`] above 10,000 entries or 64 MiB in the lane; [`BusError::Unavailable`].
+    /// [`BusError::Unserved`] if the lane is not served; [`BusError::Full`] above 10,000 entries or 64 MiB in the lane;
+    /// [`BusError::Unavailable`].
     async fn submit(&self, lane: Lane, job: &Job, ttl: Duration) -> Result<(), BusError>;
 
     /// Claims up to `max` jobs, waiting up to `wait` for the first: new ones, and those whose worker has not renewed them for 3
@@ -33,6 +34,21 @@ pub trait Jobs: Send + Sync {
         max: usize,
         wait: Duration,
     ) -> Result<Vec<ClaimedJob>, BusError>;
+
+    /// Reports whether the lane is served: a worker has claimed from it, or waited at it, within the last 5 s. After 5 s without a
+    /// check or a submit, that time begins anew: a server that stalled, and a server or cluster that has just started, count as
+    /// served. So a check is due every 2 s.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn is_served(&self, lane: Lane) -> Result<bool, BusError>;
+
+    /// Records that a worker serves the lane, though it has no capacity to claim; due each second. A claim records it itself, each
+    /// second while it waits.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn mark_served(&self, lane: Lane) -> Result<(), BusError>;
 
     /// Renews the claims on these entries; due each second.
     ///

@@ -24,7 +24,8 @@ impl BusOutage {
     /// The error of the request.
     pub(crate) fn record<T>(&self, request: &'static str, result: Result<T, BusError>) -> Result<T, BusError> {
         match &result {
-            Ok(_) => self.reporter.succeeded(),
+            // Reported by lane.
+            Ok(_) | Err(BusError::Unserved(_)) => self.reporter.succeeded(),
             Err(error @ BusError::Unavailable { .. }) => {
                 self.reporter.failed(chain(error));
                 tracing::debug!(request, error = chain(error), "bus request failed");

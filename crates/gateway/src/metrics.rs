@@ -4,6 +4,7 @@ use lifecycle::Tasks;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use protocol::account::AccountType;
+use protocol::cluster::job::Lane;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::wire::Dialect;
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     certificate_failures: Counter<u64>,
     certificate_expires: Gauge<f64>,
     refusals_uncounted: Counter<u64>,
+    lane_served: Gauge<u64>,
 }
 
 impl Metrics {
@@ -107,7 +109,17 @@ impl Metrics {
                 "postern_gateway_refusals_uncounted_total",
                 "Refused commands missing in the audit log, because too many users were refused at once",
             ),
+            lane_served: meter
+                .u64_gauge("postern_gateway_lane_served")
+                .with_description("1 while workers claim jobs of the lane, 0 after 5 s without a claim, by lane")
+                .build(),
         }
+    }
+
+    /// Records whether workers claim the jobs of a lane.
+    pub(crate) fn lane_served(&self, lane: Lane, served: bool) {
+        self.lane_served
+            .record(u64::from(served), &[KeyValue::new("lane", lane.as_str())]);
     }
 
     /// Adds to the number of connections that are not authenticated yet.

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use protocol::cluster::job::Lane;
+use protocol::id::NodeId;
 use protocol::secret::Secret;
 
 pub use self::origins::{InvalidOrigin, Origins};
@@ -18,6 +19,8 @@ pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
 /// Settings of a gateway.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Id of the node in the cluster; a fresh one if none.
+    pub node: Option<NodeId>,
     /// Listen address of clients; port 0 binds a free port.
     pub listen: SocketAddr,
     /// Files of the server certificate.
@@ -62,6 +65,7 @@ impl Settings {
     #[must_use]
     pub fn new(listen: SocketAddr, tls: TlsSettings, tokens: TokenSettings) -> Self {
         Self {
+            node: None,
             listen,
             tls,
             tokens,

@@ -1,5 +1,7 @@
 //! Client of the workers: builds jobs, submits them, and waits for the replies to the gateway's own requests.
 
+mod lanes;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use protocol::time::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use self::lanes::LaneOutages;
 use crate::bus_outage::BusOutage;
 use crate::ids;
 
@@ -21,6 +24,7 @@ use crate::ids;
 pub(crate) struct WorkerClient {
     jobs: Arc<dyn Jobs>,
     outage: Arc<BusOutage>,
+    lanes: LaneOutages,
     node: NodeId,
     entropy: Arc<dyn Entropy>,
     waiting: Mutex<HashMap<JobId, oneshot::Sender<JobOutcome>>>,
@@ -82,6 +86,7 @@ impl WorkerClient {
         Self {
             jobs,
             outage,
+            lanes: LaneOutages::new(),
             node,
             entropy,
             waiting: Mutex::default(),
@@ -114,7 +119,7 @@ impl WorkerClient {
     /// Queues a job in its lane, to be run within this time.
     ///
     /// # Errors
-    /// [`BusError`]: the job is not known to be queued.
+    /// [`BusError::Unserved`]: no worker would claim the job, which is not queued. Any other: it is not known to be queued.
     pub(crate) async fn submit(&self, job: &Job, within: Duration) -> Result<(), BusError> {
         tracing::debug!(
             user = %job.user,
@@ -124,7 +129,9 @@ impl WorkerClient {
             trace = job.traceparent.trace_id(),
             "job submitted"
         );
-        let submitted = self.jobs.submit(job.work.lane(), job, within).await;
+        let lane = job.work.lane();
+        let submitted = self.jobs.submit(lane, job, within).await;
+        self.lanes.record(lane, &submitted);
         self.outage.record("job submission", submitted)
     }
 

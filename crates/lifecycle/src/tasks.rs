@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use self::report::Running;
 
@@ -22,10 +23,12 @@ pub use self::report::DrainReport;
 
 /// Tasks of one node: its owners spawn into it, and the composition ends them all with [`Tasks::drain`].
 ///
-/// Clones share the same tasks. Nothing else in the workspace spawns.
-#[derive(Debug, Clone, Default)]
+/// Clones share the same tasks. Nothing else in the workspace spawns. Each task runs in the tracing span that was current when its
+/// `Tasks` was created, that of the node, and not in the span of the task that spawns it.
+#[derive(Debug, Clone)]
 pub struct Tasks {
     shared: Arc<Shared>,
+    span: Span,
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +42,22 @@ struct Shared {
 }
 
 impl Tasks {
-    /// Empty set of tasks.
+    /// Empty set of tasks, which run in the current span.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            shared: Arc::default(),
+            span: Span::current(),
+        }
+    }
+
+    /// The same tasks for one of several nodes in a process: what it spawns runs in the current span.
+    #[must_use]
+    pub fn in_current_span(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            span: Span::current(),
+        }
     }
 
     /// Token that is cancelled when the node begins to drain: a task finishes its work, accepts no more, and ends.
@@ -142,7 +157,7 @@ impl Tasks {
     {
         let shared = Arc::clone(&self.shared);
         shared.running.enter(name);
-        self.shared.tracker.spawn(async move {
+        let run = async move {
             // Unwind safety: after a panic the task is only dropped.
             let caught = AssertUnwindSafe(task).catch_unwind();
             let end = tokio::select! {
@@ -159,7 +174,14 @@ impl Tasks {
             };
             shared.running.leave(name);
             at_end(&shared, end);
-        });
+        };
+        self.shared.tracker.spawn(run.instrument(self.span.clone()));
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -43,7 +43,7 @@ impl fmt::Display for BrokenChains {
     }
 }
 
-/// Verifies the chains and reports the number of intact rows.
+/// Verifies the chains and reports the number of intact rows, and of the logged heads among them.
 ///
 /// # Errors
 /// [`AuditError`].
@@ -62,6 +62,7 @@ pub(crate) async fn verify(args: &AuditVerifyArgs) -> Result<String, AuditError>
         logged,
         rows: 0,
         users: 0,
+        heads: 0,
         broken: Vec::new(),
     };
     match &args.user {
@@ -69,10 +70,7 @@ pub(crate) async fn verify(args: &AuditVerifyArgs) -> Result<String, AuditError>
         None => verifier.verify_all().await?,
     }
     if verifier.broken.is_empty() {
-        Ok(format!(
-            "{} rows of {} users are as they were written",
-            verifier.rows, verifier.users
-        ))
+        Ok(verifier.report(args.heads.as_deref()))
     } else {
         Err(AuditError::Broken(BrokenChains(verifier.broken)))
     }
@@ -94,6 +92,8 @@ struct ChainVerifier {
     logged: HashMap<String, Vec<ChainHead>>,
     rows: u64,
     users: u64,
+    /// Logged heads that are in their chains.
+    heads: usize,
     broken: Vec<InvalidAuditRow>,
 }
 
@@ -112,12 +112,27 @@ impl ChainVerifier {
         Ok(())
     }
 
+    /// Sentence on intact chains, compared with the heads of this log.
+    fn report(&self, log: Option<&Path>) -> String {
+        let Self { rows, users, heads, .. } = self;
+        let intact = format!("{rows} rows of {users} users are as they were written");
+        match log {
+            None => intact,
+            Some(log) if *heads == 0 => format!(
+                "{intact}; {} has no head of them yet: a worker logs heads at its start and once an hour",
+                log.display()
+            ),
+            Some(_) => format!("{intact}, {heads} logged heads among them"),
+        }
+    }
+
     async fn verify_chain(&mut self, user: &str) -> Result<(), StoreError> {
         let logged = self.logged.remove(user).unwrap_or_default();
         match verify_audit(&self.store, &self.keys, user, &logged).await {
             Ok(rows) => {
                 self.rows += rows;
                 self.users += 1;
+                self.heads += logged.len();
             }
             Err(VerifyError::Broken(broken)) => self.broken.push(broken),
             Err(VerifyError::Store(error)) => return Err(error),

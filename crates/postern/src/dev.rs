@@ -13,6 +13,7 @@ pub use identity::IdentityError;
 
 use cluster::Cluster;
 pub(crate) use identity::Identity;
+use tracing::Instrument;
 
 use crate::cli::DevArgs;
 use crate::node::NodeRuntime;
@@ -23,6 +24,11 @@ use crate::node::NodeRuntime;
 /// [`DevError`].
 pub(crate) async fn run(args: DevArgs) -> Result<ExitCode, DevError> {
     let runtime = NodeRuntime::new("dev");
+    let span = runtime.identity.span();
+    Box::pin(run_in(args, runtime)).instrument(span).await
+}
+
+async fn run_in(args: DevArgs, runtime: NodeRuntime) -> Result<ExitCode, DevError> {
     let json = args.json;
     let cluster = Box::pin(Cluster::start(args, &runtime)).await?;
     print(&if json {

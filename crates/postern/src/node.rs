@@ -2,6 +2,7 @@
 
 mod gateway;
 mod http_listener;
+mod identity;
 mod runtime;
 mod worker;
 
@@ -12,6 +13,7 @@ use telemetry::logs::Format;
 pub(crate) use gateway::gateway;
 pub use http_listener::ListenError;
 pub(crate) use http_listener::{HttpListener, ListenerKind};
+pub(crate) use identity::NodeIdentity;
 pub(crate) use runtime::NodeRuntime;
 pub use runtime::StartError;
 pub(crate) use worker::worker;

@@ -7,8 +7,8 @@ mod one_line;
 
 use std::io;
 
-use tracing::Subscriber;
 use tracing::subscriber::SetGlobalDefaultError;
+use tracing::{Span, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -35,13 +35,29 @@ pub enum Format {
 /// # Errors
 /// A malformed filter, or a subscriber that is already installed.
 pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
-    let filter = EnvFilter::try_new(filter)?;
+    let filter = with_nodes(EnvFilter::try_new(filter)?);
     Ok(tracing::subscriber::set_global_default(subscriber(
         format,
         filter,
         io::stderr,
     ))?)
 }
+
+/// Span of a node: every line that is logged in it has the node's role, id and version, as the first of its spans. Filters do not
+/// disable it.
+#[must_use]
+pub fn node_span(role: &'static str, node: &str) -> Span {
+    tracing::error_span!(target: NODE, parent: None, "node", role, node, version = env!("CARGO_PKG_VERSION"))
+}
+
+/// Enables the spans of nodes, whatever else the filter enables.
+#[expect(clippy::expect_used, reason = "a literal of target and level is a directive")]
+fn with_nodes(filter: EnvFilter) -> EnvFilter {
+    filter.add_directive(format!("{NODE}=error").parse().expect("a directive"))
+}
+
+/// Target of the spans of nodes.
+const NODE: &str = "node";
 
 /// Failure to set up the log.
 #[derive(Debug, thiserror::Error)]

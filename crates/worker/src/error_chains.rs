@@ -49,10 +49,11 @@ pub(crate) fn store_errors() -> impl Iterator<Item = StoreError> {
 
 /// Errors of the bus: each kind, at each of its steps.
 pub(crate) fn bus_errors() -> impl Iterator<Item = BusError> {
-    let kinds: [fn(&'static str) -> BusError; 3] = [
+    let kinds: [fn(&'static str) -> BusError; 4] = [
         |step| BusError::Unavailable { step, source: cause() },
         |step| BusError::Unreadable { step, source: cause() },
         BusError::Full,
+        BusError::Unserved,
     ];
     steps("bus")
         .into_iter()

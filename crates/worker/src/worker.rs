@@ -31,9 +31,11 @@ use crate::sync::Schedule;
 
 pub use self::roles::{BusRoles, StoreRoles};
 
-/// Dependencies of a worker.
+/// Identity and dependencies of a worker.
 #[derive(Clone)]
 pub struct Parts {
+    /// Id of the worker in the cluster.
+    pub id: WorkerId,
     /// Source of jobs and destination of events.
     pub bus: BusRoles,
     /// Durable state.
@@ -56,7 +58,6 @@ pub struct Parts {
 
 /// Worker that is built and not spawned.
 pub struct Worker {
-    id: WorkerId,
     repeatable_codes: Option<String>,
     lanes: Vec<(LaneServer, Latch)>,
     sweep: (Sweep, Condition),
@@ -77,7 +78,7 @@ impl Worker {
         let tasks = Tasks::new();
         let readiness = Readiness::new();
         let assembly = Assembly {
-            id: new_worker_id(&*parts.entropy),
+            id: parts.id.clone(),
             settings: &settings,
             parts: &parts,
             offered: Offered::new(&parts.platforms),
@@ -102,7 +103,6 @@ impl Worker {
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
             revocations: assembly.revocations(),
-            id: assembly.id,
             repeatable_codes: settings.dangerous_repeatable_codes,
             parts,
             metrics,
@@ -125,7 +125,6 @@ impl Worker {
     pub fn spawn(self) -> Running {
         let Self { tasks, parts, .. } = self;
         let Parts { store, bus, .. } = parts;
-        tracing::info!(worker = %self.id, "worker tasks spawned");
         if let Some(prefix) = &self.repeatable_codes {
             tracing::warn!(
                 prefix,
@@ -189,9 +188,4 @@ fn task_name(lane: Lane) -> &'static str {
         Lane::Platform => "platform lane",
         Lane::Webhook => "webhook lane",
     }
-}
-
-#[expect(clippy::expect_used, reason = "a token has 22 printable ASCII characters")]
-fn new_worker_id(entropy: &dyn Entropy) -> WorkerId {
-    WorkerId::new(entropy.token()).expect("a token is an id")
 }

@@ -58,10 +58,15 @@ pub(super) struct Replies {
 impl Jobs for MemoryBus {
     async fn submit(&self, lane: Lane, job: &Job, ttl: Duration) -> Result<(), BusError> {
         let shared = self.shared.lanes.of(lane);
-        let fits = lock(&shared.queue).push(job.write()?, Instant::now() + ttl);
-        if !fits {
+        let (job, now) = (job.write()?, Instant::now());
+        let mut queue = lock(&shared.queue);
+        if !queue.is_served(now) {
+            return Err(BusError::Unserved(lane.as_str()));
+        }
+        if !queue.push(job, now + ttl) {
             return Err(BusError::Full(lane.as_str()));
         }
+        drop(queue);
         shared.filled.notify_one();
         Ok(())
     }
@@ -86,12 +91,22 @@ impl Jobs for MemoryBus {
             if !claimed.is_empty() || now >= until {
                 return Ok(claimed);
             }
-            let wake = next_expiry.map_or(until, |expiry| expiry.min(until));
+            let mark = now + MARK_INTERVAL;
+            let wake = next_expiry.map_or(mark, |expiry| expiry.min(mark)).min(until);
             tokio::select! {
                 () = filled => {}
                 () = sleep_until(wake) => {}
             }
         }
+    }
+
+    async fn is_served(&self, lane: Lane) -> Result<bool, BusError> {
+        Ok(lock(&self.shared.lanes.of(lane).queue).is_served(Instant::now()))
+    }
+
+    async fn mark_served(&self, lane: Lane) -> Result<(), BusError> {
+        lock(&self.shared.lanes.of(lane).queue).mark_served(Instant::now());
+        Ok(())
     }
 
     async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {
@@ -145,3 +160,6 @@ impl Jobs for MemoryBus {
         Ok(())
     }
 }
+
+/// Interval at which a waiting claim marks its lane as served.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);

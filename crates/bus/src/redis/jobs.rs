@@ -4,6 +4,7 @@ mod claim;
 mod dead_letter;
 mod entry;
 mod replies;
+mod served;
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Arg, Script};
-use crate::bounds::{MAX_LANE_BYTES, MAX_LANE_JOBS, reply_ttl};
+use crate::bounds::{MAX_LANE_BYTES, MAX_LANE_JOBS, UNSERVED_AFTER, reply_ttl};
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
@@ -25,6 +26,8 @@ pub(super) struct JobScripts {
     submit: Script,
     group: Script,
     reclaim_or_dead_letter: Script,
+    is_served: Script,
+    mark_served: Script,
     renew: Script,
     finish: Script,
     reply: Script,
@@ -33,11 +36,23 @@ pub(super) struct JobScripts {
 impl JobScripts {
     pub(super) fn new() -> Self {
         Self {
-            submit: Script::new(include_str!("script/submit_job.lua")),
+            submit: Script::new(concat!(
+                include_str!("script/served.lua"),
+                include_str!("script/submit_job.lua")
+            )),
             group: Script::new(include_str!("script/create_group.lua")),
             reclaim_or_dead_letter: Script::new(concat!(
+                include_str!("script/served.lua"),
                 include_str!("script/remove_entry.lua"),
                 include_str!("script/reclaim_or_dead_letter_jobs.lua")
+            )),
+            is_served: Script::new(concat!(
+                include_str!("script/served.lua"),
+                include_str!("script/is_served.lua")
+            )),
+            mark_served: Script::new(concat!(
+                include_str!("script/served.lua"),
+                include_str!("script/mark_served.lua")
             )),
             renew: Script::new(include_str!("script/renew_jobs.lua")),
             finish: Script::new(concat!(
@@ -53,17 +68,19 @@ impl JobScripts {
 impl Jobs for RedisBus {
     async fn submit(&self, lane: Lane, job: &Job, ttl: Duration) -> Result<(), BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.lane(lane), names.lane_bytes(lane)];
+        let keys = [names.lane(lane), names.lane_bytes(lane), names.lane_served(lane)];
         let args = [
             Arg::from(job.id.as_str()),
             Arg::from(job.write()?),
             Arg::from(ttl.as_millis()),
             Arg::from(MAX_LANE_JOBS),
             Arg::from(MAX_LANE_BYTES),
+            Arg::from(UNSERVED_AFTER.as_millis()),
         ];
         let submit = &shared.jobs.submit;
         let mut reply = shared.commands.run("submit a job", submit, keys, args).await?;
         match reply.read()? {
+            -1 => Err(BusError::Unserved(lane.as_str())),
             0 => Err(BusError::Full(lane.as_str())),
             _ => Ok(()),
         }
@@ -77,6 +94,14 @@ impl Jobs for RedisBus {
         wait: Duration,
     ) -> Result<Vec<ClaimedJob>, BusError> {
         self.claim_from(lane, worker, max, wait).await
+    }
+
+    async fn is_served(&self, lane: Lane) -> Result<bool, BusError> {
+        self.is_lane_served(lane).await
+    }
+
+    async fn mark_served(&self, lane: Lane) -> Result<(), BusError> {
+        self.mark_lane_served(lane).await
     }
 
     async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {

@@ -177,6 +177,11 @@ impl Names {
         self.fill("<prefix>:{jobs:<lane>}:bytes", &[lane.as_str()])
     }
 
+    /// Times of the last claim from a lane and the last check of it: hash.
+    pub(super) fn lane_served(&self, lane: Lane) -> String {
+        self.fill("<prefix>:{jobs:<lane>}:served", &[lane.as_str()])
+    }
+
     /// Dead letters of a lane, without their payload: stream.
     pub(super) fn dead_letters(&self, lane: Lane) -> String {
         self.fill("<prefix>:{jobs:<lane>}:dead", &[lane.as_str()])

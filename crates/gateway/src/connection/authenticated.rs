@@ -151,7 +151,8 @@ impl Authenticated {
         resumed.map_err(|_unavailable| CloseReason::Unavailable)
     }
 
-    /// Awaits a step of the session; a refusal is sent to the client.
+    /// Awaits a step of the session; a refusal is sent to the client. A Socket.IO client that may try again receives only the close:
+    /// after a CONNECT_ERROR it would not reconnect by itself.
     async fn in_session<T>(
         &mut self,
         within: Duration,
@@ -162,13 +163,14 @@ impl Authenticated {
             Ok(joined) => return Ok(joined),
             Err(refusal) => refusal,
         };
-        // A client that may try again is closed without the order to stay away.
         let reason = match refusal {
             SessionRefusal::Ended => CloseReason::SessionEnded,
             SessionRefusal::Idle => CloseReason::Unauthenticated,
-            SessionRefusal::Unavailable => return Err(CloseReason::Unavailable),
+            SessionRefusal::Unavailable => CloseReason::Unavailable,
         };
-        self.link.refuse_auth(self.options.request.as_ref(), refusal.failure());
+        if reason != CloseReason::Unavailable || self.options.encoding.native().is_some() {
+            self.link.refuse_auth(self.options.request.as_ref(), refusal.failure());
+        }
         Err(reason)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::code::{CloseCode, ErrorCode};
 use protocol::wire::socketio;
 
 use super::handover::PendingCommands;
@@ -64,14 +65,15 @@ impl Draining {
         }
     }
 
-    /// Reason text of the Close frame; it tells clients of a draining node when to reconnect.
+    /// Reason text of the Close frame. It states when to reconnect after a drain or an outage.
     fn reason(&self) -> String {
-        let reason = self.close_reason.code().map_or("", |code| code.as_str());
-        if matches!(self.close_reason, CloseReason::Restart | CloseReason::Unavailable) {
-            let after = self.link.reconnect_after().as_millis();
-            return format!("{reason}; reconnect-after-ms={after}");
-        }
-        reason.to_owned()
+        let reason = match self.close_reason {
+            CloseReason::Restart => CloseCode::Restart.as_str(),
+            CloseReason::Unavailable => ErrorCode::Unavailable.as_str(),
+            other => return other.code().map_or("", CloseCode::as_str).to_owned(),
+        };
+        let after = self.link.reconnect_after().as_millis();
+        format!("{reason}; reconnect-after-ms={after}")
     }
 }
 

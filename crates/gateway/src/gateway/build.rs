@@ -72,7 +72,7 @@ impl Gateway {
     ) -> Result<Self, BuildError> {
         let tasks = NodeTasks::default();
         let env = Environment {
-            node: ids::node(&*entropy),
+            node: settings.node.clone().unwrap_or_else(|| ids::node(&*entropy)),
             bus: bus.into(),
             outage: Arc::new(BusOutage::new()),
             clock,

@@ -45,6 +45,7 @@ pub(super) struct Services {
     pub(super) commands: Arc<Commands>,
     pub(super) join_checks: Arc<JoinChecks>,
     token_refusals_every: Duration,
+    metrics: Arc<Metrics>,
 }
 
 /// Messages that the background tasks receive.
@@ -117,6 +118,7 @@ impl Services {
             commands: Arc::new(commands),
             join_checks: Arc::new(join_checks),
             token_refusals_every: settings.timing.token_refusals,
+            metrics: Arc::clone(metrics),
         };
         let inputs = Inputs {
             received,
@@ -146,6 +148,7 @@ impl Services {
             .sessions
             .run(inputs.expiries, inputs.session_hints, ends_missed, core.soft());
         core.essential("sessions", sessions);
+        core.essential("lane checks", self.workers.watch_lanes(self.metrics, core.soft()));
         core.essential("presence", self.presence.run(core.soft()));
         connections.essential("join checks", self.join_checks.run(connections.soft()));
     }

@@ -16,3 +16,12 @@ pub(super) fn failure_response(status: StatusCode, failure: &Failure) -> Respons
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+/// Seconds after which a failed request may be repeated: those of the failure, and of every 503.
+pub(super) fn retry_after(status: StatusCode, failure: &Failure) -> Option<u64> {
+    let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_RETRY);
+    failure.retry_after.or(unavailable)
+}
+
+/// Seconds: workers that are replaced claim again within that time.
+const UNAVAILABLE_RETRY: u64 = 5;

@@ -1,5 +1,5 @@
-//! `/webhooks/{platform}`: webhook endpoint of the platforms. The gateway checks only that a signature is present: a worker, which has
-//! the secrets, verifies it and determines the response.
+//! `/webhooks/{platform}`: webhook endpoint of the platforms. A worker, which has the secrets, knows whether the webhook is configured,
+//! verifies the signature and determines the response.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::rates::CallRates;
-use super::response::failure_response;
+use super::response::{failure_response, retry_after};
 use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::workers::{Requester, WorkerClient};
@@ -97,19 +97,16 @@ impl Webhooks {
         (peer, headers): (IpAddr, &HeaderMap),
         body: Body,
     ) -> Result<WebhookAnswer, Failure> {
+        self.rates.admit(peer, account, Instant::now())?;
         let wanted = webhook::headers(account);
         let wanted_names = wanted.signature.iter().chain(wanted.others);
         let content = wanted_names.filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?)));
         let content: BTreeMap<_, _> = content
             .map(|(name, value)| (name.to_owned(), Secret::new(value)))
             .collect();
-        if wanted.signature.iter().any(|name| !content.contains_key(*name)) {
-            return Err(Failure::with_message(
-                ErrorCode::Unauthenticated,
-                "The platform's signature is missing.",
-            ));
-        }
-        self.rates.admit(peer, account, Instant::now())?;
+        let is_signed = wanted.signature.iter().all(|name| content.contains_key(*name));
+        // Only workers know whether the webhook is configured. Without a signature the body makes no difference.
+        let body = if is_signed { body } else { Body::empty() };
         let body = to_bytes(body, MAX_BODY).await.map_err(|_too_long_or_late| {
             Failure::with_message(ErrorCode::BadRequest, "The body is too long, or took too long.")
         })?;
@@ -125,7 +122,8 @@ impl Webhooks {
         let account = AccountType::XTwitter;
         self.rates.admit(peer, account, Instant::now())?;
         let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "crc_token");
-        let (_, token) = token.ok_or_else(|| Failure::of(ErrorCode::BadRequest))?;
+        // Without a token it is refused by the worker too, which knows whether the webhook is configured.
+        let token = token.map_or_else(String::new, |(_, token)| token.into_owned());
         let content = WebhookContent::Challenge(Secret::new(token));
         self.request(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
             .await
@@ -185,7 +183,7 @@ fn refused(failure: &Failure) -> Response {
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut response = failure_response(status, failure);
-    if let Some(seconds) = failure.retry_after {
+    if let Some(seconds) = retry_after(status, failure) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

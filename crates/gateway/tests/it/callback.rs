@@ -60,7 +60,7 @@ fn outcome(job: &Job) -> JobOutcome {
 }
 
 /// Issues a state to a user's `default` session, as a worker does.
-async fn issue(gateway: &TestGateway, user: &UserId, state: &str) {
+pub(crate) async fn issue(gateway: &TestGateway, user: &UserId, state: &str) {
     let state = Secret::new(state);
     let pending = PendingAuthorization {
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
@@ -79,7 +79,7 @@ async fn issue(gateway: &TestGateway, user: &UserId, state: &str) {
     }
 }
 
-async fn call_back(gateway: &TestGateway, state: &str) -> Response {
+pub(crate) async fn call_back(gateway: &TestGateway, state: &str) -> Response {
     let path = format!("{GITHUB}?code=c&state={state}");
     gateway.endpoint.http(&Request::get(&path)).await.unwrap()
 }

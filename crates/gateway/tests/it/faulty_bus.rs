@@ -28,6 +28,8 @@ use tokio::sync::{mpsc, watch};
 pub(crate) struct FaultyBus {
     bus: Arc<dyn Bus>,
     cut: AtomicBool,
+    /// True if no lane is served.
+    without_workers: AtomicBool,
     failing_steps: Mutex<HashSet<&'static str>>,
     gate: Arc<StepGate>,
     drops_announcements: Arc<AtomicBool>,
@@ -75,6 +77,7 @@ impl FaultyBus {
         Self {
             bus,
             cut: AtomicBool::new(false),
+            without_workers: AtomicBool::new(false),
             failing_steps: Mutex::default(),
             gate: Arc::default(),
             drops_announcements: Arc::default(),
@@ -119,6 +122,11 @@ impl FaultyBus {
     /// Starts or ends an outage: all steps fail.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// Reports all lanes as unserved, or no longer.
+    pub(crate) fn withdraw_workers(&self, withdrawn: bool) {
+        self.without_workers.store(withdrawn, Ordering::SeqCst);
     }
 
     /// Makes these steps fail.
@@ -326,6 +334,9 @@ impl UserSubscriptions for WatchedSubscriptions {
 impl Jobs for FaultyBus {
     async fn submit(&self, lane: Lane, job: &Job, job_timeout: Duration) -> Result<(), BusError> {
         self.check("submit")?;
+        if self.without_workers.load(Ordering::SeqCst) {
+            return Err(BusError::Unserved(lane.as_str()));
+        }
         if matches!(job.work, Work::OpenSession(_)) {
             return self.open_session(job).await;
         }
@@ -340,6 +351,15 @@ impl Jobs for FaultyBus {
         wait: Duration,
     ) -> Result<Vec<ClaimedJob>, BusError> {
         self.bus.claim(lane, worker, max, wait).await
+    }
+
+    async fn is_served(&self, lane: Lane) -> Result<bool, BusError> {
+        self.check("is_served")?;
+        Ok(!self.without_workers.load(Ordering::SeqCst) && self.bus.is_served(lane).await?)
+    }
+
+    async fn mark_served(&self, lane: Lane) -> Result<(), BusError> {
+        self.bus.mark_served(lane).await
     }
 
     async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {

@@ -7,6 +7,7 @@
 )]
 
 mod faulty_bus;
+mod log;
 mod test_gateway;
 mod worker;
 
@@ -31,6 +32,7 @@ mod framing;
 mod heartbeat;
 mod jwks;
 mod lossy_links;
+mod no_worker;
 mod official_client;
 mod publish;
 mod rates;

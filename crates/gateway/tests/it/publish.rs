@@ -12,14 +12,19 @@ use tower::ServiceExt;
 use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-const TOKEN: &str = "internal-token";
+pub(crate) const TOKEN: &str = "internal-token";
 
-async fn gateway() -> TestGateway {
+pub(crate) async fn gateway() -> TestGateway {
     TestGateway::with(|settings| settings.internal_token = Some(Secret::new(TOKEN))).await
 }
 
 /// Sends a request; returns status, body and `Retry-After` of the response.
-async fn post(gateway: &TestGateway, path: &str, bearer: Option<&str>, body: impl Into<Body>) -> (u16, Value, String) {
+pub(crate) async fn post(
+    gateway: &TestGateway,
+    path: &str,
+    bearer: Option<&str>,
+    body: impl Into<Body>,
+) -> (u16, Value, String) {
     let mut request = Request::post(path);
     if let Some(bearer) = bearer {
         request = request.header("Authorization", format!("Bearer {bearer}"));
@@ -45,7 +50,7 @@ async fn publish(gateway: &TestGateway, body: Value) -> (u16, Value) {
     (status, answer)
 }
 
-fn alert() -> Value {
+pub(crate) fn alert() -> Value {
     json!({
         "event": "security:alert",
         "data": {

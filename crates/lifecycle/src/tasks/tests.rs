@@ -112,3 +112,27 @@ async fn task_spawned_after_the_drain_never_runs() {
     tasks.each("late", async move { ran.send(()).unwrap() });
     assert!(timeout(MINUTE, result).await.unwrap().is_err());
 }
+
+#[tokio::test]
+async fn tasks_run_in_the_span_of_their_node_and_not_of_their_spawner() {
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::fmt().finish());
+    let [node, other, connection] = [
+        tracing::error_span!("node"),
+        tracing::error_span!("other"),
+        tracing::error_span!("connection"),
+    ];
+    let tasks = node.in_scope(Tasks::new);
+    for (tasks, span) in [
+        (tasks.clone(), "node"),
+        (other.in_scope(|| tasks.in_current_span()), "other"),
+    ] {
+        let (sender, name) = oneshot::channel();
+        connection.in_scope(|| {
+            tasks.each("probe", async {
+                drop(sender.send(tracing::Span::current().metadata().map(tracing::Metadata::name)));
+            });
+        });
+        assert_eq!(timeout(MINUTE, name).await.unwrap(), Ok(Some(span)));
+    }
+    assert!(tasks.drain(MINUTE).await.is_clean(), "both are the same tasks");
+}

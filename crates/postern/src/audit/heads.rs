@@ -24,33 +24,35 @@ pub enum HeadsError {
         #[source]
         source: serde_json::Error,
     },
-    /// The file has no heads to compare with.
-    #[error("{} has no line `audit heads`", .0.display())]
-    None(PathBuf),
+    /// The file has no line of a worker's log: it is another file, or its lines are wrapped.
+    #[error("{} has no line of a worker's log (JSON with a message)", .0.display())]
+    NoLog(PathBuf),
 }
 
 /// Line of a log, with the fields that are read.
 #[derive(Deserialize)]
 struct LogLine {
-    #[serde(default)]
     message: String,
     #[serde(default)]
     heads: String,
 }
 
-/// Reads the heads from the lines of a worker's log; other lines are skipped.
+/// Reads the heads from the lines of a worker's log; other lines are skipped. A young log has none.
 ///
 /// # Errors
 /// [`HeadsError`].
 pub(super) fn read(file: &Path) -> Result<Vec<ChainHead>, HeadsError> {
     let unread = |error| HeadsError::Read(file.to_owned(), error);
-    let mut heads = Vec::new();
+    let (mut heads, mut is_log) = (Vec::new(), false);
     for (number, line) in (1..).zip(BufReader::new(File::open(file).map_err(unread)?).lines()) {
         let line = line.map_err(unread)?;
-        let parsed = serde_json::from_str(&line).ok();
-        let Some(LogLine { heads: listed, .. }) = parsed.filter(|line: &LogLine| line.message == MESSAGE) else {
+        let Ok(LogLine { message, heads: listed }) = serde_json::from_str(&line) else {
             continue;
         };
+        is_log = true;
+        if message != MESSAGE {
+            continue;
+        }
         let listed: Vec<ChainHead> = serde_json::from_str(&listed).map_err(|source| HeadsError::LogLine {
             file: file.to_owned(),
             line: number,
@@ -58,10 +60,11 @@ pub(super) fn read(file: &Path) -> Result<Vec<ChainHead>, HeadsError> {
         })?;
         heads.extend(listed);
     }
-    if heads.is_empty() {
-        return Err(HeadsError::None(file.to_owned()));
+    if is_log {
+        Ok(heads)
+    } else {
+        Err(HeadsError::NoLog(file.to_owned()))
     }
-    Ok(heads)
 }
 
 /// Message of the lines that `worker::audit` logs.

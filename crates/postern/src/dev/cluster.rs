@@ -16,6 +16,7 @@ use simulator::{BindError, Simulator};
 use store::vault::{Vault, VaultKeys};
 use store::{MemoryStore, PgStore, Store};
 use telemetry::metrics::Metrics;
+use tracing::{Instrument, Span};
 use url::{ParseError, Url};
 use worker::{ConnectState, JobConcurrency, RedirectPolicy, SessionTimes, Worker};
 
@@ -25,7 +26,7 @@ use super::port::first_free;
 use super::ready::{self, Ready};
 use crate::cli::DevArgs;
 use crate::config::ConfigError;
-use crate::node::{HttpListener, ListenerKind, NodeRuntime, StartError};
+use crate::node::{HttpListener, ListenerKind, NodeIdentity, NodeRuntime, StartError};
 
 /// Failure to start `postern dev`.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +59,9 @@ pub enum DevError {
 
 /// Running dev cluster.
 pub(crate) struct Cluster {
-    gateways: Vec<gateway::Running>,
-    worker: worker::Running,
+    /// Gateways, each with the span in which it logs.
+    gateways: Vec<(gateway::Running, Span)>,
+    worker: (worker::Running, Span),
     simulator: Tasks,
     ready: Ready,
 }
@@ -83,7 +85,11 @@ impl Cluster {
         let mut readiness = Vec::new();
         let (mut running, mut gateways, mut health, mut internal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..GATEWAYS {
-            let bind = async |address| Box::pin(parts.gateway(address, &identity, runtime)).await;
+            let node = NodeIdentity::new("gateway", &*runtime.entropy);
+            let bind = async |address| {
+                let gateway = parts.gateway(address, &identity, &node, runtime);
+                Box::pin(gateway.instrument(node.span())).await
+            };
             let MeteredGateway { gateway, metrics } = first_free(GATEWAY_PORT, bind).await?;
             gateways.push(ready::https(gateway.local_addr()));
             readiness.push(gateway.readiness());
@@ -95,15 +101,18 @@ impl Cluster {
                 let bind = |address| HttpListener::bind(ListenerKind::Internal, address);
                 let listener = first_free(INTERNAL_PORT, bind).await.map_err(StartError::from)?;
                 internal.push(ready::http(listener.address()));
-                listener.serve(api, &runtime.tasks);
+                node.span()
+                    .in_scope(|| listener.serve(api, &runtime.tasks.in_current_span()));
             }
-            running.push(gateway.spawn());
+            running.push((node.span().in_scope(|| gateway.spawn()), node.span()));
         }
         // The hosted callback is at the first gateway.
         let public_url = gateways.first().map(|url| Url::parse(url)).transpose()?;
-        let worker = Box::pin(parts.worker(&simulator_url, public_url.as_ref(), keys, runtime)).await?;
+        let node = NodeIdentity::new("worker", &*runtime.entropy);
+        let worker = parts.worker(&simulator_url, public_url.as_ref(), keys, (&node, runtime));
+        let worker = Box::pin(worker.instrument(node.span())).await?;
         readiness.push(worker.readiness());
-        let worker = worker.spawn();
+        let worker = (node.span().in_scope(|| worker.spawn()), node.span());
         for node in &readiness {
             node.ready().await;
         }
@@ -135,20 +144,21 @@ impl Cluster {
 
     /// Resolves when an essential task of any node ends.
     pub(crate) async fn failure(&self) -> &'static str {
-        let gateways = select_all(self.gateways.iter().map(|gateway| Box::pin(gateway.failure())));
+        let gateways = select_all(self.gateways.iter().map(|(gateway, _)| Box::pin(gateway.failure())));
         tokio::select! {
             (task, ..) = gateways => task,
-            task = self.worker.failure() => task,
+            task = self.worker.0.failure() => task,
             task = self.simulator.failure() => task,
         }
     }
 
     /// Drains the gateways, then the worker, then the simulator.
     pub(crate) async fn drain(self) -> DrainReport {
-        for gateway in self.gateways {
-            gateway.drain(DRAIN_WITHIN).await;
+        for (gateway, span) in self.gateways {
+            gateway.drain(DRAIN_WITHIN).instrument(span).await;
         }
-        self.worker.drain(DRAIN_WITHIN).await;
+        let (worker, span) = self.worker;
+        worker.drain(DRAIN_WITHIN).instrument(span).await;
         self.simulator.drain(DRAIN_WITHIN).await
     }
 }
@@ -208,7 +218,7 @@ impl Parts {
         simulator: &str,
         public_url: Option<&Url>,
         keys: VaultKeys,
-        runtime: &NodeRuntime,
+        (node, runtime): (&NodeIdentity, &NodeRuntime),
     ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
         let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
@@ -221,6 +231,7 @@ impl Parts {
         let bot = simulated_bot(&format!("{simulator}/telegram"))?;
         let telegram_bot = TelegramBot::new(bot, http, Arc::clone(&runtime.clock)).map_err(StartError::from)?;
         let parts = worker::Parts {
+            id: node.worker(),
             bus: worker::BusRoles::of(self.bus(runtime, &runtime.metrics).await?),
             store: worker::StoreRoles::of(Arc::clone(&self.store)),
             vault: Arc::new(Vault::new(keys, Arc::clone(&runtime.entropy))),
@@ -250,9 +261,10 @@ impl Parts {
         &self,
         listen: SocketAddr,
         identity: &Identity,
+        node: &NodeIdentity,
         runtime: &NodeRuntime,
     ) -> Result<MeteredGateway, DevError> {
-        let metrics = Metrics::new("gateway");
+        let metrics = Metrics::new(node.id());
         let bus = self.bus(runtime, &metrics).await?;
         let tls = TlsSettings {
             certificate: identity.certificate(),
@@ -266,6 +278,7 @@ impl Parts {
             limits: TokenLimits::default(),
         };
         let settings = gateway::Settings {
+            node: Some(node.gateway()),
             origins: Origins::none().with_loopback(),
             drain_delay: Duration::ZERO,
             drain_window: DRAIN_WINDOW,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bus::Bus;
 use gateway::Gateway;
 use nix::sys::resource::{Resource, getrlimit};
+use tracing::Instrument;
 
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError};
 use crate::config::GatewayNode;
@@ -16,10 +17,16 @@ use crate::config::GatewayNode;
 ///
 /// # Errors
 /// [`StartError`].
-pub(crate) async fn gateway(mut node: GatewayNode) -> Result<ExitCode, StartError> {
+pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
     let runtime = NodeRuntime::new("gateway");
+    let span = runtime.identity.span();
+    Box::pin(run(node, runtime)).instrument(span).await
+}
+
+async fn run(mut node: GatewayNode, runtime: NodeRuntime) -> Result<ExitCode, StartError> {
     let meter = runtime.metrics.meter();
     let bus: Arc<dyn Bus> = Arc::new(runtime.redis(&node.redis, &meter).await?);
+    node.gateway.node = Some(runtime.identity.gateway());
     node.gateway.max_connections = max_connections();
     let drain_within = node.gateway.drain_window + COMMANDS_IN_FLIGHT;
     let (clock, entropy) = (Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy));

@@ -12,6 +12,7 @@ use opentelemetry::metrics::Meter;
 use telemetry::metrics::Metrics;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::NodeIdentity;
 use super::http_listener::{HttpListener, ListenError};
 
 /// Failure to start a node.
@@ -46,8 +47,9 @@ pub enum StartError {
     Signal(#[source] io::Error),
 }
 
-/// Clock, randomness, metrics and long-lived tasks of a node.
+/// Identity, clock, randomness, metrics and long-lived tasks of a node.
 pub(crate) struct NodeRuntime {
+    pub(crate) identity: NodeIdentity,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
@@ -58,13 +60,15 @@ pub(crate) struct NodeRuntime {
 }
 
 impl NodeRuntime {
-    pub(crate) fn new(node: &'static str) -> Self {
+    pub(crate) fn new(role: &'static str) -> Self {
+        let identity = NodeIdentity::new(role, &OsEntropy);
         Self {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
-            metrics: Metrics::new(node),
-            tasks: Tasks::new(),
-            health: Tasks::new(),
+            metrics: Metrics::new(identity.id()),
+            tasks: identity.span().in_scope(Tasks::new),
+            health: identity.span().in_scope(Tasks::new),
+            identity,
         }
     }
 
@@ -73,10 +77,10 @@ impl NodeRuntime {
         listener.serve(telemetry::health::router(readiness, metrics), &self.health);
     }
 
-    /// Connects to Redis, over connections of this node alone.
+    /// Connects to Redis, over connections of this node alone, which log in the current span.
     pub(crate) async fn redis(&self, settings: &RedisSettings, meter: &Meter) -> Result<RedisBus, StartError> {
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        Ok(RedisBus::connect(settings, clock, entropy, self.tasks.clone(), meter).await?)
+        Ok(RedisBus::connect(settings, clock, entropy, self.tasks.in_current_span(), meter).await?)
     }
 
     /// Waits for a stop signal, or the end of an essential task.

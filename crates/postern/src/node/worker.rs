@@ -10,6 +10,7 @@ use platforms::{
 };
 use store::PgStore;
 use store::vault::Vault;
+use tracing::Instrument;
 use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
 
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError};
@@ -21,12 +22,18 @@ use crate::config::WorkerNode;
 /// [`StartError`].
 pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
     let runtime = NodeRuntime::new("worker");
+    let span = runtime.identity.span();
+    Box::pin(run(node, runtime)).instrument(span).await
+}
+
+async fn run(node: WorkerNode, runtime: NodeRuntime) -> Result<ExitCode, StartError> {
     let meter = runtime.metrics.meter();
     let bus = Arc::new(runtime.redis(&node.redis, &meter).await?);
     let store = PgStore::connect(&node.database, node.vault_keys.audit_keys(), &meter).await?;
     let vault = Vault::new(node.vault_keys, Arc::clone(&runtime.entropy));
     let http = Http::new(Timeouts::default())?;
     let parts = Parts {
+        id: runtime.identity.worker(),
         bus: BusRoles::of(bus),
         store: StoreRoles::of(Arc::new(store)),
         vault: Arc::new(vault),
@@ -115,3 +122,17 @@ fn message_senders(
 
 /// Drain timeout, a little above the longest deadline of a lane, so that claimed jobs finish.
 const DRAIN_WITHIN: Duration = Duration::from_secs(32);
+
+#[cfg(test)]
+mod tests {
+    use protocol::cluster::job::Lane;
+
+    use super::*;
+
+    #[test]
+    fn drain_outlasts_the_longest_job() {
+        for lane in Lane::ALL {
+            assert!(lane.job_timeout() < DRAIN_WITHIN, "{lane:?}");
+        }
+    }
+}

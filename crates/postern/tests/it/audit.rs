@@ -182,6 +182,11 @@ async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
     let heads = scratch.write("worker.log", log).display().to_string();
     let verified = verify(&cluster, &["--heads", &heads]).await;
     assert_eq!(verified.status, 0, "{}", verified.stderr);
+    assert!(
+        verified.stdout.contains("logged heads among them"),
+        "{}",
+        verified.stdout
+    );
 
     cluster
         .schema()
@@ -200,10 +205,50 @@ async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
 }
 
 #[tokio::test]
-async fn a_file_without_heads_is_no_comparison() {
+async fn young_log_without_heads_is_intact_and_a_forged_head_is_not() {
+    let platforms = Platforms::start().await;
+    let mut cluster = cluster_with_a_history(&platforms).await;
+    cluster.start_worker().await;
+    let log = wait::until("the heads to be logged", wait::deadline(), async || {
+        Some(cluster.worker(1).logs()).filter(|log| log.contains("audit heads"))
+    })
+    .await;
+    let scratch = Scratch::new("heads");
+    let young: String = log
+        .lines()
+        .filter(|line| !line.contains("audit heads"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let young = scratch.write("young.log", young).display().to_string();
+    for user in [&[][..], &["--user", "GEN-001"]] {
+        let verified = verify(&cluster, &[&["--heads", &young], user].concat()).await;
+        assert_eq!(verified.status, 0, "{}", verified.stderr);
+        let sentence = "are as they were written; ";
+        assert!(
+            verified.stdout.contains(sentence) && verified.stdout.contains("young.log has no head of them yet"),
+            "{}",
+            verified.stdout
+        );
+    }
+
+    let (_, mac) = log.split_once(r#"\"mac\":\""#).unwrap();
+    let forged = log.replace(&mac[..64], &"0".repeat(64));
+    assert_ne!(forged, log);
+    let forged = scratch.write("forged.log", forged).display().to_string();
+    let refused = verify(&cluster, &["--heads", &forged]).await;
+    assert_eq!(refused.status, 1, "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains("it is not the row that was logged"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[tokio::test]
+async fn file_that_is_no_log_is_refused() {
     let scratch = Scratch::new("heads");
     let heads = scratch
-        .write("worker.log", "{\"message\":\"at work\"}\n")
+        .write("worker.log", "at work\n{\"log\":\"wrapped\"}\n")
         .display()
         .to_string();
     let url = "postgres://nobody@127.0.0.1:1/nowhere";
@@ -220,7 +265,7 @@ async fn a_file_without_heads_is_no_comparison() {
     let refused = postern(&args).await;
     assert_eq!(refused.status, 1);
     assert!(
-        refused.stderr.contains("has no line `audit heads`"),
+        refused.stderr.contains("has no line of a worker's log"),
         "{}",
         refused.stderr
     );

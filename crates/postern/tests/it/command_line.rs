@@ -71,10 +71,16 @@ impl Dev {
         &self.dir
     }
 
-    /// Ends it as Ctrl-C does.
-    pub(crate) async fn stop(self) {
+    /// Log until now.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Ends it as Ctrl-C does; returns its log.
+    pub(crate) async fn stop(self) -> String {
         self.process.terminate();
         assert_eq!(self.process.wait(wait::deadline()).await, 0, "{}", self.process.logs());
+        self.log()
     }
 }
 

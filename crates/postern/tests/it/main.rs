@@ -28,6 +28,8 @@ mod half_open;
 mod interleavings;
 mod internal_api;
 mod jwks;
+mod no_worker;
+mod node_ids;
 mod pins;
 mod postgres_away;
 mod presence;

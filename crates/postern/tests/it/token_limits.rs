@@ -58,7 +58,7 @@ async fn tokens_above_the_limits_of_the_operator_are_refused_and_logged_by_kind_
             .collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert_eq!(own[0]["level"], "INFO");
-        let peer = own[0]["spans"][0]["peer"].as_str().unwrap();
+        let peer = own[0]["spans"][1]["peer"].as_str().unwrap();
         assert!(peer.starts_with("127.0.0.1:"), "{peer}");
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());

@@ -283,6 +283,8 @@ async fn altered_forged_or_stale_webhook_is_refused_and_delivers_nothing() {
         for signed in wrong {
             let answer = send(&cluster, 0, &request(platform, forged, signed)).await;
             assert_eq!(answer.status, 401, "{platform}: {}", answer.text());
+            let message = answer.json()["message"].to_string();
+            assert!(message.contains("signature") && !message.contains("token"), "{message}");
         }
         let unsigned = Request::post(&format!("/webhooks/{platform}"), &json!({}));
         assert_eq!(send(&cluster, 0, &unsigned).await.status, 401, "{platform}");
@@ -298,6 +300,34 @@ async fn altered_forged_or_stale_webhook_is_refused_and_delivers_nothing() {
     assert_eq!(send(&cluster, 0, &elsewhere).await.status, 404);
     let long = request("telegram", forged, Signed::Well).body("x".repeat(256 * 1024 + 1));
     assert_eq!(send(&cluster, 0, &long).await.status, 400);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn unconfigured_webhook_is_not_found_whether_or_not_a_request_is_signed() {
+    let cluster = Cluster::builder(POSTERN).start().await;
+    let delivery = Delivery {
+        id: 1,
+        thing: 2,
+        to: 7,
+        says: "hello",
+    };
+    for platform in PLATFORMS {
+        let signed = request(platform, delivery, Signed::Well);
+        let unsigned = Request::post(&format!("/webhooks/{platform}"), &json!({}));
+        for request in [signed, unsigned] {
+            let answer = send(&cluster, 0, &request).await;
+            assert_eq!(
+                (answer.status, &answer.json()["error"]),
+                (404, &json!("not_supported")),
+                "{platform}"
+            );
+        }
+    }
+    for challenge in ["/webhooks/x_twitter", "/webhooks/x_twitter?crc_token=challenge_string"] {
+        let answer = send(&cluster, 0, &Request::get(challenge)).await;
+        assert_eq!(answer.status, 404, "{challenge}");
+    }
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-use super::{Format, LogsError, init, subscriber};
+use super::{Format, LogsError, init, node_span, subscriber, with_nodes};
 
 /// Writer that keeps the output.
 #[derive(Clone, Default)]
@@ -26,7 +26,7 @@ impl io::Write for Sink {
 fn logged(format: Format, filter: &str, events: impl FnOnce()) -> String {
     let sink = Sink::default();
     let writer = sink.clone();
-    let filter = EnvFilter::try_new(filter).unwrap();
+    let filter = with_nodes(EnvFilter::try_new(filter).unwrap());
     let subscriber = subscriber(format, filter, move || writer.clone());
     tracing::subscriber::with_default(subscriber, events);
     let bytes = sink.0.lock().unwrap().clone();
@@ -76,6 +76,41 @@ fn filter_applies_level_and_target() {
         tracing::debug!(target: "gateway", "kept");
     });
     assert!(log.contains("kept") && !log.contains("left out"), "{log}");
+}
+
+#[test]
+fn lines_of_a_node_have_its_id_and_version_under_any_filter() {
+    for (filter, target) in [
+        ("info", "telemetry"),
+        ("warn", "telemetry"),
+        ("off,gateway=error", "gateway"),
+    ] {
+        let log = logged(Format::Json, filter, || {
+            let _process = node_span("dev", "process").entered();
+            for id in ["one", "other"] {
+                let _node = node_span("gateway", id).entered();
+                let _span = tracing::info_span!("connection").entered();
+                match target {
+                    "gateway" => tracing::error!(target: "gateway", "done"),
+                    _ => tracing::warn!("done"),
+                }
+            }
+        });
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2, "{filter}: {log}");
+        for (line, id) in lines.iter().zip(["one", "other"]) {
+            let node = &line["spans"][0];
+            assert_eq!(
+                (&node["name"], &node["node"], &node["role"]),
+                (&"node".into(), &id.into(), &"gateway".into())
+            );
+            assert_eq!(node["version"], env!("CARGO_PKG_VERSION"), "{filter}");
+        }
+    }
+    let human = logged(Format::Human, "info", || {
+        node_span("worker", "one").in_scope(|| tracing::info!("done"))
+    });
+    assert!(human.contains(r#"node{role="worker" node="one""#), "{human}");
 }
 
 #[test]

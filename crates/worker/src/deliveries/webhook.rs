@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use lifecycle::Clock;
 use platforms::{Request, WebhookError, WebhookResponse, WebhookVerifier};
 use protocol::account::AccountType;
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::cluster::webhook::{Webhook, WebhookAnswer, WebhookContent};
 use protocol::code::ErrorCode;
@@ -115,4 +116,13 @@ impl Fault for WebhookRefusal {
     }
 }
 
-impl Refusal for WebhookRefusal {}
+impl Refusal for WebhookRefusal {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Refused(_, WebhookError::InvalidSignature) => {
+                Failure::with_message(self.code(), "The platform's signature is missing or invalid.")
+            }
+            _ => Failure::of(self.code()),
+        }
+    }
+}

@@ -10,7 +10,7 @@ use protocol::cluster::job::Lane;
 use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
+use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -63,7 +63,7 @@ impl LaneServer {
         let drain = self.tasks.soft();
         let outage = OutageReporter::new("claim jobs");
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_CAP);
-        while let Some(permit) = free_permit(&permits, &drain).await {
+        while let Some(permit) = self.free_permit(&permits, &drain, &outage).await {
             // The other free permits stay available while this waits for jobs: a job that waits for its user's slot may need one.
             let most = 1 + permits.available_permits();
             // Never cancelled: the jobs that it had claimed by then would count as lost by this worker.
@@ -81,6 +81,26 @@ impl LaneServer {
                     let wait = backoff.next(&*self.entropy);
                     let _drained_or_not = tokio::time::timeout(wait, drain.cancelled()).await;
                 }
+            }
+        }
+    }
+
+    /// Acquires a permit; none when the node drains. While all are taken, the lane counts as served all the same.
+    async fn free_permit(
+        &self,
+        permits: &Arc<Semaphore>,
+        drain: &CancellationToken,
+        outage: &OutageReporter,
+    ) -> Option<OwnedSemaphorePermit> {
+        loop {
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => return None,
+                permit = Arc::clone(permits).acquire_owned() => return permit.ok(),
+                () = sleep(MARK_INTERVAL) => {}
+            }
+            if let Err(error) = self.jobs.mark_served(self.lane).await {
+                outage.failed(chain(&error));
             }
         }
     }
@@ -176,17 +196,8 @@ fn span_of(claimed: &ClaimedJob) -> tracing::Span {
         user = %claimed.job.user,
         command = claimed.job.work.name(),
         trace = claimed.job.traceparent.trace_id(),
-        node = %claimed.job.node,
+        gateway = %claimed.job.node,
     )
-}
-
-/// Acquires a permit; none when the node drains.
-async fn free_permit(permits: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-    tokio::select! {
-        biased;
-        () = drain.cancelled() => None,
-        permit = Arc::clone(permits).acquire_owned() => permit.ok(),
-    }
 }
 
 fn try_permit(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
@@ -195,6 +206,9 @@ fn try_permit(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 
 /// Maximum wait of a claim that finds no job; a drain waits for it.
 const CLAIM_WAIT: Duration = Duration::from_secs(1);
+
+/// Interval at which a worker without a free permit marks its lane as served.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Backoff of failed claims.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);

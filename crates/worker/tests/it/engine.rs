@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::cluster::job::Job;
+use bus::Jobs as _;
+use protocol::cluster::job::{Job, Lane};
 use protocol::command::CommandKind;
 use serde_json::json;
 use simulator::{Kind, Route};
@@ -79,6 +80,43 @@ async fn job_without_permit_waits() {
     let (mut slow, list) = slow_list(&env).await;
     assert_success(&client.ask(CommandKind::List, json!({})).await);
     assert!(started.elapsed() >= SLOW, "answered before the slow job");
+    assert_success(&slow.answer(&list).await);
+}
+
+/// Reports, second by second, whether the interactive lane is served.
+async fn served(env: &TestEnv, seconds: usize) -> Vec<bool> {
+    let mut served = Vec::new();
+    for _ in 0..seconds {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        served.push(env.bus.is_served(Lane::Interactive).await.unwrap());
+    }
+    served
+}
+
+#[tokio::test(start_paused = true)]
+async fn lane_of_a_worker_without_a_free_permit_is_served() {
+    let mut env = TestEnv::scripted();
+    env.settings.concurrency.interactive = 1;
+    let _worker = env.worker().await;
+    let (mut slow, list) = slow_list(&env).await;
+    assert_eq!(served(&env, 7).await, [true; 7]);
+    assert_success(&slow.answer(&list).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lane_of_a_draining_worker_is_not_served_while_its_last_job_runs() {
+    let mut env = TestEnv::scripted();
+    env.settings.concurrency.interactive = 1;
+    let worker = env.worker().await;
+    let (mut slow, list) = slow_list(&env).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (served, report) = tokio::join!(served(&env, 7), worker.drain(DEADLINE));
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(
+        (served.first(), served.last()),
+        (Some(&true), Some(&false)),
+        "{served:?}"
+    );
     assert_success(&slow.answer(&list).await);
 }
 

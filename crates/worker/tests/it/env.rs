@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock};
+use lifecycle::{Clock, Entropy, ManualClock, OsEntropy, SystemClock};
 use platforms::{BotInbox, Platform};
 use protocol::account::AccountType;
+use protocol::id::WorkerId;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
@@ -86,7 +87,9 @@ impl TestEnv {
 
     /// Worker that is not started.
     pub(crate) fn build(&self) -> Worker {
+        let entropy: &dyn Entropy = &OsEntropy;
         let parts = Parts {
+            id: WorkerId::new(entropy.token()).unwrap(),
             bus: self.bus.roles(),
             store: self.store.roles(),
             vault: Arc::clone(&self.vault),

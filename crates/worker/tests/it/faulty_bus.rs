@@ -133,6 +133,14 @@ impl Jobs for FaultyBus {
         self.bus().claim(lane, worker, max, wait).await
     }
 
+    async fn is_served(&self, lane: Lane) -> Result<bool, BusError> {
+        self.bus().is_served(lane).await
+    }
+
+    async fn mark_served(&self, lane: Lane) -> Result<(), BusError> {
+        self.bus().mark_served(lane).await
+    }
+
     async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {
         self.bus().renew(lane, worker, entries).await
     }

@@ -8,7 +8,7 @@ use protocol::id::WorkerId;
 use tokio::time::Instant;
 
 use super::dead_letter::is_dead_letter;
-use crate::bounds::{CLAIM_TTL, MAX_LANE_BYTES, MAX_LANE_JOBS};
+use crate::bounds::{CLAIM_TTL, MAX_LANE_BYTES, MAX_LANE_JOBS, UNSERVED_AFTER};
 use crate::versioned_message::VersionedMessage;
 use crate::{ClaimedJob, EntryId};
 
@@ -20,6 +20,14 @@ pub(super) struct Queue {
     waiting: VecDeque<(u64, QueuedJob)>,
     claims: BTreeMap<u64, Claim>,
     bytes: usize,
+    served: Served,
+}
+
+/// Times by which a lane without workers is found.
+#[derive(Debug, Default)]
+struct Served {
+    claimed: Option<Instant>,
+    checked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -53,6 +61,7 @@ impl Queue {
 
     /// Claims up to `max` jobs for a worker: first those with an expired claim, then new ones.
     pub(super) fn claim(&mut self, worker: &WorkerId, max: usize, now: Instant) -> Vec<ClaimedJob> {
+        self.mark_served(now);
         let mut claimed = Vec::new();
         while claimed.len() < max {
             let Some((number, entry, lost)) = self.next_expired(now).or_else(|| self.next_waiting()) else {
@@ -87,6 +96,26 @@ impl Queue {
             self.claims.insert(number, claim);
         }
         claimed
+    }
+
+    /// Records that a worker serves the lane.
+    pub(super) fn mark_served(&mut self, now: Instant) {
+        self.served.claimed = Some(now);
+    }
+
+    /// Reports whether the lane is served. Where the last check is too old, the time since the last claim begins anew.
+    pub(super) fn is_served(&mut self, now: Instant) -> bool {
+        let is_recent = |time: &Instant| now.saturating_duration_since(*time) < UNSERVED_AFTER;
+        if self
+            .served
+            .checked
+            .replace(now)
+            .as_ref()
+            .is_none_or(|checked| !is_recent(checked))
+        {
+            self.mark_served(now);
+        }
+        self.served.claimed.as_ref().is_some_and(is_recent)
     }
 
     /// Expiry of the next claim.

@@ -18,7 +18,12 @@ impl RedisBus {
         max: usize,
     ) -> Result<RedisReply, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.lane(lane), names.lane_bytes(lane), names.dead_letters(lane)];
+        let keys = [
+            names.lane(lane),
+            names.lane_bytes(lane),
+            names.dead_letters(lane),
+            names.lane_served(lane),
+        ];
         let args = [
             Arg::from(GROUP),
             Arg::from(worker.as_str()),

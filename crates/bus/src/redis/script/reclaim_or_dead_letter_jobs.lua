@@ -1,11 +1,14 @@
 -- Reclaims the entries with expired claims for a worker. Removes those past their deadline; those that a second worker lost
--- become dead letters.
--- Keys: lane, its size, dead letters.
+-- become dead letters. Records that the worker serves the lane.
+-- Keys: lane, its size, dead letters, its times.
 -- Arguments: group, worker, TTL of a claim (ms), limit, bound of the deliveries, bound of the dead letters.
 -- Replies the entries as XREADGROUP does.
-local lane, size, dead_letters = KEYS[1], KEYS[2], KEYS[3]
+local lane, size, dead_letters, served = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, worker, claim_ttl = ARGV[1], ARGV[2], ARGV[3]
 local limit, max_deliveries, max_dead_letters = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local now = now_ms()
+
+mark_served(served, now)
 
 local pending = redis.pcall('XPENDING', lane, group, 'IDLE', claim_ttl, '-', '+', limit)
 if pending.err then
@@ -13,8 +16,6 @@ if pending.err then
   return {}
 end
 
-local now = redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
 local claimed = {}
 for _, claim in ipairs(pending) do
   local id, deliveries = claim[1], claim[4]

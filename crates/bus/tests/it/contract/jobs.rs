@@ -27,6 +27,10 @@ test_both!(
     reply_reaches_its_node_and_is_stored,
     received_reply_is_deleted,
     reply_with_secrets_is_published_and_not_stored,
+    lane_without_claims_for_five_seconds_refuses_jobs_until_the_next_claim,
+    waiting_claim_serves_its_lane_alone,
+    worker_without_capacity_serves_its_lane,
+    lane_counts_as_served_after_a_time_without_checks,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -140,6 +144,7 @@ async fn lanes_are_independent(bus: &dyn Bus) {
 async fn lane_is_full_at_10_000_jobs(bus: &dyn Bus) {
     let small = job("j", 1);
     for _ in 0..20 {
+        bus.mark_served(Platform).await.unwrap();
         let submitted = join_all((0..500).map(|_| bus.submit(Platform, &small, PATIENCE))).await;
         assert!(submitted.iter().all(Result::is_ok));
     }
@@ -158,6 +163,7 @@ async fn lane_is_full_at_64_mib(bus: &dyn Bus) {
     const MIB: usize = 1024 * 1024;
     let large = job("j", MIB);
     for _ in 0..63 {
+        bus.mark_served(Platform).await.unwrap();
         bus.submit(Platform, &large, PATIENCE).await.unwrap();
     }
     let full = bus.submit(Platform, &large, PATIENCE).await;
@@ -227,6 +233,63 @@ async fn reply_with_secrets_is_published_and_not_stored(bus: &dyn Bus) {
     assert!(bus.stored_replies(&mine, &jobs).await.unwrap().is_empty());
 }
 
+async fn lane_without_claims_for_five_seconds_refuses_jobs_until_the_next_claim(bus: &dyn Bus) {
+    let fresh = Instant::now();
+    assert!(
+        bus.is_served(Interactive).await.unwrap(),
+        "workers of a new cluster may start later"
+    );
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    until_unserved(bus, Interactive).await;
+    assert!(fresh.elapsed() >= UNSERVED_AFTER - SECOND / 10, "{:?}", fresh.elapsed());
+    let refused = bus.submit(Interactive, &job("j-2", 1), PATIENCE).await;
+    assert!(matches!(refused, Err(BusError::Unserved("interactive"))), "{refused:?}");
+
+    let claimed = claim(bus, Interactive, "w-1").await;
+    assert_eq!(claimed.job.id, JobId::new("j-1").unwrap());
+    assert!(none(bus, Interactive, "w-1").await, "the refused job is not queued");
+    bus.submit(Interactive, &job("j-3", 1), PATIENCE).await.unwrap();
+}
+
+async fn waiting_claim_serves_its_lane_alone(bus: &dyn Bus) {
+    let first = worker("w-1");
+    tokio::select! {
+        claimed = bus.claim(Interactive, &first, 1, wait::deadline() * 2) => panic!("{claimed:?}"),
+        () = until_unserved(bus, Platform) => {}
+    }
+    assert!(bus.is_served(Interactive).await.unwrap());
+}
+
+async fn worker_without_capacity_serves_its_lane(bus: &dyn Bus) {
+    let full = async {
+        let mut each = tokio::time::interval(SECOND);
+        loop {
+            each.tick().await;
+            bus.mark_served(Interactive).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = full => {}
+        () = until_unserved(bus, Platform) => {}
+    }
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+}
+
+async fn lane_counts_as_served_after_a_time_without_checks(bus: &dyn Bus) {
+    until_unserved(bus, Interactive).await;
+    let stalled = Instant::now();
+    wait::until_true("a stall", wait::deadline(), async || stalled.elapsed() > UNSERVED_AFTER).await;
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+}
+
+/// Checks the lane until it is not served.
+async fn until_unserved(bus: &dyn Bus, lane: Lane) {
+    wait::until_true("the lane to be unserved", wait::deadline(), async || {
+        !bus.is_served(lane).await.unwrap()
+    })
+    .await;
+}
+
 /// Claims one job, waiting as long as needed.
 async fn claim(bus: &dyn Bus, lane: Lane, by: &str) -> ClaimedJob {
     let claimed = bus.claim(lane, &worker(by), 1, wait::deadline()).await.unwrap();
@@ -240,3 +303,4 @@ async fn none(bus: &dyn Bus, lane: Lane, by: &str) -> bool {
 
 const SECOND: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(3);
+const UNSERVED_AFTER: Duration = Duration::from_secs(5);

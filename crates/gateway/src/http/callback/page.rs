@@ -13,6 +13,7 @@ use protocol::id::UserId;
 use sha2::{Digest, Sha256};
 
 use super::query::TOKEN;
+use crate::http::response::retry_after;
 
 /// Page of the callback.
 pub(super) struct Page {
@@ -65,11 +66,11 @@ impl Page {
     /// Reports a failure.
     pub(super) fn refused(platform: AccountType, failure: &Failure) -> Self {
         let platform = title(platform);
-        let sentence = escaped(&failure.message);
+        let (sentence, status) = (escaped(&failure.message), status(failure.error));
         Self {
-            retry_after: failure.retry_after,
+            retry_after: retry_after(status, failure),
             ..Self::with(
-                status(failure.error),
+                status,
                 format!("No {platform} account was linked"),
                 format!("<p>{sentence}</p><p>You can close this page and go back to the application.</p>"),
             )
