@@ -53,7 +53,7 @@ impl Tasks {
 
     /// The same tasks for one of several nodes in a process: what it spawns runs in the current span.
     #[must_use]
-    pub fn in_current_span(&self) -> Self {
+    pub fn with_current_span(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
             span: Span::current(),

@@ -152,7 +152,7 @@ impl Authenticated {
     }
 
     /// Awaits a step of the session; a refusal is sent to the client. A Socket.IO client that may try again receives only the close:
-    /// after a CONNECT_ERROR it would not reconnect by itself.
+    /// after a `CONNECT_ERROR` it would not reconnect by itself.
     async fn in_session<T>(
         &mut self,
         within: Duration,

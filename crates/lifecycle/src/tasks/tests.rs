@@ -124,7 +124,7 @@ async fn tasks_run_in_the_span_of_their_node_and_not_of_their_spawner() {
     let tasks = node.in_scope(Tasks::new);
     for (tasks, span) in [
         (tasks.clone(), "node"),
-        (other.in_scope(|| tasks.in_current_span()), "other"),
+        (other.in_scope(|| tasks.with_current_span()), "other"),
     ] {
         let (sender, name) = oneshot::channel();
         connection.in_scope(|| {

@@ -102,7 +102,7 @@ impl Cluster {
                 let listener = first_free(INTERNAL_PORT, bind).await.map_err(StartError::from)?;
                 internal.push(ready::http(listener.address()));
                 node.span()
-                    .in_scope(|| listener.serve(api, &runtime.tasks.in_current_span()));
+                    .in_scope(|| listener.serve(api, &runtime.tasks.with_current_span()));
             }
             running.push((node.span().in_scope(|| gateway.spawn()), node.span()));
         }

@@ -80,7 +80,7 @@ impl NodeRuntime {
     /// Connects to Redis, over connections of this node alone, which log in the current span.
     pub(crate) async fn redis(&self, settings: &RedisSettings, meter: &Meter) -> Result<RedisBus, StartError> {
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        Ok(RedisBus::connect(settings, clock, entropy, self.tasks.in_current_span(), meter).await?)
+        Ok(RedisBus::connect(settings, clock, entropy, self.tasks.with_current_span(), meter).await?)
     }
 
     /// Waits for a stop signal, or the end of an essential task.
