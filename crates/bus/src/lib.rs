@@ -41,7 +41,10 @@ pub use memory::MemoryBus;
 pub use pending_authorization::PendingAuthorization;
 pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};
-pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
+pub use redis::{
+    ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisRuntime, RedisSettings, RedisUrl,
+    is_logged_outage,
+};
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{
     AliveSession, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,

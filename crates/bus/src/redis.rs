@@ -15,10 +15,12 @@ mod settings;
 use std::fmt;
 use std::sync::Arc;
 
-use lifecycle::{Clock, Entropy, Tasks};
+use futures_util::future::OptionFuture;
+use lifecycle::{Clock, Dependencies, Dependency, Entropy, Tasks};
 use opentelemetry::metrics::Meter;
+use protocol::fault::chain;
 
-pub use self::client::ConnectError;
+pub use self::client::{ConnectError, is_logged_outage};
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl};
 
 use self::client::{AccessCheck, Client, Connector, Purpose};
@@ -53,36 +55,37 @@ struct RedisState {
 }
 
 impl RedisBus {
-    /// Connects. Connections are monitored, and replaced when they break, until `tasks` are drained; so these are the bus's own,
-    /// drained after its users.
+    /// Connects. Connections are monitored, and replaced when they break, until the tasks of the runtime are drained. Outages are
+    /// reported to its dependencies `redis` and, if the rate cells have a Redis of their own, `redis_limits`. May be repeated after an
+    /// error.
     ///
     /// # Errors
     /// [`ConnectError`], for the operator.
-    pub async fn connect(
-        settings: &RedisSettings,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        tasks: Tasks,
-        meter: &Meter,
-    ) -> Result<Self, ConnectError> {
-        let metrics = Metrics::new(meter);
-        let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
-        let connect =
-            |connector, purpose| Client::connect(connector, purpose, Arc::clone(&clock), &tasks, metrics.clone());
-        let commands = connect(connector.clone(), Purpose::Commands).await?;
+    pub async fn connect(settings: &RedisSettings, runtime: &RedisRuntime) -> Result<Self, ConnectError> {
+        let metrics = Metrics::new(&runtime.meter);
         let names = Names::new(settings.prefix.clone());
-        let access = |channel| AccessCheck {
-            keys: names.probes().collect(),
-            channel,
+        let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
+        let open = |connector, purpose, name| {
+            let dependency = runtime.dependencies.named(name);
+            runtime.open(connector, purpose, dependency, &names, metrics.clone())
         };
-        commands.check_info().await?;
-        // Boxed: fred's futures are several KiB.
-        Box::pin(commands.check_access(access(names.probes().next()))).await?;
         let cells = match &settings.limits_url {
             Some(url) => {
                 let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
-                let cells = connect(connector, Purpose::Limits).await?;
-                Box::pin(cells.check_access(access(None))).await?;
+                Some(open(connector, Purpose::Limits, "redis_limits"))
+            }
+            None => None,
+        };
+        // Neither is cancelled when the other fails: fred would complete a cancelled connection and keep it.
+        let (commands, cells) = tokio::join!(
+            open(connector.clone(), Purpose::Commands, "redis"),
+            OptionFuture::from(cells)
+        );
+        let (commands, cells) = (commands?, cells.transpose()?);
+        commands.monitor(&runtime.tasks);
+        let cells = match cells {
+            Some(cells) => {
+                cells.monitor(&runtime.tasks);
                 cells
             }
             None => commands.clone(),
@@ -100,13 +103,65 @@ impl RedisBus {
             resume_tokens: resume_tokens::ResumeTokenScripts::new(),
             connector,
             commands,
-            entropy,
-            tasks,
+            entropy: Arc::clone(&runtime.entropy),
+            tasks: runtime.tasks.clone(),
             metrics,
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+}
+
+/// Runtime of the node that uses the bus.
+#[derive(Debug, Clone)]
+pub struct RedisRuntime {
+    /// Time of day, compared with the server's.
+    pub clock: Arc<dyn Clock>,
+    /// Source of new epochs.
+    pub entropy: Arc<dyn Entropy>,
+    /// Tasks that monitor the connections: the bus's own, drained after its users.
+    pub tasks: Tasks,
+    /// Meter of the node's metrics.
+    pub meter: Meter,
+    /// Dependencies of the node.
+    pub dependencies: Dependencies,
+}
+
+impl RedisRuntime {
+    /// Opens a connection for commands, and checks what the server allows. Reports the outcome to the dependency.
+    async fn open(
+        &self,
+        connector: Connector,
+        purpose: Purpose,
+        dependency: Dependency,
+        names: &Names,
+        metrics: Metrics,
+    ) -> Result<Client, ConnectError> {
+        let opened = async {
+            let (clock, dependency) = (Arc::clone(&self.clock), dependency.clone());
+            let client = Client::connect(connector, purpose, clock, dependency, metrics).await?;
+            if purpose == Purpose::Commands {
+                client.check_info().await?;
+            }
+            let access = AccessCheck {
+                keys: names.probes().collect(),
+                channel: names.probes().next().filter(|_| purpose == Purpose::Commands),
+            };
+            // Boxed: fred's futures are several KiB.
+            Box::pin(client.check_access(access)).await?;
+            Ok(client)
+        };
+        let opened: Result<Client, ConnectError> = opened.await;
+        match &opened {
+            Ok(_) => dependency.succeeded(),
+            Err(error) => {
+                if let Some(class) = error.outage() {
+                    dependency.failed(class, chain(error));
+                }
+            }
+        }
+        opened
     }
 }
 

@@ -1,6 +1,7 @@
-//! Outages of the bus as a gateway logs them: one line at the beginning and one at the end, however many requests fail between.
+//! Outages of the bus as a gateway logs them: one line at the beginning and one at the end, however many requests fail between. A bus
+//! that logs its outages itself leaves none for the gateway.
 
-use bus::BusError;
+use bus::{BusError, is_logged_outage};
 use lifecycle::OutageReporter;
 use protocol::fault::chain;
 
@@ -27,7 +28,9 @@ impl BusOutage {
             // Reported by lane.
             Ok(_) | Err(BusError::Unserved(_)) => self.reporter.succeeded(),
             Err(error @ BusError::Unavailable { .. }) => {
-                self.reporter.failed(chain(error));
+                if !is_logged_outage(error) {
+                    self.reporter.failed(chain(error));
+                }
                 tracing::debug!(request, error = chain(error), "bus request failed");
             }
             Err(error) => tracing::warn!(request, error = chain(error), "bus request failed"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jwks::{KeySet, TokenKey};
-use lifecycle::{OsEntropy, Readiness};
+use lifecycle::{Dependencies, OsEntropy, Readiness, SystemClock};
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
 
 use crate::handshake::token::TokenVerifier;
@@ -20,7 +20,9 @@ pub fn accepts_token(token: &str, key: TokenKey, now: SystemTime) -> bool {
         limits: TokenLimits::default(),
     };
     let meter = NoopMeterProvider::new().meter("fuzz");
-    let verifier = TokenVerifier::new(settings, &Readiness::new(), &(Arc::new(OsEntropy) as _), &meter);
+    let (loaded, dependencies) = (Readiness::new().latch("keys"), Dependencies::new(Arc::new(SystemClock)));
+    let entropy = Arc::new(OsEntropy) as _;
+    let verifier = TokenVerifier::new(settings, (loaded, &dependencies), &entropy, &meter);
     verifier.is_ok_and(|(verifier, _)| verifier.verify(token, now).is_ok())
 }
 

@@ -1,7 +1,9 @@
 //! A gateway as a node: settings, build, spawn, drain.
 
 mod build;
+mod build_error;
 mod drain;
+mod prepare;
 mod services;
 
 use std::net::SocketAddr;
@@ -10,19 +12,19 @@ use std::time::Duration;
 
 use axum::Router;
 use jwks::JwksRefresher;
-use lifecycle::{Condition, Latch, PeriodicLoop, Readiness, Tasks};
+use lifecycle::{Condition, Readiness, Tasks};
 use protocol::fault::chain;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use self::build::BuildError;
+pub use self::build_error::BuildError;
 pub use self::drain::GatewayDrainReport;
+pub use self::prepare::{PreparedGateway, Runtime};
+pub use self::services::Subscriptions;
 
 use self::drain::Drain;
 use self::services::{Inputs, Services};
 use crate::connection::Connections;
 use crate::http::Http;
-use crate::hub::Hub;
 use crate::listener::certificate::Reloader;
 use crate::listener::tcp::{IncomingConnection, Listener};
 use crate::listener::tls::Tls;
@@ -39,8 +41,7 @@ pub struct Gateway {
     certificate_every: Duration,
     internal: Option<Router>,
     readiness: Readiness,
-    listening: Latch,
-    bus_live: Condition,
+    listening: Condition,
     tasks: NodeTasks,
     drain: Drain,
 }
@@ -86,8 +87,6 @@ impl Gateway {
     #[must_use = "a gateway that is dropped without a drain is cut"]
     pub fn spawn(self) -> Running {
         let NodeTasks { connections, core } = &self.tasks;
-        let hub = Arc::clone(&self.services.hub);
-        core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         self.services.spawn(self.inputs, &self.tasks);
         let reloads = self.reloader.run(self.certificate_every, core.soft());
         core.essential("certificate", reloads);
@@ -106,8 +105,12 @@ impl Gateway {
             );
             tasks.each("connection", Arc::clone(&acceptor).serve(incoming).instrument(span));
         });
-        connections.essential("listener", accepts);
-        self.listening.release();
+        let listening = self.listening;
+        listening.set(true);
+        connections.essential("listener", async move {
+            accepts.await;
+            drop(listening);
+        });
         Running {
             readiness: self.readiness,
             tasks: self.tasks,
@@ -166,13 +169,3 @@ impl Running {
         }
     }
 }
-
-/// Keeps the node's readiness up to date with the bus.
-async fn watch_bus(hub: Arc<Hub>, live: Condition, soft: CancellationToken) {
-    let mut ticks = PeriodicLoop::new(CHECK_BUS_EVERY, soft);
-    while ticks.next().await {
-        live.set(hub.is_live());
-    }
-}
-
-const CHECK_BUS_EVERY: Duration = Duration::from_millis(250);

@@ -42,7 +42,7 @@ mod rate;
 pub use bus_roles::BusRoles;
 #[cfg(feature = "autobahn")]
 pub use connection::serve_echo;
-pub use gateway::{BuildError, Gateway, GatewayDrainReport, Running};
+pub use gateway::{BuildError, Gateway, GatewayDrainReport, PreparedGateway, Running, Runtime, Subscriptions};
 pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
 pub use listener::certificate::CertificateError;
 pub use settings::{

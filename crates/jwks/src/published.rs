@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Condition, Entropy};
+use lifecycle::{Dependency, Entropy, Latch};
 use opentelemetry::metrics::Meter;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -27,13 +27,14 @@ pub struct Jwks {
 }
 
 impl Jwks {
-    /// Empty key set of an issuer, and the task that fetches it. `usable` holds while there are keys to verify with.
+    /// Empty key set of an issuer, and the task that fetches it. The first fetch with a usable key releases the latch, and each fetch is
+    /// reported to the dependency.
     ///
     /// # Errors
     /// [`JwksError`].
     pub fn new(
         settings: &JwksSettings,
-        usable: Condition,
+        (loaded, issuer): (Latch, Dependency),
         entropy: Arc<dyn Entropy>,
         meter: &Meter,
     ) -> Result<(Self, JwksRefresher), JwksError> {
@@ -48,7 +49,7 @@ impl Jwks {
             request_timeout: settings.fetch_timeout * 2,
         };
         let metrics = Metrics::new(meter, receiver);
-        let refresher = JwksRefresher::new(client, settings, sender, requests, usable, entropy, metrics);
+        let refresher = JwksRefresher::new(client, settings, (sender, requests), (loaded, issuer), entropy, metrics);
         Ok((published, refresher))
     }
 

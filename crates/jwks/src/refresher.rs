@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Backoff, Condition, Entropy};
+use lifecycle::{Backoff, Dependency, Entropy, Latch};
 use protocol::fault::chain;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -20,11 +20,11 @@ use crate::settings::JwksSettings;
 pub struct JwksRefresher {
     client: JwksClient,
     refresh: Duration,
-    max_stale: Duration,
     state: watch::Sender<FetchState>,
     requests: Arc<FetchRequests>,
-    /// Holds while tokens can be verified.
-    usable: Condition,
+    /// Released by the first key set with a usable key.
+    loaded: Option<Latch>,
+    issuer: Dependency,
     entropy: Arc<dyn Entropy>,
     metrics: Metrics,
 }
@@ -33,26 +33,25 @@ impl JwksRefresher {
     pub(crate) fn new(
         client: JwksClient,
         settings: &JwksSettings,
-        state: watch::Sender<FetchState>,
-        requests: Arc<FetchRequests>,
-        usable: Condition,
+        (state, requests): (watch::Sender<FetchState>, Arc<FetchRequests>),
+        (loaded, issuer): (Latch, Dependency),
         entropy: Arc<dyn Entropy>,
         metrics: Metrics,
     ) -> Self {
         Self {
             client,
             refresh: settings.refresh,
-            max_stale: settings.max_stale,
             state,
             requests,
-            usable,
+            loaded: Some(loaded),
+            issuer,
             entropy,
             metrics,
         }
     }
 
     /// Fetches until the node drains.
-    pub async fn run(self, soft: CancellationToken) {
+    pub async fn run(mut self, soft: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY.min(self.refresh));
         loop {
             let request = self.requests.number();
@@ -76,21 +75,25 @@ impl JwksRefresher {
     }
 
     /// Replaces the keys: one that is no longer published is withdrawn. A failed fetch leaves them as they are.
-    fn apply(&self, fetched: Result<KeySet, FetchError>, request: u64) {
+    fn apply(&mut self, fetched: Result<KeySet, FetchError>, request: u64) {
         let keys = match fetched {
             Ok(keys) => {
                 self.metrics.fetched(keys.len());
+                self.issuer.succeeded();
                 if keys.is_empty() {
                     tracing::warn!(
                         unusable = keys.unusable(),
                         "jwks has no usable key, every token is refused"
                     );
+                } else if let Some(loaded) = self.loaded.take() {
+                    loaded.release();
                 }
                 Some(Arc::new(keys))
             }
             Err(error) => {
                 self.metrics.failed(error.label());
-                tracing::warn!(error = chain(&error), "jwks fetch failed, keeping the last keys");
+                self.issuer.failed(error.label(), chain(&error));
+                tracing::debug!(error = chain(&error), "jwks fetch failed, keeping the last keys");
                 None
             }
         };
@@ -101,9 +104,6 @@ impl JwksRefresher {
             }
             state.completed = request;
         });
-        let state = self.state.borrow();
-        self.usable
-            .set(state.is_fresh(self.max_stale) && !state.keys.is_empty());
     }
 }
 

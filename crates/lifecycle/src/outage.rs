@@ -14,6 +14,48 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct OutageReporter {
     operation: &'static str,
+    outage: OutageCounter,
+}
+
+impl OutageReporter {
+    /// Reporter of an operation without outage. The log lines carry `operation` as a field.
+    #[must_use]
+    pub const fn new(operation: &'static str) -> Self {
+        Self {
+            operation,
+            outage: OutageCounter::new(),
+        }
+    }
+
+    /// Counts a failure. The first of an outage is logged as a warning with its error: pass the whole chain.
+    pub fn failed(&self, error: impl Display) {
+        if self.outage.failed() {
+            tracing::warn!(operation = self.operation, %error, "outage began");
+        }
+    }
+
+    /// Records a success. The one that ends an outage is logged with the number of failures and the duration.
+    pub fn succeeded(&self) {
+        if let Some(ended) = self.outage.succeeded(QUIET) {
+            tracing::info!(
+                operation = self.operation,
+                failures = ended.failures,
+                seconds = ended.duration.as_secs(),
+                "outage ended"
+            );
+        }
+    }
+
+    /// Reports whether an outage lasts: the value of a gauge.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.outage.is_failing()
+    }
+}
+
+/// Begin and end of outages, without their log lines.
+#[derive(Debug, Default)]
+pub(crate) struct OutageCounter {
     /// True while `outage` is set, so that a success outside of an outage takes no lock.
     is_failing: AtomicBool,
     outage: Mutex<Option<Outage>>,
@@ -27,64 +69,62 @@ struct Outage {
     failures: u64,
 }
 
-impl OutageReporter {
-    /// Reporter of an operation without outage. The log lines carry `operation` as a field.
-    #[must_use]
-    pub const fn new(operation: &'static str) -> Self {
+/// Outage that has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndedOutage {
+    pub(crate) failures: u64,
+    pub(crate) duration: Duration,
+}
+
+impl OutageCounter {
+    const fn new() -> Self {
         Self {
-            operation,
             is_failing: AtomicBool::new(false),
             outage: Mutex::new(None),
         }
     }
 
-    /// Counts a failure. The first of an outage is logged as a warning with its error: pass the whole chain.
-    pub fn failed(&self, error: impl Display) {
+    /// Counts a failure. True for the first of an outage.
+    pub(crate) fn failed(&self) -> bool {
         let now = Instant::now();
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = outage.get_or_insert_with(|| {
-            tracing::warn!(operation = self.operation, %error, "outage began");
-            Outage {
-                began: now,
-                last_failed: now,
-                failures: 0,
-            }
+        let is_first = outage.is_none();
+        let current = outage.get_or_insert(Outage {
+            began: now,
+            last_failed: now,
+            failures: 0,
         });
         current.last_failed = now;
         current.failures += 1;
         self.is_failing.store(true, Ordering::Release);
+        is_first
     }
 
-    /// Records a success. The one that ends an outage is logged with the number of failures and the duration.
-    pub fn succeeded(&self) {
+    /// Records a success. Returns the outage if it ends it, which takes `quiet` without a failure.
+    pub(crate) fn succeeded(&self, quiet: Duration) -> Option<EndedOutage> {
         if !self.is_failing() {
-            return;
+            return None;
         }
         let now = Instant::now();
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ended) = outage.take_if(|outage| now.duration_since(outage.last_failed) >= QUIET) {
-            self.is_failing.store(false, Ordering::Release);
-            tracing::info!(
-                operation = self.operation,
-                failures = ended.failures,
-                seconds = now.duration_since(ended.began).as_secs(),
-                "outage ended"
-            );
-        }
+        let ended = outage.take_if(|outage| now.duration_since(outage.last_failed) >= quiet)?;
+        self.is_failing.store(false, Ordering::Release);
+        Some(EndedOutage {
+            failures: ended.failures,
+            duration: now.duration_since(ended.began),
+        })
     }
 
-    /// Reports whether an outage lasts: the value of a gauge.
-    #[must_use]
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Acquire)
     }
 }
 
 /// Time without a failure after which a success ends an outage.
-const QUIET: Duration = Duration::from_secs(1);
+pub(crate) const QUIET: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io;
     use std::sync::Arc;
 
@@ -95,10 +135,10 @@ mod tests {
 
     /// Log of the current thread while the guard lives.
     #[derive(Debug, Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl Log {
-        fn capture() -> (Self, DefaultGuard) {
+        pub(crate) fn capture() -> (Self, DefaultGuard) {
             let log = Self::default();
             let writer = log.clone();
             let subscriber = tracing_subscriber::fmt()
@@ -109,7 +149,7 @@ mod tests {
             (log, tracing::subscriber::set_default(subscriber.finish()))
         }
 
-        fn lines(&self) -> Vec<String> {
+        pub(crate) fn lines(&self) -> Vec<String> {
             let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
             text.lines().map(|line| line.trim().to_owned()).collect()
         }

@@ -22,14 +22,18 @@ impl Readiness {
     /// Creates a gate that keeps the node unready until it is released for good: for the steps of a start.
     #[must_use = "a dropped latch keeps the node unready for ever"]
     pub fn latch(&self, name: &'static str) -> Latch {
-        Latch { gate: self.gate(name) }
+        Latch {
+            gate: self.gate(name, Kind::Latch),
+        }
     }
 
     /// Creates a gate that keeps the node unready while it is not met: for something that may be lost again, such as a
     /// connection.
     #[must_use = "a dropped condition keeps the node unready for ever"]
     pub fn condition(&self, name: &'static str) -> Condition {
-        Condition { gate: self.gate(name) }
+        Condition {
+            gate: self.gate(name, Kind::Condition),
+        }
     }
 
     /// Makes the node unready for good, because it is about to stop.
@@ -60,17 +64,50 @@ impl Readiness {
         closed.chain(state.draining.then_some("draining")).collect()
     }
 
-    fn gate(&self, name: &'static str) -> GateHandle {
+    /// State of each gate, in the sequence of their creation.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let state = self.state.borrow();
+        let parts = state.gates.iter().map(|gate| Part {
+            name: gate.name,
+            is_ready: gate.open,
+            is_step_of_the_start: gate.kind == Kind::Latch,
+        });
+        parts.collect()
+    }
+
+    /// Reports whether the node is about to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.state.borrow().draining
+    }
+
+    fn gate(&self, name: &'static str, kind: Kind) -> GateHandle {
         let mut index = 0;
         self.state.send_modify(|state| {
             index = state.gates.len();
-            state.gates.push(Gate { name, open: false });
+            state.gates.push(Gate {
+                name,
+                kind,
+                open: false,
+            });
         });
         GateHandle {
             state: self.state.clone(),
             index,
         }
     }
+}
+
+/// State of a gate at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Name of the gate.
+    pub name: &'static str,
+    /// True if the latch is released or the condition met.
+    pub is_ready: bool,
+    /// True for a latch, which tells nothing about the time after the start.
+    pub is_step_of_the_start: bool,
 }
 
 /// Step of the start that is not done yet.
@@ -122,7 +159,14 @@ impl State {
 #[derive(Debug)]
 struct Gate {
     name: &'static str,
+    kind: Kind,
     open: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Latch,
+    Condition,
 }
 
 /// Gate in the shared state.
@@ -167,6 +211,25 @@ mod tests {
 
         redis.set(false);
         assert_eq!(readiness.waiting_for(), ["redis"]);
+    }
+
+    #[test]
+    fn parts_keep_their_sequence_whatever_their_state() {
+        let readiness = Readiness::new();
+        let redis = readiness.latch("redis");
+        let listener = readiness.condition("listener");
+        let parts = |readiness: &Readiness| {
+            let parts = readiness.parts().into_iter();
+            parts
+                .map(|part| (part.name, part.is_ready, part.is_step_of_the_start))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&readiness), [("redis", false, true), ("listener", false, false)]);
+        listener.set(true);
+        assert_eq!(parts(&readiness), [("redis", false, true), ("listener", true, false)]);
+        redis.release();
+        listener.set(false);
+        assert_eq!(parts(&readiness), [("redis", true, true), ("listener", false, false)]);
     }
 
     #[test]

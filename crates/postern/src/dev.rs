@@ -16,7 +16,7 @@ pub(crate) use identity::Identity;
 use tracing::Instrument;
 
 use crate::cli::DevArgs;
-use crate::node::NodeRuntime;
+use crate::node::{NodeRuntime, StopSignals};
 
 /// Runs a dev cluster until it stops.
 ///
@@ -36,7 +36,8 @@ async fn run_in(args: DevArgs, runtime: NodeRuntime) -> Result<ExitCode, DevErro
     } else {
         cluster.ready().text()
     });
-    let reason = runtime.until_stopped(cluster.failure()).await?;
+    let mut signals = StopSignals::install()?;
+    let reason = runtime.until_stopped(&mut signals, cluster.failure()).await;
     reason.log();
     let report = cluster.drain().await;
     Ok(runtime.finish(reason, &report).await)

@@ -4,6 +4,9 @@ mod gateway;
 mod http_listener;
 mod identity;
 mod runtime;
+mod start_error;
+mod stop;
+mod wait;
 mod worker;
 
 use std::io::IsTerminal;
@@ -13,9 +16,9 @@ use telemetry::logs::Format;
 pub(crate) use gateway::gateway;
 pub use http_listener::ListenError;
 pub(crate) use http_listener::{HttpListener, ListenerKind};
-pub(crate) use identity::NodeIdentity;
 pub(crate) use runtime::NodeRuntime;
-pub use runtime::StartError;
+pub use start_error::StartError;
+pub(crate) use stop::StopSignals;
 pub(crate) use worker::worker;
 
 /// Log format: text at a terminal, else JSON.

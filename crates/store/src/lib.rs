@@ -58,7 +58,7 @@ pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
-pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
+pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, is_logged_outage, migrate};
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{
     DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,

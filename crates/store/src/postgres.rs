@@ -32,8 +32,11 @@ mod syncs;
 mod tls;
 mod transaction;
 
+use lifecycle::Dependency;
 use opentelemetry::metrics::Meter;
+use protocol::fault::chain;
 
+pub use error::is_logged_outage;
 pub use migrate::migrate;
 pub use settings::{PgSettings, PgSettingsError};
 pub use tls::RootsError;
@@ -55,6 +58,32 @@ pub struct PgStore {
 }
 
 impl PgStore {
+    /// Connects, reporting this and every later outage to the dependency. May be repeated after an error. Otherwise as
+    /// [`PgStore::connect`].
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub async fn connect_reporting(
+        settings: &PgSettings,
+        audit: AuditKeys,
+        meter: &Meter,
+        dependency: &Dependency,
+    ) -> Result<Self, SetupError> {
+        match Self::connect(settings, audit, meter).await {
+            Ok(mut store) => {
+                dependency.succeeded();
+                store.pool.report_to(dependency.clone());
+                Ok(store)
+            }
+            Err(error) => {
+                if let Some(class) = error.outage() {
+                    dependency.failed(class, chain(&error));
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Connects, and checks that this build knows the schema. The first of these keys signs the audit log.
     ///
     /// # Errors
@@ -101,6 +130,20 @@ pub enum SetupError {
     /// A migration failed, or an applied migration differs from the one of this build.
     #[error("migrate the schema")]
     Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SetupError {
+    /// Class of a fault that may end without a change of this node's settings, such as `timeout`; none for every other. A schema that is
+    /// not migrated yet is one, as the migration may run beside. So is a wrong password: where passwords are rotated, server and node
+    /// learn the new one at different times.
+    #[must_use]
+    pub fn outage(&self) -> Option<&'static str> {
+        match self {
+            Self::Reach(error) => error.downcast_ref::<StoreError>()?.outage(),
+            Self::Behind { .. } => Some("schema_behind"),
+            Self::Tls(_) | Self::Encoding(_) | Self::Migrate(_) => None,
+        }
+    }
 }
 
 impl From<StoreError> for SetupError {

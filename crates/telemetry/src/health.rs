@@ -1,33 +1,57 @@
-//! Health routes of the internal listener: `/livez`, `/readyz` and `/metrics`.
+//! Health routes of a node: `/livez`, `/readyz`, `/metrics` and `/healthz/dependencies`.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use lifecycle::Readiness;
+use axum::{Json, Router};
+use lifecycle::{Dependencies, Part, Readiness};
+use serde_json::Value;
 
+use crate::dependencies;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
-/// Routes of the internal listener that need no token.
+/// Routes that need no token.
 ///
 /// - `GET /livez`: 200 `ok` while the process responds. It checks nothing else, so that an outage of Redis or Postgres does not
 ///   make an orchestrator restart every node.
-/// - `GET /readyz`: 200 `ready`, or 503 with the names of what the node waits for: it must receive no new work.
+/// - `GET /readyz`: 200 if the node may receive work, else 503; one line for each of its parts. It is about this node alone: a
+///   dependency is a part only until it was reached once.
+/// - `GET /healthz/dependencies`: the state of the dependencies as JSON, for operators. Always 200: as a probe it would take every
+///   node out of service at once.
 /// - `GET /metrics`: the Prometheus text format.
-pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
+pub fn router(readiness: Readiness, dependencies: Dependencies, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz).with_state(readiness))
+        .route("/healthz/dependencies", get(report).with_state(dependencies))
         .route("/metrics", get(render).with_state(metrics))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
-    if readiness.is_ready() {
-        return (StatusCode::OK, "ready\n".to_owned());
+    let status = if readiness.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let mut lines: String = readiness.parts().iter().map(line).collect();
+    if readiness.is_draining() {
+        lines += "draining\n";
     }
-    let waiting_for = readiness.waiting_for().join(", ");
-    (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {waiting_for}\n"))
+    (status, lines)
+}
+
+fn line(part: &Part) -> String {
+    let state = match (part.is_ready, part.is_step_of_the_start) {
+        (true, true) => "ok (at start)",
+        (true, false) => "ok",
+        (false, _) => "not ready",
+    };
+    format!("{} {state}\n", part.name)
+}
+
+async fn report(State(dependencies): State<Dependencies>) -> Json<Value> {
+    Json(dependencies::report(&dependencies))
 }
 
 async fn render(State(metrics): State<Metrics>) -> Response {

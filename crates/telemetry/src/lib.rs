@@ -1,9 +1,10 @@
-//! Observability of a node: logs, metrics, liveness and readiness.
+//! Observability of a node: logs, metrics, liveness, readiness and the state of its dependencies.
 //!
 //! This crate must not know what a node does. Each crate keeps its own instruments in its `metrics.rs`, built from the `Meter`
 //! that it is given; this crate only provides that meter and renders its metrics. Nothing here is static, so two nodes in one
 //! process keep their metrics apart; they share only the log, as they share standard error.
 
+mod dependencies;
 pub mod health;
 pub mod logs;
 pub mod metrics;

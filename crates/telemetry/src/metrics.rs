@@ -1,5 +1,6 @@
 //! Meter of one node, and its metrics in the Prometheus text format.
 
+use lifecycle::{Dependencies, DependencyState};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_prometheus::PrometheusExporter;
@@ -39,6 +40,21 @@ impl Metrics {
     #[must_use]
     pub fn meter(&self) -> Meter {
         self.provider.meter("postern")
+    }
+
+    /// Observes `postern_dependency_up` at each collection: 1 for a dependency that is up, else 0. Each has a value from its creation
+    /// on.
+    pub fn watch(&self, dependencies: Dependencies) {
+        self.meter()
+            .u64_observable_gauge("postern_dependency_up")
+            .with_description("1 if the dependency answers this node, else 0")
+            .with_callback(move |gauge| {
+                for status in dependencies.statuses() {
+                    let up = u64::from(status.state == DependencyState::Up);
+                    gauge.observe(up, &[KeyValue::new("dependency", status.name)]);
+                }
+            })
+            .build();
     }
 
     /// Renders the current values in the Prometheus text format ([`CONTENT_TYPE`]).

@@ -77,6 +77,20 @@ impl Cluster {
         self.gateway(self.gateways.len() - 1)
     }
 
+    /// Starts one more gateway with variables of its own, and does not wait for it.
+    pub fn begin_gateway_with(&mut self, env: &[(&str, &str)]) -> &Member {
+        let name = format!("gateway-{}", self.gateways.len());
+        self.gateways.push(self.launcher.begin(Role::Gateway, &name, env));
+        self.gateway(self.gateways.len() - 1)
+    }
+
+    /// Starts one more worker with variables of its own, and does not wait for it.
+    pub fn begin_worker_with(&mut self, env: &[(&str, &str)]) -> &Member {
+        let name = format!("worker-{}", self.workers.len());
+        self.workers.push(self.launcher.begin(Role::Worker, &name, env));
+        self.worker(self.workers.len() - 1)
+    }
+
     /// Starts one more worker and waits until it is ready.
     pub async fn start_worker(&mut self) -> &Member {
         self.start_worker_with(&[]).await

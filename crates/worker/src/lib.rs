@@ -32,6 +32,7 @@ mod platform;
 mod error_chains;
 mod maintenance;
 mod metrics;
+mod outage;
 
 pub use factor::{
     EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl,

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use lifecycle::{Clock, Entropy, OutageReporter, PeriodicLoop, Tasks};
 use protocol::account::AccountType;
-use protocol::fault::chain;
 use protocol::id::WorkerId;
 use store::vault::Vault;
 use store::{Accounts, Pauses, PlatformCapacity, TaskQueue};
@@ -17,6 +16,7 @@ use tokio::sync::Notify;
 
 use self::attempt::Revoker;
 use crate::metrics::Metrics;
+use crate::outage::report_failure;
 use crate::platform::{Offered, PlatformPermits};
 use crate::settings::PlatformConcurrency;
 
@@ -60,7 +60,7 @@ impl Revocations {
             let leased = match self.queue.lease_tasks(&self.worker, &capacities, LEASE).await {
                 Ok(leased) => leased,
                 Err(error) => {
-                    outage.failed(chain(&error));
+                    report_failure(&outage, &error);
                     continue;
                 }
             };

@@ -6,7 +6,7 @@ mod roles;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
+use lifecycle::{Clock, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use platforms::{BotInbox, Platform, WebhookVerifier};
 use protocol::cluster::job::Lane;
@@ -20,7 +20,7 @@ use crate::audit::log_heads;
 use crate::deliveries::InboxReader;
 use crate::factor::MessageSenders;
 use crate::jobs::LaneServer;
-use crate::maintenance::{prune, watch_bus};
+use crate::maintenance::prune;
 use crate::metrics::Metrics;
 use crate::outbox::{OutboxRelay, Sweep, watch_memory};
 use crate::platform::Offered;
@@ -60,7 +60,7 @@ pub struct Parts {
 pub struct Worker {
     repeatable_codes: Option<String>,
     lanes: Vec<(LaneServer, Latch)>,
-    sweep: (Sweep, Condition),
+    sweep: Sweep,
     revocations: Revocations,
     schedule: Schedule,
     inboxes: Vec<InboxReader>,
@@ -71,12 +71,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Builds a worker; nothing is spawned.
+    /// Builds a worker with a part of readiness for each lane, which is ready once the lane was read; nothing is spawned.
     #[must_use]
-    pub fn build(settings: Settings, parts: Parts, meter: &Meter) -> Self {
+    pub fn build(settings: Settings, parts: Parts, readiness: Readiness, meter: &Meter) -> Self {
         let metrics = Metrics::new(meter);
         let tasks = Tasks::new();
-        let readiness = Readiness::new();
         let assembly = Assembly {
             id: parts.id.clone(),
             settings: &settings,
@@ -99,7 +98,7 @@ impl Worker {
         let sweep = Sweep::new(Arc::clone(&parts.store.outbox), Arc::clone(&assembly.relay));
         Self {
             lanes: lanes.into(),
-            sweep: (sweep, readiness.condition("store")),
+            sweep,
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
             revocations: assembly.revocations(),
@@ -109,12 +108,6 @@ impl Worker {
             tasks,
             readiness,
         }
-    }
-
-    /// Readiness: each lane was read once, the store answered, the bus is live.
-    #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        self.readiness.clone()
     }
 
     /// Spawns the worker. From here on [`Running`] owns every task.
@@ -134,13 +127,10 @@ impl Worker {
         for (server, latch) in self.lanes {
             tasks.essential(task_name(server.lane), server.serve(latch));
         }
-        let (sweep, ready) = self.sweep;
         let drain = || tasks.soft();
-        tasks.essential("outbox sweep", sweep.run(ready, drain()));
+        tasks.essential("outbox sweep", self.sweep.run(drain()));
         let watch = watch_memory(bus.events, store.outbox, self.metrics, drain());
         tasks.essential("bus memory", watch);
-        let live = self.readiness.condition("bus");
-        tasks.essential("bus liveness", watch_bus(bus.liveness, live, drain()));
         let queued = Arc::clone(&self.revocations.wake);
         let expiry = expire_pending_links(store.pending_links, queued, parts.entropy, drain());
         tasks.essential("pending links", expiry);

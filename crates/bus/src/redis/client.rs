@@ -13,6 +13,7 @@ pub(super) mod keyspace;
 mod monitor;
 mod reply;
 mod script;
+mod start_fault;
 mod startup_check;
 mod stream_reader;
 mod subscriber;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fred::interfaces::{KeysInterface, LuaInterface, PubsubInterface};
 use fred::types::{Expiration, Key, Value};
-use lifecycle::{Clock, OutageReporter, Tasks};
+use lifecycle::{Clock, Dependency, Tasks};
 use protocol::fault::chain;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -33,6 +34,7 @@ pub use self::connector::ConnectError;
 pub(super) use self::connector::{Connector, Purpose};
 pub(super) use self::reply::RedisReply;
 pub(super) use self::script::Script;
+pub use self::start_fault::is_logged_outage;
 pub(super) use self::startup_check::AccessCheck;
 pub(super) use self::stream_reader::{StreamRead, StreamReader};
 pub(super) use self::subscriber::{MessageHandler, Subscriber, SubscriberConfig};
@@ -58,18 +60,19 @@ struct ClientState {
     /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred
     /// 10.1 counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
     permits: Semaphore,
-    outage: OutageReporter,
+    /// Server, to which outages are reported.
+    dependency: Dependency,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
 
 impl Client {
-    /// Connects, and monitors the connection until the tasks are drained.
+    /// Connects.
     pub(super) async fn connect(
         connector: Connector,
         purpose: Purpose,
         clock: Arc<dyn Clock>,
-        tasks: &Tasks,
+        dependency: Dependency,
         metrics: Metrics,
     ) -> Result<Self, ConnectError> {
         let connection = connector.connect(purpose).await?;
@@ -81,16 +84,20 @@ impl Client {
             connection: Mutex::new(connection),
             health: Mutex::new(health),
             permits: Semaphore::new(MAX_IN_FLIGHT),
-            outage: OutageReporter::new(purpose.operation()),
+            dependency,
             clock,
             metrics,
         });
-        let (soft, monitor) = (tasks.soft(), HealthMonitor::new(Arc::clone(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// Monitors the connection until the tasks are drained.
+    pub(super) fn monitor(&self, tasks: &Tasks) {
+        let (soft, monitor) = (tasks.soft(), HealthMonitor::new(Arc::clone(&self.shared)));
         tasks.essential("redis health monitor", async move {
             // Runs until the node drains.
             soft.run_until_cancelled(monitor.run()).await;
         });
-        Ok(Self { shared })
     }
 
     /// Runs a script: one atomic step on the server.
@@ -197,10 +204,10 @@ impl Client {
         };
         outcome.await.map_err(|failure: CommandFailure| {
             self.shared.metrics.command_failed(step);
-            let is_outage = failure.is_outage();
+            let outage = failure.outage();
             let error = failure.at_step(step);
-            if is_outage {
-                self.shared.outage.failed(chain(&error));
+            if let Some(class) = outage {
+                self.shared.dependency.failed(class, chain(&error));
             }
             error
         })

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, ChannelMessage, ConnectError, MemoryBus, RedisBus, RedisSettings, UserSubscriptions};
-use lifecycle::{OsEntropy, SystemClock, Tasks};
+use bus::{Bus, ChannelMessage, ConnectError, MemoryBus, RedisBus, RedisRuntime, RedisSettings, UserSubscriptions};
+use lifecycle::{Clock, Dependencies, OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::offset::Offset;
@@ -36,10 +36,19 @@ pub(crate) async fn connect(url: &str, prefix: &str) -> Arc<dyn Bus> {
 
 /// Bus with these settings. Its tasks end with the runtime of the test.
 pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<Arc<dyn Bus>, ConnectError> {
-    let meter = SdkMeterProvider::default().meter("test");
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let bus = RedisBus::connect(settings, clock, entropy, Tasks::new(), &meter).await?;
+    let bus = RedisBus::connect(settings, &runtime(Arc::new(SystemClock))).await?;
     Ok(Arc::new(bus))
+}
+
+/// Runtime of a test node with this time of day.
+pub(crate) fn runtime(clock: Arc<dyn Clock>) -> RedisRuntime {
+    RedisRuntime {
+        dependencies: Dependencies::new(Arc::clone(&clock)),
+        clock,
+        entropy: Arc::new(OsEntropy),
+        tasks: Tasks::new(),
+        meter: SdkMeterProvider::default().meter("test"),
+    }
 }
 
 /// Subscriptions of a test node with their messages.

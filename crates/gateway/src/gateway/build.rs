@@ -1,22 +1,17 @@
 //! Composition of a gateway from its settings.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use bus::BusError;
-use jwks::JwksError;
-use lifecycle::{Clock, Entropy, Readiness};
-use opentelemetry::metrics::Meter;
 use protocol::cluster::job::Lane;
-use rustls::crypto::{CryptoProvider, ring};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::build_error::BuildError;
 use super::drain::Drain;
-use super::services::{Environment, Services};
-use super::{Acceptor, Gateway, NodeTasks};
+use super::prepare::{PreparedGateway, Runtime};
+use super::services::{Environment, Services, Subscriptions};
+use super::{Acceptor, Gateway};
 use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::connection::{
@@ -24,79 +19,52 @@ use crate::connection::{
     Serving,
 };
 use crate::deflate::DeflatePool;
-use crate::handshake::token::TokenVerifier;
 use crate::http::callback::{CallbackBus, Callbacks};
 use crate::http::internal::{self, ApiDrain, Internal};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
-use crate::ids;
 use crate::listener::admission::Admission;
-use crate::listener::certificate::{CertificateError, Reloader};
 use crate::listener::tcp::Listener;
-use crate::listener::tls::Tls;
-use crate::metrics::Metrics;
 use crate::settings::Settings;
 
-/// Reason for which a gateway cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The port cannot be bound.
-    #[error("listen on {0}")]
-    Listen(SocketAddr, #[source] io::Error),
-    /// The certificate cannot be loaded.
-    #[error("load the certificate")]
-    Certificate(#[from] CertificateError),
-    /// TLS cannot be configured.
-    #[error("set up TLS")]
-    Tls(#[source] rustls::Error),
-    /// The JWKS client cannot be created.
-    #[error(transparent)]
-    Jwks(#[from] JwksError),
-    /// The bus is unavailable.
-    #[error("subscribe on the bus")]
-    Bus(#[from] BusError),
-}
-
 impl Gateway {
-    /// Binds the port, loads the certificate and subscribes on the bus. Spawns nothing.
+    /// Prepares a gateway and builds it on a bus that is there.
     ///
     /// # Errors
     /// [`BuildError`] of the first step that fails.
-    pub async fn build(
-        settings: Settings,
-        bus: impl Into<BusRoles>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        meter: &Meter,
-    ) -> Result<Self, BuildError> {
-        let tasks = NodeTasks::default();
+    pub async fn build(settings: Settings, bus: impl Into<BusRoles>, runtime: Runtime) -> Result<Self, BuildError> {
+        let (prepared, bus) = (Self::prepare(settings, runtime).await?, bus.into());
+        let subscriptions = prepared.subscribe(&bus).await?;
+        prepared.build(bus, subscriptions)
+    }
+}
+
+impl PreparedGateway {
+    /// Builds the gateway: its port listens from here on. Spawns nothing.
+    ///
+    /// # Errors
+    /// [`BuildError::Listen`].
+    pub fn build(self, bus: BusRoles, subscriptions: Subscriptions) -> Result<Gateway, BuildError> {
+        let Self {
+            settings,
+            runtime,
+            metrics,
+            ..
+        } = self;
+        let tasks = self.tasks;
         let env = Environment {
-            node: settings.node.clone().unwrap_or_else(|| ids::node(&*entropy)),
-            bus: bus.into(),
+            node: self.node,
+            bus,
             outage: Arc::new(BusOutage::new()),
-            clock,
-            entropy,
-            metrics: Arc::new(Metrics::new(meter, &tasks.connections)),
+            clock: runtime.clock,
+            entropy: runtime.entropy,
+            metrics: Arc::clone(&metrics),
             tasks: tasks.connections.clone(),
         };
-        let readiness = Readiness::new();
-        let metrics = Arc::clone(&env.metrics);
-
-        let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
-        let reloader = Reloader::load(
-            settings.tls.clone(),
-            Arc::clone(&provider),
-            Arc::clone(&env.clock),
-            Arc::clone(&metrics),
-        )
-        .await?;
-        let tls = Tls::new(provider, reloader.certificate(), settings.timing.tls).map_err(BuildError::Tls)?;
-        let listener = Listener::bind(&settings, Arc::clone(&metrics))
+        let listener = Listener::listen(self.socket, &settings, Arc::clone(&metrics))
             .map_err(|error| BuildError::Listen(settings.listen, error))?;
-
-        let (tokens, jwks_refresher) = TokenVerifier::new(settings.tokens.clone(), &readiness, &env.entropy, meter)?;
-        let (services, inputs) = Services::build(&env, &settings, tokens).await?;
+        let (services, inputs) = Services::build(&env, &settings, self.tokens, subscriptions);
         let soft = tasks.connections.soft();
         let connections = connections(&env, &settings, &services, listener.admission(), &soft);
         let drain = Drain {
@@ -108,23 +76,22 @@ impl Gateway {
         let internal = internal_api(&env, &settings, &services, drain.api.clone());
         let certificate_every = settings.timing.certificate;
         let http = Arc::new(http(&env, settings, &services, soft));
-        Ok(Self {
+        Ok(Gateway {
             listener,
             acceptor: Acceptor {
-                tls,
+                tls: self.tls,
                 http,
                 connections,
                 metrics,
             },
             services,
             inputs,
-            jwks_refresher,
-            reloader,
+            jwks_refresher: self.jwks_refresher,
+            reloader: self.reloader,
             certificate_every,
             internal,
-            listening: readiness.latch("listener"),
-            bus_live: readiness.condition("bus"),
-            readiness,
+            listening: self.listening,
+            readiness: runtime.readiness,
             tasks,
             drain,
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{ChannelMessage, SessionKey};
+use bus::{BusError, ChannelMessage, SessionKey, UserSubscriptions};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::cluster::job::{Lane, Reply};
 use protocol::id::NodeId;
@@ -48,6 +48,26 @@ pub(super) struct Services {
     metrics: Arc<Metrics>,
 }
 
+/// Subscriptions of one gateway on the bus. They end when this value, or the gateway that is built with it, is dropped.
+pub struct Subscriptions {
+    feed: Arc<dyn UserSubscriptions>,
+    received: mpsc::Receiver<ChannelMessage>,
+    replies: mpsc::Receiver<Reply>,
+}
+
+impl Subscriptions {
+    /// Opens the subscriptions of this node.
+    pub(super) async fn open(bus: &BusRoles, node: &NodeId) -> Result<Self, BusError> {
+        let (feed, received) = bus.events.listen().await?;
+        let replies = bus.jobs.subscribe_replies(node).await?;
+        Ok(Self {
+            feed,
+            received,
+            replies,
+        })
+    }
+}
+
 /// Messages that the background tasks receive.
 pub(super) struct Inputs {
     received: mpsc::Receiver<ChannelMessage>,
@@ -57,12 +77,13 @@ pub(super) struct Inputs {
 }
 
 impl Services {
-    /// Opens the subscriptions on the bus and creates the services.
-    pub(super) async fn build(
+    /// Creates the services.
+    pub(super) fn build(
         env: &Environment,
         settings: &Settings,
         tokens: TokenVerifier,
-    ) -> Result<(Self, Inputs), bus::BusError> {
+        subscriptions: Subscriptions,
+    ) -> (Self, Inputs) {
         let Environment {
             bus,
             outage,
@@ -71,8 +92,11 @@ impl Services {
             metrics,
             ..
         } = env;
-        let (feed, received) = bus.events.listen().await?;
-        let replies = bus.jobs.subscribe_replies(&env.node).await?;
+        let Subscriptions {
+            feed,
+            received,
+            replies,
+        } = subscriptions;
         let (hints, session_hints) = mpsc::channel(SESSION_HINTS);
         let hub = Hub::new(bus, Arc::clone(outage), feed, Arc::clone(metrics));
         let workers = WorkerClient::new(
@@ -126,7 +150,7 @@ impl Services {
             expiries: bus.sessions.expiries(),
             session_hints,
         };
-        Ok((services, inputs))
+        (services, inputs)
     }
 
     /// Spawns the background tasks.

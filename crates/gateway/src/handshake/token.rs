@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{TokenData, decode_header};
 use jwks::{Jwks, JwksError, JwksRefresher, KeyNotFound, TokenKey};
-use lifecycle::{Entropy, Readiness};
+use lifecycle::{Dependencies, Entropy, Latch};
 use opentelemetry::metrics::Meter;
 use protocol::answer::Failure;
 use protocol::id::{SessionId, UserId};
@@ -58,21 +58,24 @@ impl Identity {
 }
 
 impl TokenVerifier {
-    /// Builds the verifier. With a JWKS, the returned task fetches the keys, and the node is not ready without them.
+    /// Builds the verifier, and releases the latch once it has a key. With a JWKS, the returned task fetches the keys.
     ///
     /// # Errors
     /// [`JwksError`].
     pub(crate) fn new(
         settings: TokenSettings,
-        readiness: &Readiness,
+        (loaded, dependencies): (Latch, &Dependencies),
         entropy: &Arc<dyn Entropy>,
         meter: &Meter,
     ) -> Result<(Self, Option<JwksRefresher>), JwksError> {
         let (keys, refresher) = match settings.keys {
-            TokenKeys::Fixed(key) => (KeySource::Fixed(key), None),
+            TokenKeys::Fixed(key) => {
+                loaded.release();
+                (KeySource::Fixed(key), None)
+            }
             TokenKeys::Jwks(jwks) => {
-                let usable = readiness.condition("jwks");
-                let (cache, refresher) = Jwks::new(&jwks, usable, Arc::clone(entropy), meter)?;
+                let issuer = dependencies.named("jwks");
+                let (cache, refresher) = Jwks::new(&jwks, (loaded, issuer), Arc::clone(entropy), meter)?;
                 (KeySource::Jwks(cache), Some(refresher))
             }
         };

@@ -40,9 +40,9 @@ pub(crate) struct IncomingConnection {
 }
 
 impl Listener {
-    /// Binds the listen address.
-    pub(crate) fn bind(settings: &Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let tcp = listen(settings.listen)?;
+    /// Listens on a bound socket.
+    pub(crate) fn listen(socket: TcpSocket, settings: &Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let tcp = socket.listen(BACKLOG)?;
         Ok(Self {
             local: tcp.local_addr()?,
             tcp,
@@ -110,9 +110,9 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-/// Binds a listening socket. Connections inherit its send buffer size: with the default, the kernel would queue megabytes for a slow
-/// peer, beyond the bounded queue.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Binds a socket that does not listen yet: until the node can serve, clients are refused, and do not wait for an accept. Connections
+/// inherit its send buffer size: with the default, the kernel would queue megabytes for a slow peer, beyond the bounded queue.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -122,7 +122,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 /// Returns the address that rate limits count: an IPv4 address, or the /64 of an IPv6 address, which one client usually owns.

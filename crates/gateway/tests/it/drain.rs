@@ -117,10 +117,7 @@ async fn draining_gateway_refuses_new_sockets() {
     let mut early = gateway.endpoint.open().await.unwrap();
     let drained = gateway.drain(Duration::from_secs(20));
     let refused = async {
-        wait::until_true("the node to drain", wait::deadline(), async || {
-            readiness.waiting_for() == ["draining"]
-        })
-        .await;
+        wait::until_true("the node to drain", wait::deadline(), async || readiness.is_draining()).await;
         early
             .http(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
             .await

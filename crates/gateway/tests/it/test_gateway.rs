@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Events, MemoryBus, RedisBus, RedisSettings};
+use bus::{Bus, Events, MemoryBus, RedisBus, RedisRuntime, RedisSettings};
 use gateway::{
-    Gateway, GatewayDrainReport, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings,
+    Gateway, GatewayDrainReport, Running, Runtime, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits,
+    TokenSettings,
 };
-use lifecycle::{Entropy, OsEntropy, Readiness, SystemClock, Tasks};
+use lifecycle::{Dependencies, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{DeliveryClass, Event};
@@ -62,8 +63,14 @@ impl TestGateway {
             limits_url: None,
             ca: None,
         };
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-        let bus = RedisBus::connect(&settings, clock, entropy, Tasks::new(), &metrics.meter()).await;
+        let runtime = RedisRuntime {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            tasks: Tasks::new(),
+            meter: metrics.meter(),
+            dependencies: Dependencies::new(Arc::new(SystemClock)),
+        };
+        let bus = RedisBus::connect(&settings, &runtime).await;
         Self::build(secret(), Arc::new(bus.unwrap()), metrics, |_| {}).await
     }
 
@@ -95,17 +102,15 @@ impl TestGateway {
         settings.drain_delay = Duration::ZERO;
         change(&mut settings);
 
-        let entropy = Arc::new(OsEntropy);
         let faulty_bus = Arc::new(FaultyBus::new(bus));
-        let gateway = Gateway::build(
-            settings,
-            faulty_bus.roles(),
-            Arc::new(SystemClock),
-            entropy,
-            &metrics.meter(),
-        )
-        .await
-        .unwrap();
+        let runtime = Runtime {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            meter: metrics.meter(),
+            readiness: Readiness::new(),
+            dependencies: Dependencies::new(Arc::new(SystemClock)),
+        };
+        let gateway = Gateway::build(settings, faulty_bus.roles(), runtime).await.unwrap();
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (gateway.readiness(), gateway.internal_api().unwrap_or_default());
         let running = gateway.spawn();

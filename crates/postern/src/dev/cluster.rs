@@ -15,7 +15,6 @@ use protocol::secret::Secret;
 use simulator::{BindError, Simulator};
 use store::vault::{Vault, VaultKeys};
 use store::{MemoryStore, PgStore, Store};
-use telemetry::metrics::Metrics;
 use tracing::{Instrument, Span};
 use url::{ParseError, Url};
 use worker::{ConnectState, JobConcurrency, RedirectPolicy, SessionTimes, Worker};
@@ -26,7 +25,7 @@ use super::port::first_free;
 use super::ready::{self, Ready};
 use crate::cli::DevArgs;
 use crate::config::ConfigError;
-use crate::node::{HttpListener, ListenerKind, NodeIdentity, NodeRuntime, StartError};
+use crate::node::{HttpListener, ListenerKind, NodeRuntime, StartError};
 
 /// Failure to start `postern dev`.
 #[derive(Debug, thiserror::Error)]
@@ -85,34 +84,37 @@ impl Cluster {
         let mut readiness = Vec::new();
         let (mut running, mut gateways, mut health, mut internal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..GATEWAYS {
-            let node = NodeIdentity::new("gateway", &*runtime.entropy);
+            // Of each attempt: a taken port leaves parts in the readiness that never become ready.
             let bind = async |address| {
-                let gateway = parts.gateway(address, &identity, &node, runtime);
-                Box::pin(gateway.instrument(node.span())).await
+                let node = runtime.beside("gateway");
+                let gateway = parts.gateway(address, &identity, &node);
+                let gateway = Box::pin(gateway.instrument(node.identity.span())).await?;
+                Ok::<_, DevError>((gateway, node))
             };
-            let MeteredGateway { gateway, metrics } = first_free(GATEWAY_PORT, bind).await?;
+            let (gateway, node) = first_free(GATEWAY_PORT, bind).await?;
+            let span = node.identity.span();
             gateways.push(ready::https(gateway.local_addr()));
             readiness.push(gateway.readiness());
             let bind = |address| HttpListener::bind(ListenerKind::Health, address);
             let listener = first_free(HEALTH_PORT, bind).await.map_err(StartError::from)?;
             health.push(ready::http(listener.address()));
-            runtime.serve_health(listener, gateway.readiness(), metrics);
+            runtime.serve_health_of(&node, listener);
             if let Some(api) = gateway.internal_api() {
                 let bind = |address| HttpListener::bind(ListenerKind::Internal, address);
                 let listener = first_free(INTERNAL_PORT, bind).await.map_err(StartError::from)?;
                 internal.push(ready::http(listener.address()));
-                node.span()
-                    .in_scope(|| listener.serve(api, &runtime.tasks.with_current_span()));
+                span.in_scope(|| listener.serve(api, &runtime.tasks.with_current_span()));
             }
-            running.push((node.span().in_scope(|| gateway.spawn()), node.span()));
+            running.push((span.in_scope(|| gateway.spawn()), span));
         }
         // The hosted callback is at the first gateway.
         let public_url = gateways.first().map(|url| Url::parse(url)).transpose()?;
-        let node = NodeIdentity::new("worker", &*runtime.entropy);
-        let worker = parts.worker(&simulator_url, public_url.as_ref(), keys, (&node, runtime));
-        let worker = Box::pin(worker.instrument(node.span())).await?;
-        readiness.push(worker.readiness());
-        let worker = (node.span().in_scope(|| worker.spawn()), node.span());
+        let node = runtime.beside("worker");
+        let span = node.identity.span();
+        let worker = parts.worker(&simulator_url, public_url.as_ref(), keys, &node);
+        let worker = Box::pin(worker.instrument(span.clone())).await?;
+        readiness.push(node.readiness.clone());
+        let worker = (span.in_scope(|| worker.spawn()), span);
         for node in &readiness {
             node.ready().await;
         }
@@ -187,12 +189,6 @@ enum DevBus {
     Redis(RedisSettings),
 }
 
-/// Gateway with its metrics.
-struct MeteredGateway {
-    gateway: Gateway,
-    metrics: Metrics,
-}
-
 impl Parts {
     async fn open(args: &DevArgs, keys: &VaultKeys, runtime: &NodeRuntime) -> Result<Self, DevError> {
         let bus = match args.redis()? {
@@ -218,7 +214,7 @@ impl Parts {
         simulator: &str,
         public_url: Option<&Url>,
         keys: VaultKeys,
-        (node, runtime): (&NodeIdentity, &NodeRuntime),
+        runtime: &NodeRuntime,
     ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
         let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
@@ -231,8 +227,8 @@ impl Parts {
         let bot = simulated_bot(&format!("{simulator}/telegram"))?;
         let telegram_bot = TelegramBot::new(bot, http, Arc::clone(&runtime.clock)).map_err(StartError::from)?;
         let parts = worker::Parts {
-            id: node.worker(),
-            bus: worker::BusRoles::of(self.bus(runtime, &runtime.metrics).await?),
+            id: runtime.identity.worker(),
+            bus: worker::BusRoles::of(self.bus(runtime).await?),
             store: worker::StoreRoles::of(Arc::clone(&self.store)),
             vault: Arc::new(Vault::new(keys, Arc::clone(&runtime.entropy))),
             platforms: vec![
@@ -254,18 +250,17 @@ impl Parts {
             sessions: SessionTimes::default(),
             dangerous_repeatable_codes: Some("test_code_".to_owned()),
         };
-        Ok(Worker::build(settings, parts, &runtime.metrics.meter()))
+        let meter = runtime.metrics.meter();
+        Ok(Worker::build(settings, parts, runtime.readiness.clone(), &meter))
     }
 
     async fn gateway(
         &self,
         listen: SocketAddr,
         identity: &Identity,
-        node: &NodeIdentity,
         runtime: &NodeRuntime,
-    ) -> Result<MeteredGateway, DevError> {
-        let metrics = Metrics::new(node.id());
-        let bus = self.bus(runtime, &metrics).await?;
+    ) -> Result<Gateway, DevError> {
+        let bus = self.bus(runtime).await?;
         let tls = TlsSettings {
             certificate: identity.certificate(),
             key: identity.key(),
@@ -278,24 +273,21 @@ impl Parts {
             limits: TokenLimits::default(),
         };
         let settings = gateway::Settings {
-            node: Some(node.gateway()),
+            node: Some(runtime.identity.gateway()),
             origins: Origins::none().with_loopback(),
             drain_delay: Duration::ZERO,
             drain_window: DRAIN_WINDOW,
             internal_token: Some(identity.internal_token()?),
             ..gateway::Settings::new(listen, tls, tokens)
         };
-        let (clock, entropy) = (Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy));
-        let gateway = Gateway::build(settings, bus, clock, entropy, &metrics.meter())
-            .await
-            .map_err(StartError::from)?;
-        Ok(MeteredGateway { gateway, metrics })
+        let gateway = Gateway::build(settings, bus, runtime.for_gateway()).await;
+        Ok(gateway.map_err(StartError::from)?)
     }
 
-    async fn bus(&self, runtime: &NodeRuntime, metrics: &Metrics) -> Result<Arc<dyn Bus>, DevError> {
+    async fn bus(&self, runtime: &NodeRuntime) -> Result<Arc<dyn Bus>, DevError> {
         Ok(match &self.bus {
             DevBus::Memory(bus) => Arc::new(bus.clone()),
-            DevBus::Redis(settings) => Arc::new(runtime.redis(settings, &metrics.meter()).await?),
+            DevBus::Redis(settings) => Arc::new(runtime.redis(settings).await.map_err(StartError::from)?),
         })
     }
 }

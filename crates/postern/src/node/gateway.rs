@@ -5,39 +5,45 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
-use gateway::Gateway;
+use bus::{Bus, RedisSettings};
+use gateway::{BuildError, BusRoles, Gateway, PreparedGateway};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::Instrument;
 
-use super::{HttpListener, ListenerKind, NodeRuntime, StartError};
+use super::wait::reach;
+use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
 use crate::config::GatewayNode;
 
-/// Runs a gateway until it stops.
+/// Runs a gateway until it stops. Until Redis is there, it is live, not ready, and accepts no clients.
 ///
 /// # Errors
 /// [`StartError`].
 pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
     let runtime = NodeRuntime::new("gateway");
+    let mut signals = StopSignals::install()?;
     let span = runtime.identity.span();
-    Box::pin(run(node, runtime)).instrument(span).await
+    Box::pin(run(node, runtime, &mut signals)).instrument(span).await
 }
 
-async fn run(mut node: GatewayNode, runtime: NodeRuntime) -> Result<ExitCode, StartError> {
-    let meter = runtime.metrics.meter();
-    let bus: Arc<dyn Bus> = Arc::new(runtime.redis(&node.redis, &meter).await?);
+async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSignals) -> Result<ExitCode, StartError> {
     node.gateway.node = Some(runtime.identity.gateway());
     node.gateway.max_connections = max_connections();
     let drain_within = node.gateway.drain_window + COMMANDS_IN_FLIGHT;
-    let (clock, entropy) = (Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy));
-    let gateway = Gateway::build(node.gateway, bus, clock, entropy, &meter).await?;
+    let prepared = Gateway::prepare(node.gateway, runtime.for_gateway()).await?;
+    let reached = runtime.readiness.latch("redis");
     let health = HttpListener::bind(ListenerKind::Health, node.health_listen).await?;
-    tracing::info!(listen = %gateway.local_addr(), health = %health.address(), "gateway started");
+    tracing::info!(health = %health.address(), "gateway starts");
+    runtime.serve_health(health);
 
-    runtime.serve_health(health, gateway.readiness(), runtime.metrics.clone());
+    let connect = connect(prepared, &node.redis, &runtime);
+    let Some(gateway) = runtime.unless_stopped(signals, Box::pin(connect)).await? else {
+        return Ok(runtime.finish_start().await);
+    };
     serve_internal_api(&gateway, node.internal_listen, &runtime).await?;
+    reached.release();
+    tracing::info!(listen = %gateway.local_addr(), "gateway started");
     let running = gateway.spawn();
-    let reason = runtime.until_stopped(running.failure()).await?;
+    let reason = runtime.until_stopped(signals, running.failure()).await;
     reason.log();
     let report = running.drain(drain_within).await;
     Ok(runtime.finish(reason, &report).await)
@@ -53,6 +59,19 @@ async fn serve_internal_api(gateway: &Gateway, listen: SocketAddr, runtime: &Nod
     tracing::info!(internal = %listener.address(), "internal API started");
     listener.serve(api, &runtime.tasks);
     Ok(())
+}
+
+/// Builds the gateway once Redis is there.
+async fn connect(
+    prepared: PreparedGateway,
+    redis: &RedisSettings,
+    runtime: &NodeRuntime,
+) -> Result<Gateway, StartError> {
+    let bus: Arc<dyn Bus> = Arc::new(runtime.reach_redis(redis).await?);
+    let bus = BusRoles::from(bus);
+    // Redis may go away again before the subscriptions are open.
+    let subscriptions = reach(&*runtime.entropy, async || prepared.subscribe(&bus).await).await;
+    Ok(prepared.build(bus, subscriptions.map_err(BuildError::Bus)?)?)
 }
 
 /// Bound of the connections that leaves file descriptors for everything else, such as a reconnect to Redis.

@@ -1,58 +1,30 @@
 //! Runtime of a node: clock, randomness, metrics, and the tasks that outlive its work.
 
 use std::fmt;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{RedisBus, RedisSettings};
-use lifecycle::{Clock, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
-use opentelemetry::metrics::Meter;
+use bus::{RedisBus, RedisRuntime, RedisSettings};
+use lifecycle::{Clock, Dependencies, DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
+use store::vault::VaultKeys;
+use store::{PgSettings, PgStore};
 use telemetry::metrics::Metrics;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::NodeIdentity;
-use super::http_listener::{HttpListener, ListenError};
+use super::http_listener::HttpListener;
+use super::identity::NodeIdentity;
+use super::start_error::StartError;
+use super::stop::{StopReason, StopSignals};
+use super::wait::reach;
 
-/// Failure to start a node.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Connecting to Redis failed.
-    #[error(transparent)]
-    Bus(#[from] bus::ConnectError),
-    /// Connecting to Postgres failed.
-    #[error("connect to Postgres")]
-    Store(#[from] store::SetupError),
-    /// The HTTP client for the platforms could not be built.
-    #[error(transparent)]
-    Http(#[from] platforms::BuildError),
-    /// The sender of emails could not be built.
-    #[error(transparent)]
-    Email(#[from] worker::EmailError),
-    /// The sender of text messages could not be built.
-    #[error(transparent)]
-    Sms(#[from] worker::SmsError),
-    /// A platform has an insecure URL.
-    #[error("set up a platform")]
-    Platform(#[from] platforms::InsecureUrl),
-    /// The gateway could not be built.
-    #[error("build the gateway")]
-    Gateway(#[from] gateway::BuildError),
-    /// An HTTP listener could not be bound.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// Signal handlers could not be installed.
-    #[error("install signal handlers")]
-    Signal(#[source] io::Error),
-}
-
-/// Identity, clock, randomness, metrics and long-lived tasks of a node.
+/// Identity, clock, randomness, metrics, readiness, dependencies and long-lived tasks of a node.
 pub(crate) struct NodeRuntime {
     pub(crate) identity: NodeIdentity,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    pub(crate) dependencies: Dependencies,
     /// Internal listener and Redis connections, which end after the node's own work.
     pub(crate) tasks: Tasks,
     /// Health listener, which answers to the end of all other tasks.
@@ -62,54 +34,141 @@ pub(crate) struct NodeRuntime {
 impl NodeRuntime {
     pub(crate) fn new(role: &'static str) -> Self {
         let identity = NodeIdentity::new(role, &OsEntropy);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (metrics, dependencies) = (Metrics::new(identity.id()), Dependencies::new(Arc::clone(&clock)));
+        metrics.watch(dependencies.clone());
         Self {
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(OsEntropy),
-            metrics: Metrics::new(identity.id()),
+            metrics,
+            readiness: Readiness::new(),
+            dependencies,
             tasks: identity.span().in_scope(Tasks::new),
             health: identity.span().in_scope(Tasks::new),
             identity,
         }
     }
 
-    /// Serves the health routes and metrics of a node, until every other task has ended.
-    pub(crate) fn serve_health(&self, listener: HttpListener, readiness: Readiness, metrics: Metrics) {
-        listener.serve(telemetry::health::router(readiness, metrics), &self.health);
+    /// Serves the health routes and metrics of this node, until every other task has ended.
+    pub(crate) fn serve_health(&self, listener: HttpListener) {
+        self.serve_health_of(self, listener);
+    }
+
+    /// Serves the health routes and metrics of another node of this process, as [`NodeRuntime::serve_health`].
+    pub(crate) fn serve_health_of(&self, node: &Self, listener: HttpListener) {
+        let (readiness, dependencies) = (node.readiness.clone(), node.dependencies.clone());
+        let router = telemetry::health::router(readiness, dependencies, node.metrics.clone());
+        listener.serve(router, &self.health);
+    }
+
+    /// Runtime of another node of this process, with an identity, metrics, readiness and dependencies of its own.
+    pub(crate) fn beside(&self, role: &'static str) -> Self {
+        Self {
+            tasks: self.tasks.clone(),
+            ..Self::new(role)
+        }
+    }
+
+    /// Runtime for a gateway.
+    pub(crate) fn for_gateway(&self) -> gateway::Runtime {
+        gateway::Runtime {
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            meter: self.metrics.meter(),
+            readiness: self.readiness.clone(),
+            dependencies: self.dependencies.clone(),
+        }
     }
 
     /// Connects to Redis, over connections of this node alone, which log in the current span.
-    pub(crate) async fn redis(&self, settings: &RedisSettings, meter: &Meter) -> Result<RedisBus, StartError> {
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        Ok(RedisBus::connect(settings, clock, entropy, self.tasks.with_current_span(), meter).await?)
+    ///
+    /// # Errors
+    /// [`bus::ConnectError`].
+    pub(crate) async fn redis(&self, settings: &RedisSettings) -> Result<RedisBus, bus::ConnectError> {
+        let runtime = RedisRuntime {
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            tasks: self.tasks.with_current_span(),
+            meter: self.metrics.meter(),
+            dependencies: self.dependencies.clone(),
+        };
+        RedisBus::connect(settings, &runtime).await
+    }
+
+    /// Connects to Redis, waiting for it if necessary.
+    ///
+    /// # Errors
+    /// [`StartError`] of a fault that waiting cannot mend.
+    pub(super) async fn reach_redis(&self, settings: &RedisSettings) -> Result<RedisBus, StartError> {
+        Ok(reach(&*self.entropy, async || self.redis(settings).await).await?)
+    }
+
+    /// Connects to Postgres, waiting for it, and for its migration, if necessary.
+    ///
+    /// # Errors
+    /// [`StartError`] of a fault that waiting cannot mend.
+    pub(super) async fn reach_postgres(&self, settings: &PgSettings, keys: &VaultKeys) -> Result<PgStore, StartError> {
+        let (meter, dependency) = (self.metrics.meter(), self.dependencies.named("postgres"));
+        let connect = async || PgStore::connect_reporting(settings, keys.audit_keys(), &meter, &dependency).await;
+        Ok(reach(&*self.entropy, connect).await?)
+    }
+
+    /// Completes a start unless the node is told to stop before. None if it was: the node is then stopped.
+    ///
+    /// # Errors
+    /// [`StartError`] of the start.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        signals: &mut StopSignals,
+        start: impl Future<Output = Result<T, StartError>>,
+    ) -> Result<Option<T>, StartError> {
+        tokio::select! {
+            biased;
+            () = signals.received() => {
+                self.readiness.drain();
+                Ok(None)
+            }
+            started = start => started.map(Some),
+        }
     }
 
     /// Waits for a stop signal, or the end of an essential task.
     pub(crate) async fn until_stopped(
         &self,
+        signals: &mut StopSignals,
         failure: impl Future<Output = &'static str>,
-    ) -> Result<StopReason, StartError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signal)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signal)?;
-        Ok(tokio::select! {
-            _ = terminate.recv() => StopReason::Signal,
-            _ = interrupt.recv() => StopReason::Signal,
+    ) -> StopReason {
+        tokio::select! {
+            () = signals.received() => StopReason::Signal,
             task = failure => StopReason::TaskEnded(task),
             task = self.tasks.failure() => StopReason::TaskEnded(task),
             task = self.health.failure() => StopReason::TaskEnded(task),
-        })
+        }
+    }
+
+    /// Ends a node that was stopped before it was ready, and returns the exit code.
+    pub(super) async fn finish_start(self) -> ExitCode {
+        let runtime = self.drain_runtime().await;
+        tracing::info!(%runtime, "node stopped before it was ready");
+        ExitCode::SUCCESS
     }
 
     /// Drains the remaining tasks, logs the report of the node's own drain, and returns the exit code.
     pub(crate) async fn finish(self, reason: StopReason, report: &impl fmt::Display) -> ExitCode {
-        let mut runtime = self.tasks.drain(RUNTIME_DRAIN).await;
-        for (task, count) in self.health.drain(HEALTH_DRAIN).await.cut {
-            *runtime.cut.entry(task).or_default() += count;
-        }
+        let runtime = self.drain_runtime().await;
         tracing::info!(%reason, drain = %report, %runtime, "node stopped");
         match reason {
             StopReason::Signal => ExitCode::SUCCESS,
             StopReason::TaskEnded(_) => ExitCode::FAILURE,
         }
+    }
+
+    async fn drain_runtime(&self) -> DrainReport {
+        let mut report = self.tasks.drain(RUNTIME_DRAIN).await;
+        for (task, count) in self.health.drain(HEALTH_DRAIN).await.cut {
+            *report.cut.entry(task).or_default() += count;
+        }
+        report
     }
 }
 
@@ -117,33 +176,3 @@ impl NodeRuntime {
 const RUNTIME_DRAIN: Duration = Duration::from_secs(2);
 /// Drain timeout of the health listener, whose responses take no time.
 const HEALTH_DRAIN: Duration = Duration::from_secs(1);
-
-/// Reason of a node's stop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum StopReason {
-    /// SIGTERM or SIGINT.
-    Signal,
-    /// An essential task ended.
-    TaskEnded(&'static str),
-}
-
-impl fmt::Display for StopReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Signal => f.write_str("stop signal"),
-            Self::TaskEnded(task) => write!(f, "essential task ended: {task}"),
-        }
-    }
-}
-
-impl StopReason {
-    /// Logs the reason.
-    pub(crate) fn log(self) {
-        match self {
-            Self::Signal => tracing::info!("stop signal received, draining"),
-            Self::TaskEnded(task) => {
-                tracing::error!(task, "essential task ended, draining, then exiting with failure");
-            }
-        }
-    }
-}

@@ -8,54 +8,63 @@ use platforms::{
     BotInbox, BotSettings, Discord, DiscordBot, Github, Http, Platform, Settings, Telegram, TelegramBot,
     TelegramSettings, Timeouts, XTwitter,
 };
-use store::PgStore;
 use store::vault::Vault;
 use tracing::Instrument;
 use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
 
-use super::{HttpListener, ListenerKind, NodeRuntime, StartError};
+use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
 use crate::config::WorkerNode;
 
-/// Runs a worker until it stops.
+/// Runs a worker until it stops. Until Redis and Postgres are there, it is live and not ready.
 ///
 /// # Errors
 /// [`StartError`].
 pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
     let runtime = NodeRuntime::new("worker");
+    let mut signals = StopSignals::install()?;
     let span = runtime.identity.span();
-    Box::pin(run(node, runtime)).instrument(span).await
+    Box::pin(run(node, runtime, &mut signals)).instrument(span).await
 }
 
-async fn run(node: WorkerNode, runtime: NodeRuntime) -> Result<ExitCode, StartError> {
-    let meter = runtime.metrics.meter();
-    let bus = Arc::new(runtime.redis(&node.redis, &meter).await?);
-    let store = PgStore::connect(&node.database, node.vault_keys.audit_keys(), &meter).await?;
-    let vault = Vault::new(node.vault_keys, Arc::clone(&runtime.entropy));
+async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) -> Result<ExitCode, StartError> {
     let http = Http::new(Timeouts::default())?;
+    let platforms = offered(
+        [node.github, node.discord, node.x_twitter],
+        node.telegram,
+        &http,
+        &runtime,
+    )?;
+    let inboxes = inboxes(node.discord_bot, node.telegram_bot, &http, &runtime)?;
+    let message_senders = message_senders(node.email, node.sms, &runtime)?;
+    let reached = ["redis", "postgres"].map(|name| runtime.readiness.latch(name));
+    let health = HttpListener::bind(ListenerKind::Health, node.health_listen).await?;
+    tracing::info!(health = %health.address(), "worker starts");
+    runtime.serve_health(health);
+
+    let (redis, database, keys) = (node.redis, node.database, node.vault_keys);
+    let connect = async { tokio::try_join!(runtime.reach_redis(&redis), runtime.reach_postgres(&database, &keys)) };
+    let Some((bus, store)) = runtime.unless_stopped(signals, Box::pin(connect)).await? else {
+        return Ok(runtime.finish_start().await);
+    };
     let parts = Parts {
         id: runtime.identity.worker(),
-        bus: BusRoles::of(bus),
+        bus: BusRoles::of(Arc::new(bus)),
         store: StoreRoles::of(Arc::new(store)),
-        vault: Arc::new(vault),
-        platforms: offered(
-            [node.github, node.discord, node.x_twitter],
-            node.telegram,
-            &http,
-            &runtime,
-        )?,
-        inboxes: inboxes(node.discord_bot, node.telegram_bot, &http, &runtime)?,
+        vault: Arc::new(Vault::new(keys, Arc::clone(&runtime.entropy))),
+        platforms,
+        inboxes,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
-        message_senders: message_senders(node.email, node.sms, &runtime)?,
+        message_senders,
         clock: Arc::clone(&runtime.clock),
         entropy: Arc::clone(&runtime.entropy),
     };
-    let worker = Worker::build(node.worker, parts, &meter);
-    let health = HttpListener::bind(ListenerKind::Health, node.health_listen).await?;
-    tracing::info!(health = %health.address(), "worker started");
-
-    runtime.serve_health(health, worker.readiness(), runtime.metrics.clone());
+    let worker = Worker::build(node.worker, parts, runtime.readiness.clone(), &runtime.metrics.meter());
+    for latch in reached {
+        latch.release();
+    }
+    tracing::info!("worker started");
     let running = worker.spawn();
-    let reason = runtime.until_stopped(running.failure()).await?;
+    let reason = runtime.until_stopped(signals, running.failure()).await;
     reason.log();
     let report = running.drain(DRAIN_WITHIN).await;
     Ok(runtime.finish(reason, &report).await)

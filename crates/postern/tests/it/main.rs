@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod absent_at_start;
 mod alerts;
 mod audit;
 mod bad_input;
@@ -16,6 +17,7 @@ mod chaos;
 mod command_line;
 mod configuration;
 mod delivery;
+mod dependency;
 mod devices;
 mod discord;
 mod drain;

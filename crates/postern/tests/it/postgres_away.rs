@@ -5,6 +5,7 @@ use testkit::cluster::Cluster;
 use testkit::{Postgres, wait};
 
 use crate::command_line::postern;
+use crate::dependency::{Dependency, get};
 use crate::stage::{POSTERN, Platforms, client, connect};
 
 #[tokio::test]
@@ -46,11 +47,17 @@ async fn commands_that_need_postgres_are_unavailable_without_it_and_work_again_a
     assert_eq!(published.status, 0, "{}", published.stderr);
     assert_eq!(other.next_event("notification:incoming").await.data["content"], "hello");
 
-    let worker = cluster.worker(0);
-    wait::until_true("the worker to be unready", wait::deadline(), async || {
-        !worker.is_ready().await
+    let worker = cluster.worker(0).health_addr();
+    wait::until_true("the outage to be reported", wait::deadline(), async || {
+        let postgres = Dependency::of(worker, "postgres").await;
+        postgres.state == "down" && postgres.class == "unreachable" && postgres.up == "0"
     })
     .await;
+    assert_eq!(
+        get(worker, "/readyz").await.status,
+        200,
+        "the outage is not the worker's"
+    );
 
     postgres.start_again().await;
     wait::until("a command to work again", wait::deadline(), async || {
@@ -58,8 +65,9 @@ async fn commands_that_need_postgres_are_unavailable_without_it_and_work_again_a
         (answer["success"] == true).then_some(())
     })
     .await;
-    wait::until_true("the worker to be ready", wait::deadline(), async || {
-        worker.is_ready().await
+    wait::until_true("the end of the outage", wait::deadline(), async || {
+        let postgres = Dependency::of(worker, "postgres").await;
+        postgres.state == "up" && postgres.up == "1"
     })
     .await;
     let answer = caller

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use testkit::Redis;
-use testkit::client::http::Request;
 use testkit::client::{Native, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::wait;
-
 use tokio::time::Instant;
 
+use crate::dependency::{Dependency, get};
 use crate::stage::{POSTERN, Platforms, by_hand, client, connect};
 
 /// Duration of the outage: longer than every timeout that could close a socket or a connection. By hand,
@@ -142,25 +141,44 @@ async fn redis_that_restarts_empty_resyncs_plain_sockets_and_closes_others() {
 }
 
 #[tokio::test]
-async fn a_node_without_redis_says_that_it_is_not_ready() {
+async fn nodes_stay_ready_in_an_outage_of_redis_and_report_it_as_that_of_a_dependency() {
     let mut stage = Box::pin(stage()).await;
+    let nodes = |cluster: &Cluster| [cluster.gateway(0).health_addr(), cluster.worker(0).health_addr()];
+    for node in nodes(&stage.cluster) {
+        assert_eq!(Dependency::of(node, "redis").await.state, "up");
+        let lines = get(node, "/readyz").await.text();
+        assert!(lines.contains("redis ok (at start)\n"), "{lines}");
+    }
     stage.redis.pause();
-    for member in [stage.cluster.gateway(0), stage.cluster.worker(0)] {
-        wait::until("the node to be unready", wait::deadline(), async || {
-            (!member.is_ready().await).then_some(())
+    for node in nodes(&stage.cluster) {
+        wait::until_true("the outage to be reported", wait::deadline(), async || {
+            Dependency::of(node, "redis").await.state == "down"
         })
         .await;
     }
+    stage.assert_refused_while_away().await;
+    for node in nodes(&stage.cluster) {
+        assert_eq!(get(node, "/readyz").await.status, 200);
+        assert_eq!(get(node, "/livez").await.status, 200);
+        let redis = Dependency::of(node, "redis").await;
+        assert_eq!((redis.state.as_str(), redis.class.as_str()), ("down", "timeout"));
+        assert_eq!(redis.up, "0");
+    }
     stage.redis.resume();
-    for member in [stage.cluster.gateway(0), stage.cluster.worker(0)] {
-        wait::until("the node to be ready", wait::deadline(), async || {
-            member.is_ready().await.then_some(())
+    for node in nodes(&stage.cluster) {
+        wait::until_true("the end of the outage", wait::deadline(), async || {
+            let redis = Dependency::of(node, "redis").await;
+            redis.state == "up" && redis.up == "1"
         })
         .await;
-        let answer = testkit::client::http::plain(member.health_addr(), &Request::get("/readyz"))
-            .await
-            .unwrap();
-        assert_eq!(answer.status, 200);
+        assert_eq!(get(node, "/readyz").await.status, 200);
+    }
+    assert!(stage.socketio.is_open() && stage.native.is_open());
+    for node in [stage.cluster.gateway(0), stage.cluster.worker(0)] {
+        let logs = node.logs();
+        for line in ["outage began", "outage ended"] {
+            assert_eq!(logs.matches(line).count(), 1, "{line}: {logs}");
+        }
     }
     assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
 }

@@ -5,6 +5,7 @@ mod tests;
 
 use std::error::Error;
 use std::io;
+use std::iter;
 
 use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
@@ -99,6 +100,23 @@ impl Failure {
         }
     }
 
+    /// Class of an outage of the server.
+    fn outage(&self) -> Option<&'static str> {
+        match self {
+            Self::Open(OpenError::ReadOnly) => Some("read_only"),
+            Self::Open(OpenError::Postgres(error)) => Some(refused_connection(error)),
+            Self::OpenTimeout | Self::Silent => Some("timeout"),
+            Self::Commit(failure) => failure.outage(),
+            Self::Statement(error) => Some(match fault(error)? {
+                ConnectionFault::Silent => "timeout",
+                ConnectionFault::ReadOnly => "read_only",
+                ConnectionFault::Shutdown => "shutdown",
+                ConnectionFault::Closed => "unreachable",
+            }),
+            Self::NoConnection | Self::PoolClosed | Self::Row(_) | Self::TooLate | Self::SessionEnded => None,
+        }
+    }
+
     /// Error of the operation `step` that failed.
     pub(super) fn during(self, step: &'static str) -> StoreError {
         let is_unavailable = match &self {
@@ -120,6 +138,27 @@ impl Failure {
             },
         }
     }
+}
+
+impl StoreError {
+    /// Class of an outage of the server, such as `timeout`; none for a failure that has another cause, such as a conflict of two
+    /// transactions or a pool without a free connection.
+    #[must_use]
+    pub fn outage(&self) -> Option<&'static str> {
+        match self {
+            Self::Unavailable { source, .. } => source.downcast_ref::<Failure>()?.outage(),
+            Self::Unknown { .. } | Self::Broken { .. } | Self::TooLate(_) | Self::SessionEnded(_) => None,
+        }
+    }
+}
+
+/// Reports whether the failure at the end of this chain is part of an outage of the server. A store that was connected with a dependency
+/// has logged it itself.
+#[must_use]
+pub fn is_logged_outage(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = iter::successors(Some(error), |error| error.source());
+    let failure = causes.find_map(|error| error.downcast_ref::<Failure>());
+    failure.is_some_and(|failure| failure.outage().is_some())
 }
 
 /// Fault that makes a connection unusable.
@@ -144,6 +183,18 @@ impl ConnectionFault {
             Self::Shutdown => "shutdown",
             Self::Closed => "closed",
         }
+    }
+}
+
+/// Class of the server's reason not to open a connection, by the classes of SQLSTATE (PostgreSQL documentation, appendix A).
+fn refused_connection(error: &tokio_postgres::Error) -> &'static str {
+    match error.code().map(SqlState::code) {
+        None => "unreachable",
+        Some(code) if code.starts_with("28") => "auth",
+        Some(code) if code.starts_with("3D") => "no_database",
+        Some(code) if code.starts_with("53") => "overloaded",
+        Some(code) if code.starts_with("57P0") => "shutdown",
+        Some(_) => "refused",
     }
 }
 

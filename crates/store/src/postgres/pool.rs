@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool::managed::Object;
+use lifecycle::Dependency;
+use protocol::fault::chain;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
@@ -22,6 +24,7 @@ use crate::metrics::{Metrics, PoolUsage};
 pub(crate) struct Pool {
     connections: Connections,
     metrics: Metrics,
+    dependency: Option<Dependency>,
 }
 
 /// Content of one transaction.
@@ -59,7 +62,13 @@ impl Pool {
         Ok(Self {
             connections: Connections::new(opener, settings.pool_size),
             metrics,
+            dependency: None,
         })
+    }
+
+    /// Reports outages of the server to this dependency from now on.
+    pub(super) fn report_to(&mut self, dependency: Dependency) {
+        self.dependency = Some(dependency);
     }
 
     /// Runs a transaction. After a conflict with another one, or on a broken connection, retries at once, up to 3 attempts in all.
@@ -70,7 +79,11 @@ impl Pool {
             left -= 1;
             match self.attempt(work, limits).await {
                 Err(failure) if failure.may_be_repeated() && left > 0 => {}
-                done => return done.map_err(|failure| self.report(step, failure)),
+                Ok(outcome) => {
+                    self.succeeded();
+                    return Ok(outcome);
+                }
+                Err(failure) => return Err(self.report(step, failure)),
             }
         }
     }
@@ -109,7 +122,13 @@ impl Pool {
             self.check_in(checkout, answer.as_ref().err());
             answer
         };
-        answer.await.map_err(|failure| self.report(step, failure))
+        match answer.await {
+            Ok(answer) => {
+                self.succeeded();
+                Ok(answer)
+            }
+            Err(failure) => Err(self.report(step, failure)),
+        }
     }
 
     /// Returns a function that reads the usage of the pool while the pool exists. The function does not keep connections open.
@@ -126,11 +145,20 @@ impl Pool {
         }
     }
 
-    /// Counts a failure and converts it into the error of this step.
+    /// Counts a failure, reports an outage, and converts the failure into the error of this step.
     pub(super) fn report(&self, step: &'static str, failure: Failure) -> StoreError {
         let error = failure.during(step);
         self.metrics.failed(step, &error);
+        if let (Some(dependency), Some(class)) = (&self.dependency, error.outage()) {
+            dependency.failed(class, chain(&error));
+        }
         error
+    }
+
+    fn succeeded(&self) {
+        if let Some(dependency) = &self.dependency {
+            dependency.succeeded();
+        }
     }
 
     async fn attempt<W: Work>(&self, work: &W, limits: WaitLimits) -> Result<W::Outcome, Failure> {

@@ -164,24 +164,7 @@ impl Launcher {
     /// Starts a node on free ports and waits until it is ready. `name` is the heading of its logs and is used once.
     pub(super) async fn start(&self, role: Role, name: &str, more: &[(&str, &str)]) -> Member {
         for attempt in 1..=ATTEMPTS {
-            let health = Port::claim();
-            let gateway = (role == Role::Gateway).then(|| GatewayPorts {
-                public: Port::claim(),
-                internal: Port::claim(),
-            });
-            let mut addresses = vec![("POSTERN_HEALTH_LISTEN", health.addr().to_string())];
-            if let Some(ports) = &gateway {
-                addresses.push(("POSTERN_LISTEN", ports.public.addr().to_string()));
-                addresses.push(("POSTERN_INTERNAL_LISTEN", ports.internal.addr().to_string()));
-            }
-            let mut settings: Vec<_> = addresses.iter().map(|(key, addr)| (*key, addr.as_str())).collect();
-            settings.extend(more);
-            let process = self.command(&format!("{name}-{attempt}"), role, role.subcommand(), &settings);
-            let member = Member {
-                process,
-                health,
-                gateway,
-            };
+            let member = self.begin(role, &format!("{name}-{attempt}"), more);
             if is_up(&member).await {
                 return member;
             }
@@ -190,6 +173,27 @@ impl Launcher {
             "start a node",
             format_args!("each of {ATTEMPTS} ports was taken:\n{}", self.logs()),
         )
+    }
+
+    /// Starts a node on free ports, and does not wait for it. `name` is the heading of its logs and is used once.
+    pub(super) fn begin(&self, role: Role, name: &str, more: &[(&str, &str)]) -> Member {
+        let health = Port::claim();
+        let gateway = (role == Role::Gateway).then(|| GatewayPorts {
+            public: Port::claim(),
+            internal: Port::claim(),
+        });
+        let mut addresses = vec![("POSTERN_HEALTH_LISTEN", health.addr().to_string())];
+        if let Some(ports) = &gateway {
+            addresses.push(("POSTERN_LISTEN", ports.public.addr().to_string()));
+            addresses.push(("POSTERN_INTERNAL_LISTEN", ports.internal.addr().to_string()));
+        }
+        let mut settings: Vec<_> = addresses.iter().map(|(key, addr)| (*key, addr.as_str())).collect();
+        settings.extend(more);
+        Member {
+            process: self.command(name, role, role.subcommand(), &settings),
+            health,
+            gateway,
+        }
     }
 
     /// Starts a subcommand of `postern` with the settings of a role.

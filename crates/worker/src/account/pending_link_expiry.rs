@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Entropy, OutageReporter, PeriodicLoop};
-use protocol::fault::chain;
 use store::{PendingLinks, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::background_receipt;
+use crate::outage::report_failure;
 
 /// Expires pending links each second until the node drains, those of stopped workers too. `revocations` is notified when one was
 /// queued.
@@ -29,7 +29,7 @@ pub(crate) async fn expire_pending_links(
                 tracing::debug!(ended, "pending links expired, revoking their grants");
                 revocations.notify_one();
             }
-            Err(error) => outage.failed(chain(&error)),
+            Err(error) => report_failure(&outage, &error),
         }
     }
 }

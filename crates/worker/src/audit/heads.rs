@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
-use protocol::fault::chain;
 use protocol::json::Json;
 use store::{Audit, StoreError};
 use tokio_util::sync::CancellationToken;
+
+use crate::outage::report_failure;
 
 /// Logs the changed heads until the node drains; the first time at once, for those that an earlier worker did not log.
 pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
@@ -16,7 +17,7 @@ pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
     while ticks.next().await {
         match log_moved(&*audit).await {
             Ok(()) => outage.succeeded(),
-            Err(error) => outage.failed(chain(&error)),
+            Err(error) => report_failure(&outage, &error),
         }
     }
 }

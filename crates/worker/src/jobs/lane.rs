@@ -7,7 +7,6 @@ use std::time::Duration;
 use bus::{ClaimedJob, Jobs};
 use lifecycle::{Backoff, Entropy, Latch, OutageReporter, Tasks};
 use protocol::cluster::job::Lane;
-use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout_at};
@@ -19,6 +18,7 @@ use super::run::Runner;
 use super::slots::{UserClaim, UserSlots};
 use crate::call::LanePermit;
 use crate::metrics::Metrics;
+use crate::outage::report_failure;
 
 /// Serves one lane.
 pub(crate) struct LaneServer {
@@ -77,7 +77,7 @@ impl LaneServer {
                     self.start_all(claimed, permit, &permits, entries);
                 }
                 Err(error) => {
-                    outage.failed(chain(&error));
+                    report_failure(&outage, &error);
                     let wait = backoff.next(&*self.entropy);
                     let _drained_or_not = tokio::time::timeout(wait, drain.cancelled()).await;
                 }
@@ -100,7 +100,7 @@ impl LaneServer {
                 () = sleep(MARK_INTERVAL) => {}
             }
             if let Err(error) = self.jobs.mark_served(self.lane).await {
-                outage.failed(chain(&error));
+                report_failure(outage, &error);
             }
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use bus::{EntryId, Jobs};
 use lifecycle::OutageReporter;
 use protocol::cluster::job::Lane;
-use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio_util::sync::CancellationToken;
+
+use crate::outage::report_failure;
 
 /// Entries of one lane that this worker has claimed. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +70,7 @@ pub(super) async fn renew(
         }
         match jobs.renew(lane, worker, &entries).await {
             Ok(()) => outage.succeeded(),
-            Err(error) => outage.failed(chain(&error)),
+            Err(error) => report_failure(&outage, &error),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::dispatch::Dispatch;
 use super::work_policy;
 use crate::call::{Call, LanePermit, Refusal};
 use crate::metrics::Metrics;
+use crate::outage::report_failure;
 use crate::outbox::OutboxRelay;
 
 /// Runs jobs.
@@ -162,24 +163,24 @@ impl Runner {
                 outcome,
             };
             if let Err(error) = self.jobs.reply(&job.node, &reply).await {
-                self.replies.failed(chain(&error));
+                report_failure(&self.replies, &error);
                 return;
             }
         }
         match self.jobs.finish(lane, entry).await {
             Ok(()) => self.replies.succeeded(),
-            Err(error) => self.replies.failed(chain(&error)),
+            Err(error) => report_failure(&self.replies, &error),
         }
     }
 
     /// Logs the error of an operation, by the severity of its code. An outage of bus or store is one line at its begin and one at its
     /// end, however many jobs fail in it.
-    fn report(&self, refusal: &dyn Refusal) {
+    fn report(&self, refusal: &(dyn Refusal + 'static)) {
         let code = refusal.code();
         let error = chain(refusal);
         match code.fault_class() {
             FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "job refused"),
-            FaultClass::Dependency if code == ErrorCode::Unavailable => self.execution.failed(error),
+            FaultClass::Dependency if code == ErrorCode::Unavailable => report_failure(&self.execution, refusal),
             FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "job failed"),
             FaultClass::Internal => tracing::error!(code = code.as_str(), error, "job failed"),
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
-use protocol::fault::chain;
 use store::Answers;
 use tokio_util::sync::CancellationToken;
+
+use crate::outage::report_failure;
 
 /// Deletes expired answers, exchanges and sent events until the node drains.
 pub(crate) async fn prune(answers: Arc<dyn Answers>, drain: CancellationToken) {
@@ -18,7 +19,7 @@ pub(crate) async fn prune(answers: Arc<dyn Answers>, drain: CancellationToken) {
                 outage.succeeded();
                 tracing::debug!(rows, "expired rows deleted");
             }
-            Err(error) => outage.failed(chain(&error)),
+            Err(error) => report_failure(&outage, &error),
         }
     }
 }

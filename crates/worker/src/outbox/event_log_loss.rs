@@ -7,12 +7,12 @@ use std::time::Duration;
 use bus::{BusError, Events};
 use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::cluster::offset::Epoch;
-use protocol::fault::chain;
 use protocol::id::UserId;
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::outage::report_failure;
 
 /// Watches the epoch of a probe user's event log until the node drains. The epoch changes when the event logs were lost.
 pub(crate) async fn watch_memory(
@@ -29,7 +29,7 @@ pub(crate) async fn watch_memory(
         let epoch = match epoch_of(&*events, &probe).await {
             Ok(epoch) => epoch,
             Err(error) => {
-                outage.failed(chain(&error));
+                report_failure(&outage, &error);
                 continue;
             }
         };
@@ -44,7 +44,7 @@ pub(crate) async fn watch_memory(
                     metrics.resent(count);
                 }
                 Err(error) => {
-                    outage.failed(chain(&error));
+                    report_failure(&outage, &error);
                     continue;
                 }
             }

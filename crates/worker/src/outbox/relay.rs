@@ -7,11 +7,11 @@ use bus::{BusError, Events, Hints};
 use lifecycle::OutageReporter;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
-use protocol::fault::chain;
 use protocol::id::UserId;
 use store::{Outbox, PublishError, Publisher};
 
 use crate::metrics::Metrics;
+use crate::outage::report_failure;
 
 /// Relays the outbox events of users.
 pub(crate) struct OutboxRelay {
@@ -49,7 +49,7 @@ impl OutboxRelay {
                 !relayed.stopped
             }
             Err(error) => {
-                self.outage.failed(chain(&error));
+                report_failure(&self.outage, &error);
                 false
             }
         }
@@ -72,7 +72,7 @@ impl Publisher for BusPublisher {
                 Ok(())
             }
             Err(error) => {
-                self.outage.failed(chain(&error));
+                report_failure(&self.outage, &error);
                 Err(PublishError)
             }
         }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use lifecycle::{Condition, OutageReporter, PeriodicLoop};
-use protocol::fault::chain;
+use lifecycle::{OutageReporter, PeriodicLoop};
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::OutboxRelay;
+use crate::outage::report_failure;
 
 /// Finds users with unsent events, and relays those.
 pub(crate) struct Sweep {
@@ -22,14 +22,13 @@ impl Sweep {
         Self { outbox, relay }
     }
 
-    /// Sweeps until the node drains. The store counts as ready while its queries succeed.
-    pub(crate) async fn run(self, store: Condition, drain: CancellationToken) {
+    /// Sweeps until the node drains.
+    pub(crate) async fn run(self, drain: CancellationToken) {
         let outage = OutageReporter::new("look for unsent events");
         let mut ticks = PeriodicLoop::new(PERIOD, drain);
         while ticks.next().await {
             match self.outbox.users_with_unsent_events(USERS).await {
                 Ok(users) => {
-                    store.set(true);
                     outage.succeeded();
                     stream::iter(&users)
                         .for_each_concurrent(AT_ONCE, |user| async {
@@ -37,10 +36,7 @@ impl Sweep {
                         })
                         .await;
                 }
-                Err(error) => {
-                    store.set(false);
-                    outage.failed(chain(&error));
-                }
+                Err(error) => report_failure(&outage, &error),
             }
         }
     }

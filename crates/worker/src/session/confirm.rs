@@ -8,12 +8,13 @@ use futures_util::future::try_join_all;
 use futures_util::{StreamExt, stream};
 use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::code::ErrorCode;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::id::UserId;
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use super::{END_TTL, key};
+use crate::outage::report_failure;
 
 /// Writes unconfirmed ends to Redis once a second, until the node drains.
 pub(crate) async fn confirm_ends(
@@ -26,7 +27,7 @@ pub(crate) async fn confirm_ends(
     while ticks.next().await {
         match confirm_all(&*store, &*bus).await {
             Ok(()) => outage.succeeded(),
-            Err(error) => outage.failed(chain(&error)),
+            Err(error) => report_failure(&outage, &error),
         }
     }
 }

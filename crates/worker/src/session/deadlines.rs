@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bus::{BusError, SessionState};
 use lifecycle::{OutageReporter, PeriodicLoop};
-use protocol::fault::chain;
 use store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::key;
+use crate::outage::report_failure;
 
 /// Copies deadlines once a minute, until the node drains.
 pub(crate) async fn save_deadlines(
@@ -23,7 +23,7 @@ pub(crate) async fn save_deadlines(
     while ticks.next().await {
         match copy_all(&*store, &*bus).await {
             Ok(()) => outage.succeeded(),
-            Err(error) => outage.failed(chain(&error)),
+            Err(error) => report_failure(&outage, &error),
         }
     }
 }

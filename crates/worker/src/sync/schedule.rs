@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::lease::LEASE;
 use super::{SyncFailure, Syncer};
+use crate::outage::report_failure;
 use crate::platform::PlatformPermits;
 use crate::settings::PlatformConcurrency;
 
@@ -37,7 +38,7 @@ impl Schedule {
             let due = match syncer.syncs.lease_due_syncs(&capacities, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
-                    outage.failed(chain(&error));
+                    report_failure(&outage, &error);
                     continue;
                 }
             };

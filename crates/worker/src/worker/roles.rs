@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Liveness, Presence, SessionRegistry};
+use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Presence, SessionRegistry};
 use store::{
     Accounts, Alerts, Answers, Audit, Deliveries, Devices, Inboxes, Outbox, Pauses, PendingLinks, Refreshes, Security,
     SessionRecords, Store, Syncs, TaskQueue,
@@ -17,7 +17,6 @@ pub struct BusRoles {
     pub hints: Arc<dyn Hints>,
     pub jobs: Arc<dyn Jobs>,
     pub limits: Arc<dyn Limits>,
-    pub liveness: Arc<dyn Liveness>,
     pub presence: Arc<dyn Presence>,
     pub sessions: Arc<dyn SessionRegistry>,
 }
@@ -32,7 +31,6 @@ impl BusRoles {
             hints: Arc::<dyn Bus>::clone(&bus),
             jobs: Arc::<dyn Bus>::clone(&bus),
             limits: Arc::<dyn Bus>::clone(&bus),
-            liveness: Arc::<dyn Bus>::clone(&bus),
             presence: Arc::<dyn Bus>::clone(&bus),
             sessions: bus,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifecycle::{Clock, Entropy, ManualClock, OsEntropy, SystemClock};
+use lifecycle::{Clock, Entropy, ManualClock, OsEntropy, Readiness, SystemClock};
 use platforms::{BotInbox, Platform};
 use protocol::account::AccountType;
 use protocol::id::WorkerId;
@@ -86,7 +86,7 @@ impl TestEnv {
     }
 
     /// Worker that is not started.
-    pub(crate) fn build(&self) -> Worker {
+    pub(crate) fn build(&self, readiness: Readiness) -> Worker {
         let entropy: &dyn Entropy = &OsEntropy;
         let parts = Parts {
             id: WorkerId::new(entropy.token()).unwrap(),
@@ -100,22 +100,16 @@ impl TestEnv {
             clock: Arc::<ManualClock>::clone(&self.clock),
             entropy: Arc::new(OsEntropy),
         };
-        Worker::build(self.settings.clone(), parts, &self.metrics.meter())
+        Worker::build(self.settings.clone(), parts, readiness, &self.metrics.meter())
     }
 
     /// Started worker that is ready.
     pub(crate) async fn worker(&self) -> Running {
-        let worker = self.build();
-        let readiness = worker.readiness();
+        let readiness = Readiness::new();
+        let worker = self.build(readiness.clone());
         assert_eq!(
             readiness.waiting_for(),
-            [
-                "sign-in lane",
-                "interactive lane",
-                "platform lane",
-                "webhook lane",
-                "store"
-            ]
+            ["sign-in lane", "interactive lane", "platform lane", "webhook lane"]
         );
         let running = worker.spawn();
         tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();

@@ -1,5 +1,7 @@
 //! Causes of failed commands.
 
+use fred::error::ErrorKind;
+
 use crate::BusError;
 
 /// Cause of a [`BusError::Unavailable`]. fred's errors give their kind and quote the server's error reply, which holds neither
@@ -28,12 +30,14 @@ pub(super) enum CommandFailure {
 }
 
 impl CommandFailure {
-    /// Reports whether the failure is one of the connection, and no error reply of the server.
-    pub(super) fn is_outage(&self) -> bool {
+    /// Class of a failure of the connection; none for an error reply of the server.
+    pub(super) fn outage(&self) -> Option<&'static str> {
         match self {
-            Self::Unreachable(_) => true,
-            Self::ClockSkew | Self::TooManyCommands | Self::Unconfirmed => false,
-            Self::Fred(error) => refusal(error).is_none(),
+            Self::Unreachable(Some(refusal)) => Some(waitable(refusal).unwrap_or("refused")),
+            Self::Unreachable(None) => Some("unreachable"),
+            Self::ClockSkew | Self::TooManyCommands | Self::Unconfirmed => None,
+            Self::Fred(error) if refusal(error).is_none() => waitable(error),
+            Self::Fred(_) => None,
         }
     }
 
@@ -52,11 +56,30 @@ pub(super) fn refusal(error: &fred::error::Error) -> Option<&str> {
     (code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(code)
 }
 
+/// Class of a failed connection, or of an error reply that the server may stop to send; none for other replies.
+pub(super) fn waitable(error: &fred::error::Error) -> Option<&'static str> {
+    let Some(code) = refusal(error) else {
+        return Some(match error.kind() {
+            ErrorKind::Timeout => "timeout",
+            _ => "unreachable",
+        });
+    };
+    match code {
+        "WRONGPASS" | "NOAUTH" => Some("auth"),
+        "LOADING" => Some("loading"),
+        "READONLY" | "MASTERDOWN" => Some("read_only"),
+        "CLUSTERDOWN" => Some("cluster_down"),
+        "BUSY" | "TRYAGAIN" | "MISCONF" | "NOREPLICAS" => Some("refused"),
+        "ERR" if error.details().contains("max number of clients") => Some("refused"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use fred::error::{Error, ErrorKind};
+    use fred::error::Error;
     use protocol::fault::chain;
 
     use super::*;
@@ -97,5 +120,29 @@ mod tests {
                 "{command_failure}"
             );
         }
+    }
+
+    #[test]
+    fn replies_that_only_a_change_of_settings_or_permissions_ends_are_not_waited_for() {
+        let class = |reply: &'static str| waitable(&Error::new(ErrorKind::Unknown, reply));
+        for (reply, expected) in [
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                Some("auth"),
+            ),
+            ("NOAUTH Authentication required.", Some("auth")),
+            ("LOADING Redis is loading the dataset in memory", Some("loading")),
+            ("MASTERDOWN Link with MASTER is down", Some("read_only")),
+            ("ERR max number of clients reached", Some("refused")),
+            ("Connection reset by peer", Some("unreachable")),
+            ("NOPERM this user has no permissions to run the 'eval' command", None),
+            ("MOVED 3999 127.0.0.1:6381", None),
+            ("ERR DB index is out of range", None),
+            ("ERR unknown command `HELLO`", None),
+        ] {
+            assert_eq!(class(reply), expected, "{reply}");
+        }
+        let timeout = Error::new(ErrorKind::Timeout, "Request timed out.");
+        assert_eq!(waitable(&timeout), Some("timeout"));
     }
 }

@@ -57,18 +57,6 @@ impl Purpose {
         }
     }
 
-    /// Operation in the reports of outages.
-    pub(super) fn operation(self) -> &'static str {
-        match self {
-            Self::Commands => "redis commands",
-            Self::Limits => "redis limits",
-            Self::Events => "redis events",
-            Self::Replies => "redis replies",
-            Self::Expiries => "redis expiries",
-            Self::Reads => "redis reads",
-        }
-    }
-
     /// Capacity of the queue of received messages. The first burst overruns fred's default of 32; 65,536 take 12 MB.
     fn messages(self) -> usize {
         match self {

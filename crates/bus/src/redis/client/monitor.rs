@@ -16,7 +16,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
-use super::command_failure::{CommandFailure, refusal};
+use super::command_failure::{CommandFailure, refusal, waitable};
 use super::connection::Connection;
 use super::health::Health;
 use super::{ClientState, RedisReply};
@@ -66,12 +66,16 @@ impl HealthMonitor {
 
     fn up(&self, health: Health) {
         self.shared.metrics.clock_skew(self.shared.purpose.name(), health.skew);
+        let is_skewed = health.is_skewed();
         *self.shared.health() = health;
-        self.shared.outage.succeeded();
+        if is_skewed {
+            self.shared.dependency.failed("clock_skew", CommandFailure::ClockSkew);
+        } else {
+            self.shared.dependency.succeeded();
+        }
     }
 
     async fn down(&mut self, error: &BusError) {
-        self.shared.outage.failed(chain(error));
         let redis = self.shared.connector.address();
         let silence = {
             let mut health = self.shared.health();
@@ -79,6 +83,13 @@ impl HealthMonitor {
             health.silence(Instant::now())
         };
         self.record_refusal(redis.as_str());
+        let refusal = self.shared.health().refusal();
+        let class = refusal
+            .as_ref()
+            .and_then(waitable)
+            .or(error.outage())
+            .unwrap_or("refused");
+        self.shared.dependency.failed(class, chain(error));
         if silence < REPLACE_AFTER || self.tried.elapsed() < REPLACE_AFTER {
             return;
         }

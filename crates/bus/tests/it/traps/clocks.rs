@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, RedisBus, RedisSettings};
-use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock, Tasks};
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use lifecycle::{Clock, ManualClock, SystemClock};
 use protocol::cluster::job::Lane::Interactive;
 use testkit::{Redis, wait};
 
-use crate::nodes::SHORT_WAIT;
+use crate::nodes::{SHORT_WAIT, runtime};
 use crate::sample::{job, worker};
 
 #[tokio::test]
@@ -53,7 +51,6 @@ async fn connect(redis: &Redis, prefix: &str, clock: Arc<ManualClock>) -> Arc<dy
         limits_url: None,
         ca: None,
     };
-    let meter = SdkMeterProvider::default().meter("test");
-    let bus = RedisBus::connect(&settings, clock, Arc::new(OsEntropy), Tasks::new(), &meter).await;
+    let bus = RedisBus::connect(&settings, &runtime(clock)).await;
     Arc::new(bus.unwrap())
 }

@@ -6,16 +6,14 @@ use std::time::Duration;
 use bus::{
     Bucket, Bus, ChallengeKey, EndAllSessions, Quota, RedisBus, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed,
 };
-use lifecycle::{OsEntropy, SystemClock, Tasks};
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use lifecycle::SystemClock;
 use protocol::cluster::job::Lane;
 use protocol::fault::chain;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
-use crate::nodes::{SHORT_WAIT, TestSubscriptions, connect};
+use crate::nodes::{SHORT_WAIT, TestSubscriptions, connect, runtime};
 use crate::sample::{event, job, node, offset, publish, reply, user, worker};
 
 #[tokio::test]
@@ -40,9 +38,9 @@ async fn drained_bus_closes_all_connections() {
         limits_url: Some(format!("{}/1", redis.url()).parse().unwrap()),
         ca: None,
     };
-    let meter = SdkMeterProvider::default().meter("test");
-    let (tasks, clock, entropy) = (Tasks::new(), Arc::new(SystemClock), Arc::new(OsEntropy));
-    let bus = RedisBus::connect(&settings, clock, entropy, tasks.clone(), &meter).await;
+    let runtime = runtime(Arc::new(SystemClock));
+    let tasks = runtime.tasks.clone();
+    let bus = RedisBus::connect(&settings, &runtime).await;
     let bus: Arc<dyn Bus> = Arc::new(bus.unwrap());
     let subscriptions = TestSubscriptions::open(&*bus).await;
     let replies = bus.subscribe_replies(&node("gw-1")).await.unwrap();

@@ -28,7 +28,7 @@ async fn outage_is_logged_once_at_its_begin_and_once_at_its_end_with_the_failed_
 
     let (began, ended) = (log.lines("outage began"), log.lines("outage ended"));
     assert_eq!((began.len(), ended.len()), (1, 1), "{began:?} {ended:?}");
-    assert!(began[0].contains("redis commands"), "{began:?}");
+    assert!(began[0].contains("dependency=\"redis\""), "{began:?}");
     let failures = ended[0]
         .split("failures=")
         .nth(1)

@@ -1,0 +1,107 @@
+//! Preparation of a gateway: the steps of its start that need no other server.
+
+use std::sync::Arc;
+
+use bus::BusError;
+use jwks::JwksRefresher;
+use lifecycle::{Clock, Condition, Dependencies, Entropy, Readiness};
+use opentelemetry::metrics::Meter;
+use protocol::id::NodeId;
+use rustls::crypto::{CryptoProvider, ring};
+use tokio::net::TcpSocket;
+
+use super::build_error::BuildError;
+use super::services::Subscriptions;
+use super::{Gateway, NodeTasks};
+use crate::bus_roles::BusRoles;
+use crate::handshake::token::TokenVerifier;
+use crate::ids;
+use crate::listener::certificate::Reloader;
+use crate::listener::tcp;
+use crate::listener::tls::Tls;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+
+/// Runtime of the node that a gateway runs on.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// Time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness of ids, delays and jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// Meter of the node's metrics.
+    pub meter: Meter,
+    /// Readiness of the node, in which the gateway has its parts.
+    pub readiness: Readiness,
+    /// Dependencies of the node.
+    pub dependencies: Dependencies,
+}
+
+/// Gateway whose certificate is loaded and whose port is bound, but does not listen: it waits for the bus.
+pub struct PreparedGateway {
+    pub(super) node: NodeId,
+    pub(super) settings: Settings,
+    pub(super) runtime: Runtime,
+    pub(super) tasks: NodeTasks,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) reloader: Reloader,
+    pub(super) tls: Tls,
+    pub(super) socket: TcpSocket,
+    pub(super) tokens: TokenVerifier,
+    pub(super) jwks_refresher: Option<JwksRefresher>,
+    pub(super) listening: Condition,
+}
+
+impl Gateway {
+    /// Loads the certificate and binds the port: faults that waiting cannot mend are found here. Creates the parts of readiness
+    /// `listener`, `certificate` and `keys`. Spawns nothing.
+    ///
+    /// # Errors
+    /// [`BuildError`] of the first step that fails.
+    pub async fn prepare(settings: Settings, runtime: Runtime) -> Result<PreparedGateway, BuildError> {
+        let readiness = &runtime.readiness;
+        let listening = readiness.condition("listener");
+        let certified = readiness.latch("certificate");
+        let keys = readiness.latch("keys");
+        let tasks = NodeTasks::default();
+        let metrics = Arc::new(Metrics::new(&runtime.meter, &tasks.connections));
+
+        let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
+        let reloader = Reloader::load(
+            settings.tls.clone(),
+            Arc::clone(&provider),
+            Arc::clone(&runtime.clock),
+            Arc::clone(&metrics),
+        )
+        .await?;
+        certified.release();
+        let tls = Tls::new(provider, reloader.certificate(), settings.timing.tls).map_err(BuildError::Tls)?;
+        let socket = tcp::bind(settings.listen).map_err(|error| BuildError::Listen(settings.listen, error))?;
+        let keys = (keys, &runtime.dependencies);
+        let (tokens, jwks_refresher) =
+            TokenVerifier::new(settings.tokens.clone(), keys, &runtime.entropy, &runtime.meter)?;
+        Ok(PreparedGateway {
+            node: settings.node.clone().unwrap_or_else(|| ids::node(&*runtime.entropy)),
+            settings,
+            runtime,
+            tasks,
+            metrics,
+            reloader,
+            tls,
+            socket,
+            tokens,
+            jwks_refresher,
+            listening,
+        })
+    }
+}
+
+impl PreparedGateway {
+    /// Opens the gateway's subscriptions. May be repeated after an error.
+    ///
+    /// # Errors
+    /// [`BusError`].
+    pub async fn subscribe(&self, bus: &BusRoles) -> Result<Subscriptions, BusError> {
+        Subscriptions::open(bus, &self.node).await
+    }
+}
