@@ -110,6 +110,13 @@ impl Cluster {
         *self.gateways.get_mut(index).or_fail(&format!("find gateway {index}")) = member;
     }
 
+    /// Starts a gateway on the addresses of one that has ended, and waits until it is ready.
+    pub async fn replace_gateway(&mut self, index: usize) {
+        let member = self.gateways.remove(index);
+        let member = self.launcher.replace(Role::Gateway, index, member).await;
+        self.gateways.insert(index, member);
+    }
+
     /// Starts a worker as a replacement of one that has ended, and waits until it is ready.
     pub async fn restart_worker(&mut self, index: usize) {
         let member = self.launcher.restart(Role::Worker, index).await;

@@ -13,6 +13,7 @@ pub mod process;
 pub mod scratch;
 
 pub mod chaos;
+pub mod haproxy;
 pub mod issuer;
 pub mod mail;
 pub mod postgres;
@@ -34,6 +35,7 @@ mod listening;
 pub use chaos::Proxy;
 pub use client::{Endpoint, Native, SocketIo};
 pub use cluster::Cluster;
+pub use haproxy::HaProxy;
 pub use postgres::Postgres;
 pub use process::{Launch, Process};
 pub use redis::Redis;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::fail::OrFail as _;
 
 /// Issuer's signer: a key of its own, and its signature under any claims.
+#[derive(Clone)]
 pub struct Signer {
     algorithm: Algorithm,
     key: EncodingKey,

@@ -37,6 +37,12 @@ impl Role {
 #[derive(Debug)]
 pub struct Member {
     process: Process,
+    ports: Ports,
+}
+
+/// Ports of a node.
+#[derive(Debug)]
+struct Ports {
     health: Port,
     gateway: Option<GatewayPorts>,
 }
@@ -48,6 +54,28 @@ struct GatewayPorts {
     internal: Port,
 }
 
+impl Ports {
+    fn claim(role: Role) -> Self {
+        Self {
+            health: Port::claim(),
+            gateway: (role == Role::Gateway).then(|| GatewayPorts {
+                public: Port::claim(),
+                internal: Port::claim(),
+            }),
+        }
+    }
+
+    /// Variables with the addresses to listen on.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("POSTERN_HEALTH_LISTEN", self.health.addr().to_string())];
+        if let Some(ports) = &self.gateway {
+            settings.push(("POSTERN_LISTEN", ports.public.addr().to_string()));
+            settings.push(("POSTERN_INTERNAL_LISTEN", ports.internal.addr().to_string()));
+        }
+        settings
+    }
+}
+
 impl Member {
     /// Address of a gateway for WSS and HTTPS; fails the test for a worker, which has no such port.
     pub fn addr(&self) -> SocketAddr {
@@ -56,7 +84,7 @@ impl Member {
 
     /// Address of the node's plain HTTP listener for health and metrics.
     pub fn health_addr(&self) -> SocketAddr {
-        self.health.addr()
+        self.ports.health.addr()
     }
 
     /// Address of a gateway's internal API; fails the test for a worker, which has no such port.
@@ -127,7 +155,7 @@ impl Member {
     }
 
     fn gateway_ports(&self) -> &GatewayPorts {
-        match &self.gateway {
+        match &self.ports.gateway {
             Some(ports) => ports,
             None => fail("find the ports of a gateway", "the node is a worker"),
         }
@@ -177,23 +205,26 @@ impl Launcher {
 
     /// Starts a node on free ports, and does not wait for it. `name` is the heading of its logs and is used once.
     pub(super) fn begin(&self, role: Role, name: &str, more: &[(&str, &str)]) -> Member {
-        let health = Port::claim();
-        let gateway = (role == Role::Gateway).then(|| GatewayPorts {
-            public: Port::claim(),
-            internal: Port::claim(),
-        });
-        let mut addresses = vec![("POSTERN_HEALTH_LISTEN", health.addr().to_string())];
-        if let Some(ports) = &gateway {
-            addresses.push(("POSTERN_LISTEN", ports.public.addr().to_string()));
-            addresses.push(("POSTERN_INTERNAL_LISTEN", ports.internal.addr().to_string()));
+        self.launch(role, name, Ports::claim(role), more)
+    }
+
+    /// Starts a node on the ports of one that has ended, and waits until it is ready.
+    pub(super) async fn replace(&self, role: Role, index: usize, ended: Member) -> Member {
+        let number = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("{}-{index}-replacement-{number}", role.subcommand());
+        let member = self.launch(role, &name, ended.ports, &[]);
+        if !is_up(&member).await {
+            fail("start a node", format_args!("its port was taken:\n{}", member.logs()));
         }
-        let mut settings: Vec<_> = addresses.iter().map(|(key, addr)| (*key, addr.as_str())).collect();
+        member
+    }
+
+    fn launch(&self, role: Role, name: &str, ports: Ports, more: &[(&str, &str)]) -> Member {
+        let listen = ports.settings();
+        let mut settings: Vec<(&str, &str)> = listen.iter().map(|(key, addr)| (*key, addr.as_str())).collect();
         settings.extend(more);
-        Member {
-            process: self.command(name, role, role.subcommand(), &settings),
-            health,
-            gateway,
-        }
+        let process = self.command(name, role, role.subcommand(), &settings);
+        Member { process, ports }
     }
 
     /// Starts a subcommand of `postern` with the settings of a role.

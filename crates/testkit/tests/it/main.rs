@@ -8,6 +8,7 @@
 mod chaos;
 mod client;
 mod cluster;
+mod haproxy;
 mod node;
 mod postgres;
 mod process;
