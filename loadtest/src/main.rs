@@ -1,15 +1,17 @@
-//! Load scenarios against a running Postern on loopback; prints figures of its capacity.
+//! Load scenarios against a running Postern; prints figures of its capacity, and whether a rollout keeps its promises.
 
+mod address;
 mod client;
 mod idle;
 mod memory;
 mod publisher;
+mod rollout;
 mod slow;
 mod token;
 
 use clap::{Parser, Subcommand};
 
-/// Load scenarios. All traffic goes to a loopback address and ends by itself.
+/// Load scenarios. All traffic goes to a loopback address, unless `rollout --remote` says otherwise, and ends by itself.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -20,6 +22,8 @@ struct Cli {
 enum Scenario {
     /// Resident memory per socket of many idle users.
     Idle(idle::Idle),
+    /// Absences and losses of clients during a rollout, a drain of a node or an outage.
+    Rollout(rollout::Rollout),
     /// Latency of other sockets while some stop reading.
     Slow(slow::Slow),
 }
@@ -28,6 +32,7 @@ enum Scenario {
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().scenario {
         Scenario::Idle(idle) => idle.run().await,
+        Scenario::Rollout(rollout) => Box::pin(rollout.run()).await,
         Scenario::Slow(slow) => Box::pin(slow.run()).await,
     }
 }

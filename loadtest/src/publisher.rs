@@ -1,27 +1,27 @@
 //! Publishes events through the internal API of a gateway, one after the other on one connection.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+use crate::address::Address;
+
 /// Connection to the internal API.
 pub(crate) struct Publisher {
-    stream: BufReader<TcpStream>,
+    internal: Address,
     token: String,
+    /// `None` once the server has asked to close it.
+    stream: Option<BufReader<TcpStream>>,
 }
 
 impl Publisher {
     /// Connects to the internal listener.
-    pub(crate) async fn new(internal: SocketAddr, token: String) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(internal)
-            .await
-            .context("connect to the internal API")?;
-        stream.set_nodelay(true)?;
+    pub(crate) async fn new(internal: Address, token: String) -> anyhow::Result<Self> {
+        let stream = connect(&internal).await?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            internal,
             token,
+            stream: Some(stream),
         })
     }
 
@@ -33,28 +33,54 @@ impl Publisher {
             self.token,
             event.len()
         );
-        self.stream.write_all(request.as_bytes()).await?;
-        let (status, body) = self.answer().await?;
-        if !status.contains(" 202 ") {
-            bail!("{}: {}", status.trim(), String::from_utf8_lossy(&body));
+        // Taken: after an error the connection is of no use.
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(&self.internal).await?,
+        };
+        stream.write_all(request.as_bytes()).await?;
+        let answer = Answer::read(&mut stream).await?;
+        self.stream = (!answer.closes).then_some(stream);
+        if !answer.status.contains(" 202 ") {
+            bail!("{}: {}", answer.status.trim(), String::from_utf8_lossy(&answer.body));
         }
         Ok(())
     }
+}
 
-    async fn answer(&mut self) -> anyhow::Result<(String, Vec<u8>)> {
-        let (mut status, mut length) = (String::new(), 0);
-        self.stream.read_line(&mut status).await?;
+async fn connect(internal: &Address) -> anyhow::Result<BufReader<TcpStream>> {
+    let stream = internal.connect().await.context("connect to the internal API")?;
+    Ok(BufReader::new(stream))
+}
+
+/// Response of the internal API.
+struct Answer {
+    status: String,
+    body: Vec<u8>,
+    /// True if the server closes the connection after it.
+    closes: bool,
+}
+
+impl Answer {
+    async fn read(stream: &mut BufReader<TcpStream>) -> anyhow::Result<Self> {
+        let (mut status, mut length, mut closes) = (String::new(), 0, false);
+        if stream.read_line(&mut status).await? == 0 {
+            bail!("the connection was closed before an answer");
+        }
         loop {
             let mut header = String::new();
-            self.stream.read_line(&mut header).await?;
-            match header.trim().split_once(':') {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse()?,
-                Some(_) => {}
-                None => break,
+            stream.read_line(&mut header).await?;
+            let Some((name, value)) = header.trim().split_once(':') else {
+                break;
+            };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse()?;
+            } else if name.eq_ignore_ascii_case("connection") {
+                closes = value.trim().eq_ignore_ascii_case("close");
             }
         }
         let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).await?;
-        Ok((status, body))
+        stream.read_exact(&mut body).await?;
+        Ok(Self { status, body, closes })
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
+use crate::address::Address;
 use crate::client::{Client, Target};
 use crate::memory::resident;
 use crate::publisher::Publisher;
@@ -120,7 +121,8 @@ impl Slow {
 
     /// Publishes one connection's share of the events, and the last event of each of its users.
     async fn publish_some(&self, number: usize, start: Instant) -> anyhow::Result<()> {
-        let mut publisher = Publisher::new(self.internal, self.internal_token.clone()).await?;
+        let internal = Address::parse(&self.internal.to_string())?;
+        let mut publisher = Publisher::new(internal, self.internal_token.clone()).await?;
         let mine: Vec<String> = (number..self.users).step_by(PUBLISHERS).map(name).collect();
         let share = u32::try_from(self.rate.div_ceil(PUBLISHERS)).context("a rate of 32 bits")?;
         let mut ticks = interval(Duration::from_secs(1) / share.max(1));
