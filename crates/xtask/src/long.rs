@@ -20,6 +20,16 @@ pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([install, test], root)
 }
 
+/// Rollouts behind `HAProxy`: each gateway is replaced five times, and Redis is stopped for 30 s.
+pub(crate) fn rollout(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--locked", "--package", "postern", "--test", "it"]);
+    test.args(["rollout::", "--", "--nocapture"]);
+    test.env("POSTERN_ROLLOUT_TIMES", "5")
+        .env("POSTERN_REDIS_AWAY_SECONDS", "30");
+    run_all([test], root)
+}
+
 /// Runs commands in turn, until one fails.
 fn run_all<const N: usize>(commands: [Command; N], root: &Path) -> anyhow::Result<ExitCode> {
     for mut command in commands {

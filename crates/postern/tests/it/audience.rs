@@ -1,10 +1,13 @@
-//! Events that 200 clients received, and checks on them.
+//! Events that many clients received, and checks on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use testkit::client::Event;
 use testkit::client::reconnecting::ClientEvent;
+use testkit::wait;
+use tokio::time::timeout;
 
 /// The records of all clients.
 #[derive(Default)]
@@ -39,7 +42,7 @@ impl Audience {
     }
 
     /// Clients that are not connected now, with their last events.
-    pub(crate) fn absent(&self) -> Vec<String> {
+    fn absent(&self) -> Vec<String> {
         self.each(|listener, record| {
             let last = record
                 .iter()
@@ -57,11 +60,39 @@ impl Audience {
     }
 
     /// Clients that have not received this number of their user's, with their last events.
-    pub(crate) fn behind(&self, numbers: &BTreeMap<String, u64>) -> Vec<String> {
+    fn behind(&self, numbers: &BTreeMap<String, u64>) -> Vec<String> {
         self.each(|listener, record| {
             let last = numbers.get(&listener.user);
             let received = record.iter().rev().any(|moment| number(moment).as_ref() == last);
             (!received).then(|| format!("{}: {:?} of {last:?}", listener.user, record.last()))
+        })
+    }
+
+    /// Waits until each client is connected.
+    pub(crate) async fn all_connect(&self) {
+        let connected = wait::until_true("all clients to be connected", 2 * LONG, async || {
+            self.absent().is_empty()
+        });
+        let connected = timeout(LONG, connected).await;
+        assert_eq!(self.absent(), Vec::<String>::new(), "after {connected:?}");
+    }
+
+    /// Waits until each client has received this number of its user's.
+    pub(crate) async fn all_receive(&self, last: &BTreeMap<String, u64>) {
+        let reached = wait::until_true("all clients to receive the last event", 2 * LONG, async || {
+            self.behind(last).is_empty()
+        });
+        let reached = timeout(LONG, reached).await;
+        assert_eq!(self.behind(last), Vec::<String>::new(), "after {reached:?}");
+    }
+
+    /// Clients that lack one of the numbers 1 to the last of their user's.
+    pub(crate) fn incomplete(&self, last: &BTreeMap<String, u64>) -> Vec<String> {
+        self.each(|listener, record| {
+            let received: BTreeSet<u64> = record.iter().filter_map(number).collect();
+            let all = 1..=last.get(&listener.user).copied().unwrap_or_default();
+            let missing: Vec<u64> = all.filter(|number| !received.contains(number)).collect();
+            (!missing.is_empty()).then(|| format!("{}: without {missing:?}", listener.user))
         })
     }
 
@@ -199,3 +230,6 @@ fn number(moment: &ClientEvent) -> Option<u64> {
     };
     (name == "security:alert").then(|| data["message"].as_str()?.parse().ok())?
 }
+
+/// Time in which every backlog after a series of faults is processed.
+const LONG: Duration = Duration::from_secs(120);

@@ -3,7 +3,6 @@
 //! Faults, their sequence and the clients' pauses are drawn from a seed, which is printed; `POSTERN_CHAOS_SEED` repeats it and
 //! `POSTERN_CHAOS_SECONDS` sets the duration.
 
-mod audience;
 mod stage;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@
 
 mod absent_at_start;
 mod alerts;
+mod audience;
 mod audit;
 mod bad_input;
 mod browser;
@@ -32,6 +33,7 @@ mod internal_api;
 mod jwks;
 mod no_worker;
 mod node_ids;
+mod numbered_alerts;
 mod pins;
 mod postgres_away;
 mod presence;
@@ -41,6 +43,7 @@ mod redis_memory;
 mod refreshes;
 mod resume;
 mod revoke_all;
+mod rollout;
 mod secrets;
 mod session_ends;
 mod sessions;

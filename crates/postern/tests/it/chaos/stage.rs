@@ -5,21 +5,18 @@
 )]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
 use testkit::chaos::SeededRng;
 use testkit::client::Endpoint;
-use testkit::client::http::{Request, plain};
 use testkit::client::reconnecting::{ClientLibrary, ReconnectingClient};
 use testkit::cluster::Cluster;
 use testkit::{Proxy, Redis, wait};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::audience::Audience;
+use crate::audience::Audience;
+use crate::numbered_alerts::NumberedAlerts;
 use crate::stage::POSTERN;
 
 /// A cluster under test. Its clients and publishers end with it.
@@ -34,9 +31,7 @@ pub(crate) struct Stage {
     balancer: Arc<Mutex<Balancer>>,
     audience: Audience,
     _clients: Vec<ReconnectingClient>,
-    publishers: JoinSet<(String, u64)>,
-    enough: Arc<AtomicBool>,
-    published: Arc<Mutex<BTreeMap<String, u64>>>,
+    alerts: NumberedAlerts,
     faults: BTreeMap<&'static str, usize>,
 }
 
@@ -85,6 +80,11 @@ impl Stage {
         let balancer = Arc::new(Mutex::new(Balancer {
             endpoints: endpoints.collect(),
         }));
+        let for_publishers = Arc::clone(&balancer);
+        let internal =
+            move |rng: &mut SeededRng| for_publishers.lock().unwrap().choose(rng).map(|(_, internal)| internal);
+        let pause = Duration::from_millis(200)..Duration::from_millis(1_200);
+        let alerts = NumberedAlerts::new(cluster.internal_token(), Arc::new(internal), pause);
         let mut audience = Audience::default();
         let clients = (0..CLIENTS).map(|index| {
             let user = user(index % USERS);
@@ -109,62 +109,22 @@ impl Stage {
             redis_link,
             balancer,
             audience,
-            publishers: JoinSet::new(),
-            enough: Arc::default(),
-            published: Arc::default(),
+            alerts,
             faults: BTreeMap::new(),
         };
-        stage.all_connected().await;
+        stage.audience.all_connect().await;
         for index in 0..USERS {
-            stage.publish_to(user(index));
+            let rng = stage.rng.fork();
+            stage.alerts.publish_to(user(index), rng);
         }
         stage
     }
 
-    /// Publishes numbered alerts to a user, one after the other, each until it is accepted.
-    fn publish_to(&mut self, user: String) {
-        let mut rng = self.rng.fork();
-        let balancer = Arc::clone(&self.balancer);
-        let published = Arc::clone(&self.published);
-        let enough = Arc::clone(&self.enough);
-        let token = self.cluster.internal_token().to_owned();
-        self.publishers.spawn(async move {
-            let mut number = 0;
-            loop {
-                number += 1;
-                let last = enough.load(Ordering::SeqCst);
-                let alert = json!({
-                    "event": "security:alert",
-                    "idempotencyKey": format!("{user}-{number}"),
-                    "data": {"severity": "low", "type": "suspicious_login", "message": number.to_string(),
-                        "requiresAction": false},
-                });
-                let request = Request::post(&format!("/v1/users/{user}/events"), &alert).bearer(&token);
-                loop {
-                    let addr = balancer.lock().unwrap().choose(&mut rng).map(|(_, internal)| internal);
-                    if let Some(addr) = addr
-                        && let Ok(Ok(response)) = timeout(PATIENCE, plain(addr, &request)).await
-                        && response.status == 202
-                    {
-                        break;
-                    }
-                    rng.pause(Duration::from_millis(100)..Duration::from_millis(500)).await;
-                }
-                published.lock().unwrap().insert(user.clone(), number);
-                if last {
-                    return (user, number);
-                }
-                rng.pause(Duration::from_millis(200)..Duration::from_millis(1_200))
-                    .await;
-            }
-        });
-    }
-
     /// Waits until each user has received a few more events.
     pub(crate) async fn publish_some(&mut self) {
-        let before = self.published.lock().unwrap().clone();
+        let before = self.alerts.published();
         wait::until_true("some more events", LONG, async || {
-            let now = self.published.lock().unwrap();
+            let now = self.alerts.published();
             (0..USERS).all(|index| {
                 let at = |numbers: &BTreeMap<String, u64>| numbers.get(&user(index)).copied().unwrap_or_default();
                 at(&now) >= at(&before) + 3
@@ -245,34 +205,12 @@ impl Stage {
         self.balancer.lock().unwrap().endpoints[gateway] = Some(addresses(&self.cluster, gateway));
     }
 
-    async fn all_connected(&self) {
-        let connected = wait::until_true("all clients to be connected", 2 * LONG, async || {
-            self.audience.absent().is_empty()
-        });
-        let connected = timeout(LONG, connected).await;
-        assert_eq!(self.audience.absent(), Vec::<String>::new(), "after {connected:?}");
-    }
-
     /// Stops publishing, waits until every client has received the last event, and checks the records.
     pub(crate) async fn check(mut self, redis_lost_something: bool) {
-        self.all_connected().await;
-        self.enough.store(true, Ordering::SeqCst);
-        let mut last = BTreeMap::new();
-        let publishers = async {
-            while let Some(ended) = self.publishers.join_next().await {
-                let (user, number) = ended.unwrap();
-                last.insert(user, number);
-            }
-        };
-        timeout(LONG, publishers)
-            .await
-            .expect("each publisher is accepted at last");
+        self.audience.all_connect().await;
+        let last = self.alerts.stop(LONG).await;
         let all: u64 = last.values().sum();
-        let reached = wait::until_true("all clients to receive the last event", 2 * LONG, async || {
-            self.audience.behind(&last).is_empty()
-        });
-        let reached = timeout(LONG, reached).await;
-        assert_eq!(self.audience.behind(&last), Vec::<String>::new(), "after {reached:?}");
+        self.audience.all_receive(&last).await;
         let findings = self.audience.findings(redis_lost_something);
         println!(
             "{}: {all} alerts, {:?}; {} times recovered, {} fresh starts",
@@ -307,7 +245,5 @@ const GATEWAYS: usize = 3;
 const WORKERS: usize = 2;
 const USERS: usize = 40;
 const CLIENTS: usize = 200;
-/// Timeout of a call of the internal API.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Time in which every backlog after a series of faults is processed.
 const LONG: Duration = Duration::from_secs(120);
