@@ -17,7 +17,6 @@ mod resume;
 mod state;
 mod transport;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +43,8 @@ use crate::handshake::upgrade::Upgrade;
 use crate::join_checks::JoinChecks;
 use crate::listener::Stream;
 use crate::listener::admission::Admission;
+use crate::listener::client::Client;
 use crate::listener::pending::PendingPermit;
-use crate::listener::tcp::rate_limit_address;
 use crate::metrics::Metrics;
 use crate::socket::CloseReason;
 
@@ -72,11 +71,11 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Serves a stream that has just become a WebSocket, to its end.
-    pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, peer: IpAddr, permit: PendingPermit) {
+    pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, client: Client, permit: PendingPermit) {
         let link = Link::new(stream, &upgrade.protocol, upgrade.deflate.as_ref(), &self.links);
-        let origin = Origin::of_peer(peer, upgrade.user_agent);
+        let origin = Origin::of_peer(client.address(), upgrade.user_agent);
         let accepted = self.authentication.open(link, upgrade.protocol, origin, permit);
-        let draining = self.live(accepted, peer).await;
+        let draining = self.live(accepted, client).await;
         let ClosedSocket { close_reason, pending } = draining.flush(self.close_within).await;
         if close_reason == CloseReason::Restart {
             self.handover.add(pending);
@@ -89,7 +88,7 @@ impl Connections {
     }
 
     /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one.
-    async fn live(&self, mut accepted: Accepted, peer: IpAddr) -> Draining {
+    async fn live(&self, mut accepted: Accepted, client: Client) -> Draining {
         loop {
             let authenticated = match accepted.authenticate(&self.authentication).await {
                 Ok(authenticated) => authenticated,
@@ -101,7 +100,7 @@ impl Connections {
             };
             self.join_checks.add(live.caller(), live.is_recovered());
             match live.serve(&self.serving).await {
-                Served::Left(link, origin) => match self.admission.admit(rate_limit_address(peer), Instant::now()) {
+                Served::Left(link, origin) => match self.admission.admit(client.limited_address(), Instant::now()) {
                     Ok(permit) => accepted = Accepted::reconnecting(link, origin, permit),
                     Err(reason) => {
                         self.metrics.refused(reason);

@@ -14,6 +14,8 @@ use axum::Router;
 use jwks::JwksRefresher;
 use lifecycle::{Condition, Readiness, Tasks};
 use protocol::fault::chain;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 pub use self::build_error::BuildError;
@@ -24,8 +26,11 @@ pub use self::services::Subscriptions;
 use self::drain::Drain;
 use self::services::{Inputs, Services};
 use crate::connection::Connections;
-use crate::http::Http;
+use crate::http::{Http, UpgradedStream};
 use crate::listener::certificate::Reloader;
+use crate::listener::client::Client;
+use crate::listener::pending::PendingPermit;
+use crate::listener::proxy::ProxyHeaders;
 use crate::listener::tcp::{IncomingConnection, Listener};
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
@@ -55,7 +60,10 @@ struct NodeTasks {
 
 /// Path of a client from TCP to its socket.
 struct Acceptor {
+    proxies: Arc<ProxyHeaders>,
     tls: Tls,
+    /// Time for the PROXY header and the TLS handshake.
+    tls_within: Duration,
     http: Arc<Http>,
     connections: Connections,
     metrics: Arc<Metrics>,
@@ -99,7 +107,7 @@ impl Gateway {
         let accepts = self.listener.run(connections.soft(), move |incoming| {
             let span = tracing::info_span!(
                 "connection",
-                peer = %incoming.peer,
+                peer = tracing::field::Empty,
                 conn = tracing::field::Empty,
                 user = tracing::field::Empty
             );
@@ -124,13 +132,17 @@ impl Acceptor {
     /// hold the memory of the largest step for as long as the socket is open.
     async fn serve(self: Arc<Self>, incoming: IncomingConnection) {
         let IncomingConnection {
-            tcp,
+            mut tcp,
             peer,
             accepted,
             open: _open,
             pending,
         } = incoming;
-        let stream = match self.tls.handshake(tcp, &pending).await {
+        let tls_by = accepted + self.tls_within;
+        let Some(client) = Box::pin(self.client(&mut tcp, (peer, &pending), tls_by)).await else {
+            return;
+        };
+        let stream = match self.tls.handshake(tcp, &pending, tls_by).await {
             Ok(stream) => stream,
             Err(error) => {
                 self.metrics.refused("tls");
@@ -138,10 +150,15 @@ impl Acceptor {
                 return;
             }
         };
-        let served = Box::pin(Arc::clone(&self.http).serve(stream, peer, accepted)).await;
+        let served = Box::pin(Arc::clone(&self.http).serve(stream, (client, &pending), accepted)).await;
         match served {
-            Ok(Some((stream, upgrade))) => {
-                Box::pin(self.connections.serve(stream, upgrade, peer.ip(), pending)).await;
+            Ok(Some(UpgradedStream {
+                stream,
+                upgrade,
+                client,
+                socket: _socket,
+            })) => {
+                Box::pin(self.connections.serve(stream, upgrade, client, pending)).await;
             }
             Ok(None) => {}
             Err(error) => {
@@ -149,6 +166,32 @@ impl Acceptor {
                 tracing::debug!(error = chain(&error), "HTTP request failed");
             }
         }
+    }
+
+    /// Reads the PROXY header of a connection and applies the limits of the address in it. `None` for a refused connection.
+    async fn client(
+        &self,
+        tcp: &mut TcpStream,
+        (peer, pending): (SocketAddr, &PendingPermit),
+        deadline: Instant,
+    ) -> Option<Client> {
+        let client = match self.proxies.client(tcp, peer, deadline).await {
+            Ok(client) => client?,
+            Err(refusal) => {
+                self.metrics.refused(refusal.label());
+                self.proxies.log(&refusal, peer);
+                return None;
+            }
+        };
+        // A proxy that forwards requests names the client in each of them.
+        if !client.is_forwarding() {
+            client.record();
+        }
+        if let Err(reason) = self.connections.admission.identify(pending, &client, Instant::now()) {
+            self.metrics.refused(reason);
+            return None;
+        }
+        Some(client)
     }
 }
 

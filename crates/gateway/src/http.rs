@@ -4,6 +4,7 @@ mod body;
 pub(crate) mod callback;
 mod cutoff;
 mod exchange;
+mod forwarded;
 pub(crate) mod internal;
 mod rates;
 mod response;
@@ -13,7 +14,6 @@ mod tests;
 pub(crate) mod webhook;
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,16 +31,23 @@ use self::exchange::Exchange;
 use self::webhook::Webhooks;
 use crate::handshake::origin::OriginLog;
 use crate::handshake::upgrade::Upgrade;
+use crate::listener::admission::Admission;
+use crate::listener::client::Client;
+use crate::listener::pending::PendingPermit;
 use crate::listener::{Stream, linger};
 use crate::metrics::Metrics;
-use crate::settings::{Origins, Rate, Timing};
+use crate::settings::{Origins, Proxies, Rate, Timing};
+use crate::socket_limit::{SocketLimit, SocketPermit};
 
 /// HTTP server of a gateway.
 pub(crate) struct Http {
     origins: Origins,
     origin_log: OriginLog,
+    proxies: Proxies,
+    admission: Admission,
     routes: Router,
     available: Available,
+    sockets: Arc<SocketLimit>,
     timing: Timing,
     soft: CancellationToken,
     metrics: Arc<Metrics>,
@@ -48,6 +55,15 @@ pub(crate) struct Http {
 
 /// Reports whether the node accepts new sockets.
 pub(crate) type Available = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// Stream of a client that is a WebSocket from now on.
+pub(crate) struct UpgradedStream {
+    pub(crate) stream: Stream,
+    pub(crate) upgrade: Upgrade,
+    pub(crate) client: Client,
+    /// Permit of the socket.
+    pub(crate) socket: SocketPermit,
+}
 
 /// Error of a connection that ended without a response or an upgrade.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +94,8 @@ impl ServeError {
 impl Http {
     /// Builds the server. After `soft` is cancelled, each connection ends with its current request.
     pub(crate) fn new(
-        origins: Origins,
-        available: Available,
+        (origins, proxies, admission): (Origins, Proxies, Admission),
+        (available, sockets): (Available, Arc<SocketLimit>),
         (callbacks, webhooks): (Callbacks, Webhooks),
         timing: Timing,
         soft: CancellationToken,
@@ -88,15 +104,19 @@ impl Http {
         Self {
             origins,
             origin_log: OriginLog::new(ORIGIN_LOG_RATE, Instant::now()),
+            proxies,
+            admission,
             routes: routes::routes(callbacks, webhooks),
             available,
+            sockets,
             timing,
             soft,
             metrics,
         }
     }
 
-    /// Serves the one request of a connection. After an upgrade, returns the raw stream without any HTTP state. The request must be
+    /// Serves the one request of a connection. After an upgrade, returns the raw stream without any HTTP state. A client
+    /// that a proxy names only in the request is counted under its address from then on. The request must be
     /// complete in time, counted from `accepted`, and the peer must read the response in time.
     ///
     /// # Errors
@@ -104,9 +124,9 @@ impl Http {
     pub(crate) async fn serve(
         self: Arc<Self>,
         stream: Stream,
-        peer: SocketAddr,
+        (client, permit): (Client, &PendingPermit),
         accepted: Instant,
-    ) -> Result<Option<(Stream, Upgrade)>, ServeError> {
+    ) -> Result<Option<UpgradedStream>, ServeError> {
         let soft = self.soft.clone();
         let mut builder = http1::Builder::new();
         builder
@@ -116,7 +136,7 @@ impl Http {
             .max_buf_size(MAX_HEAD);
         let request_by = accepted + self.timing.request;
         let (cutoff, mut timer) = (Cutoff::new(request_by), Cutoff::timer(request_by));
-        let exchange = Exchange::new(self, peer, request_by, cutoff.clone());
+        let exchange = Exchange::new(self, (client, permit), request_by, cutoff.clone());
         let mut connection = Box::new(builder.serve_connection(TokioIo::new(stream), exchange));
         let mut draining = false;
         let served = loop {
@@ -143,8 +163,13 @@ impl Http {
         let stream = parts.io.into_inner();
         // The client must not send frames before the 101 response (RFC 6455, section 4.1): early bytes prevent the upgrade.
         let upgrade = parts.service.into_upgrade();
-        if let Some(upgrade) = upgrade.filter(|_| served.is_ok() && parts.read_buf.is_empty()) {
-            return Ok(Some((stream, upgrade)));
+        if let Some((upgrade, client, socket)) = upgrade.filter(|_| served.is_ok() && parts.read_buf.is_empty()) {
+            return Ok(Some(UpgradedStream {
+                stream,
+                upgrade,
+                client,
+                socket,
+            }));
         }
         // Lingers after a response, including hyper's own 400 and 431, which are sent before the input is read to its end.
         if served.as_ref().err().is_none_or(hyper::Error::is_parse) {

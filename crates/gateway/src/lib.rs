@@ -7,7 +7,8 @@
 //! Must not know: SQL, platforms, any stored secret. Work that needs one of these is a job for a worker.
 //!
 //! Read [`Gateway`] first: settings, build, spawn, drain. Then `listener`, `http` and `handshake`, the way to a WebSocket; `socket`,
-//! its parts that all others use; `connection`, its life, and `deflate`, its compression; `session`, `hub` and `command`, its services.
+//! its parts that all others use, and `socket_limit`, their number; `connection`, its life, and `deflate`, its compression; `session`,
+//! `hub` and `command`, its services.
 
 mod gateway;
 mod settings;
@@ -29,6 +30,7 @@ mod presence;
 mod session;
 
 mod socket;
+mod socket_limit;
 mod workers;
 
 mod bus_outage;
@@ -46,6 +48,6 @@ pub use gateway::{BuildError, Gateway, GatewayDrainReport, PreparedGateway, Runn
 pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
 pub use listener::certificate::CertificateError;
 pub use settings::{
-    Heartbeat, InvalidOrigin, InvalidRate, Origins, Rate, Settings, Timing, TlsSettings, TokenKeys, TokenLimits,
-    TokenSettings,
+    Heartbeat, InvalidOrigin, InvalidProxy, InvalidProxyProtocol, InvalidRate, NoTrustedProxies, Origins, Proxies,
+    ProxyProtocol, Rate, Settings, Timing, TlsSettings, TokenKeys, TokenLimits, TokenSettings, TrustedProxies,
 };

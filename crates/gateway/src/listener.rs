@@ -1,8 +1,11 @@
-//! Accepting connections, up to a TLS stream: rate limits, limits on open and pending connections, the server certificate.
+//! Accepting connections, up to a TLS stream: rate limits, limits on open and pending connections, the address of the client behind
+//! a proxy, the server certificate.
 
 pub(crate) mod admission;
 pub(crate) mod certificate;
+pub(crate) mod client;
 pub(crate) mod pending;
+pub(crate) mod proxy;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 

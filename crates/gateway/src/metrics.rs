@@ -122,6 +122,15 @@ impl Metrics {
             .record(u64::from(served), &[KeyValue::new("lane", lane.as_str())]);
     }
 
+    /// Registers the gauge of the share of the sockets in use.
+    pub(crate) fn observe_saturation(meter: &Meter, saturation: impl Fn() -> f64 + Send + Sync + 'static) {
+        meter
+            .f64_observable_gauge("postern_gateway_socket_saturation_ratio")
+            .with_description("Sockets in use, as a share of those that the gateway may have")
+            .with_callback(move |observer| observer.observe(saturation(), &[]))
+            .build();
+    }
+
     /// Adds to the number of connections that are not authenticated yet.
     pub(crate) fn pending(&self, change: i64) {
         self.pending.add(change, &[]);

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -69,6 +70,31 @@ impl<K: Hash + Eq + Clone> Limits<K> {
     }
 }
 
+/// Rate limit of log lines that any client can cause. Lines over the limit are suppressed and counted.
+pub(crate) struct LogLimit(Mutex<LogState>);
+
+struct LogState {
+    limit: Limit,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        let limit = Limit::new(rate, now);
+        Self(Mutex::new(LogState { limit, suppressed: 0 }))
+    }
+
+    /// Returns the number of lines suppressed since the last one, or `None` if this line is suppressed too.
+    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.limit.admit(now).is_err() {
+            state.suppressed += 1;
+            return None;
+        }
+        Some(std::mem::take(&mut state.suppressed))
+    }
+}
+
 fn quota(rate: Rate) -> Quota {
     Quota::per_second(rate.per_second).allow_burst(rate.burst)
 }
@@ -127,5 +153,15 @@ mod tests {
 
         assert!(limits.admit(&"c", start + SWEEP).is_ok());
         assert_eq!(limits.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn log_lines_are_rate_limited_and_suppressed_ones_counted() {
+        let start = Instant::now();
+        let log = LogLimit::new(Rate::new(1, 2).unwrap(), start);
+        let admitted: Vec<_> = (0..5).map(|_| log.admit(start)).collect();
+        assert_eq!(admitted, [Some(0), Some(0), None, None, None]);
+        let later = start + Duration::from_secs(1);
+        assert_eq!((log.admit(later), log.admit(later)), (Some(3), None));
     }
 }

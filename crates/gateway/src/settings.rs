@@ -1,10 +1,11 @@
 //! Settings of a gateway: plain data, validated on construction.
 
 mod origins;
+mod proxies;
 mod token;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use protocol::id::NodeId;
 use protocol::secret::Secret;
 
 pub use self::origins::{InvalidOrigin, Origins};
+pub use self::proxies::{InvalidProxy, InvalidProxyProtocol, NoTrustedProxies, Proxies, ProxyProtocol, TrustedProxies};
 pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
 
 /// Settings of a gateway.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// Allowed browser origins.
     pub origins: Origins,
+    /// Proxies in front of the gateway.
+    pub proxies: Proxies,
     /// Interval and timeout of pings.
     pub heartbeat: Heartbeat,
     /// Rate limit of new connections per address (IPv6: per /64).
@@ -45,6 +49,8 @@ pub struct Settings {
     pub batch_interval: Duration,
     /// Maximum number of sockets per user in the cluster.
     pub max_sockets_per_user: usize,
+    /// Maximum number of sockets of this gateway, for which its memory suffices. New ones above it are refused; `None` is no limit.
+    pub max_sockets: Option<NonZeroUsize>,
     /// Maximum number of open connections, below the file descriptor limit of the process. New ones above it are dropped.
     pub max_connections: usize,
     /// Maximum number of connections without a verified token. New ones above it are dropped. With `connect_rate` set, one address
@@ -70,6 +76,7 @@ impl Settings {
             tls,
             tokens,
             origins: Origins::none(),
+            proxies: Proxies::default(),
             heartbeat: Heartbeat::default(),
             connect_rate: Rate::new(100, 1_000).ok(),
             user_connect_rate: Rate::new(4, 256).ok(),
@@ -78,6 +85,7 @@ impl Settings {
             deflate_threshold: 1024,
             batch_interval: Duration::from_secs(5),
             max_sockets_per_user: 64,
+            max_sockets: None,
             max_connections: usize::MAX,
             pending_connections: 4_096,
             drain_delay: Duration::from_secs(5),

@@ -3,6 +3,7 @@
 mod gateway;
 mod http_listener;
 mod identity;
+mod memory_limit;
 mod runtime;
 mod start_error;
 mod stop;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
@@ -35,6 +36,8 @@ use crate::canary::Canaries;
 pub struct Endpoint {
     addr: SocketAddr,
     from: Option<IpAddr>,
+    /// Bytes in front of TLS.
+    header: Arc<[u8]>,
     tls: Arc<ClientConfig>,
     canaries: Canaries,
 }
@@ -45,6 +48,7 @@ impl Endpoint {
         Self {
             addr,
             from: None,
+            header: Arc::default(),
             tls,
             canaries: Canaries::default(),
         }
@@ -65,6 +69,14 @@ impl Endpoint {
     pub fn with_source(&self, address: IpAddr) -> Self {
         Self {
             from: Some(address),
+            ..self.clone()
+        }
+    }
+
+    /// Endpoint whose connections begin with these bytes, in front of TLS: a PROXY header.
+    pub fn with_header(&self, header: &[u8]) -> Self {
+        Self {
+            header: header.into(),
             ..self.clone()
         }
     }
@@ -96,7 +108,8 @@ impl Endpoint {
     /// Connects and does the TLS handshake.
     pub async fn open(&self) -> io::Result<Wire> {
         // Boxed, because clients are inline in the futures of whole tests.
-        let stream = Box::pin(self.tcp()).await?;
+        let mut stream = Box::pin(self.tcp()).await?;
+        stream.write_all(&self.header).await?;
         let name = ServerName::from(self.addr.ip());
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
         Ok(Wire::new(stream))

@@ -16,6 +16,7 @@ pub mod chaos;
 pub mod haproxy;
 pub mod issuer;
 pub mod mail;
+pub mod memory_cgroup;
 pub mod postgres;
 pub mod redis;
 pub mod sms;

@@ -27,6 +27,7 @@ use crate::hub::Hub;
 use crate::listener::admission::Admission;
 use crate::listener::tcp::Listener;
 use crate::settings::Settings;
+use crate::socket_limit::SocketLimit;
 
 impl Gateway {
     /// Prepares a gateway and builds it on a bus that is there.
@@ -75,15 +76,19 @@ impl PreparedGateway {
         };
         let internal = internal_api(&env, &settings, &services, drain.api.clone());
         let certificate_every = settings.timing.certificate;
-        let http = Arc::new(http(&env, settings, &services, soft));
+        let tls_within = settings.timing.tls;
+        let entrance = (listener.admission(), self.sockets, soft);
+        let http = Arc::new(http(&env, settings, &services, entrance));
         Ok(Gateway {
-            listener,
             acceptor: Acceptor {
+                proxies: listener.proxies(),
                 tls: self.tls,
+                tls_within,
                 http,
                 connections,
                 metrics,
             },
+            listener,
             services,
             inputs,
             jwks_refresher: self.jwks_refresher,
@@ -176,7 +181,12 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services, dra
     Some(internal::router(internal, drain))
 }
 
-fn http(env: &Environment, settings: Settings, services: &Services, soft: CancellationToken) -> Http {
+fn http(
+    env: &Environment,
+    settings: Settings,
+    services: &Services,
+    (admission, sockets, soft): (Admission, Arc<SocketLimit>, CancellationToken),
+) -> Http {
     let timing = settings.timing;
     let bus = CallbackBus {
         challenges: Arc::clone(&env.bus.challenges),
@@ -196,8 +206,8 @@ fn http(env: &Environment, settings: Settings, services: &Services, soft: Cancel
         Arc::clone(&env.metrics),
     );
     Http::new(
-        settings.origins,
-        availability(Arc::clone(&services.hub), soft.clone()),
+        (settings.origins, settings.proxies, admission),
+        (availability(Arc::clone(&services.hub), soft.clone()), sockets),
         (callbacks, webhooks),
         timing,
         soft,

@@ -21,6 +21,7 @@ use crate::listener::tcp;
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::socket_limit::SocketLimit;
 
 /// Runtime of the node that a gateway runs on.
 #[derive(Debug, Clone)]
@@ -50,11 +51,12 @@ pub struct PreparedGateway {
     pub(super) tokens: TokenVerifier,
     pub(super) jwks_refresher: Option<JwksRefresher>,
     pub(super) listening: Condition,
+    pub(super) sockets: Arc<SocketLimit>,
 }
 
 impl Gateway {
     /// Loads the certificate and binds the port: faults that waiting cannot mend are found here. Creates the parts of readiness
-    /// `listener`, `certificate` and `keys`. Spawns nothing.
+    /// `listener`, `certificate`, `keys` and `sockets`. Spawns nothing.
     ///
     /// # Errors
     /// [`BuildError`] of the first step that fails.
@@ -63,6 +65,10 @@ impl Gateway {
         let listening = readiness.condition("listener");
         let certified = readiness.latch("certificate");
         let keys = readiness.latch("keys");
+        let below = readiness.condition("sockets");
+        let sockets = SocketLimit::new(settings.max_sockets, settings.max_connections, below);
+        let saturation = Arc::clone(&sockets);
+        Metrics::observe_saturation(&runtime.meter, move || saturation.saturation());
         let tasks = NodeTasks::default();
         let metrics = Arc::new(Metrics::new(&runtime.meter, &tasks.connections));
 
@@ -75,7 +81,7 @@ impl Gateway {
         )
         .await?;
         certified.release();
-        let tls = Tls::new(provider, reloader.certificate(), settings.timing.tls).map_err(BuildError::Tls)?;
+        let tls = Tls::new(provider, reloader.certificate()).map_err(BuildError::Tls)?;
         let socket = tcp::bind(settings.listen).map_err(|error| BuildError::Listen(settings.listen, error))?;
         let keys = (keys, &runtime.dependencies);
         let (tokens, jwks_refresher) =
@@ -89,6 +95,7 @@ impl Gateway {
             reloader,
             tls,
             socket,
+            sockets,
             tokens,
             jwks_refresher,
             listening,

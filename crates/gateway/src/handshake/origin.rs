@@ -1,14 +1,12 @@
 //! Check of the `Origin` header, and the rate-limited log of refused origins.
 
-use std::sync::{Mutex, PoisonError};
-
 use http::header;
 use http::request::Parts;
 use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::request::single;
-use crate::rate::Limit;
+use crate::rate::LogLimit;
 use crate::settings::{Origins, Rate};
 
 /// Reports whether the Origin is absent, listed, or equal to the host of the request.
@@ -41,23 +39,17 @@ fn host_and_port(url: &str) -> Option<(Host<String>, u16)> {
     Some((url.host()?.to_owned(), url.port_or_known_default()?))
 }
 
-/// Rate-limited log of refused origins. Any client can cause its lines, so lines over the limit are suppressed and counted.
-pub(crate) struct OriginLog(Mutex<LogState>);
-
-struct LogState {
-    limit: Limit,
-    suppressed: u64,
-}
+/// Rate-limited log of refused origins.
+pub(crate) struct OriginLog(LogLimit);
 
 impl OriginLog {
     pub(crate) fn new(rate: Rate, now: Instant) -> Self {
-        let limit = Limit::new(rate, now);
-        Self(Mutex::new(LogState { limit, suppressed: 0 }))
+        Self(LogLimit::new(rate, now))
     }
 
     /// Logs a request that was refused because of its Origin.
     pub(crate) fn refused(&self, head: &Parts, now: Instant) {
-        let Some(suppressed) = self.admit(now) else { return };
+        let Some(suppressed) = self.0.admit(now) else { return };
         let printable = |name| {
             head.headers
                 .get(name)
@@ -70,16 +62,6 @@ impl OriginLog {
             "upgrade refused, Origin is not in POSTERN_ALLOWED_ORIGINS"
         );
     }
-
-    /// Returns the number of lines suppressed since the last one, or `None` if this line is suppressed too.
-    fn admit(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.limit.admit(now).is_err() {
-            state.suppressed += 1;
-            return None;
-        }
-        Some(std::mem::take(&mut state.suppressed))
-    }
 }
 
 fn truncated(value: &[u8]) -> String {
@@ -90,8 +72,6 @@ const MAX_LOGGED_CHARS: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::Request;
 
     use super::*;
@@ -160,15 +140,5 @@ mod tests {
             &["gateway.example.com"]
         ));
         assert!(allowed(&[], &["gateway.example.com"]));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn log_lines_are_rate_limited_and_suppressed_ones_counted() {
-        let start = Instant::now();
-        let log = OriginLog::new(Rate::new(1, 2).unwrap(), start);
-        let admitted: Vec<_> = (0..5).map(|_| log.admit(start)).collect();
-        assert_eq!(admitted, [Some(0), Some(0), None, None, None]);
-        let later = start + Duration::from_secs(1);
-        assert_eq!((log.admit(later), log.admit(later)), (Some(3), None));
     }
 }

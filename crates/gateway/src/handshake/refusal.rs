@@ -6,6 +6,7 @@ use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
 use super::request::Endpoint;
+use crate::socket_limit::RETRY_AFTER;
 
 /// Reason for refusing an upgrade request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub(crate) enum UpgradeRefusal {
     Version,
     /// Bus unavailable, or node draining.
     Unavailable,
+    /// Maximum number of sockets of this gateway reached.
+    Full,
+    /// Limit of the client's address, by its metric label. Only behind a proxy: a direct client is dropped before TLS.
+    AddressLimit(&'static str),
 }
 
 /// Error of Engine.IO, with code and message of the reference implementation.
@@ -52,6 +57,8 @@ impl UpgradeRefusal {
             Self::Subprotocol => "subprotocol",
             Self::Handshake | Self::Version => "handshake",
             Self::Unavailable => "unavailable",
+            Self::Full => "max_sockets",
+            Self::AddressLimit(label) => label,
         }
     }
 
@@ -67,6 +74,8 @@ impl UpgradeRefusal {
         match self {
             Self::Version => headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             Self::Unavailable => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2")),
+            Self::Full => headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs())),
+            Self::AddressLimit(_) => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
             _ => None,
         };
         response
@@ -76,7 +85,8 @@ impl UpgradeRefusal {
         match self {
             Self::Origin(_) => StatusCode::FORBIDDEN,
             Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::AddressLimit(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TokenInQuery | Self::Engine(_) | Self::Subprotocol | Self::Handshake => StatusCode::BAD_REQUEST,
         }
     }
@@ -96,6 +106,14 @@ impl UpgradeRefusal {
             Self::Handshake => failure(ErrorCode::BadRequest, "This is no WebSocket handshake (RFC 6455)."),
             Self::Version => failure(ErrorCode::BadRequest, "The WebSocket version is 13."),
             Self::Unavailable => failure_body(&Failure::of(ErrorCode::Unavailable)),
+            Self::Full => failure(
+                ErrorCode::Unavailable,
+                "This gateway has no room for another socket; try again.",
+            ),
+            Self::AddressLimit(_) => failure_body(&Failure {
+                retry_after: Some(1),
+                ..Failure::of(ErrorCode::RateLimited)
+            }),
         }
     }
 }

@@ -10,12 +10,11 @@ mod limits;
 mod page;
 mod query;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -41,6 +40,7 @@ use super::rates::CallRates;
 use crate::bus_outage::BusOutage;
 use crate::command::rate_limited;
 use crate::handshake::request::user_agent;
+use crate::listener::client::Client;
 use crate::metrics::Metrics;
 use crate::workers::{Requester, WorkerClient};
 
@@ -93,7 +93,7 @@ pub(super) fn router(callbacks: Callbacks) -> Router {
 async fn receive(
     State(callbacks): State<Arc<Callbacks>>,
     Path(platform): Path<String>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -101,7 +101,7 @@ async fn receive(
         return callbacks.pages.render(Page::not_found());
     };
     let query = uri.query().unwrap_or_default();
-    let received = callbacks.receive(platform, (peer.ip(), &headers), query).await;
+    let received = callbacks.receive(platform, (&client, &headers), query).await;
     match callbacks.counted(platform, received) {
         Ok((page, link)) => {
             let mut response = callbacks.pages.render(page);
@@ -116,14 +116,14 @@ async fn receive(
 async fn confirm(
     State(callbacks): State<Arc<Callbacks>>,
     Path(platform): Path<String>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let Ok(platform) = platform.parse() else {
         return callbacks.pages.render(Page::not_found());
     };
-    let confirmed = callbacks.confirm(platform, (peer.ip(), &headers), body).await;
+    let confirmed = callbacks.confirm(platform, (&client, &headers), body).await;
     match callbacks.counted(platform, confirmed) {
         Ok(page) => {
             let mut response = callbacks.pages.render(page);
@@ -144,10 +144,10 @@ impl Callbacks {
     async fn receive(
         &self,
         account: AccountType,
-        (peer, headers): (IpAddr, &HeaderMap),
+        (client, headers): (&Client, &HeaderMap),
         query: &str,
     ) -> Result<(Page, PendingLinkPage), Failure> {
-        self.rates.admit(peer, account, Instant::now())?;
+        self.rates.admit(client, account, Instant::now())?;
         let query = query::CallbackQuery::read(query)?;
         let pending = PendingAuthorization::find(&*self.bus.challenges, &query.state).await;
         let Some((user, pending)) = self.on_bus(pending)? else {
@@ -165,7 +165,11 @@ impl Callbacks {
             response: query.response,
         });
         let outcome = self
-            .request(&session, Origin::of_peer(peer, user_agent(headers)), callback)
+            .request(
+                &session,
+                Origin::of_peer(client.address(), user_agent(headers)),
+                callback,
+            )
             .await?;
         let link: PendingLinkPage = read(&outcome)?;
         self.index(&session, &link).await?;
@@ -187,10 +191,10 @@ impl Callbacks {
     async fn confirm(
         &self,
         account: AccountType,
-        (peer, headers): (IpAddr, &HeaderMap),
+        (client, headers): (&Client, &HeaderMap),
         body: Body,
     ) -> Result<Page, Failure> {
-        self.rates.admit(peer, account, Instant::now())?;
+        self.rates.admit(client, account, Instant::now())?;
         let fields = to_bytes(body, MAX_BODY).await;
         let fields = fields.map_err(|_too_long_or_late| query::malformed())?;
         let token = query::token(&fields)?;
@@ -201,7 +205,7 @@ impl Callbacks {
         let session = self.live_session(link.user, link.session).await?;
         self.admit(CallbackLimit::Confirm, &session.user).await?;
         let confirm = Work::ConfirmLink(ConfirmLink { account, token, cookie });
-        let origin = Origin::of_peer(peer, user_agent(headers));
+        let origin = Origin::of_peer(client.address(), user_agent(headers));
         let outcome = self.request(&session, origin, confirm).await.map_err(|failure| {
             // The link was confirmed or revoked concurrently.
             let is_gone = failure.error == ErrorCode::ConfirmationInvalid;

@@ -1,17 +1,15 @@
 //! The one request of a connection and its response.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use protocol::answer::Failure;
@@ -23,25 +21,40 @@ use tower::ServiceExt;
 use super::Http;
 use super::body::DeadlineBody;
 use super::cutoff::{Cutoff, Stage};
+use super::forwarded;
 use super::response::failure_response;
 use crate::handshake::refusal::UpgradeRefusal;
 use crate::handshake::request::Endpoint;
 use crate::handshake::upgrade::{Upgrade, negotiate};
+use crate::listener::client::Client;
+use crate::listener::pending::PendingPermit;
+use crate::socket_limit::SocketPermit;
+
+/// Accepted upgrade with its client and the permit of its socket.
+type AcceptedUpgrade = (Upgrade, Client, SocketPermit);
 
 /// HTTP service of one connection. It keeps an accepted upgrade until hyper has sent the response.
-pub(super) struct Exchange {
+pub(super) struct Exchange<'c> {
     http: Arc<Http>,
-    peer: SocketAddr,
+    /// Client of the connection, and its permit.
+    client: Client,
+    permit: &'c PendingPermit,
     request_by: Instant,
     cutoff: Cutoff,
-    upgrade: Mutex<Option<Upgrade>>,
+    upgrade: Mutex<Option<AcceptedUpgrade>>,
 }
 
-impl Exchange {
-    pub(super) fn new(http: Arc<Http>, peer: SocketAddr, request_by: Instant, cutoff: Cutoff) -> Self {
+impl<'c> Exchange<'c> {
+    pub(super) fn new(
+        http: Arc<Http>,
+        (client, permit): (Client, &'c PendingPermit),
+        request_by: Instant,
+        cutoff: Cutoff,
+    ) -> Self {
         Self {
             http,
-            peer,
+            client,
+            permit,
             request_by,
             cutoff,
             upgrade: Mutex::new(None),
@@ -49,15 +62,19 @@ impl Exchange {
     }
 
     /// Returns the accepted upgrade, if any, after hyper has finished.
-    pub(super) fn into_upgrade(self) -> Option<Upgrade> {
+    pub(super) fn into_upgrade(self) -> Option<AcceptedUpgrade> {
         self.upgrade.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a route. The request body has the deadline of the request. The route is cancelled at an outer deadline, in case it has a
     /// wait without a timeout.
-    fn route(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+    fn route(
+        &self,
+        mut request: Request<Incoming>,
+        client: Client,
+    ) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
         self.cutoff.enter(Stage::Running);
-        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(client);
         let request = request.map(|body| DeadlineBody::new(body, self.request_by));
         let response = self.http.routes.clone().oneshot(request);
         let timing = &self.http.timing;
@@ -78,35 +95,49 @@ impl Exchange {
         route.boxed()
     }
 
-    fn upgrade(&self, endpoint: Endpoint, head: &Parts) -> Response<Body> {
+    /// Returns the client of a request. If a proxy names it in the request, the limits per address apply from here.
+    fn client(&self, headers: &HeaderMap) -> Result<Client, UpgradeRefusal> {
+        let client = forwarded::client(self.client, headers, &self.http.proxies);
+        if self.client.is_forwarding() {
+            client.record();
+        }
+        let admitted = self.http.admission.identify(self.permit, &client, Instant::now());
+        admitted.map(|()| client).map_err(UpgradeRefusal::AddressLimit)
+    }
+
+    fn upgrade(&self, endpoint: Endpoint, head: &Parts, client: Client) -> Response<Body> {
         let negotiated = negotiate(endpoint, head, &self.http.origins).and_then(|upgrade| {
-            if (self.http.available)() {
-                Ok(upgrade)
-            } else {
-                Err(UpgradeRefusal::Unavailable)
+            if !(self.http.available)() {
+                return Err(UpgradeRefusal::Unavailable);
             }
+            let socket = self.http.sockets.acquire().ok_or(UpgradeRefusal::Full)?;
+            Ok((upgrade, client, socket))
         });
         match negotiated {
-            Ok(upgrade) => {
-                let response = upgrade.response();
-                *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+            Ok(accepted) => {
+                let response = accepted.0.response();
+                *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
                 response
             }
             Err(refusal) => {
-                self.http.metrics.refused(refusal.label());
                 if matches!(refusal, UpgradeRefusal::Origin(_)) {
                     self.http.origin_log.refused(head, Instant::now());
                 }
-                let mut response = refusal.response();
-                self.add_cors_headers(head, &mut response);
-                response
+                self.refuse(refusal, &head.headers)
             }
         }
     }
 
+    fn refuse(&self, refusal: UpgradeRefusal, headers: &HeaderMap) -> Response<Body> {
+        self.http.metrics.refused(refusal.label());
+        let mut response = refusal.response();
+        self.add_cors_headers(headers, &mut response);
+        response
+    }
+
     /// Adds CORS headers for an allowed origin. Without them a browser hides even the status from the application.
-    fn add_cors_headers(&self, head: &Parts, response: &mut Response<Body>) {
-        let Some(origin) = head.headers.get(header::ORIGIN) else {
+    fn add_cors_headers(&self, headers: &HeaderMap, response: &mut Response<Body>) {
+        let Some(origin) = headers.get(header::ORIGIN) else {
             return;
         };
         if origin.to_str().is_ok_and(|origin| self.http.origins.allows(origin)) {
@@ -117,21 +148,21 @@ impl Exchange {
     }
 }
 
-impl Service<Request<Incoming>> for Exchange {
+impl Service<Request<Incoming>> for Exchange<'_> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        match Endpoint::of_path(request.uri().path()) {
-            Some(endpoint) => {
-                let (head, _body) = request.into_parts();
-                let write_by = Instant::now() + self.http.timing.answer;
-                self.cutoff.enter(Stage::Writing(write_by));
-                std::future::ready(Ok(self.upgrade(endpoint, &head))).boxed()
-            }
-            None => self.route(request),
-        }
+        let client = self.client(request.headers());
+        let response = match (client, Endpoint::of_path(request.uri().path())) {
+            (Ok(client), Some(endpoint)) => self.upgrade(endpoint, &request.into_parts().0, client),
+            (Ok(client), None) => return self.route(request, client),
+            (Err(refusal), _) => self.refuse(refusal, request.headers()),
+        };
+        self.cutoff
+            .enter(Stage::Writing(Instant::now() + self.http.timing.answer));
+        std::future::ready(Ok(response)).boxed()
     }
 }
 

@@ -9,7 +9,7 @@ use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 use tokio::time::Instant;
 
-use crate::listener::tcp::rate_limit_address;
+use crate::listener::client::Client;
 use crate::rate::Limits;
 use crate::settings::Rate;
 
@@ -30,11 +30,12 @@ impl CallRates {
         }))
     }
 
-    /// Takes a token from both buckets, or refuses.
-    pub(super) fn admit(&self, address: IpAddr, platform: AccountType, now: Instant) -> Result<(), Failure> {
+    /// Takes a token from both buckets, or refuses. A trusted proxy that names no client has no bucket of its own.
+    pub(super) fn admit(&self, client: &Client, platform: AccountType, now: Instant) -> Result<(), Failure> {
         let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The address comes first, so that a flooding address does not drain the platform's bucket.
-        let admitted = limits.addresses.admit(&rate_limit_address(address), now);
+        let address = client.limited_address();
+        let admitted = address.map_or(Ok(()), |address| limits.addresses.admit(&address, now));
         let admitted = admitted.and_then(|()| limits.platforms.admit(&platform, now));
         admitted.map_err(|wait| Failure {
             retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
@@ -62,9 +63,10 @@ mod tests {
     use AccountType::{Discord, Github};
 
     use super::*;
+    use crate::settings::Proxies;
 
-    fn address(last: u8) -> IpAddr {
-        Ipv4Addr::new(192, 0, 2, last).into()
+    fn address(last: u8) -> Client {
+        Client::of_peer((Ipv4Addr::new(192, 0, 2, last), 4_711).into(), &Proxies::default())
     }
 
     #[tokio::test(start_paused = true)]
@@ -73,13 +75,13 @@ mod tests {
         let rates = CallRates::new(now);
         for nth in 0..50 {
             let platform = if nth % 2 == 0 { Github } else { Discord };
-            assert!(rates.admit(address(1), platform, now).is_ok());
+            assert!(rates.admit(&address(1), platform, now).is_ok());
         }
-        let refused = rates.admit(address(1), Github, now).unwrap_err();
+        let refused = rates.admit(&address(1), Github, now).unwrap_err();
         assert_eq!((refused.error, refused.retry_after), (ErrorCode::RateLimited, Some(1)));
-        assert!(rates.admit(address(2), Github, now).is_ok());
+        assert!(rates.admit(&address(2), Github, now).is_ok());
         let later = now + std::time::Duration::from_millis(20);
-        assert!(rates.admit(address(1), Github, later).is_ok());
+        assert!(rates.admit(&address(1), Github, later).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -88,9 +90,9 @@ mod tests {
         let rates = CallRates::new(now);
         for nth in 0..500 {
             let from = address(u8::try_from(nth % 20).unwrap());
-            assert!(rates.admit(from, Github, now).is_ok(), "{nth}");
+            assert!(rates.admit(&from, Github, now).is_ok(), "{nth}");
         }
-        assert!(rates.admit(address(99), Github, now).is_err());
-        assert!(rates.admit(address(99), Discord, now).is_ok());
+        assert!(rates.admit(&address(99), Github, now).is_err());
+        assert!(rates.admit(&address(99), Discord, now).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Deadlines of one HTTP connection, over a pipe in paused time.
 
 use bus::MemoryBus;
-use lifecycle::{Entropy, OsEntropy, Tasks};
+use lifecycle::{Entropy, OsEntropy, Readiness, Tasks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{advance, interval, sleep};
 
@@ -31,11 +31,14 @@ fn http() -> Arc<Http> {
     };
     let callbacks = Callbacks::new(bus, Arc::clone(&workers), timing.interactive, Arc::clone(&metrics));
     let webhooks = Webhooks::new(workers, timing.webhook, Arc::clone(&metrics));
+    let below = Readiness::new().condition("sockets");
+    let sockets = SocketLimit::new(None, 1, below);
+    let admission = Admission::new(None, 1, Arc::clone(&metrics));
     let soft = CancellationToken::new();
     let routes = (callbacks, webhooks);
     Arc::new(Http::new(
-        Origins::none(),
-        Box::new(|| true),
+        (Origins::none(), Proxies::default(), admission),
+        (Box::new(|| true), sockets),
         routes,
         timing,
         soft,
@@ -45,8 +48,10 @@ fn http() -> Arc<Http> {
 
 /// Serves a connection accepted at this time; returns the elapsed seconds and the outcome.
 async fn serve(stream: DuplexStream, accepted: Instant) -> (u64, &'static str) {
-    let peer = SocketAddr::from(([192, 0, 2, 1], 4_711));
-    let served = http().serve(Box::new(stream), peer, accepted).await;
+    let client = Client::of_peer(([192, 0, 2, 1], 4_711).into(), &Proxies::default());
+    let http = http();
+    let permit = http.admission.admit(client.limited_address(), accepted).ok().unwrap();
+    let served = http.serve(Box::new(stream), (client, &permit), accepted).await;
     let outcome = match &served {
         Ok(Some(_)) => "upgraded",
         Ok(None) => "answered",

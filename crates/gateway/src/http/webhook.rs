@@ -2,12 +2,11 @@
 //! verifies the signature and determines the response.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -29,6 +28,7 @@ use url::form_urlencoded;
 use super::rates::CallRates;
 use super::response::{failure_response, retry_after};
 use crate::handshake::request::user_agent;
+use crate::listener::client::Client;
 use crate::metrics::Metrics;
 use crate::workers::{Requester, WorkerClient};
 
@@ -63,14 +63,14 @@ pub(super) fn router(webhooks: Webhooks) -> Router {
 async fn deliver(
     State(webhooks): State<Arc<Webhooks>>,
     Path(platform): Path<String>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let Ok(platform) = platform.parse() else {
         return refused(&Failure::of(ErrorCode::NotSupported));
     };
-    let answer = webhooks.deliver(platform, (peer.ip(), &headers), body).await;
+    let answer = webhooks.deliver(platform, (&client, &headers), body).await;
     webhooks.answer(platform, answer)
 }
 
@@ -78,7 +78,7 @@ async fn deliver(
 async fn challenge(
     State(webhooks): State<Arc<Webhooks>>,
     Path(platform): Path<String>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -86,7 +86,7 @@ async fn challenge(
         return refused(&Failure::of(ErrorCode::NotSupported));
     };
     let query = uri.query().unwrap_or_default();
-    let answer = webhooks.challenge((peer.ip(), &headers), query).await;
+    let answer = webhooks.challenge((&client, &headers), query).await;
     webhooks.answer(AccountType::XTwitter, answer)
 }
 
@@ -94,10 +94,10 @@ impl Webhooks {
     async fn deliver(
         &self,
         account: AccountType,
-        (peer, headers): (IpAddr, &HeaderMap),
+        (client, headers): (&Client, &HeaderMap),
         body: Body,
     ) -> Result<WebhookAnswer, Failure> {
-        self.rates.admit(peer, account, Instant::now())?;
+        self.rates.admit(client, account, Instant::now())?;
         let wanted = webhook::headers(account);
         let wanted_names = wanted.signature.iter().chain(wanted.others);
         let content = wanted_names.filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?)));
@@ -114,19 +114,25 @@ impl Webhooks {
             headers: content,
             body: Secret::new(STANDARD.encode(&body)),
         };
-        self.request(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
-            .await
+        self.request(
+            Webhook { account, content },
+            Origin::of_peer(client.address(), user_agent(headers)),
+        )
+        .await
     }
 
-    async fn challenge(&self, (peer, headers): (IpAddr, &HeaderMap), query: &str) -> Result<WebhookAnswer, Failure> {
+    async fn challenge(&self, (client, headers): (&Client, &HeaderMap), query: &str) -> Result<WebhookAnswer, Failure> {
         let account = AccountType::XTwitter;
-        self.rates.admit(peer, account, Instant::now())?;
+        self.rates.admit(client, account, Instant::now())?;
         let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "crc_token");
         // Without a token it is refused by the worker too, which knows whether the webhook is configured.
         let token = token.map_or_else(String::new, |(_, token)| token.into_owned());
         let content = WebhookContent::Challenge(Secret::new(token));
-        self.request(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
-            .await
+        self.request(
+            Webhook { account, content },
+            Origin::of_peer(client.address(), user_agent(headers)),
+        )
+        .await
     }
 
     /// Requests the job of a webhook and returns the response.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 
@@ -35,6 +35,11 @@ struct AddressCount {
 /// Permit of one pending connection. Dropping it releases it.
 pub(crate) struct PendingPermit {
     pending: Arc<PendingConnections>,
+    counted: Mutex<Option<CountedAddress>>,
+}
+
+/// Address under which a pending connection counts.
+struct CountedAddress {
     address: IpAddr,
     handshakes: Arc<Semaphore>,
 }
@@ -43,10 +48,32 @@ impl PendingPermit {
     /// Acquires a concurrency permit for the expensive part of a TLS handshake, first come, first served among the connections of one
     /// address. Without it, a burst of handshakes from one address would delay all other handshakes in the runtime's queue. Returns
     /// `None` without a limit per address, where one address may be many clients.
-    pub(super) async fn acquire_handshake(&self) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn acquire_handshake(&self) -> Option<OwnedSemaphorePermit> {
         self.pending.per_address?;
+        let handshakes = self.counted().as_ref().map(|counted| Arc::clone(&counted.handshakes))?;
         // The semaphore is never closed.
-        self.handshakes.acquire().await.ok()
+        handshakes.acquire_owned().await.ok()
+    }
+
+    /// Reports whether the permit counts under an address.
+    pub(super) fn is_identified(&self) -> bool {
+        self.counted().is_some()
+    }
+
+    /// Counts the permit under this address.
+    ///
+    /// # Errors
+    /// Metric label of the limit per address.
+    pub(super) fn identify(&self, address: IpAddr) -> Result<(), &'static str> {
+        let counted = self.pending.count(&mut self.pending.counts(), address)?;
+        if let Some(before) = self.counted().replace(counted) {
+            self.pending.counts().release(before.address);
+        }
+        Ok(())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Option<CountedAddress>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,45 +90,43 @@ impl PendingConnections {
         })
     }
 
-    /// Acquires a permit for a connection from this address.
+    /// Acquires a permit for a connection from this address, or from a trusted proxy that has not named its client yet.
     ///
     /// # Errors
     /// Metric label of the limit that was reached.
-    pub(crate) fn acquire(self: &Arc<Self>, address: IpAddr) -> Result<PendingPermit, &'static str> {
+    pub(crate) fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Result<PendingPermit, &'static str> {
         let mut counts = self.counts();
-        let count = counts.by_address.get(&address).map_or(0, |entry| entry.count);
         // The limit per address comes first: its label then does not depend on other addresses.
-        if self.per_address.is_some_and(|limit| count >= limit) {
-            return Err("pending_per_address");
-        }
-        if counts.total >= self.limit {
+        let is_full = counts.total >= self.limit;
+        let counted = address.map(|address| self.count(&mut counts, address)).transpose()?;
+        if is_full {
+            if let Some(counted) = counted {
+                counts.release(counted.address);
+            }
             return Err("pending_connections");
         }
         counts.total += 1;
+        self.metrics.pending(1);
+        Ok(PendingPermit {
+            pending: Arc::clone(self),
+            counted: Mutex::new(counted),
+        })
+    }
+
+    fn count(&self, counts: &mut PendingCounts, address: IpAddr) -> Result<CountedAddress, &'static str> {
+        let count = counts.by_address.get(&address).map_or(0, |entry| entry.count);
+        if self.per_address.is_some_and(|limit| count >= limit) {
+            return Err("pending_per_address");
+        }
         let entry = counts.by_address.entry(address).or_insert_with(|| AddressCount {
             count: 0,
             handshakes: Arc::new(Semaphore::new(self.handshakes_per_address)),
         });
         entry.count += 1;
-        let handshakes = Arc::clone(&entry.handshakes);
-        self.metrics.pending(1);
-        Ok(PendingPermit {
-            pending: Arc::clone(self),
+        Ok(CountedAddress {
             address,
-            handshakes,
+            handshakes: Arc::clone(&entry.handshakes),
         })
-    }
-
-    fn release(&self, address: IpAddr) {
-        let mut counts = self.counts();
-        counts.total = counts.total.saturating_sub(1);
-        if let Entry::Occupied(mut entry) = counts.by_address.entry(address) {
-            match entry.get().count {
-                0 | 1 => drop(entry.remove()),
-                count => entry.get_mut().count = count - 1,
-            }
-        }
-        self.metrics.pending(-1);
     }
 
     fn counts(&self) -> MutexGuard<'_, PendingCounts> {
@@ -109,9 +134,26 @@ impl PendingConnections {
     }
 }
 
+impl PendingCounts {
+    fn release(&mut self, address: IpAddr) {
+        if let Entry::Occupied(mut entry) = self.by_address.entry(address) {
+            match entry.get().count {
+                0 | 1 => drop(entry.remove()),
+                count => entry.get_mut().count = count - 1,
+            }
+        }
+    }
+}
+
 impl Drop for PendingPermit {
     fn drop(&mut self) {
-        self.pending.release(self.address);
+        let counted = self.counted().take();
+        let mut counts = self.pending.counts();
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(counted) = counted {
+            counts.release(counted.address);
+        }
+        self.pending.metrics.pending(-1);
     }
 }
 
@@ -139,10 +181,12 @@ mod tests {
     #[test]
     fn address_is_limited_to_a_sixteenth_until_permits_are_released() {
         let pending = pending(64, true);
-        let mut permits: Vec<_> = (0..4).map(|_| pending.acquire(address(1)).ok().unwrap()).collect();
-        assert_eq!(pending.acquire(address(1)).err(), Some("pending_per_address"));
+        let mut permits: Vec<_> = (0..4)
+            .map(|_| pending.acquire(Some(address(1))).ok().unwrap())
+            .collect();
+        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_per_address"));
         permits.pop();
-        assert!(pending.acquire(address(1)).is_ok());
+        assert!(pending.acquire(Some(address(1))).is_ok());
         drop(permits);
         assert_eq!(
             pending.counts().by_address.len(),
@@ -156,18 +200,20 @@ mod tests {
     fn sixteen_addresses_can_exhaust_all_permits() {
         let pending = pending(64, true);
         let permits: Vec<_> = (0..64)
-            .map(|n| pending.acquire(address(n % 16)).ok().unwrap())
+            .map(|n| pending.acquire(Some(address(n % 16))).ok().unwrap())
             .collect();
-        assert_eq!(pending.acquire(address(99)).err(), Some("pending_connections"));
+        assert_eq!(pending.acquire(Some(address(99))).err(), Some("pending_connections"));
         drop(permits);
-        assert!(pending.acquire(address(99)).is_ok());
+        assert!(pending.acquire(Some(address(99))).is_ok());
     }
 
     #[test]
     fn without_per_address_limit_one_address_can_take_all_permits() {
         let pending = pending(5, false);
-        let permits: Vec<_> = (0..5).map(|_| pending.acquire(address(1)).ok().unwrap()).collect();
-        assert_eq!(pending.acquire(address(1)).err(), Some("pending_connections"));
+        let permits: Vec<_> = (0..5)
+            .map(|_| pending.acquire(Some(address(1))).ok().unwrap())
+            .collect();
+        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_connections"));
         assert_eq!(permits.len(), 5);
     }
 
@@ -176,22 +222,40 @@ mod tests {
         let mut pending = Arc::into_inner(pending(64, true)).unwrap();
         pending.handshakes_per_address = 2;
         let pending = Arc::new(pending);
-        let permits = [(); 3].map(|()| pending.acquire(address(1)).ok().unwrap());
+        let permits = [(); 3].map(|()| pending.acquire(Some(address(1))).ok().unwrap());
         let handshake = |at: usize| permits[at].acquire_handshake().now_or_never();
         let running = [handshake(0), handshake(1)];
         assert!(running.iter().all(Option::is_some));
         assert!(handshake(2).is_none());
-        let other = pending.acquire(address(2)).ok().unwrap();
+        let other = pending.acquire(Some(address(2))).ok().unwrap();
         assert!(other.acquire_handshake().now_or_never().is_some());
         drop(running);
         assert!(handshake(2).is_some());
     }
 
     #[test]
+    fn connection_without_address_counts_in_total_until_it_is_identified() {
+        let pending = pending(32, true);
+        let permits: Vec<_> = (0..32).map(|_| pending.acquire(None).ok().unwrap()).collect();
+        assert_eq!(pending.acquire(None).err(), Some("pending_connections"));
+        let identified: Vec<_> = permits.iter().map(|permit| permit.identify(address(1))).collect();
+        assert_eq!(identified[..2], [Ok(()), Ok(())]);
+        assert!(
+            identified[2..]
+                .iter()
+                .all(|refused| *refused == Err("pending_per_address"))
+        );
+        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_per_address"));
+        drop(permits);
+        let counts = pending.counts();
+        assert_eq!((counts.total, counts.by_address.len()), (0, 0));
+    }
+
+    #[test]
     fn fewer_than_sixteen_permits_allow_one_per_address() {
         let pending = pending(2, true);
-        let _one = pending.acquire(address(1)).ok().unwrap();
-        assert_eq!(pending.acquire(address(1)).err(), Some("pending_per_address"));
-        assert!(pending.acquire(address(2)).is_ok());
+        let _one = pending.acquire(Some(address(1))).ok().unwrap();
+        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_per_address"));
+        assert!(pending.acquire(Some(address(2))).is_ok());
     }
 }

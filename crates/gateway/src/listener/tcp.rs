@@ -1,7 +1,7 @@
 //! TCP listener with admission control.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
+use super::client::Client;
 use super::pending::PendingPermit;
+use super::proxy::ProxyHeaders;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
@@ -22,6 +24,7 @@ pub(crate) struct Listener {
     /// Permits of open connections.
     open: Arc<Semaphore>,
     admission: Admission,
+    proxies: Arc<ProxyHeaders>,
     metrics: Arc<Metrics>,
 }
 
@@ -47,7 +50,12 @@ impl Listener {
             local: tcp.local_addr()?,
             tcp,
             open: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
-            admission: Admission::new(settings, Arc::clone(&metrics)),
+            admission: Admission::new(
+                settings.connect_rate,
+                settings.pending_connections,
+                Arc::clone(&metrics),
+            ),
+            proxies: Arc::new(ProxyHeaders::new(settings.proxies.clone(), Instant::now())),
             metrics,
         })
     }
@@ -55,6 +63,11 @@ impl Listener {
     /// Returns the admission control of this listener.
     pub(crate) fn admission(&self) -> Admission {
         self.admission.clone()
+    }
+
+    /// Returns the reader of PROXY headers.
+    pub(crate) fn proxies(&self) -> Arc<ProxyHeaders> {
+        Arc::clone(&self.proxies)
     }
 
     /// Returns the bound address.
@@ -92,9 +105,14 @@ impl Listener {
     /// Metric label of the limit that was reached.
     fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<IncomingConnection, &'static str> {
         let accepted = Instant::now();
+        self.proxies.admit(peer).map_err(|refusal| {
+            self.proxies.log(&refusal, peer);
+            refusal.label()
+        })?;
         let open = Arc::clone(&self.open).try_acquire_owned();
         let open = open.map_err(|_none_left| "open_connections")?;
-        let pending = self.admission.admit(rate_limit_address(peer.ip()), accepted)?;
+        let client = Client::of_peer(peer, self.proxies.proxies());
+        let pending = self.admission.admit(client.limited_address(), accepted)?;
         Ok(IncomingConnection {
             tcp,
             peer,
@@ -125,14 +143,6 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Returns the address that rate limits count: an IPv4 address, or the /64 of an IPv6 address, which one client usually owns.
-pub(crate) fn rate_limit_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// Send buffer in bytes. The kernel doubles it for bookkeeping.
 const SEND_BUFFER: u32 = 128 * 1024;
 /// Maximum number of established connections that wait for accept.
@@ -149,16 +159,5 @@ mod tests {
         let shown = |peer: &str| canonical(peer.parse().unwrap()).to_string();
         assert_eq!(shown("[::ffff:192.0.2.7]:4711"), "192.0.2.7:4711");
         assert_eq!(shown("[2001:db8::1]:4711"), "[2001:db8::1]:4711");
-    }
-
-    #[test]
-    fn rate_limit_address_is_the_ipv6_network_or_the_ipv4_address() {
-        let same = |one: &str, other: &str| {
-            rate_limit_address(one.parse().unwrap()) == rate_limit_address(other.parse().unwrap())
-        };
-        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
-        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
-        assert!(same("::ffff:192.0.2.7", "192.0.2.7"));
-        assert!(!same("192.0.2.7", "192.0.2.8"));
     }
 }

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::Stream;
@@ -18,7 +17,6 @@ use super::pending::PendingPermit;
 #[derive(Clone)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
-    timeout: Duration,
 }
 
 impl Tls {
@@ -29,7 +27,6 @@ impl Tls {
     pub(crate) fn new(
         provider: Arc<CryptoProvider>,
         certificate: Arc<dyn ResolvesServerCert>,
-        timeout: Duration,
     ) -> Result<Self, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -41,16 +38,20 @@ impl Tls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self {
             config: Arc::new(config),
-            timeout,
         })
     }
 
-    /// Performs the handshake of a connection, limited by its permit. The state is boxed and freed on return: inline in the connection's
+    /// Performs the handshake of a connection by this deadline, limited by its permit. The state is boxed and freed on return: inline in the connection's
     /// task it would take 6.6 KB per socket for its lifetime.
     ///
     /// # Errors
     /// The client does not support TLS 1.3, disconnects, or exceeds the timeout.
-    pub(crate) async fn handshake(&self, tcp: TcpStream, permit: &PendingPermit) -> io::Result<Stream> {
+    pub(crate) async fn handshake(
+        &self,
+        tcp: TcpStream,
+        permit: &PendingPermit,
+        deadline: Instant,
+    ) -> io::Result<Stream> {
         // Frames are written whole, so Nagle's algorithm (RFC 896, RFC 1122 section 4.2.3.4) would only add delay.
         tcp.set_nodelay(true)?;
         let handshake = async {
@@ -61,6 +62,6 @@ impl Tls {
             drop(slot);
             accepting.await
         };
-        Ok(Box::new(timeout(self.timeout, Box::pin(handshake)).await??))
+        Ok(Box::new(timeout_at(deadline, Box::pin(handshake)).await??))
     }
 }

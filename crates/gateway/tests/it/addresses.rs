@@ -11,6 +11,21 @@ use tower::ServiceExt;
 
 use crate::test_gateway::TestGateway;
 
+/// Address of a user's only socket, as the internal API lists it.
+pub(crate) async fn listed_address(gateway: &TestGateway, user: &str) -> Value {
+    let request =
+        Request::get(format!("/v1/users/{user}/connections")).header("Authorization", "Bearer internal-token");
+    let answer = gateway
+        .internal
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await;
+    let body = to_bytes(answer.unwrap().into_body(), usize::MAX).await.unwrap();
+    let mut listed: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(listed["connections"].as_array().map(Vec::len), Some(1), "{listed}");
+    listed["connections"][0]["address"].take()
+}
+
 #[tokio::test]
 async fn ipv4_client_of_ipv6_listener_is_listed_with_ipv4_address() {
     let gateway = TestGateway::with(|settings| {
@@ -22,14 +37,5 @@ async fn ipv4_client_of_ipv6_listener_is_listed_with_ipv4_address() {
         .endpoint
         .at((Ipv4Addr::LOCALHOST, gateway.endpoint.addr().port()).into());
     let _socket = Native::connect(&endpoint, &gateway.token("u")).await.unwrap();
-
-    let request = Request::get("/v1/users/u/connections").header("Authorization", "Bearer internal-token");
-    let answer = gateway
-        .internal
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await;
-    let body = to_bytes(answer.unwrap().into_body(), usize::MAX).await.unwrap();
-    let listed: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(listed["connections"][0]["address"], json!("127.0.0.1"), "{listed}");
+    assert_eq!(listed_address(&gateway, "u").await, json!("127.0.0.1"));
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use gateway::{Heartbeat, Origins, Rate, Settings, TlsSettings};
+use gateway::{Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TrustedProxies};
 
 use super::{
     ConfigError, HEALTH_LISTEN, PathArg, Problems, RedisArgs, SecretArg, TokenVerificationArgs, address, duration,
@@ -67,15 +67,21 @@ pub struct GatewayArgs {
     /// Maximum number of sockets per user, over all gateways.
     #[arg(long, env = "POSTERN_MAX_SOCKETS_PER_USER", default_value = "64")]
     pub max_sockets_per_user: String,
+    /// Maximum number of sockets of this gateway; by default as many as the memory limit of the control group allows.
+    #[arg(long, env = "POSTERN_MAX_SOCKETS")]
+    pub max_sockets: Option<String>,
     /// Drain delay: time for which a draining gateway is unready and still accepts; `0s` is none.
     #[arg(long, env = "POSTERN_DRAIN_DELAY", default_value = "5s")]
     pub drain_delay: String,
     /// Drain window: time over which a draining gateway spreads its closes, after the drain delay.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
     pub drain_window: String,
-    /// PROXY protocol behind an L4 load balancer.
+    /// PROXY protocol of trusted proxies in front of the gateway: `off`, `optional` or `required`.
     #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off")]
     pub proxy_protocol: String,
+    /// Addresses and networks of trusted proxies, comma separated; none by default.
+    #[arg(long, env = "POSTERN_TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: String,
 }
 
 /// Checked settings of a gateway.
@@ -125,22 +131,22 @@ impl GatewayArgs {
         let command_rate = problems.take("POSTERN_COMMAND_RATE", Rate::parse(&self.command_rate));
         let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
         let batch_interval = problems.take("POSTERN_BATCH_INTERVAL", duration(&self.batch_interval));
-        let max_sockets = problems.take(
+        let max_sockets = problems.take("POSTERN_MAX_SOCKETS", self.max_sockets());
+        let max_sockets_per_user = problems.take(
             "POSTERN_MAX_SOCKETS_PER_USER",
             self.max_sockets_per_user.parse::<NonZeroUsize>(),
         );
         let drain_delay = problems.take("POSTERN_DRAIN_DELAY", duration(&self.drain_delay));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         let internal_token = problems.header("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
-        if self.proxy_protocol != "off" {
-            problems.report("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
-        }
+        let proxies = self.proxies(problems);
         let tls = TlsSettings {
             certificate: certificate?,
             key: key?,
         };
         let gateway = Settings {
             origins: origins?,
+            proxies: proxies?,
             heartbeat: Heartbeat {
                 interval: interval?,
                 timeout: timeout?,
@@ -151,7 +157,8 @@ impl GatewayArgs {
             command_rate: command_rate?,
             deflate_threshold: deflate_threshold?,
             batch_interval: batch_interval?,
-            max_sockets_per_user: max_sockets?.get(),
+            max_sockets: max_sockets?,
+            max_sockets_per_user: max_sockets_per_user?.get(),
             drain_delay: drain_delay?,
             drain_window: drain_window?,
             internal_token,
@@ -163,5 +170,16 @@ impl GatewayArgs {
             redis: redis?,
             gateway,
         })
+    }
+
+    fn max_sockets(&self) -> Result<Option<NonZeroUsize>, &'static str> {
+        let max = self.max_sockets.as_deref().map(str::parse::<NonZeroUsize>).transpose();
+        max.map_err(|_not_a_count| "must be a number of sockets, at least 1")
+    }
+
+    fn proxies(&self, problems: &mut Problems) -> Option<Proxies> {
+        let protocol = problems.take("POSTERN_PROXY_PROTOCOL", self.proxy_protocol.parse::<ProxyProtocol>());
+        let trusted = problems.take("POSTERN_TRUSTED_PROXIES", TrustedProxies::parse(&self.trusted_proxies));
+        problems.take("POSTERN_PROXY_PROTOCOL", Proxies::new(protocol?, trusted?))
     }
 }

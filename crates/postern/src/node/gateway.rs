@@ -1,6 +1,7 @@
 //! `postern gateway`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use gateway::{BuildError, BusRoles, Gateway, PreparedGateway};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::Instrument;
 
+use super::memory_limit::max_sockets;
 use super::wait::reach;
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
 use crate::config::GatewayNode;
@@ -28,6 +30,10 @@ pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
 async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSignals) -> Result<ExitCode, StartError> {
     node.gateway.node = Some(runtime.identity.gateway());
     node.gateway.max_connections = max_connections();
+    if node.gateway.max_sockets.is_none() {
+        node.gateway.max_sockets = max_sockets()?;
+    }
+    let max_sockets = node.gateway.max_sockets.map(NonZeroUsize::get);
     let drain_within = node.gateway.drain_window + COMMANDS_IN_FLIGHT;
     let prepared = Gateway::prepare(node.gateway, runtime.for_gateway()).await?;
     let reached = runtime.readiness.latch("redis");
@@ -41,7 +47,7 @@ async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSign
     };
     serve_internal_api(&gateway, node.internal_listen, &runtime).await?;
     reached.release();
-    tracing::info!(listen = %gateway.local_addr(), "gateway started");
+    tracing::info!(listen = %gateway.local_addr(), max_sockets, "gateway started");
     let running = gateway.spawn();
     let reason = runtime.until_stopped(signals, running.failure()).await;
     reason.log();

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::http_listener::ListenError;
+use super::memory_limit::TooLittleMemory;
 
 /// Failure to start a node.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum StartError {
     /// A platform has an insecure URL.
     #[error("set up a platform")]
     Platform(#[from] platforms::InsecureUrl),
+    /// The memory limit suffices for no socket.
+    #[error("bound the sockets")]
+    Memory(#[from] TooLittleMemory),
     /// The gateway could not be built.
     #[error("build the gateway")]
     Gateway(#[from] gateway::BuildError),

@@ -162,7 +162,6 @@ async fn unsupported_settings_are_refused_in_one_line() {
             "redis-sentinel://127.0.0.1/main",
             "POSTERN_REDIS_URL",
         ),
-        ("gateway", "--proxy-protocol", "v2", "POSTERN_PROXY_PROTOCOL"),
     ];
     for (node, flag, value, variable) in wanted {
         let refused = postern(&[node, flag, value]).await;
@@ -172,6 +171,28 @@ async fn unsupported_settings_are_refused_in_one_line() {
             "{variable}:\n{}",
             refused.stderr
         );
+    }
+}
+
+#[tokio::test]
+async fn proxy_settings_without_a_trusted_proxy_or_with_every_address_are_refused() {
+    let without = postern(&["gateway", "--proxy-protocol", "required"]).await;
+    let sentence =
+        "POSTERN_PROXY_PROTOCOL needs POSTERN_TRUSTED_PROXIES: without a trusted proxy no PROXY header is believed";
+    assert!(without.stderr.contains(sentence), "{}", without.stderr);
+    let everyone = postern(&[
+        "gateway",
+        "--proxy-protocol",
+        "v2",
+        "--trusted-proxies",
+        "10.0.0.0/8,0.0.0.0/0",
+    ])
+    .await;
+    for line in [
+        "POSTERN_PROXY_PROTOCOL must be `off`, `optional` or `required`",
+        "POSTERN_TRUSTED_PROXIES `0.0.0.0/0` is every address",
+    ] {
+        assert!(everyone.stderr.contains(line), "{}", everyone.stderr);
     }
 }
 

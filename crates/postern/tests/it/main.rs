@@ -31,6 +31,7 @@ mod half_open;
 mod interleavings;
 mod internal_api;
 mod jwks;
+mod memory_limit;
 mod no_worker;
 mod node_ids;
 mod numbered_alerts;
