@@ -1,6 +1,7 @@
 //! Command line. Every setting is a flag and the environment variable of the same name.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use protocol::secret::Secret;
 use store::PgSettings;
 
 use crate::config::{
-    self, AuditVerifyArgs, ConfigError, DatabaseArgs, Environment, GatewayArgs, JwtSecretArgs, LogArgs, MigrateArgs,
-    Problems, RedisArgs, RotateArgs, SecretArg, VaultKeysArgs, WorkerArgs,
+    self, AuditVerifyArgs, ConfigError, DatabaseArgs, Environment, GatewayArgs, HEALTH_LISTEN, JwtSecretArgs, LogArgs,
+    MigrateArgs, Problems, RedisArgs, RotateArgs, SecretArg, VaultKeysArgs, WorkerArgs, address,
 };
 
 /// Real-time account-security gateway.
@@ -55,6 +56,10 @@ pub enum Command {
     Token(TokenArgs),
     /// Publish an event to a user through the internal API.
     Publish(PublishArgs),
+    /// Ask the node in this container whether it is ready: exit status 0, or 1 and the reason.
+    Healthcheck(HealthcheckArgs),
+    /// Publish an alert through the internal API and receive it on a client's socket.
+    SmokeTest(SmokeTestArgs),
     /// Unlock or reset the second factor of a user.
     #[command(subcommand)]
     Factor(FactorAction),
@@ -131,7 +136,7 @@ impl DevArgs {
 }
 
 /// Directory of `postern dev`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DirArgs {
     /// Directory; default: `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the temporary directory.
     #[arg(long)]
@@ -217,6 +222,49 @@ impl PublishArgs {
         let token = problems.optional_secret("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
         problems.finish(Some(token))
     }
+}
+
+/// `postern healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Address on which the node serves its health; an unspecified one (`0.0.0.0`) is asked on loopback.
+    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN, value_parser = address)]
+    pub health_listen: SocketAddr,
+    /// Time limit for the response.
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+}
+
+/// `postern smoke-test`.
+#[derive(Debug, Args)]
+pub struct SmokeTestArgs {
+    /// Public address of the gateways: `host:port`.
+    #[arg(long)]
+    pub gateway: String,
+    /// PEM file whose first certificate the gateway must present.
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
+    /// Internal API of a gateway, `http://127.0.0.1:9091`; default: the first gateway of `postern dev`.
+    #[arg(long)]
+    pub server: Option<String>,
+    /// Bearer token of the internal API.
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
+    pub internal_token: Option<SecretArg>,
+    /// User of the test, preferably one that does not exist.
+    #[arg(long, default_value = "smoke-test")]
+    pub user: String,
+    /// File of a token for this user; without it one is signed with the HS256 secret.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Signing secret.
+    #[command(flatten)]
+    pub secret: JwtSecretArgs,
+    /// Time limit for the whole test.
+    #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+    /// Directory of `postern dev` with its secrets and addresses.
+    #[command(flatten)]
+    pub dir: DirArgs,
 }
 
 /// `postern pins`.

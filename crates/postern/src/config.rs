@@ -43,7 +43,7 @@ pub use webhook::WebhookArgs;
 pub use worker::{WorkerArgs, WorkerNode};
 
 /// Default of `POSTERN_HEALTH_LISTEN`: loopback only.
-const HEALTH_LISTEN: &str = "127.0.0.1:9090";
+pub(crate) const HEALTH_LISTEN: &str = "127.0.0.1:9090";
 
 /// Parses a flag or variable as a name that is compared byte for byte, without a trailing line break.
 fn name(text: &str) -> Result<String, Infallible> {
@@ -71,7 +71,8 @@ fn secret_variables(command: &clap::Command) -> BTreeSet<OsString> {
         .collect()
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
+/// Parses an address and port to listen on.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse()
         .map_err(|_not_an_address| "is not an address: `0.0.0.0:8443`, `[::]:8443`")
 }

@@ -10,9 +10,12 @@ pub mod config;
 mod audit;
 mod dev;
 mod factor;
+mod healthcheck;
+mod http1;
 mod node;
 mod pins;
 mod publish;
+mod smoke_test;
 mod token;
 mod vault;
 
@@ -28,9 +31,11 @@ use nix::sys::resource::{Resource, setrlimit};
 pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
 pub use factor::FactorError;
+pub use healthcheck::HealthcheckError;
 pub use node::{ListenError, StartError};
 pub use pins::PinsError;
 pub use publish::PublishError;
+pub use smoke_test::SmokeTestError;
 pub use token::TokenError;
 pub use vault::VaultError;
 
@@ -64,6 +69,12 @@ pub enum RunError {
     /// `postern publish` failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// `postern healthcheck` failed.
+    #[error(transparent)]
+    Healthcheck(#[from] HealthcheckError),
+    /// `postern smoke-test` failed.
+    #[error(transparent)]
+    SmokeTest(#[from] SmokeTestError),
     /// `postern factor` failed.
     #[error(transparent)]
     Factor(#[from] FactorError),
@@ -108,6 +119,8 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         }
         Command::Token(args) => Ok(print(&token::create(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(print(&publish::publish(&args).await?)),
+        Command::Healthcheck(args) => Ok(print(&healthcheck::healthcheck(&args).await?)),
+        Command::SmokeTest(args) => Ok(print(&Box::pin(smoke_test::smoke_test(&args, &SystemClock)).await?)),
         Command::Factor(action) => Ok(print(&factor::change_factor(&action).await?)),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {

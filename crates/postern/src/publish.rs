@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::json::Json;
 use serde::Serialize;
-use tokio::net::TcpStream;
 
 use crate::cli::PublishArgs;
 use crate::config::ConfigError;
 use crate::dev::{Identity, IdentityError, dir, ready};
+use crate::http1;
 
 /// Failed publication; the event may have been published.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +43,7 @@ pub enum PublishError {
         server: String,
         /// Cause.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: http1::RequestError,
     },
     /// The gateway refused the event.
     #[error("the gateway responded {status}: {body}")]
@@ -84,7 +83,7 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
     let bearer =
         HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_repeats_it| PublishError::Token)?;
     let request = request(authority, &args.user, bearer, &body).map_err(|_invalid| PublishError::Server)?;
-    let outcome = tokio::time::timeout(TIMEOUT, send(authority, request)).await;
+    let outcome = tokio::time::timeout(TIMEOUT, http1::send(authority, request)).await;
     let (status, body) = outcome
         .unwrap_or_else(|late| Err(late.into()))
         .map_err(|source| PublishError::Request {
@@ -100,7 +99,6 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
 
 /// Timeout, above the time that a gateway waits for a worker.
 const TIMEOUT: Duration = Duration::from_secs(15);
-const MAX_RESPONSE: usize = 64 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,25 +123,4 @@ fn request(
         .header(header::AUTHORIZATION, bearer)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::copy_from_slice(body.as_str().as_bytes())))
-}
-
-type RequestError = Box<dyn std::error::Error + Send + Sync>;
-
-async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), RequestError> {
-    let stream = TcpStream::connect(authority).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_RESPONSE)
-            .collect()
-            .await?
-            .to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    };
-    tokio::pin!(connection);
-    tokio::select! {
-        response = exchange => response,
-        ended = &mut connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
-    }
 }
