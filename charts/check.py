@@ -21,6 +21,7 @@ import yaml
 HERE = pathlib.Path(__file__).parent
 CHART = HERE / "postern"
 CONFIGURATION = HERE.parent / "docs/operations/configuration.md"
+METRICS = HERE.parent / "docs/operations/metrics.md"
 HELM = pathlib.Path(sys.executable).parent / "helm"
 KUBERNETES = ["1.31", "1.32", "1.33", "1.34"]
 
@@ -30,6 +31,7 @@ SECTIONS = {
     "worker": ["Both nodes", "`postern worker`"],
     "migrate": ["Both nodes", "`postern worker`"],
     "publish": ["`postern gateway`"],
+    "smoke-test": ["`postern gateway`"],
 }
 
 findings = []
@@ -67,10 +69,11 @@ def main():
                 for what in restricted_faults(pod):
                     report(where, f"restricted Pod Security: {what}")
                 check_variables(where, pod)
-    try:
-        check_rendering()
-    except RuntimeError as error:
-        report("helm template", error)
+    for check in (check_rendering, check_health_and_internal_api, check_secrets, check_helm_test, check_monitoring):
+        try:
+            check()
+        except RuntimeError as error:
+            report("helm template", error)
     check_refusals()
 
     if findings:
@@ -237,9 +240,11 @@ def check_rendering():
     expect("policy types of gateways", sorted(sealed["policyTypes"]), ["Egress", "Ingress"])
     ports = sorted({port["port"] for rule in sealed["egress"] for port in rule["ports"]})
     expect("ports that gateways reach", ports, [53, 6379])
+    # 8 s x 3 failed checks, the slowest of the large clouds' defaults for externalTrafficPolicy Local, and 5 s.
+    expect("default drain delay", yaml.safe_load((CHART / "values.yaml").read_text())["gateway"]["drainDelaySeconds"] >= 29, True)
 
     migrate = one(resources, "Job", "postern-migrate")["spec"]
-    expect("resources of the migration", sorted(migrate["template"]["spec"]["containers"][0]["resources"]), ["limits", "requests"])
+    expect("resources of the migration", sorted(migrate["template"]["spec"]["containers"][0].get("resources", {})), ["limits", "requests"])
     expect("deadline of the migration", migrate.get("activeDeadlineSeconds"), 600)
 
     scaled = {"autoscaling": {"enabled": True}}
@@ -247,6 +252,88 @@ def check_rendering():
         resources = template(values=values)
         for name in ("postern-gateway", "postern-worker"):
             expect(f"replicas of {name} with {values}", "replicas" in one(resources, "Deployment", name)["spec"], False)
+
+
+def check_health_and_internal_api():
+    """Each of the ports admits its own peers; no Service has the health port; a public key and tokens can be mounted."""
+    values = {"gateway": {"jwtPublicKey": {"existingConfigMap": "issuer", "key": "issuer.pem"}}}
+    resources = template(values=values)
+    pod = one(resources, "Deployment", "postern-gateway")["spec"]["template"]["spec"]
+    gateway = pod["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in gateway["ports"]}
+    expect("ports of gateways", ports, {"public": 8443, "health": 9090, "internal": 9091})
+    expect("readiness port", gateway["readinessProbe"]["httpGet"]["port"], "health")
+    services = {port["targetPort"] for resource in resources if resource["kind"] == "Service" for port in resource["spec"]["ports"]}
+    expect("ports with a Service", services, {"public", "internal"})
+    admitted = {}
+    for rule in one(resources, "NetworkPolicy", "postern-gateway")["spec"]["ingress"]:
+        admitted |= {port["port"]: rule.get("from") for port in rule["ports"]}
+    expect("peers of gateways", admitted, {"public": None, "health": [{"namespaceSelector": {}}], "internal": [{"podSelector": {}}]})
+
+    variables = {variable["name"]: variable["value"] for variable in gateway["env"]}
+    path = variables.get("POSTERN_JWT_PUBLIC_KEY", "")
+    mounts = {mount["mountPath"]: mount["name"] for mount in gateway["volumeMounts"]}
+    volume = next((volume for volume in pod["volumes"] if volume["name"] == mounts.get(os.path.dirname(path))), {})
+    expect("volume of the public key", volume.get("configMap", {}).get("name"), "issuer")
+
+
+def check_secrets():
+    """Secrets are files of the pod and no variables, so that a node reads them again; a gateway has none that it does not use."""
+    for values, expected in [
+        ({}, ["POSTERN_REDIS_URL", "POSTERN_JWT_HS256_SECRET", "POSTERN_INTERNAL_TOKEN"]),
+        ({"gateway": {"jwtPublicKey": {"existingSecret": "issuer"}}}, ["POSTERN_REDIS_URL", "POSTERN_INTERNAL_TOKEN"]),
+        ({"gateway": {"secretKeys": ["POSTERN_REDIS_URL"]}}, ["POSTERN_REDIS_URL"]),
+    ]:
+        resources = template(values=values)
+        workers = ["POSTERN_REDIS_URL", "POSTERN_DATABASE_URL", "POSTERN_VAULT_KEYS"]
+        for name, keys in [("postern-gateway", expected), ("postern-worker", workers)]:
+            pod = one(resources, "Deployment", name)["spec"]["template"]["spec"]
+            container, volume = pod["containers"][0], pod["volumes"][0]["secret"]
+            expect(f"keys that {name} mounts", [item["key"] for item in volume["items"]], keys)
+            variables = {variable["name"]: variable.get("value") for variable in container["env"]}
+            files = {name: value for name, value in variables.items() if name.endswith("_FILE")}
+            expect(f"files of {name}", files, {f"{key}_FILE": f"/secrets/{key}" for key in keys})
+            expect(f"secrets in variables of {name}", "envFrom" in container, False)
+            mounted = {"name": "secrets", "mountPath": "/secrets", "readOnly": True} in container["volumeMounts"]
+            expect(f"mount of {name}", mounted, True)
+
+
+def check_helm_test():
+    """`helm test` opens a socket unless the gateways refuse the test's pod, or no token can be had."""
+    token = {"token": {"existingSecret": "token"}}
+    for values, command in [
+        ({}, "smoke-test"),
+        ({"gateway": {"jwtPublicKey": {"existingConfigMap": "issuer"}}}, "publish"),
+        ({"gateway": {"jwtPublicKey": {"existingConfigMap": "issuer"}}, "test": token}, "smoke-test"),
+        ({"gateway": {"proxyProtocol": "required", "trustedProxies": ["192.0.2.1"]}}, "publish"),
+        ({"test": {"socket": False}}, "publish"),
+    ]:
+        pod = one(template(values=values), "Pod", "postern-test")["spec"]
+        expect(f"command of helm test with {values}", pod["containers"][0]["args"][0], command)
+        for volume in pod.get("volumes", []):
+            keys = [item["key"] for item in volume["secret"].get("items", [])]
+            expect(f"key of {volume['name']} in the test's pod", "tls.key" in keys or not keys, False)
+
+
+def check_monitoring():
+    """Metrics of rules and dashboards are documented, and a rule can be left out."""
+    documented = set(re.findall(r"postern_\w+", METRICS.read_text()))
+    for path in sorted([*CHART.glob("rules/*.yaml"), *CHART.glob("dashboards/*.json")]):
+        used = set(re.findall(r"postern_\w+", path.read_text()))
+        for name in sorted(used - documented - {name + "_bucket" for name in documented}):
+            report(path.name, f"{name} is not described in {METRICS.name}")
+    for path in CHART.glob("dashboards/*.json"):
+        for panel in json.loads(path.read_text())["panels"]:
+            if not panel.get("description") or not panel["fieldConfig"]["defaults"].get("unit"):
+                report(path.name, f"{panel['title']}: a panel has a description and a unit")
+    enabled = {"prometheusRule": {"enabled": True, "disabled": ["PosternTokensRefused"]}, "dashboards": {"enabled": True}}
+    resources = template(values={"metrics": enabled})
+    alerts = [rule["alert"] for group in one(resources, "PrometheusRule", "postern")["spec"]["groups"] for rule in group["rules"]]
+    expect("a disabled alert", "PosternTokensRefused" in alerts, False)
+    expect("an alert of the chart", "PosternRedisUnavailable" in alerts, True)
+    for path in CHART.glob("dashboards/*.json"):
+        data = one(resources, "ConfigMap", f"postern-dashboard-{path.stem}")["data"]
+        expect(f"dashboard {path.name}", json.loads(data[path.name]), json.loads(path.read_text()))
 
 
 def expect(what, found, expected):
@@ -266,6 +353,10 @@ def check_refusals():
         ("worker: {env: {POSTERN_VAULT_KEYS: 'k1:x'}}", "POSTERN_VAULT_KEYS"),
         ("gateway: {env: {POSTERN_LISTEN: '0.0.0.0:1'}}", "POSTERN_LISTEN"),
         ("worker: {env: {POSTERN_DISCORD_CLIENT_ID: 1099511627776000123}}", "POSTERN_DISCORD_CLIENT_ID"),
+        ("gateway: {proxyProtocol: required}", "gateway.trustedProxies is required"),
+        ("gateway: {proxyProtocol: off}", "gateway.proxyProtocol"),
+        ("gateway: {trustedProxies: [balancer.example.com]}", "gateway.trustedProxies"),
+        ("gateway: {maxSockets: 20k}", "gateway.maxSockets"),
         ("image: {tag: 1.20}", "image.tag"),
         ("image: {digest: 'sha256:abc'}", "image.digest"),
         ("gateway: {service: {type: Loadbalancer}}", "gateway.service.type"),
@@ -301,7 +392,8 @@ def check_variables(where, pod):
         known = set().union(*(documented.get(section, set()) for section in SECTIONS.get(part, [])))
         names = [variable["name"] for variable in container.get("env", [])]
         for name in names:
-            if name.startswith("POSTERN_") and name not in known:
+            # Which variables have a file is checked by the binary: `postern config check`.
+            if name.startswith("POSTERN_") and name not in known and name.removesuffix("_FILE") not in known:
                 report(where, f"{name} is not described for `postern {part}` in {CONFIGURATION.name}")
             if names.count(name) > 1:
                 report(where, f"{name} is set twice")

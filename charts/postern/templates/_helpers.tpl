@@ -71,7 +71,25 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* Annotations of pods. A changed version of a Secret or ConfigMap replaces the pods. */}}
+{{/* Secrets of a part: mounted as files, so that the node reads them again when Kubernetes has replaced them. */}}
+{{- define "postern.secretEnv" -}}
+{{- range .keys }}
+- { name: {{ . }}_FILE, value: /secrets/{{ . }} }
+{{- end }}
+{{- end }}
+
+{{- define "postern.secretVolume" -}}
+- name: secrets
+  secret:
+    secretName: {{ .values.existingSecret }}
+    defaultMode: 0440
+    items:
+      {{- range .keys }}
+      - { key: {{ . }}, path: {{ . }} }
+      {{- end }}
+{{- end }}
+
+{{/* Annotations of pods. A changed version of a Secret replaces the pods. */}}
 {{- define "postern.podAnnotations" -}}
 {{- $root := .root -}}
 {{- $annotations := deepCopy (.values.podAnnotations | default dict) -}}
@@ -79,11 +97,6 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- range $name := .secrets -}}
 {{- with (lookup "v1" "Secret" $root.Release.Namespace $name) -}}
 {{- $_ := set $annotations (printf "secret-version/%s" $name | trunc 78 | trimSuffix "-") .metadata.resourceVersion -}}
-{{- end -}}
-{{- end -}}
-{{- range $name := .configMaps -}}
-{{- with (lookup "v1" "ConfigMap" $root.Release.Namespace $name) -}}
-{{- $_ := set $annotations (printf "configmap-version/%s" $name | trunc 81 | trimSuffix "-") .metadata.resourceVersion -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
