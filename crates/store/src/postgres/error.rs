@@ -156,7 +156,7 @@ impl StoreError {
 /// has logged it itself.
 #[must_use]
 pub fn is_logged_outage(error: &(dyn Error + 'static)) -> bool {
-    let mut causes = iter::successors(Some(error), |error| error.source());
+    let mut causes = iter::successors(Some(error), |error| (*error).source());
     let failure = causes.find_map(|error| error.downcast_ref::<Failure>());
     failure.is_some_and(|failure| failure.outage().is_some())
 }

@@ -41,7 +41,7 @@ impl BusError {
 /// Reports whether the bus has logged the failure at the end of this chain itself, as part of an outage.
 #[must_use]
 pub fn is_logged_outage(error: &(dyn Error + 'static)) -> bool {
-    let mut causes = iter::successors(Some(error), |error| error.source());
+    let mut causes = iter::successors(Some(error), |error| (*error).source());
     let failure = causes.find_map(|error| error.downcast_ref::<CommandFailure>());
     failure.is_some_and(|failure| failure.outage().is_some())
 }
