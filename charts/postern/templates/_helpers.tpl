@@ -152,9 +152,9 @@ securityContext: {{ toYaml .root.Values.securityContext | nindent 2 }}
 resources: {{ toYaml .values.resources | nindent 2 }}
 {{- end }}
 
-{{/* Probes of the health listener. A draining gateway answers that it is not ready, and must stay ready for the kubelet
-for the drain delay: kube-proxy sends no connection to a terminating pod that is not ready, while a balancer that checks
-nodes still sends them there. A terminating pod with a ready sibling receives none in any case. */}}
+{{/* Probes of the health listener. A draining gateway must stay ready for Kubernetes until its port closes: kube-proxy sends no
+connection to a terminating pod that is not ready, while a balancer that checks nodes still sends them there. A terminating pod with a
+ready sibling receives none in any case. */}}
 {{- define "postern.probes" -}}
 startupProbe:
   httpGet: { path: /livez, port: health }
@@ -165,10 +165,10 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
 readinessProbe:
-  httpGet: { path: /readyz, port: health }
+  httpGet: { path: "/readyz?exclude=draining", port: health }
   periodSeconds: 2
   timeoutSeconds: 2
-  failureThreshold: {{ max 2 (add 1 (div (add 1 (.values.drainDelaySeconds | default 0)) 2)) }}
+  failureThreshold: 2
 {{- end }}
 
 {{/* Number of pods, unless an autoscaler sets it, and their rollout. */}}

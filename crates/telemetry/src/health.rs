@@ -1,6 +1,6 @@
 //! Health routes of a node: `/livez`, `/readyz`, `/metrics` and `/healthz/dependencies`.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,7 +16,8 @@ use crate::metrics::{CONTENT_TYPE, Metrics};
 /// - `GET /livez`: 200 `ok` while the process responds. It checks nothing else, so that an outage of Redis or Postgres does not
 ///   make an orchestrator restart every node.
 /// - `GET /readyz`: 200 if the node may receive work, else 503; one line for each of its parts. It is about this node alone: a
-///   dependency is a part only until it was reached once.
+///   dependency is a part only until it was reached once. `?exclude=draining` leaves the drain out: the node accepts work until its
+///   listener closes, and an orchestrator that stops it knows of the drain.
 /// - `GET /healthz/dependencies`: the state of the dependencies as JSON, for operators. Always 200: as a probe it would take every
 ///   node out of service at once.
 /// - `GET /metrics`: the Prometheus text format.
@@ -28,14 +29,16 @@ pub fn router(readiness: Readiness, dependencies: Dependencies, metrics: Metrics
         .route("/metrics", get(render).with_state(metrics))
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
-    let status = if readiness.is_ready() {
+async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> (StatusCode, String) {
+    let parts = readiness.parts();
+    let is_draining = readiness.is_draining() && query.as_deref() != Some("exclude=draining");
+    let status = if parts.iter().all(|part| part.is_ready) && !is_draining {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let mut lines: String = readiness.parts().iter().map(line).collect();
-    if readiness.is_draining() {
+    let mut lines: String = parts.iter().map(line).collect();
+    if is_draining {
         lines += "draining\n";
     }
     (status, lines)

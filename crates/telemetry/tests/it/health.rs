@@ -58,6 +58,24 @@ async fn readyz_has_one_line_for_each_part_in_the_sequence_of_their_creation() {
 }
 
 #[tokio::test]
+async fn readyz_without_the_drain_is_200_until_the_listener_closes() {
+    let readiness = Readiness::new();
+    let listener = readiness.condition("listener");
+    let router = router(&readiness, Metrics::new("gateway-1"));
+    listener.set(true);
+    readiness.drain();
+    assert_eq!(get(&router, "/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    let accepting = get(&router, "/readyz?exclude=draining").await;
+    assert_eq!(accepting.status(), StatusCode::OK);
+    assert_eq!(text(accepting).await, "listener ok\n");
+
+    listener.set(false);
+    let closed = get(&router, "/readyz?exclude=draining").await;
+    assert_eq!(closed.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn dependencies_are_reported_with_state_time_and_class_and_never_fail_the_request() {
     let dependencies = dependencies();
     let metrics = Metrics::new("worker-1");
