@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use jwks::JwksRefresher;
 use lifecycle::{Condition, Readiness, Tasks};
 use protocol::fault::chain;
@@ -26,9 +25,11 @@ pub use self::services::Subscriptions;
 use self::drain::Drain;
 use self::services::{Inputs, Services};
 use crate::connection::Connections;
+use crate::http::internal::InternalApi;
 use crate::http::{Http, UpgradedStream};
 use crate::listener::certificate::Reloader;
 use crate::listener::client::Client;
+use crate::listener::internal_tls::InternalTlsReloader;
 use crate::listener::pending::PendingPermit;
 use crate::listener::proxy::ProxyHeaders;
 use crate::listener::tcp::{IncomingConnection, Listener};
@@ -44,7 +45,8 @@ pub struct Gateway {
     jwks_refresher: Option<JwksRefresher>,
     reloader: Reloader,
     certificate_every: Duration,
-    internal: Option<Router>,
+    internal_api: Option<InternalApi>,
+    internal_tls: Option<InternalTlsReloader>,
     readiness: Readiness,
     listening: Condition,
     tasks: NodeTasks,
@@ -82,10 +84,10 @@ impl Gateway {
         self.readiness.clone()
     }
 
-    /// Routes of the internal API, for the internal listener; none without a token.
+    /// Internal API, for the internal listener; none if the settings have none.
     #[must_use]
-    pub fn internal_api(&self) -> Option<Router> {
-        self.internal.clone()
+    pub fn internal_api(&self) -> Option<InternalApi> {
+        self.internal_api.clone()
     }
 
     /// Starts to serve. From here the return value owns every task.
@@ -98,6 +100,9 @@ impl Gateway {
         self.services.spawn(self.inputs, &self.tasks);
         let reloads = self.reloader.run(self.certificate_every, core.soft());
         core.essential("certificate", reloads);
+        if let Some(internal_tls) = self.internal_tls {
+            internal_tls.spawn(self.certificate_every, core);
+        }
         if let Some(jwks_refresher) = self.jwks_refresher {
             core.essential("jwks", jwks_refresher.run(core.soft()));
         }

@@ -31,9 +31,13 @@ pub(crate) fn trace(entropy: &dyn Entropy) -> Traceparent {
     Traceparent::begin(u128::from_le_bytes(entropy.bytes()), entropy.u64())
 }
 
-/// Session id of requests of the internal API, which belong to no session of the user.
-pub(crate) fn internal_api() -> SessionId {
-    valid_id(SessionId::new("internal API"))
+/// Session id of requests of the internal API, which belong to no session of the user. It has the name of the caller, if it has one.
+pub(crate) fn internal_api(caller: Option<&str>) -> SessionId {
+    valid_id(match caller {
+        // Names have at most 64 printable ASCII characters.
+        Some(name) => SessionId::new(format!("internal API: {name}")),
+        None => SessionId::new("internal API"),
+    })
 }
 
 /// Ids of a webhook's job, which belongs to no user, session or socket.
@@ -58,7 +62,7 @@ pub(crate) fn event_of(digest: &[u8]) -> EventId {
 
 #[expect(
     clippy::expect_used,
-    reason = "base64 of 16 to 32 bytes is 22 to 43 printable ASCII characters, as are the constants above"
+    reason = "base64 of 16 to 32 bytes is 22 to 43 printable ASCII characters, as are the texts above"
 )]
 fn valid_id<T>(id: Result<T, InvalidId>) -> T {
     id.expect("generated ids are valid")

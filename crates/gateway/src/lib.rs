@@ -41,13 +41,16 @@ mod ids;
 mod metrics;
 mod rate;
 
+pub use self::http::internal::InternalApi;
 pub use bus_roles::BusRoles;
 #[cfg(feature = "autobahn")]
 pub use connection::serve_echo;
 pub use gateway::{BuildError, Gateway, GatewayDrainReport, PreparedGateway, Running, Runtime, Subscriptions};
 pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
 pub use listener::certificate::CertificateError;
+pub use listener::internal_tls::{ClientCaError, InternalTls, InternalTlsError};
 pub use settings::{
-    Heartbeat, InvalidOrigin, InvalidProxy, InvalidProxyProtocol, InvalidRate, NoTrustedProxies, Origins, Proxies,
-    ProxyProtocol, Rate, Settings, Timing, TlsSettings, TokenKeys, TokenLimits, TokenSettings, TrustedProxies,
+    Heartbeat, InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidOrigin, InvalidProxy,
+    InvalidProxyProtocol, InvalidRate, InvalidTokensFile, NoTrustedProxies, Origins, Proxies, ProxyProtocol, Rate,
+    Settings, Timing, TlsSettings, TokenKeys, TokenLimits, TokenSettings, TrustedProxies,
 };

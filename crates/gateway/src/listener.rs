@@ -1,9 +1,10 @@
 //! Accepting connections, up to a TLS stream: rate limits, limits on open and pending connections, the address of the client behind
-//! a proxy, the server certificate.
+//! a proxy, the server certificate; TLS of the internal API.
 
 pub(crate) mod admission;
 pub(crate) mod certificate;
 pub(crate) mod client;
+pub(crate) mod internal_tls;
 pub(crate) mod pending;
 pub(crate) mod proxy;
 pub(crate) mod tcp;

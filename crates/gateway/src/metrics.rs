@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     resyncs: Counter<u64>,
     resumes: Counter<u64>,
     published: Counter<u64>,
+    internal_refusals: Counter<u64>,
     callbacks: Counter<u64>,
     webhooks: Counter<u64>,
     certificate_failures: Counter<u64>,
@@ -88,6 +89,10 @@ impl Metrics {
             published: counter(
                 "postern_gateway_published_total",
                 "Events published by the internal API, by event",
+            ),
+            internal_refusals: counter(
+                "postern_gateway_internal_refusals_total",
+                "Requests and TLS handshakes that the internal API refused, by reason",
             ),
             callbacks: counter(
                 "postern_gateway_callbacks_total",
@@ -225,14 +230,20 @@ impl Metrics {
             .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
     }
 
-    /// Counts a failed reload of the certificate.
-    pub(crate) fn certificate_failed(&self) {
-        self.certificate_failures.add(1, &[]);
+    /// Counts a request or a TLS handshake that the internal API refused.
+    pub(crate) fn internal_refused(&self, reason: &'static str) {
+        self.internal_refusals.add(1, &[KeyValue::new("reason", reason)]);
     }
 
-    /// Records the expiry of the certificate in use, since 1970.
-    pub(crate) fn certificate_expires(&self, at: Duration) {
-        self.certificate_expires.record(at.as_secs_f64(), &[]);
+    /// Counts a failed reload of a listener's certificate, or of its client authorities.
+    pub(crate) fn certificate_failed(&self, listener: &'static str) {
+        self.certificate_failures.add(1, &[KeyValue::new("listener", listener)]);
+    }
+
+    /// Records the expiry of the certificate that a listener uses, since 1970.
+    pub(crate) fn certificate_expires(&self, listener: &'static str, at: Duration) {
+        let labels = [KeyValue::new("listener", listener)];
+        self.certificate_expires.record(at.as_secs_f64(), &labels);
     }
 }
 

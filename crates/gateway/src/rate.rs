@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::hash::Hash;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,6 +95,12 @@ impl LogLimit {
         Some(std::mem::take(&mut state.suppressed))
     }
 }
+
+/// Rate of log lines of one kind that any peer of the internal API can cause.
+pub(crate) const LOG_RATE: Rate = Rate {
+    per_second: NonZeroU32::MIN,
+    burst: NonZeroU32::MIN.saturating_add(9),
+};
 
 fn quota(rate: Rate) -> Quota {
     Quota::per_second(rate.per_second).allow_burst(rate.burst)

@@ -1,5 +1,6 @@
 //! Settings of a gateway: plain data, validated on construction.
 
+mod internal;
 mod origins;
 mod proxies;
 mod token;
@@ -12,8 +13,9 @@ use std::time::Duration;
 
 use protocol::cluster::job::Lane;
 use protocol::id::NodeId;
-use protocol::secret::Secret;
 
+pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidTokensFile};
+pub(crate) use self::internal::{InternalCaller, Scope};
 pub use self::origins::{InvalidOrigin, Origins};
 pub use self::proxies::{InvalidProxy, InvalidProxyProtocol, NoTrustedProxies, Proxies, ProxyProtocol, TrustedProxies};
 pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
@@ -60,8 +62,8 @@ pub struct Settings {
     pub drain_delay: Duration,
     /// Drain window: time over which a draining gateway spreads the closes of its sockets, after the drain delay.
     pub drain_window: Duration,
-    /// Bearer token of the internal API; `None` disables the API.
-    pub internal_token: Option<Secret>,
+    /// Internal API; `None` disables it.
+    pub internal_api: Option<InternalApiSettings>,
     /// Timeouts and intervals.
     pub timing: Timing,
 }
@@ -90,7 +92,7 @@ impl Settings {
             pending_connections: 4_096,
             drain_delay: Duration::from_secs(5),
             drain_window: Duration::from_secs(20),
-            internal_token: None,
+            internal_api: None,
             timing: Timing::default(),
         }
     }

@@ -56,11 +56,10 @@ impl Requester {
     }
 
     /// Server of the application, on behalf of a user but in none of its sessions.
-    pub(crate) fn internal_api(user: UserId, origin: Option<Origin>, traceparent: Traceparent) -> Self {
-        let session = ids::internal_api();
+    pub(crate) fn internal_api(session: SessionKey, origin: Option<Origin>, traceparent: Traceparent) -> Self {
         Self {
             traceparent: Some(traceparent),
-            ..Self::without_socket(SessionKey { user, session }, origin)
+            ..Self::without_socket(session, origin)
         }
     }
 

@@ -3,6 +3,7 @@
 mod gateway;
 mod http_listener;
 mod identity;
+mod internal_api;
 mod memory_limit;
 mod runtime;
 mod start_error;

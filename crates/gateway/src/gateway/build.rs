@@ -20,12 +20,13 @@ use crate::connection::{
 };
 use crate::deflate::DeflatePool;
 use crate::http::callback::{CallbackBus, Callbacks};
-use crate::http::internal::{self, ApiDrain, Internal};
+use crate::http::internal::{self, ApiDrain, Internal, InternalApi};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
 use crate::listener::admission::Admission;
 use crate::listener::tcp::Listener;
+use crate::rate::{LOG_RATE, LogLimit};
 use crate::settings::Settings;
 use crate::socket_limit::SocketLimit;
 
@@ -74,7 +75,9 @@ impl PreparedGateway {
             api: ApiDrain::default(),
             handover: Arc::clone(&connections.handover),
         };
-        let internal = internal_api(&env, &settings, &services, drain.api.clone());
+        let (internal_tls, tls) = self.internal_tls.unzip();
+        let internal_api =
+            internal_api(&env, &settings, &services, drain.api.clone()).map(|router| InternalApi { router, tls });
         let certificate_every = settings.timing.certificate;
         let tls_within = settings.timing.tls;
         let entrance = (listener.admission(), self.sockets, soft);
@@ -94,7 +97,8 @@ impl PreparedGateway {
             jwks_refresher: self.jwks_refresher,
             reloader: self.reloader,
             certificate_every,
-            internal,
+            internal_api,
+            internal_tls,
             listening: self.listening,
             readiness: runtime.readiness,
             tasks,
@@ -165,10 +169,11 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
     }
 }
 
+/// Returns the routes of the internal API, if the settings have one.
 fn internal_api(env: &Environment, settings: &Settings, services: &Services, drain: ApiDrain) -> Option<Router> {
-    let token = settings.internal_token.clone()?;
     let internal = Internal {
-        token,
+        callers: settings.internal_api.as_ref()?.callers.clone(),
+        refusal_log: LogLimit::new(LOG_RATE, Instant::now()),
         events: Arc::clone(&env.bus.events),
         presence: Arc::clone(&env.bus.presence),
         outage: Arc::clone(&env.outage),

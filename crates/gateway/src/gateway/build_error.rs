@@ -7,6 +7,7 @@ use bus::BusError;
 use jwks::JwksError;
 
 use crate::listener::certificate::CertificateError;
+use crate::listener::internal_tls::InternalTlsError;
 
 /// Reason for which a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum BuildError {
     /// TLS cannot be configured.
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
+    /// TLS of the internal API cannot be set up.
+    #[error(transparent)]
+    InternalTls(#[from] InternalTlsError),
     /// The JWKS client cannot be created.
     #[error(transparent)]
     Jwks(#[from] JwksError),

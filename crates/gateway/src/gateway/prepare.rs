@@ -16,7 +16,8 @@ use super::{Gateway, NodeTasks};
 use crate::bus_roles::BusRoles;
 use crate::handshake::token::TokenVerifier;
 use crate::ids;
-use crate::listener::certificate::Reloader;
+use crate::listener::certificate::{CertificateUse, Reloader};
+use crate::listener::internal_tls::{InternalTls, InternalTlsError, InternalTlsReloader};
 use crate::listener::tcp;
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
@@ -47,6 +48,7 @@ pub struct PreparedGateway {
     pub(super) metrics: Arc<Metrics>,
     pub(super) reloader: Reloader,
     pub(super) tls: Tls,
+    pub(super) internal_tls: Option<(InternalTlsReloader, InternalTls)>,
     pub(super) socket: TcpSocket,
     pub(super) tokens: TokenVerifier,
     pub(super) jwks_refresher: Option<JwksRefresher>,
@@ -74,14 +76,17 @@ impl Gateway {
 
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
         let reloader = Reloader::load(
+            CertificateUse::Public,
             settings.tls.clone(),
             Arc::clone(&provider),
             Arc::clone(&runtime.clock),
             Arc::clone(&metrics),
         )
         .await?;
+        let tls = Tls::new(Arc::clone(&provider), reloader.certificate());
+        let tls = tls.map_err(BuildError::Tls)?;
+        let internal_tls = internal_tls(&settings, &runtime, provider, &metrics).await?;
         certified.release();
-        let tls = Tls::new(provider, reloader.certificate()).map_err(BuildError::Tls)?;
         let socket = tcp::bind(settings.listen).map_err(|error| BuildError::Listen(settings.listen, error))?;
         let keys = (keys, &runtime.dependencies);
         let (tokens, jwks_refresher) =
@@ -94,6 +99,7 @@ impl Gateway {
             metrics,
             reloader,
             tls,
+            internal_tls,
             socket,
             sockets,
             tokens,
@@ -101,6 +107,21 @@ impl Gateway {
             listening,
         })
     }
+}
+
+/// Loads TLS of the internal API, if the settings have it.
+async fn internal_tls(
+    settings: &Settings,
+    runtime: &Runtime,
+    provider: Arc<CryptoProvider>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<(InternalTlsReloader, InternalTls)>, InternalTlsError> {
+    let Some(files) = settings.internal_api.as_ref().and_then(|api| api.tls.as_ref()) else {
+        return Ok(None);
+    };
+    let (clock, metrics) = (Arc::clone(&runtime.clock), Arc::clone(metrics));
+    let loaded = InternalTlsReloader::load(files, settings.timing.tls, provider, clock, metrics).await?;
+    Ok(Some(loaded))
 }
 
 impl PreparedGateway {

@@ -37,9 +37,37 @@ struct Loaded {
     expires: Duration,
 }
 
+/// Listener of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CertificateUse {
+    /// Listener of clients.
+    Public,
+    /// Internal API.
+    Internal,
+}
+
+impl CertificateUse {
+    /// Variables of the files, for log lines.
+    fn variables(self) -> &'static str {
+        match self {
+            Self::Public => "POSTERN_TLS_CERT, POSTERN_TLS_KEY",
+            Self::Internal => "POSTERN_INTERNAL_TLS_CERT, POSTERN_INTERNAL_TLS_KEY",
+        }
+    }
+
+    /// Metric label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// Task that reloads a [`Certificate`] when its files change.
 #[derive(Debug)]
 pub(crate) struct Reloader {
+    certificate_use: CertificateUse,
     watch: FileWatch<2>,
     provider: Arc<CryptoProvider>,
     current: Reloadable<Loaded>,
@@ -50,15 +78,17 @@ pub(crate) struct Reloader {
 impl Reloader {
     /// Loads the files at startup.
     pub(crate) async fn load(
+        certificate_use: CertificateUse,
         files: TlsSettings,
         provider: Arc<CryptoProvider>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, CertificateError> {
-        let watch = FileWatch::open("POSTERN_TLS_CERT, POSTERN_TLS_KEY", [files.certificate, files.key]).await?;
+        let watch = FileWatch::open(certificate_use.variables(), [files.certificate, files.key]).await?;
         let loaded = Loaded::parse(watch.contents(), &provider)?;
-        metrics.certificate_expires(loaded.expires);
+        metrics.certificate_expires(certificate_use.label(), loaded.expires);
         Ok(Self {
+            certificate_use,
             watch,
             provider,
             current: Reloadable::new(loaded),
@@ -84,7 +114,8 @@ impl Reloader {
             let reload = |contents| {
                 let loaded = Loaded::parse(&contents, &self.provider).map_err(|error| chain(&error));
                 ready(loaded.map(|loaded| {
-                    self.metrics.certificate_expires(loaded.expires);
+                    self.metrics
+                        .certificate_expires(self.certificate_use.label(), loaded.expires);
                     self.current.set(loaded);
                 }))
             };
@@ -93,11 +124,11 @@ impl Reloader {
                 () = self.watch.poll(reload) => {}
             }
             if std::mem::replace(&mut failures, status.failures()) != status.failures() {
-                self.metrics.certificate_failed();
+                self.metrics.certificate_failed(self.certificate_use.label());
             }
             let validity = self.validity();
             if std::mem::replace(&mut logged, validity) != validity {
-                validity.log();
+                validity.log(self.certificate_use.variables());
             }
         }
     }
@@ -126,11 +157,11 @@ enum Validity {
 }
 
 impl Validity {
-    fn log(self) {
+    fn log(self, variable: &'static str) {
         match self {
             Self::Valid => {}
-            Self::ExpiresSoon => tracing::warn!("certificate expires within two weeks, renew its files"),
-            Self::Expired => tracing::error!("certificate has expired, clients refuse it, renew its files"),
+            Self::ExpiresSoon => tracing::warn!(variable, "certificate expires within two weeks, renew its files"),
+            Self::Expired => tracing::error!(variable, "certificate has expired, clients refuse it, renew its files"),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
@@ -28,14 +29,7 @@ impl Tls {
         provider: Arc<CryptoProvider>,
         certificate: Arc<dyn ResolvesServerCert>,
     ) -> Result<Self, rustls::Error> {
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_no_client_auth()
-            .with_cert_resolver(certificate);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Sockets stay open for hours: resumption would save one handshake per socket, and keep secrets for all of them.
-        config.send_tls13_tickets = 0;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
+        let config = server_config(provider, WebPkiClientVerifier::no_client_auth(), certificate)?;
         Ok(Self {
             config: Arc::new(config),
         })
@@ -64,4 +58,24 @@ impl Tls {
         };
         Ok(Box::new(timeout_at(deadline, Box::pin(handshake)).await??))
     }
+}
+
+/// Builds the configuration of a server of HTTP/1.1 over TLS 1.3.
+///
+/// # Errors
+/// The provider does not support TLS 1.3.
+pub(super) fn server_config(
+    provider: Arc<CryptoProvider>,
+    clients: Arc<dyn ClientCertVerifier>,
+    certificate: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Connections stay open for long: resumption would save one handshake per connection, and keep secrets for all of them.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
 }

@@ -4,12 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::body::{Body, to_bytes};
 use http::Request;
-use protocol::secret::Secret;
 use serde_json::{Value, json};
 use testkit::Native;
 use tower::ServiceExt;
 
-use crate::test_gateway::TestGateway;
+use crate::test_gateway::{TestGateway, internal_api};
 
 /// Address of a user's only socket, as the internal API lists it.
 pub(crate) async fn listed_address(gateway: &TestGateway, user: &str) -> Value {
@@ -30,7 +29,7 @@ pub(crate) async fn listed_address(gateway: &TestGateway, user: &str) -> Value {
 async fn ipv4_client_of_ipv6_listener_is_listed_with_ipv4_address() {
     let gateway = TestGateway::with(|settings| {
         settings.listen = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        settings.internal_token = Some(Secret::new("internal-token"));
+        settings.internal_api = Some(internal_api("internal-token"));
     })
     .await;
     let endpoint = gateway

@@ -40,7 +40,7 @@ async fn unusable_certificate_keeps_the_current_one_and_is_counted_once() {
     let (certificate, key) = gateway.files();
     let good = (std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap());
 
-    let failures = "postern_gateway_certificate_failures_total";
+    let failures = r#"postern_gateway_certificate_failures_total{listener="public"}"#;
     std::fs::write(&key, Authority::new().issue().key).unwrap();
     gateway.metric_is(failures, 1.0).await;
     std::fs::write(&key, "no key").unwrap();
@@ -60,7 +60,7 @@ async fn unusable_certificate_keeps_the_current_one_and_is_counted_once() {
 
 #[tokio::test]
 async fn expired_certificate_shows_in_metric_and_renewal_needs_no_restart() {
-    const EXPIRES: &str = "postern_gateway_certificate_expires_timestamp_seconds";
+    const EXPIRES: &str = r#"postern_gateway_certificate_expires_timestamp_seconds{listener="public"}"#;
     /// 1 January 2000.
     const EXPIRED: f64 = 946_684_800.0;
     let gateway = TestGateway::with(|settings| settings.timing.certificate = Duration::from_millis(50)).await;

@@ -8,14 +8,13 @@ use gateway::Settings;
 use http::{Method, Response};
 use protocol::cluster::job::JobOutcome;
 use protocol::json::Json;
-use protocol::secret::Secret;
 use serde_json::json;
 use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use crate::test_gateway::TestGateway;
+use crate::test_gateway::{TestGateway, internal_api};
 use crate::worker::{Worker, reply};
 
 fn within(window: Duration) -> impl FnOnce(&mut Settings) {
@@ -132,7 +131,7 @@ async fn draining_gateway_refuses_new_sockets() {
 async fn draining_internal_api_answers_pending_requests_and_refuses_new_ones() {
     let gateway = TestGateway::with(|settings| {
         settings.drain_window = Duration::ZERO;
-        settings.internal_token = Some(Secret::new(TOKEN));
+        settings.internal_api = Some(internal_api(TOKEN));
     })
     .await;
     let worker = Worker::answering(&gateway, |_| None);

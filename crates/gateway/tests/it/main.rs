@@ -30,6 +30,7 @@ mod expiries;
 mod fanout;
 mod framing;
 mod heartbeat;
+mod internal_callers;
 mod jwks;
 mod lossy_links;
 mod no_worker;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bus::{Bus, Events, MemoryBus, RedisBus, RedisRuntime, RedisSettings};
 use gateway::{
-    Gateway, GatewayDrainReport, Running, Runtime, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits,
-    TokenSettings,
+    Gateway, GatewayDrainReport, InternalApiSettings, InternalCallers, Running, Runtime, Settings, TlsSettings,
+    TokenKey, TokenKeys, TokenLimits, TokenSettings,
 };
-use lifecycle::{Dependencies, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
+use lifecycle::{Dependencies, Entropy, OsEntropy, Readiness, Reloadable, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{DeliveryClass, Event};
@@ -27,6 +27,14 @@ use testkit::token::Signer;
 use testkit::{Endpoint, Redis, wait};
 
 use crate::faulty_bus::FaultyBus;
+
+/// Returns settings of an internal API with a single token.
+pub(crate) fn internal_api(token: &str) -> InternalApiSettings {
+    InternalApiSettings {
+        callers: Reloadable::new(InternalCallers::default().with_single_token(&Secret::new(token))),
+        tls: None,
+    }
+}
 
 /// Running gateway. It stops when this value is dropped.
 pub(crate) struct TestGateway {
@@ -112,7 +120,10 @@ impl TestGateway {
         };
         let gateway = Gateway::build(settings, faulty_bus.roles(), runtime).await.unwrap();
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
-        let (readiness, internal) = (gateway.readiness(), gateway.internal_api().unwrap_or_default());
+        let (readiness, internal) = (
+            gateway.readiness(),
+            gateway.internal_api().map(|api| api.router).unwrap_or_default(),
+        );
         let running = gateway.spawn();
         wait::until_true("the gateway to be ready", wait::deadline(), async || {
             readiness.is_ready()

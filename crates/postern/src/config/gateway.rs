@@ -7,7 +7,8 @@ use clap::Args;
 use gateway::{Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TrustedProxies};
 
 use super::{
-    ConfigError, HEALTH_LISTEN, PathArg, Problems, RedisArgs, SecretArg, TokenVerificationArgs, address, duration,
+    ConfigError, HEALTH_LISTEN, InternalApiArgs, InternalApiNode, PathArg, Problems, RedisArgs, TokenVerificationArgs,
+    address, duration,
 };
 
 /// Flags and variables of the gateway.
@@ -19,12 +20,9 @@ pub struct GatewayArgs {
     /// Address of `/livez`, `/readyz` and `/metrics`.
     #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN)]
     pub health_listen: String,
-    /// Address of the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = "127.0.0.1:9091")]
-    pub internal_listen: String,
-    /// Bearer token of the internal API, which is disabled without it.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
-    pub internal_token: Option<SecretArg>,
+    /// Internal API.
+    #[command(flatten)]
+    pub internal_api: InternalApiArgs,
     /// Redis settings.
     #[command(flatten)]
     pub redis: RedisArgs,
@@ -89,8 +87,8 @@ pub struct GatewayArgs {
 pub struct GatewayNode {
     /// Address of `/livez`, `/readyz` and `/metrics`.
     pub health_listen: SocketAddr,
-    /// Address of the internal API.
-    pub internal_listen: SocketAddr,
+    /// Internal API.
+    pub internal_api: InternalApiNode,
     /// Redis settings.
     pub redis: bus::RedisSettings,
     /// Settings of the gateway itself.
@@ -111,7 +109,7 @@ impl GatewayArgs {
     fn check(&self, problems: &mut Problems) -> Option<GatewayNode> {
         let listen = problems.take("POSTERN_LISTEN", address(&self.listen));
         let health_listen = problems.take("POSTERN_HEALTH_LISTEN", address(&self.health_listen));
-        let internal_listen = problems.take("POSTERN_INTERNAL_LISTEN", address(&self.internal_listen));
+        let internal_api = self.internal_api.check(problems);
         let redis = self.redis.check(problems);
         let certificate = problems.require(
             "POSTERN_TLS_CERT",
@@ -138,12 +136,12 @@ impl GatewayArgs {
         );
         let drain_delay = problems.take("POSTERN_DRAIN_DELAY", duration(&self.drain_delay));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
-        let internal_token = problems.header("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
         let proxies = self.proxies(problems);
         let tls = TlsSettings {
             certificate: certificate?,
             key: key?,
         };
+        let (internal_api, internal_settings) = internal_api?;
         let gateway = Settings {
             origins: origins?,
             proxies: proxies?,
@@ -161,12 +159,12 @@ impl GatewayArgs {
             max_sockets_per_user: max_sockets_per_user?.get(),
             drain_delay: drain_delay?,
             drain_window: drain_window?,
-            internal_token,
+            internal_api: internal_settings,
             ..Settings::new(listen?, tls, tokens?)
         };
         Some(GatewayNode {
             health_listen: health_listen?,
-            internal_listen: internal_listen?,
+            internal_api,
             redis: redis?,
             gateway,
         })

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bus::{Bus, MemoryBus, RedisSettings};
 use futures_util::future::select_all;
-use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings};
-use lifecycle::{DrainReport, Tasks};
+use gateway::{
+    Gateway, InternalApiSettings, InternalCallers, Origins, TlsSettings, TokenKey, TokenKeys, TokenLimits,
+    TokenSettings,
+};
+use lifecycle::{DrainReport, Reloadable, Tasks};
 use platforms::{
     BotSettings, Discord, DiscordBot, Github, Http, Telegram, TelegramBot, TelegramSettings, Timeouts, XTwitter,
 };
@@ -103,7 +106,7 @@ impl Cluster {
                 let bind = |address| HttpListener::bind(ListenerKind::Internal, address);
                 let listener = first_free(INTERNAL_PORT, bind).await.map_err(StartError::from)?;
                 internal.push(ready::http(listener.address()));
-                span.in_scope(|| listener.serve(api, &runtime.tasks.with_current_span()));
+                span.in_scope(|| listener.serve(api.router, api.tls, &runtime.tasks.with_current_span()));
             }
             running.push((span.in_scope(|| gateway.spawn()), span));
         }
@@ -272,12 +275,16 @@ impl Parts {
             audience: None,
             limits: TokenLimits::default(),
         };
+        let internal_api = InternalApiSettings {
+            callers: Reloadable::new(InternalCallers::default().with_single_token(&identity.internal_token()?)),
+            tls: None,
+        };
         let settings = gateway::Settings {
             node: Some(runtime.identity.gateway()),
             origins: Origins::none().with_loopback(),
             drain_delay: Duration::ZERO,
             drain_window: DRAIN_WINDOW,
-            internal_token: Some(identity.internal_token()?),
+            internal_api: Some(internal_api),
             ..gateway::Settings::new(listen, tls, tokens)
         };
         let gateway = Gateway::build(settings, bus, runtime.for_gateway()).await;

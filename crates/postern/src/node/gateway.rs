@@ -1,6 +1,5 @@
 //! `postern gateway`.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use gateway::{BuildError, BusRoles, Gateway, PreparedGateway};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::Instrument;
 
+use super::internal_api::serve_internal_api;
 use super::memory_limit::max_sockets;
 use super::wait::reach;
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
@@ -45,7 +45,7 @@ async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSign
     let Some(gateway) = runtime.unless_stopped(signals, Box::pin(connect)).await? else {
         return Ok(runtime.finish_start().await);
     };
-    serve_internal_api(&gateway, node.internal_listen, &runtime).await?;
+    serve_internal_api(&gateway, node.internal_api, &runtime).await?;
     reached.release();
     tracing::info!(listen = %gateway.local_addr(), max_sockets, "gateway started");
     let running = gateway.spawn();
@@ -53,18 +53,6 @@ async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSign
     reason.log();
     let report = running.drain(drain_within).await;
     Ok(runtime.finish(reason, &report).await)
-}
-
-/// Binds and serves the internal API, if its callers have a token.
-async fn serve_internal_api(gateway: &Gateway, listen: SocketAddr, runtime: &NodeRuntime) -> Result<(), StartError> {
-    let Some(api) = gateway.internal_api() else {
-        tracing::info!("internal API off, as POSTERN_INTERNAL_TOKEN is not set");
-        return Ok(());
-    };
-    let listener = HttpListener::bind(ListenerKind::Internal, listen).await?;
-    tracing::info!(internal = %listener.address(), "internal API started");
-    listener.serve(api, &runtime.tasks);
-    Ok(())
 }
 
 /// Builds the gateway once Redis is there.

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
+use gateway::InternalTls;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use lifecycle::Tasks;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -97,14 +99,18 @@ impl HttpListener {
         self.address
     }
 
-    /// Serves connections until the tasks are drained.
-    pub(crate) fn serve(self, router: Router, tasks: &Tasks) {
+    /// Serves connections until the tasks are drained, over TLS if given.
+    pub(crate) fn serve(self, router: Router, tls: Option<InternalTls>, tasks: &Tasks) {
         let connections = tasks.clone();
         tasks.essential(self.kind.task(), async move {
             let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
             while let Some((tcp, peer, permit)) = self.next(&permits, &connections).await {
-                let router = router.clone().layer(Extension(ConnectInfo(peer)));
-                let served = serve_connection(tcp, router, connections.clone(), permit);
+                let served = Connection {
+                    router: router.clone().layer(Extension(ConnectInfo(peer))),
+                    tasks: connections.clone(),
+                    permit,
+                };
+                let served = served.serve(tcp, tls.clone().map(|tls| (tls, peer)));
                 connections.each(self.kind.connection_task(), served);
             }
         });
@@ -136,23 +142,53 @@ impl HttpListener {
     }
 }
 
-/// Serves the requests of one connection. On a drain it ends after the current request.
-async fn serve_connection(tcp: TcpStream, router: Router, tasks: Tasks, _permit: OwnedSemaphorePermit) {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(STALL_TIMEOUT);
-    let io = TokioIo::new(StallTimeout::new(tcp, STALL_TIMEOUT));
-    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
-    let ended = tokio::select! {
-        // First, so that a request that has been received is answered.
-        biased;
-        ended = connection.as_mut() => ended,
-        () = tasks.soft().cancelled_owned() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// Accepted connection.
+struct Connection {
+    router: Router,
+    tasks: Tasks,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Performs the TLS handshake, if TLS is given, and serves the requests.
+    async fn serve(self, tcp: TcpStream, tls: Option<(InternalTls, SocketAddr)>) {
+        let stream = StallTimeout::new(tcp, STALL_TIMEOUT);
+        let Some((tls, peer)) = tls else {
+            return self.serve_requests(stream).await;
+        };
+        let accepted = tokio::select! {
+            biased;
+            accepted = Box::pin(tls.accept(stream, peer)) => accepted,
+            () = self.tasks.soft().cancelled_owned() => return,
+        };
+        // The error has been logged.
+        if let Ok(stream) = accepted {
+            self.serve_requests(stream).await;
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "HTTP connection failed");
+    }
+
+    /// Serves the requests. On a drain the connection ends after the current one.
+    async fn serve_requests(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let Self {
+            router,
+            tasks,
+            permit: _permit,
+        } = self;
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(STALL_TIMEOUT);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+        let ended = tokio::select! {
+            // First, so that a request that has been received is answered.
+            biased;
+            ended = connection.as_mut() => ended,
+            () = tasks.soft().cancelled_owned() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "HTTP connection failed");
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl NodeRuntime {
     pub(crate) fn serve_health_of(&self, node: &Self, listener: HttpListener) {
         let (readiness, dependencies) = (node.readiness.clone(), node.dependencies.clone());
         let router = telemetry::health::router(readiness, dependencies, node.metrics.clone());
-        listener.serve(router, &self.health);
+        listener.serve(router, None, &self.health);
     }
 
     /// Runtime of another node of this process, with an identity, metrics, readiness and dependencies of its own.

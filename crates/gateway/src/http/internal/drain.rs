@@ -10,7 +10,7 @@ use protocol::code::ErrorCode;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::failure_response;
+use crate::http::response::failure_response;
 
 /// Drain state of the internal API and its requests in flight. Clones share one state.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,7 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ApiError;
+use super::error::ApiError;
 
 /// Body of a publish request: `{event, data, idempotencyKey?}`.
 #[derive(Deserialize)]

@@ -1,13 +1,11 @@
 //! List of a user's connections, and the end of all its sessions.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bus::OpenSocket;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use protocol::cluster::job::Work;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
@@ -17,40 +15,24 @@ use protocol::id::{ConnectionId, NodeId, SessionId};
 use protocol::time::Timestamp;
 use serde::Serialize;
 
-use super::{ApiError, Internal, json_response, origin, parse_user};
-use crate::workers::Requester;
+use super::call::{Call, RequestHead};
+use super::error::ApiError;
+use super::{Internal, json_response};
+use crate::settings::Scope;
 
-/// `GET /v1/users/{id}/connections`: returns the user's sockets on all gateways, oldest first.
+/// `GET /v1/users/{id}/connections`: the user's sockets on all gateways, oldest first.
 pub(super) async fn connections(
     State(internal): State<Arc<Internal>>,
-    Path(user): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    #[derive(Serialize)]
-    struct ConnectionList {
-        connections: Vec<ConnectionEntry>,
-    }
-    match internal.connections(&user, &headers).await {
-        Ok(present) => {
-            let connections = present.into_iter().map(ConnectionEntry::from).collect();
-            json_response(StatusCode::OK, &ConnectionList { connections })
-        }
-        Err(error) => error.response(),
-    }
+    head: RequestHead,
+) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::ReadConnections, &head)?;
+    call.run(internal.connections(&call)).await
 }
 
 /// `DELETE /v1/users/{id}/sessions`: ends all sessions; returns their number once the end is committed.
-pub(super) async fn end(
-    State(internal): State<Arc<Internal>>,
-    Path(user): Path<String>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    headers: HeaderMap,
-) -> Response {
-    let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
-    match internal.end_sessions(&user, peer, &headers).await {
-        Ok(ended) => json_response(StatusCode::OK, &ended),
-        Err(error) => error.response(),
-    }
+pub(super) async fn end(State(internal): State<Arc<Internal>>, head: RequestHead) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::EndSessions, &head)?;
+    call.run(internal.end_sessions(&call)).await
 }
 
 /// Socket of a user, in the encoding of the internal API.
@@ -92,31 +74,29 @@ impl From<OpenSocket> for ConnectionEntry {
 }
 
 impl Internal {
-    async fn connections(&self, user: &str, headers: &HeaderMap) -> Result<Vec<OpenSocket>, ApiError> {
-        self.authorize(headers)?;
-        let user = parse_user(user)?;
-        let sockets = self.presence.open_sockets(&user).await;
+    async fn connections(&self, call: &Call) -> Result<Response, ApiError> {
+        #[derive(Serialize)]
+        struct ConnectionList {
+            connections: Vec<ConnectionEntry>,
+        }
+        let sockets = self.presence.open_sockets(&call.user).await;
         let sockets = self.outage.record("connection list", sockets);
-        sockets.map_err(|error| ApiError::Failed(error.code()))
+        let sockets = sockets.map_err(|error| ApiError::Failed(error.code()))?;
+        let connections = sockets.into_iter().map(ConnectionEntry::from).collect();
+        Ok(json_response(StatusCode::OK, &ConnectionList { connections }))
     }
 
-    async fn end_sessions(
-        &self,
-        user: &str,
-        peer: Option<SocketAddr>,
-        headers: &HeaderMap,
-    ) -> Result<EndSessionsAnswer, ApiError> {
-        self.authorize(headers)?;
-        let requester = Requester::internal_api(parse_user(user)?, origin(peer, headers), self.trace(headers));
-        let ended = self
-            .workers
-            .request(requester, Work::EndAllSessions, self.job_timeout)
-            .await;
+    async fn end_sessions(&self, call: &Call) -> Result<Response, ApiError> {
+        let work = Work::EndAllSessions;
+        let ended = self.workers.request(call.requester(), work, self.job_timeout).await;
         let ended = ended.map_err(|error| ApiError::Failed(error.code()))?;
         match ended {
             Some(outcome) if outcome.error.is_none() => {
-                let ended = outcome.data.read();
-                ended.map_err(|_unreadable| ApiError::Failed(ErrorCode::Internal))
+                let ended: EndSessionsAnswer = outcome
+                    .data
+                    .read()
+                    .map_err(|_unreadable| ApiError::Failed(ErrorCode::Internal))?;
+                Ok(json_response(StatusCode::OK, &ended))
             }
             // The outcome is unknown: the sessions may have ended.
             _ => Err(ApiError::Failed(ErrorCode::Unavailable)),

@@ -1,0 +1,134 @@
+//! Call of the internal API: its caller, identified by a bearer token with scopes, and the user that it is about.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{ConnectInfo, FromRequestParts, Path};
+use axum::response::Response;
+use bus::SessionKey;
+use http::HeaderMap;
+use http::request::Parts;
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
+use protocol::id::UserId;
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
+
+use super::Internal;
+use super::error::ApiError;
+use crate::handshake::request::{bearer, user_agent};
+use crate::ids;
+use crate::settings::{InternalCaller, Scope};
+use crate::workers::Requester;
+
+/// Head of a request.
+pub(super) struct RequestHead {
+    /// User of the path, unchecked.
+    user: String,
+    /// Address of the calling server.
+    peer: Option<SocketAddr>,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<Internal>> for RequestHead {
+    type Rejection = PathRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Internal>) -> Result<Self, PathRejection> {
+        let Path(user) = Path::<String>::from_request_parts(parts, state).await?;
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self {
+            user,
+            peer: peer.map(|ConnectInfo(peer)| *peer),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+/// Authorized call.
+pub(super) struct Call {
+    pub(super) user: UserId,
+    caller: InternalCaller,
+    scope: Scope,
+    origin: Option<Origin>,
+    traceparent: Traceparent,
+}
+
+impl Call {
+    /// Party on whose behalf the call's job runs.
+    pub(super) fn requester(&self) -> Requester {
+        let session = SessionKey {
+            user: self.user.clone(),
+            session: ids::internal_api(self.caller.name.as_deref()),
+        };
+        Requester::internal_api(session, self.origin.clone(), self.traceparent.clone())
+    }
+
+    /// Runs the operation of the call in its span, and logs the outcome.
+    pub(super) async fn run(
+        &self,
+        operation: impl Future<Output = Result<Response, ApiError>>,
+    ) -> Result<Response, ApiError> {
+        let logged = async {
+            let outcome = operation.await;
+            match &outcome {
+                Ok(response) => tracing::debug!(status = response.status().as_u16(), "internal API request served"),
+                Err(error) => tracing::debug!(?error, "internal API request failed"),
+            }
+            outcome
+        };
+        logged.instrument(self.span()).await
+    }
+
+    fn span(&self) -> Span {
+        let scope = self.scope.as_str();
+        tracing::info_span!("internal_api", caller = self.caller.label(), scope, user = %self.user)
+    }
+}
+
+impl Internal {
+    /// Identifies the caller by its token, and checks its scope and the user. Refused tokens are counted, and logged up to a rate:
+    /// anyone who reaches the port can cause such lines.
+    pub(super) fn authorize(&self, scope: Scope, head: &RequestHead) -> Result<Call, ApiError> {
+        let Some(token) = bearer(&head.headers) else {
+            self.refused("token_missing", None, head);
+            return Err(ApiError::Unauthorized);
+        };
+        let callers = self.callers.get();
+        let Some(caller) = callers.find(&token) else {
+            self.refused("token_unknown", None, head);
+            return Err(ApiError::Unauthorized);
+        };
+        if !caller.scopes.contains(&scope) {
+            self.refused("scope", Some(caller), head);
+            return Err(ApiError::MissingScope(scope));
+        }
+        let user = UserId::new(head.user.as_str())
+            .map_err(|_invalid_id| ApiError::invalid("userId: 1 to 128 printable ASCII characters were expected"))?;
+        Ok(Call {
+            user,
+            caller: caller.clone(),
+            scope,
+            origin: head
+                .peer
+                .map(|peer| Origin::of_peer(peer.ip(), user_agent(&head.headers))),
+            traceparent: self.trace(&head.headers),
+        })
+    }
+
+    fn refused(&self, reason: &'static str, caller: Option<&InternalCaller>, head: &RequestHead) {
+        self.metrics.internal_refused(reason);
+        if let Some(suppressed) = self.refusal_log.admit(Instant::now()) {
+            let caller = caller.map(InternalCaller::label);
+            let peer = head.peer.map(tracing::field::display);
+            tracing::warn!(reason, caller, peer, suppressed, "internal API request refused");
+        }
+    }
+
+    /// Returns the trace context of the request (W3C Trace Context), or a new one.
+    fn trace(&self, headers: &HeaderMap) -> Traceparent {
+        let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let parent = parent.and_then(|text| text.parse().ok());
+        parent.unwrap_or_else(|| ids::trace(&*self.entropy))
+    }
+}

@@ -1,0 +1,103 @@
+//! Errors of the internal API, and their responses.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
+
+use super::MAX_BODY;
+use crate::http::response::failure_response;
+use crate::settings::Scope;
+
+/// Error of a request to the internal API.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// Missing or unknown bearer token.
+    Unauthorized,
+    /// Token without the scope of the route.
+    MissingScope(Scope),
+    /// Invalid request; the message names the field.
+    Invalid(String),
+    /// Bus or worker failure.
+    Failed(ErrorCode),
+}
+
+impl ApiError {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unauthorized => {
+                let failure = Failure::of(ErrorCode::Unauthenticated);
+                with_header(
+                    failure_response(StatusCode::UNAUTHORIZED, &failure),
+                    (WWW_AUTHENTICATE, "Bearer"),
+                )
+            }
+            Self::MissingScope(scope) => {
+                let sentence = format!("The token does not have the scope {}.", scope.as_str());
+                let failure = Failure::with_message(ErrorCode::Forbidden, sentence);
+                failure_response(StatusCode::FORBIDDEN, &failure)
+            }
+            Self::Invalid(message) => failure_response(
+                StatusCode::BAD_REQUEST,
+                &Failure::with_message(ErrorCode::BadRequest, message),
+            ),
+            Self::Failed(ErrorCode::Unavailable) => {
+                // The default message of the code says that nothing was done, which is not known here.
+                let failure = Failure::with_message(
+                    ErrorCode::Unavailable,
+                    "Not known to be published; repeat with the same key.",
+                );
+                with_header(
+                    failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure),
+                    (RETRY_AFTER, "1"),
+                )
+            }
+            Self::Failed(code) => failure_response(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
+        }
+    }
+}
+
+fn with_header(mut response: Response, (name, value): (HeaderName, &'static str)) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}
+
+/// Gives the refusals of the router itself (unknown path, wrong method, unreadable path or body) a body like all others. Their headers
+/// stay: `Allow` names the methods of a path.
+pub(super) async fn describe(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_json = response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
+    if !status.is_client_error() || is_json {
+        return response;
+    }
+    let failure = match status {
+        StatusCode::NOT_FOUND => Failure::with_message(ErrorCode::NotSupported, "There is nothing here."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Failure::with_message(ErrorCode::NotSupported, "This path does not support this method.")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let sentence = format!("body: at most {MAX_BODY} bytes were expected");
+            Failure::with_message(ErrorCode::BadRequest, sentence)
+        }
+        _ => Failure::of(ErrorCode::BadRequest),
+    };
+    let mut headers = response.into_parts().0.headers;
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(TRANSFER_ENCODING);
+    let mut described = failure_response(status, &failure);
+    headers.extend(described.headers_mut().drain());
+    *described.headers_mut() = headers;
+    described
+}

@@ -1,0 +1,97 @@
+//! Publication of an event to a user.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Work;
+use protocol::code::ErrorCode;
+use protocol::event::Event;
+use protocol::fault::Fault;
+use protocol::id::{EventId, UserId};
+use protocol::security::Alert;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::call::{Call, RequestHead};
+use super::error::ApiError;
+use super::event::Publication;
+use super::{Internal, json_response};
+use crate::ids;
+use crate::settings::Scope;
+
+/// `POST /v1/users/{id}/events`: 202 once the event has an offset in the user's event log, or, for an alert, is committed.
+pub(super) async fn publish(
+    State(internal): State<Arc<Internal>>,
+    head: RequestHead,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::PublishEvents, &head)?;
+    call.run(internal.publish(&call, &body)).await
+}
+
+impl Internal {
+    async fn publish(&self, call: &Call, body: &[u8]) -> Result<Response, ApiError> {
+        let user = &call.user;
+        let publication = Publication::read(body)?;
+        let event_id = self.event_id(user, publication.idempotency_key.as_deref());
+        let event = publication.event(user, &event_id, self.clock.now())?;
+        let envelope = Envelope::of(event_id.clone(), &event);
+        if envelope.data.as_str().len() > MAX_EVENT {
+            return Err(ApiError::invalid("data: at most 16 KiB were expected"));
+        }
+        let name = event.name();
+        match event {
+            Event::Alert(alert) => self.raise(alert, call).await?,
+            _ => self.send(user, &envelope).await?,
+        }
+        self.metrics.published(name);
+        Ok(accepted(&event_id))
+    }
+
+    /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source.
+    async fn send(&self, user: &UserId, envelope: &Envelope) -> Result<(), ApiError> {
+        let published = self.events.publish(user, envelope).await;
+        let published = self.outage.record("event publish", published);
+        published.map(drop).map_err(|error| ApiError::Failed(error.code()))
+    }
+
+    /// Has a worker commit an alert, which is stored before it is published.
+    async fn raise(&self, alert: Alert, call: &Call) -> Result<(), ApiError> {
+        let work = Work::RaiseAlert(alert);
+        let raised = self.workers.request(call.requester(), work, self.job_timeout).await;
+        let raised = raised.map_err(|error| ApiError::Failed(error.code()))?;
+        match raised.map(|outcome| outcome.error) {
+            Some(None) => Ok(()),
+            // The outcome is unknown: the alert may have been committed.
+            None | Some(Some(ErrorCode::Unavailable | ErrorCode::Timeout)) => {
+                Err(ApiError::Failed(ErrorCode::Unavailable))
+            }
+            Some(Some(code)) => Err(ApiError::Failed(code)),
+        }
+    }
+
+    /// Returns the id of an event. Requests of one user with the same idempotency key have the same id.
+    fn event_id(&self, user: &UserId, idempotency_key: Option<&str>) -> EventId {
+        match idempotency_key {
+            // User ids contain no line break, so the digested text is unique per user and key.
+            Some(key) => ids::event_of(&Sha256::digest(format!("{user}\n{key}"))),
+            None => ids::event(&*self.entropy),
+        }
+    }
+}
+
+fn accepted(event_id: &EventId) -> Response {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct AcceptedEvent<'a> {
+        event_id: &'a EventId,
+    }
+    json_response(StatusCode::ACCEPTED, &AcceptedEvent { event_id })
+}
+
+/// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
+const MAX_EVENT: usize = 16 * 1024;

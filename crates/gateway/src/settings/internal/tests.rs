@@ -1,0 +1,119 @@
+//! Callers of the internal API: tokens files, and the search of a token.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn hash(token: &str) -> String {
+    HEXLOWER_PERMISSIVE.encode(&Sha256::digest(token))
+}
+
+fn entry(name: &str, scopes: &[&str], token: &str) -> Value {
+    json!({ "name": name, "scopes": scopes, "sha256": hash(token) })
+}
+
+fn read(entries: &Value) -> Result<InternalCallers, InvalidTokensFile> {
+    InternalCallers::default().with_tokens_file(entries.to_string().as_bytes())
+}
+
+fn name_of<'a>(callers: &'a InternalCallers, token: &str) -> Option<Option<&'a str>> {
+    callers.find(&Secret::new(token)).map(|caller| caller.name.as_deref())
+}
+
+#[test]
+fn caller_is_found_by_its_token_and_not_by_the_hash_of_it() {
+    let list = json!([
+        entry("billing", &["publish_events"], "one"),
+        entry("billing", &["publish_events"], "two"),
+        entry("support", &["read_connections", "end_sessions"], "three"),
+    ]);
+    let callers = read(&list).unwrap().with_single_token(&Secret::new("single"));
+    for (token, name) in [
+        ("one", Some("billing")),
+        ("two", Some("billing")),
+        ("three", Some("support")),
+        ("single", None),
+    ] {
+        assert_eq!(name_of(&callers, token), Some(name), "{token}");
+        assert_eq!(name_of(&callers, &hash(token)), None, "a stolen hash of {token}");
+    }
+    assert_eq!(name_of(&callers, "four"), None);
+    assert_eq!(name_of(&callers, ""), None);
+    let support = callers.find(&Secret::new("three")).unwrap();
+    assert_eq!(support.scopes, [Scope::ReadConnections, Scope::EndSessions]);
+    assert_eq!(callers.find(&Secret::new("single")).unwrap().scopes, Scope::ALL);
+}
+
+#[test]
+fn replaced_file_removes_its_own_tokens_only() {
+    let callers = read(&json!([entry("billing", &["publish_events"], "one")])).unwrap();
+    let callers = callers.with_single_token(&Secret::new("single"));
+    let replaced = callers.with_tokens_file(b"[]").unwrap();
+    assert_eq!(name_of(&replaced, "one"), None);
+    assert_eq!(name_of(&replaced, "single"), Some(None));
+}
+
+#[test]
+fn scopes_are_named_in_the_file_as_in_refusals() {
+    for scope in Scope::ALL {
+        let callers = read(&json!([entry("a", &[scope.as_str()], "t")])).unwrap();
+        assert_eq!(callers.find(&Secret::new("t")).unwrap().scopes, [scope]);
+    }
+}
+
+#[test]
+fn invalid_file_is_refused_whole_without_quoting_it() {
+    let valid = entry("billing", &["publish_events"], "one");
+    let with = |key: &str, value: Value| {
+        let mut changed = entry("second", &["end_sessions"], "two");
+        changed[key] = value;
+        json!([valid, changed])
+    };
+    let many: Vec<_> = (0..257)
+        .map(|n| entry("n", &["end_sessions"], &n.to_string()))
+        .collect();
+    for (list, error) in [
+        (with("name", json!("")), InvalidTokensFile::Name(2)),
+        (with("name", json!("a b")), InvalidTokensFile::Name(2)),
+        (with("name", json!("a\nb")), InvalidTokensFile::Name(2)),
+        (with("name", json!("x".repeat(65))), InvalidTokensFile::Name(2)),
+        (with("scopes", json!([])), InvalidTokensFile::NoScope(2)),
+        (with("sha256", json!("")), InvalidTokensFile::Digest(2)),
+        (with("sha256", json!("g".repeat(64))), InvalidTokensFile::Digest(2)),
+        (with("sha256", json!(hash("two") + "00")), InvalidTokensFile::Digest(2)),
+        (
+            with("sha256", json!(hash("one").to_uppercase())),
+            InvalidTokensFile::Repeated(2),
+        ),
+        (with("sha256", json!(hash(""))), InvalidTokensFile::EmptyToken(2)),
+        (json!(many), InvalidTokensFile::TooMany),
+    ] {
+        assert_eq!(read(&list).unwrap_err(), error);
+    }
+    for list in [
+        with("scopes", json!(["everything"])),
+        with("scopes", json!("end_sessions")),
+        with("token", json!("hunter2")),
+        json!({ "name": "hunter2" }),
+        json!("hunter2"),
+    ] {
+        let error = read(&list).unwrap_err();
+        assert!(matches!(error, InvalidTokensFile::Syntax { line: 1, .. }), "{error:?}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    let empty = InternalCallers::default();
+    assert!(matches!(
+        empty.with_tokens_file(b""),
+        Err(InvalidTokensFile::Syntax { .. })
+    ));
+    let padded = [b"[]".as_slice(), &[b' '; MAX_FILE]].concat();
+    assert_eq!(empty.with_tokens_file(&padded).err(), Some(InvalidTokensFile::TooLarge));
+}
+
+#[test]
+fn debug_shows_names_and_no_digest() {
+    let callers = read(&json!([entry("billing", &["publish_events"], "one")])).unwrap();
+    let shown = format!("{callers:?}");
+    assert!(shown.contains("billing") && !shown.contains(&hash("one")), "{shown}");
+    assert!(!shown.contains("digest"), "{shown}");
+}
