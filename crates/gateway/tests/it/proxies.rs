@@ -38,7 +38,7 @@ fn v1(client: &str) -> Vec<u8> {
 
 fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     let length = u16::try_from(block.len()).unwrap().to_be_bytes();
-    [b"\r\n\r\n\0\r\nQUIT\n", &[command, family][..], &length, block].concat()
+    [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[command, family], &length, block].concat()
 }
 
 fn v2_tcp6(client: &str) -> Vec<u8> {
