@@ -69,7 +69,8 @@ def main():
                 for what in restricted_faults(pod):
                     report(where, f"restricted Pod Security: {what}")
                 check_variables(where, pod)
-    for check in (check_rendering, check_health_and_internal_api, check_secrets, check_helm_test, check_monitoring):
+    checks = [check_rendering, check_health_and_internal_api, check_secrets, check_internal_files, check_helm_test, check_monitoring]
+    for check in checks:
         try:
             check()
         except RuntimeError as error:
@@ -301,6 +302,25 @@ def check_secrets():
             expect(f"mount of {name}", mounted, True)
 
 
+def check_internal_files():
+    """Tokens, certificate and authorities of the internal API are mounted where its variables point."""
+    internal = {"tokens": {"existingSecret": "callers"}, "tls": {"existingSecret": "tls"}, "clientCA": {"existingSecret": "ca"}}
+    resources = template(values={"gateway": {"internalApi": internal}})
+    pod = one(resources, "Deployment", "postern-gateway")["spec"]["template"]["spec"]
+    variables = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume.get("secret", {}).get("secretName") for volume in pod["volumes"]}
+    for name, secret, file in [
+        ("POSTERN_INTERNAL_TOKENS_FILE", "callers", "tokens.json"),
+        ("POSTERN_INTERNAL_TLS_CERT", "tls", "tls.crt"),
+        ("POSTERN_INTERNAL_TLS_KEY", "tls", "tls.key"),
+        ("POSTERN_INTERNAL_CLIENT_CA", "ca", "ca.crt"),
+    ]:
+        folder, _, found = variables.get(name, "").rpartition("/")
+        expect(f"file and Secret of {name}", (found, volumes.get(mounts.get(folder))), (file, secret))
+    expect("test pods with TLS of the internal API", [part["kind"] for part in resources if part["kind"] == "Pod"], [])
+
+
 def check_helm_test():
     """`helm test` opens a socket unless the gateways refuse the test's pod, or no token can be had."""
     token = {"token": {"existingSecret": "token"}}
@@ -356,6 +376,7 @@ def check_refusals():
         ("worker: {env: {POSTERN_VAULT_KEYS: 'k1:x'}}", "POSTERN_VAULT_KEYS"),
         ("gateway: {env: {POSTERN_LISTEN: '0.0.0.0:1'}}", "POSTERN_LISTEN"),
         ("worker: {env: {POSTERN_DISCORD_CLIENT_ID: 1099511627776000123}}", "POSTERN_DISCORD_CLIENT_ID"),
+        ("gateway: {internalApi: {clientCA: {existingSecret: ca}}}", "gateway.internalApi.tls.existingSecret is required"),
         ("gateway: {proxyProtocol: required}", "gateway.trustedProxies is required"),
         ("gateway: {proxyProtocol: off}", "gateway.proxyProtocol"),
         ("gateway: {trustedProxies: [balancer.example.com]}", "gateway.trustedProxies"),
