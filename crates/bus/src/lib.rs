@@ -43,7 +43,7 @@ pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};
 pub use redis::{
     ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisRuntime, RedisSettings, RedisUrl,
-    is_logged_outage,
+    RedisUrlChange, is_logged_outage,
 };
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{

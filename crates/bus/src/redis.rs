@@ -21,7 +21,7 @@ use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 
 pub use self::client::{ConnectError, is_logged_outage};
-pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl};
+pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl, RedisUrlChange};
 
 use self::client::{AccessCheck, Client, Connector, Purpose};
 use self::names::Names;

@@ -14,7 +14,7 @@ use crate::settings::{TokenKeys, TokenLimits, TokenSettings};
 #[must_use]
 pub fn accepts_token(token: &str, key: TokenKey, now: SystemTime) -> bool {
     let settings = TokenSettings {
-        keys: TokenKeys::Fixed(key),
+        keys: TokenKeys::fixed(key),
         issuer: None,
         audience: None,
         limits: TokenLimits::default(),

@@ -46,7 +46,9 @@ pub use bus_roles::BusRoles;
 #[cfg(feature = "autobahn")]
 pub use connection::serve_echo;
 pub use gateway::{BuildError, Gateway, GatewayDrainReport, PreparedGateway, Running, Runtime, Subscriptions};
-pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
+pub use jwks::{
+    FixedKeys, InvalidFixedKeys, InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey, signing_secret,
+};
 pub use listener::certificate::CertificateError;
 pub use listener::internal_tls::{ClientCaError, InternalTls, InternalTlsError};
 pub use settings::{

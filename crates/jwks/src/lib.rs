@@ -5,11 +5,12 @@
 //!
 //! Must not know: the claims of a token, nor who presents it.
 //!
-//! In reading order: [`TokenKey`] verifies one algorithm, [`KeySet`] is what an issuer publishes, [`JwksClient`] fetches it,
+//! In reading order: [`TokenKey`] verifies one algorithm, [`FixedKeys`] are configured, [`KeySet`] is what an issuer publishes, [`JwksClient`] fetches it,
 //! [`Jwks`] and [`JwksRefresher`] keep it up to date in the background, [`OnDemandKeys`] without a task.
 
 mod client;
 mod fetch_state;
+mod fixed_keys;
 mod key_set;
 mod metrics;
 mod on_demand;
@@ -21,6 +22,7 @@ mod token_key;
 mod url;
 
 pub use client::{FetchError, JwksClient, JwksError};
+pub use fixed_keys::{FixedKeys, InvalidFixedKeys, signing_secret};
 pub use key_set::{KeyNotFound, KeySet, NoKeySet};
 pub use on_demand::OnDemandKeys;
 pub use published::Jwks;

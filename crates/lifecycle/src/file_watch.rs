@@ -65,6 +65,12 @@ impl<const N: usize> FileWatch<N> {
         &self.applied
     }
 
+    /// Name of the watch: the variable of its files.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Counts of this watch, for metrics.
     #[must_use]
     pub fn status(&self) -> Arc<ReloadStatus> {

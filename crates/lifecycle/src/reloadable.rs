@@ -29,8 +29,8 @@ impl<T> Reloadable<T> {
     }
 
     /// Replaces the value for all clones.
-    pub fn set(&self, value: T) {
-        self.current.store(Arc::new(value));
+    pub fn set(&self, value: impl Into<Arc<T>>) {
+        self.current.store(value.into());
     }
 }
 

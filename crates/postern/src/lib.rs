@@ -12,6 +12,7 @@ mod dev;
 mod factor;
 mod healthcheck;
 mod http1;
+mod metrics;
 mod node;
 mod pins;
 mod publish;

@@ -5,6 +5,7 @@ mod http_listener;
 mod identity;
 mod internal_api;
 mod memory_limit;
+mod reload;
 mod runtime;
 mod start_error;
 mod stop;

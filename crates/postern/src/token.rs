@@ -23,6 +23,9 @@ pub enum TokenError {
     /// No signing secret was given or found.
     #[error("set POSTERN_JWT_HS256_SECRET, or start `postern dev` first")]
     NoSecret(#[source] IdentityError),
+    /// Nothing but line breaks was given.
+    #[error("POSTERN_JWT_HS256_SECRET is empty")]
+    EmptySecret,
     /// Signing failed.
     #[error("sign the token")]
     Sign(#[from] jsonwebtoken::errors::Error),
@@ -36,7 +39,7 @@ pub(crate) fn create(args: &TokenArgs, clock: &dyn Clock) -> Result<String, Toke
     let user = UserId::new(&args.user)?;
     let session = args.sid.as_deref().map(protocol::id::SessionId::new).transpose()?;
     let secret = match args.secret.secret()? {
-        Some(secret) => secret,
+        Some(secrets) => gateway::signing_secret(&secrets).ok_or(TokenError::EmptySecret)?,
         None => Identity::existing(&dir::resolve(&args.dir))
             .jwt_secret()
             .map_err(TokenError::NoSecret)?,

@@ -81,8 +81,8 @@ fn retirement(rotation: &KeyRotation, vault: &Vault) -> String {
                 this list of keys, then run this again"
             .to_owned();
     }
-    let is_free = |key: &&str| !rotation.keys_in_use.contains(*key);
-    let free: Vec<&str> = vault.older_keys().filter(is_free).collect();
+    let is_free = |key: &String| !rotation.keys_in_use.contains(key);
+    let free: Vec<String> = vault.older_keys().into_iter().filter(is_free).collect();
     let encryption_key = vault.encryption_key();
     if free.is_empty() {
         return format!("may be retired: nothing; {encryption_key} encrypts");

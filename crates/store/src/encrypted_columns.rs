@@ -23,6 +23,12 @@ pub trait EncryptedColumns: Send + Sync {
         max: usize,
     ) -> Result<Vec<EncryptedText>, StoreError>;
 
+    /// Reports whether this key has encrypted a text of a column.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn has_texts_under(&self, column: EncryptedColumn, key_id: &str) -> Result<bool, StoreError>;
+
     /// Replaces each text whose row still has the old one and is not locked. Returns the number of replaced texts. Changes
     /// nothing else of a row.
     ///

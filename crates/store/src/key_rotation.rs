@@ -65,7 +65,7 @@ impl KeyRotation {
             let mut last = None;
             loop {
                 let texts = store
-                    .texts_under_other_keys(column, vault.encryption_key(), last.as_ref(), BATCH)
+                    .texts_under_other_keys(column, &vault.encryption_key(), last.as_ref(), BATCH)
                     .await?;
                 let is_last = texts.len() < BATCH;
                 last = texts.last().cloned();

@@ -27,6 +27,7 @@ mod syncs;
 mod tokens;
 pub mod vault;
 
+mod key_change;
 mod key_rotation;
 
 mod rules;
@@ -53,12 +54,15 @@ pub use devices::{Devices, Recognition, SignInCheck, SignInFindings};
 pub use encrypted_columns::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 pub use error::StoreError;
 pub use inboxes::{InboxLease, Inboxes};
+pub use key_change::{KeyChangeError, check_key_change};
 pub use key_rotation::{KeyRotation, UndecryptableText, rotate_keys};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
-pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, is_logged_outage, migrate};
+pub use postgres::{
+    PgSettings, PgSettingsError, PgStore, PgUrlChange, RootsError, SetupError, is_logged_outage, migrate,
+};
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{
     DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,

@@ -38,7 +38,7 @@ use protocol::fault::chain;
 
 pub use error::is_logged_outage;
 pub use migrate::migrate;
-pub use settings::{PgSettings, PgSettingsError};
+pub use settings::{PgSettings, PgSettingsError, PgUrlChange};
 pub use tls::RootsError;
 
 use self::pool::Pool;

@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use chacha20poly1305::{AeadInOut, XNonce};
-use lifecycle::Entropy;
+use lifecycle::{Entropy, Reloadable};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::id::UserId;
@@ -27,10 +27,10 @@ pub use keys::{VaultKeys, VaultKeysError};
 use self::ciphertext::Parts;
 pub(crate) use self::ciphertext::prefix;
 
-/// Encrypts with the first key, decrypts with all keys.
+/// Encrypts with the first key, decrypts with all keys. The keys may be replaced while texts are encrypted.
 #[derive(Debug)]
 pub struct Vault {
-    keys: VaultKeys,
+    keys: Reloadable<VaultKeys>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -63,18 +63,33 @@ impl Vault {
     /// Creates a vault that draws its nonces from `entropy`.
     #[must_use]
     pub fn new(keys: VaultKeys, entropy: Arc<dyn Entropy>) -> Self {
-        Self { keys, entropy }
+        Self {
+            keys: Reloadable::new(keys),
+            entropy,
+        }
+    }
+
+    /// Replaces the keys. [`crate::check_key_change`] comes before it.
+    pub fn replace_keys(&self, keys: VaultKeys) {
+        self.keys.set(keys);
+    }
+
+    /// Current keys.
+    #[must_use]
+    pub fn keys(&self) -> Arc<VaultKeys> {
+        self.keys.get()
     }
 
     /// Id of the key that encrypts.
     #[must_use]
-    pub fn encryption_key(&self) -> &str {
-        self.keys.first().id()
+    pub fn encryption_key(&self) -> String {
+        self.keys.get().first().id().to_owned()
     }
 
     /// Ids of the keys that only decrypt.
-    pub fn older_keys(&self) -> impl Iterator<Item = &str> {
-        self.keys.older()
+    #[must_use]
+    pub fn older_keys(&self) -> Vec<String> {
+        self.keys.get().older().map(str::to_owned).collect()
     }
 
     /// Encrypts a text for one binding.
@@ -87,7 +102,8 @@ impl Vault {
         reason = "only a text longer than the cipher's counter fails, and no memory holds one"
     )]
     pub fn encrypt(&self, binding: &Binding<'_>, text: &Secret) -> Ciphertext {
-        let key = self.keys.first();
+        let keys = self.keys.get();
+        let key = keys.first();
         let nonce = self.entropy.bytes::<{ ciphertext::NONCE_LEN }>();
         let mut body = text.expose().as_bytes().to_vec();
         let tag = key
@@ -112,7 +128,8 @@ impl Vault {
     /// [`VaultError`].
     pub fn decrypt(&self, binding: &Binding<'_>, ciphertext: &Ciphertext) -> Result<Secret, VaultError> {
         let parts = ciphertext.parts().ok_or(VaultError::Malformed)?;
-        let key = self.keys.named(parts.key_id).ok_or(VaultError::UnknownKey)?;
+        let keys = self.keys.get();
+        let key = keys.named(parts.key_id).ok_or(VaultError::UnknownKey)?;
         // The buffer has exactly the text's length, so that it becomes the secret itself and no copy remains.
         let mut text = parts.ciphertext.to_vec();
         key.cipher()

@@ -8,6 +8,7 @@ mod arg;
 mod command_failure;
 mod connection;
 mod connector;
+mod credentials;
 mod health;
 pub(super) mod keyspace;
 mod monitor;

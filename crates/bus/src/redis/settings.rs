@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use lifecycle::Reloadable;
 use percent_encoding::percent_decode_str;
 use protocol::secret::Secret;
 use url::{Host, Url};
@@ -21,7 +22,8 @@ pub struct RedisSettings {
     pub ca: Option<PathBuf>,
 }
 
-/// URL `redis://[[user]:password@]host[:port][/db]`, or `rediss://` for TLS. Displays without the password.
+/// URL `redis://[[user]:password@]host[:port][/db]`, or `rediss://` for TLS. Displays without the password. Clones share the
+/// login, which may be replaced: [`RedisUrl::replace_credentials`].
 #[derive(Clone)]
 pub struct RedisUrl {
     pub(crate) tls: bool,
@@ -29,8 +31,30 @@ pub struct RedisUrl {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) database: u8,
+    pub(crate) credentials: Reloadable<Credentials>,
+}
+
+/// Login at the server.
+#[derive(Debug)]
+pub(crate) struct Credentials {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
+}
+
+impl RedisUrl {
+    /// Replaces the login for connections that are opened from now on, by that of a URL of the same server.
+    ///
+    /// # Errors
+    /// [`RedisUrlChange`]; the login stays.
+    pub fn replace_credentials(&self, url: &Secret) -> Result<(), RedisUrlChange> {
+        let new: Self = url.expose().parse()?;
+        let server = |url: &Self| (url.tls, url.host.clone(), url.port, url.database);
+        if server(&new) != server(self) {
+            return Err(RedisUrlChange::OtherServer);
+        }
+        self.credentials.set(new.credentials.get());
+        Ok(())
+    }
 }
 
 impl FromStr for RedisUrl {
@@ -53,8 +77,10 @@ impl FromStr for RedisUrl {
             host: host(&url).ok_or(InvalidRedisUrl::Host)?,
             port: url.port().unwrap_or(DEFAULT_PORT),
             database: database(url.path()).ok_or(InvalidRedisUrl::Database)?,
-            username: decoded(url.username()),
-            password: url.password().and_then(decoded).map(Secret::new),
+            credentials: Reloadable::new(Credentials {
+                username: decoded(url.username()),
+                password: url.password().and_then(decoded).map(Secret::new),
+            }),
         })
     }
 }
@@ -93,6 +119,17 @@ pub enum InvalidRedisUrl {
     /// Query or fragment.
     #[error("the URL has no query and no fragment")]
     Query,
+}
+
+/// URL that cannot replace another while the node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RedisUrlChange {
+    /// Not a URL of a Redis.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRedisUrl),
+    /// More than user and password has changed.
+    #[error("the URL names another server or database: restart the node to use it")]
+    OtherServer,
 }
 
 /// Prefix of all keys and channels, `pn` by default, by which tests and tenants share a Redis.
@@ -164,23 +201,56 @@ mod tests {
     fn url_parts_are_parsed() {
         let url = parsed("rediss://gate:p%40ss@redis.example:7000/3");
         assert_eq!(url.to_string(), "rediss://redis.example:7000/3");
-        assert_eq!(url.username.as_deref(), Some("gate"));
-        assert_eq!(url.password.map(|it| it.expose().to_owned()).as_deref(), Some("p@ss"));
+        assert_eq!(login(&url), (Some("gate".to_owned()), Some("p@ss".to_owned())));
     }
 
     #[test]
     fn omitted_url_parts_have_defaults() {
         let url = parsed("redis://localhost");
         assert_eq!(url.to_string(), "redis://localhost:6379/0");
-        assert!(url.username.is_none() && url.password.is_none());
-        assert!(parsed("redis://:secret@localhost").username.is_none());
+        assert_eq!(login(&url), (None, None));
+        assert_eq!(login(&parsed("redis://:secret@localhost")).0, None);
         assert_eq!(parsed("redis://[::1]:7000").host, "::1");
+    }
+
+    fn login(url: &RedisUrl) -> (Option<String>, Option<String>) {
+        let credentials = url.credentials.get();
+        let password = credentials.password.as_ref();
+        (
+            credentials.username.clone(),
+            password.map(|password| password.expose().to_owned()),
+        )
     }
 
     #[test]
     fn password_is_not_displayed() {
         let url = parsed("redis://:hunter2@localhost");
-        assert!(!format!("{url} {url:?}").contains("hunter2"));
+        assert!(!format!("{url} {url:?} {:?}", url.credentials).contains("hunter2"));
+    }
+
+    #[test]
+    fn login_is_replaced_in_all_clones_and_another_server_is_refused() {
+        let url = parsed("rediss://gate:old@redis.example:7000/3");
+        let clone = url.clone();
+        let replace = |text: &str| url.replace_credentials(&Secret::new(text));
+        assert_eq!(replace("rediss://door:new@redis.example:7000/3"), Ok(()));
+        let new = (Some("door".to_owned()), Some("new".to_owned()));
+        assert_eq!(login(&clone), new);
+        for other in [
+            "redis://door:thief@redis.example:7000/3",
+            "rediss://door:thief@evil.example:7000/3",
+            "rediss://door:thief@redis.example:7001/3",
+            "rediss://door:thief@redis.example:7000/4",
+        ] {
+            assert_eq!(replace(other), Err(RedisUrlChange::OtherServer));
+        }
+        assert_eq!(
+            replace("http://door:thief@redis.example"),
+            Err(RedisUrlChange::Invalid(InvalidRedisUrl::Scheme))
+        );
+        assert_eq!(login(&clone), new);
+        assert_eq!(replace("rediss://redis.example:7000/3"), Ok(()));
+        assert_eq!(login(&clone), (None, None));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod connect;
 mod contract;
+mod credentials;
 mod expiries;
 mod footprint;
 mod log;

@@ -1,4 +1,4 @@
-//! Verification of JSON Web Tokens (RFC 7519) with one configured key or the issuer's JWKS. The key type fixes the algorithm.
+//! Verification of JSON Web Tokens (RFC 7519) with configured keys or the issuer's JWKS. The key type fixes the algorithm.
 
 mod claims;
 #[cfg(test)]
@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{TokenData, decode_header};
-use jwks::{Jwks, JwksError, JwksRefresher, KeyNotFound, TokenKey};
-use lifecycle::{Dependencies, Entropy, Latch};
+use jwks::{FixedKeys, Jwks, JwksError, JwksRefresher, KeyNotFound, TokenKey};
+use lifecycle::{Dependencies, Entropy, Latch, Reloadable};
 use opentelemetry::metrics::Meter;
 use protocol::answer::Failure;
 use protocol::id::{SessionId, UserId};
@@ -31,7 +31,7 @@ pub(crate) struct TokenVerifier {
 
 #[derive(Debug)]
 enum KeySource {
-    Fixed(TokenKey),
+    Fixed(Reloadable<FixedKeys>),
     Jwks(Jwks),
 }
 
@@ -69,9 +69,9 @@ impl TokenVerifier {
         meter: &Meter,
     ) -> Result<(Self, Option<JwksRefresher>), JwksError> {
         let (keys, refresher) = match settings.keys {
-            TokenKeys::Fixed(key) => {
+            TokenKeys::Fixed(keys) => {
                 loaded.release();
-                (KeySource::Fixed(key), None)
+                (KeySource::Fixed(keys), None)
             }
             TokenKeys::Jwks(jwks) => {
                 let issuer = dependencies.named("jwks");
@@ -147,10 +147,18 @@ impl TokenVerifier {
     /// Verifies the signature and decodes the claims. Of the header only `alg`, `kid`, `typ` and `crit` are read: a key embedded in or
     /// referenced by the token (`jwk`, `jku`, `x5c`, `x5u`) is chosen by its sender and never used.
     fn decode(&self, token: &str) -> Result<TokenData<Claims>, TokenError> {
+        let header = decode_header(token).map_err(|error| token_error(&error))?;
         let decoded = match &self.keys {
-            KeySource::Fixed(key) => key.decode(token),
+            KeySource::Fixed(keys) => {
+                let keys = keys.get();
+                let of_algorithm = keys.keys().iter().filter(|key| key.algorithm() == header.alg);
+                let candidates: Vec<&TokenKey> = of_algorithm.collect();
+                if candidates.is_empty() {
+                    return Err(TokenError::Algorithm);
+                }
+                decode_with_any(&candidates, token)
+            }
             KeySource::Jwks(cache) => {
-                let header = decode_header(token).map_err(|error| token_error(&error))?;
                 let keys = cache.keys().ok_or(TokenError::Key)?;
                 let candidates = keys
                     .find(header.kid.as_deref(), header.alg)

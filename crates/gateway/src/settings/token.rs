@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use jwks::{JwksSettings, TokenKey};
+use jwks::{FixedKeys, JwksSettings};
+use lifecycle::Reloadable;
 
 /// Settings of token verification.
 #[derive(Debug, Clone)]
@@ -38,8 +39,16 @@ impl Default for TokenLimits {
 /// Source of the keys that verify tokens.
 #[derive(Debug, Clone)]
 pub enum TokenKeys {
-    /// One configured key.
-    Fixed(TokenKey),
+    /// Configured keys.
+    Fixed(Reloadable<FixedKeys>),
     /// Key set (JWKS) published by the issuer.
     Jwks(JwksSettings),
+}
+
+impl TokenKeys {
+    /// Configured keys that are never replaced.
+    #[must_use]
+    pub fn fixed(keys: impl Into<FixedKeys>) -> Self {
+        Self::Fixed(Reloadable::new(keys.into()))
+    }
 }

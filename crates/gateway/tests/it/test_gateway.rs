@@ -97,7 +97,7 @@ impl TestGateway {
         let authority = Authority::new();
         let (certificate, private_key) = authority.issue_files(SERVER);
         let tokens = TokenSettings {
-            keys: TokenKeys::Fixed(key),
+            keys: TokenKeys::fixed(key),
             issuer: None,
             audience: None,
             limits: TokenLimits::default(),

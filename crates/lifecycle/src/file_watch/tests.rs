@@ -1,3 +1,5 @@
+//! Changes of watched files, with time that stands still.
+
 use std::future::ready;
 use std::sync::Mutex;
 

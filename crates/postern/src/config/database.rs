@@ -1,6 +1,7 @@
 //! Postgres settings.
 
 use clap::Args;
+use lifecycle::FileWatch;
 use store::{PgSettings, PgSettingsError};
 
 use super::{ConfigError, Problems, SecretArg};
@@ -31,6 +32,11 @@ pub struct MigrateArgs {
 }
 
 impl DatabaseArgs {
+    /// Watch of the file of the URL, which is read again for its login.
+    pub(super) fn file(&self) -> Option<FileWatch<1>> {
+        self.database_url.as_ref().and_then(|url| url.watch(URL))
+    }
+
     /// Checks this section alone, for commands that need no other.
     ///
     /// # Errors

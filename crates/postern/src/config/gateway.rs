@@ -7,8 +7,8 @@ use clap::Args;
 use gateway::{Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TrustedProxies};
 
 use super::{
-    ConfigError, HEALTH_LISTEN, InternalApiArgs, InternalApiNode, PathArg, Problems, RedisArgs, TokenVerificationArgs,
-    address, duration,
+    ConfigError, HEALTH_LISTEN, InternalApiArgs, InternalApiNode, PathArg, Problems, RedisArgs, RedisFiles,
+    TokenKeyFile, TokenVerificationArgs, address, duration,
 };
 
 /// Flags and variables of the gateway.
@@ -93,6 +93,10 @@ pub struct GatewayNode {
     pub redis: bus::RedisSettings,
     /// Settings of the gateway itself.
     pub gateway: Settings,
+    /// Watches of the files of Redis' URLs.
+    pub redis_files: RedisFiles,
+    /// File of the keys that verify tokens.
+    pub token_file: Option<TokenKeyFile>,
 }
 
 impl GatewayArgs {
@@ -137,6 +141,7 @@ impl GatewayArgs {
         let drain_delay = problems.take("POSTERN_DRAIN_DELAY", duration(&self.drain_delay));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         let proxies = self.proxies(problems);
+        let (tokens, token_file) = tokens?;
         let tls = TlsSettings {
             certificate: certificate?,
             key: key?,
@@ -160,13 +165,15 @@ impl GatewayArgs {
             drain_delay: drain_delay?,
             drain_window: drain_window?,
             internal_api: internal_settings,
-            ..Settings::new(listen?, tls, tokens?)
+            ..Settings::new(listen?, tls, tokens)
         };
         Some(GatewayNode {
             health_listen: health_listen?,
             internal_api,
             redis: redis?,
             gateway,
+            redis_files: self.redis.files(),
+            token_file,
         })
     }
 

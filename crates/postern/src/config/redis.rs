@@ -2,6 +2,7 @@
 
 use bus::{RedisSettings, RedisUrl};
 use clap::Args;
+use lifecycle::FileWatch;
 
 use super::{ConfigError, Problems, SecretArg};
 
@@ -19,11 +20,28 @@ pub struct RedisArgs {
     pub redis_limits_url: Option<SecretArg>,
 }
 
+/// Watches of the files of the URLs, which are read again for their logins.
+#[derive(Debug)]
+pub struct RedisFiles {
+    /// File of `POSTERN_REDIS_URL`.
+    pub url: Option<FileWatch<1>>,
+    /// File of `POSTERN_REDIS_LIMITS_URL`.
+    pub limits_url: Option<FileWatch<1>>,
+}
+
 impl RedisArgs {
     /// Default of `POSTERN_REDIS_URL`.
     pub const URL: &'static str = "redis://127.0.0.1:6379";
     /// Default of `POSTERN_REDIS_PREFIX`.
     pub const PREFIX: &'static str = "pn";
+
+    /// Watches of the files.
+    pub(super) fn files(&self) -> RedisFiles {
+        RedisFiles {
+            url: self.redis_url.watch(URL),
+            limits_url: self.redis_limits_url.as_ref().and_then(|url| url.watch(LIMITS_URL)),
+        }
+    }
 
     /// Checks this section alone.
     ///

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use clap::builder::TypedValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, Command};
+use lifecycle::{FileContents, FileWatch};
 use protocol::secret::Secret;
 
 use super::Environment;
@@ -80,6 +81,13 @@ impl SecretArg {
     /// [`SecretError`].
     pub fn secret(&self) -> Result<&Secret, &SecretError> {
         self.text.as_ref()
+    }
+
+    /// Watch of the file of the secret, if it came from one. `name` is the variable of the secret.
+    pub(super) fn watch(&self, name: &'static str) -> Option<FileWatch<1>> {
+        let (file, secret) = (self.file.as_ref()?, self.text.as_ref().ok()?);
+        let contents = FileContents::new(secret.expose());
+        Some(FileWatch::new(name, [file.path().to_owned()], [contents]))
     }
 
     fn given(text: &OsStr) -> Self {

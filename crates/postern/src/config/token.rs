@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use gateway::{JwksSettings, JwksUrl, TokenKey, TokenKeys, TokenLimits, TokenSettings};
+use gateway::{FixedKeys, InvalidFixedKeys, JwksSettings, JwksUrl, TokenKeys, TokenLimits, TokenSettings};
+use lifecycle::{FileContents, FileWatch};
 use protocol::secret::Secret;
 
 use super::{ConfigError, PathArg, Problems, SecretArg, duration, name};
@@ -12,7 +13,7 @@ use super::{ConfigError, PathArg, Problems, SecretArg, duration, name};
 /// Shared secret of tokens.
 #[derive(Debug, Clone, Args)]
 pub struct JwtSecretArgs {
-    /// Secret of HS256 tokens.
+    /// Secret of HS256 tokens; during a rotation two, a line each.
     #[arg(long, env = HS256_SECRET)]
     pub jwt_hs256_secret: Option<SecretArg>,
 }
@@ -23,7 +24,7 @@ pub struct TokenVerificationArgs {
     /// Shared secret.
     #[command(flatten)]
     pub secret: JwtSecretArgs,
-    /// PEM file with an RSA, P-256 or Ed25519 public key, which determines the algorithm.
+    /// PEM file with an RSA, P-256 or Ed25519 public key, which determines the algorithm; during a rotation two.
     #[arg(long, env = PUBLIC_KEY)]
     pub jwt_public_key: Option<PathArg>,
     /// URL of the issuer's keys (JWKS).
@@ -46,8 +47,17 @@ pub struct TokenVerificationArgs {
     pub jwt_max_lifetime: String,
 }
 
+/// File of the keys that verify tokens, which is read again.
+#[derive(Debug)]
+pub struct TokenKeyFile {
+    /// Watch of the file.
+    pub watch: FileWatch<1>,
+    /// Parser of its contents.
+    pub parse: fn(&Secret) -> Result<FixedKeys, InvalidFixedKeys>,
+}
+
 impl JwtSecretArgs {
-    /// The secret, if one is set.
+    /// Secrets, one a line, if any is set.
     ///
     /// # Errors
     /// It cannot be taken.
@@ -60,27 +70,21 @@ impl JwtSecretArgs {
 
 impl TokenVerificationArgs {
     /// Checks the section.
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<TokenSettings> {
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<(TokenSettings, Option<TokenKeyFile>)> {
         let refresh = problems.take("POSTERN_JWKS_REFRESH", self.refresh());
         let max_bytes = problems.take("POSTERN_JWT_MAX_BYTES", self.max_bytes());
         let max_lifetime = problems.take("POSTERN_JWT_MAX_LIFETIME", self.max_lifetime());
         let keys = match (&self.secret.jwt_hs256_secret, &self.jwt_public_key, &self.jwks_url) {
-            (Some(secret), None, None) => problems
-                .secret(HS256_SECRET, secret)
-                .and_then(|secret| problems.take(HS256_SECRET, TokenKey::hs256(&secret)))
-                .map(TokenKeys::Fixed),
-            (None, Some(path), None) => problems
-                .path(PUBLIC_KEY, path)
-                .and_then(|path| problems.take(PUBLIC_KEY, read_pem(&path)))
-                .and_then(|pem| problems.take(PUBLIC_KEY, TokenKey::public_pem(&pem)))
-                .map(TokenKeys::Fixed),
+            (Some(secret), None, None) => shared(secret, problems),
+            (None, Some(path), None) => public(path, problems),
             (None, None, Some(url)) => {
                 let url = problems.take("POSTERN_JWKS_URL", JwksUrl::parse(url));
                 url.zip(refresh).map(|(url, refresh)| {
-                    TokenKeys::Jwks(JwksSettings {
+                    let jwks = JwksSettings {
                         refresh,
                         ..JwksSettings::new(url)
-                    })
+                    };
+                    (TokenKeys::Jwks(jwks), None)
                 })
             }
             (None, None, None) => {
@@ -98,15 +102,17 @@ impl TokenVerificationArgs {
                 None
             }
         };
-        Some(TokenSettings {
-            keys: keys?,
+        let (keys, file) = keys?;
+        let settings = TokenSettings {
+            keys,
             issuer: self.jwt_issuer.clone(),
             audience: self.jwt_audience.clone(),
             limits: TokenLimits {
                 max_bytes: max_bytes?,
                 max_lifetime: max_lifetime?,
             },
-        })
+        };
+        Some((settings, file))
     }
 
     /// Parses the refresh interval, at least a second to protect the issuer.
@@ -132,6 +138,27 @@ impl TokenVerificationArgs {
         }
         Ok(lifetime)
     }
+}
+
+/// Shared secrets, and their file if they came from one.
+fn shared(secret: &SecretArg, problems: &mut Problems) -> Option<(TokenKeys, Option<TokenKeyFile>)> {
+    let parse = FixedKeys::hs256;
+    let keys = problems.secret(HS256_SECRET, secret)?;
+    let keys = problems.take(HS256_SECRET, parse(&keys))?;
+    let watch = secret.watch(HS256_SECRET);
+    let file = watch.map(|watch| TokenKeyFile { watch, parse });
+    Some((TokenKeys::fixed(keys), file))
+}
+
+/// Public keys and their file.
+fn public(path: &PathArg, problems: &mut Problems) -> Option<(TokenKeys, Option<TokenKeyFile>)> {
+    let parse = |pems: &Secret| FixedKeys::public_pems(pems.expose());
+    let path = problems.path(PUBLIC_KEY, path)?;
+    let pems = problems.take(PUBLIC_KEY, read_pem(&path))?;
+    let contents = FileContents::new(pems.as_str());
+    let keys = problems.take(PUBLIC_KEY, parse(&Secret::new(pems)))?;
+    let watch = FileWatch::new(PUBLIC_KEY, [path], [contents]);
+    Some((TokenKeys::fixed(keys), Some(TokenKeyFile { watch, parse })))
 }
 
 fn read_pem(path: &Path) -> Result<String, String> {

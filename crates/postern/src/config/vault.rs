@@ -1,6 +1,7 @@
 //! Vault keys, which encrypt tokens and sign the audit log.
 
 use clap::Args;
+use lifecycle::FileWatch;
 use store::vault::VaultKeys;
 
 use super::{ConfigError, DatabaseArgs, Problems, SecretArg};
@@ -14,6 +15,11 @@ pub struct VaultKeysArgs {
 }
 
 impl VaultKeysArgs {
+    /// Watch of the file of the keys.
+    pub(super) fn file(&self) -> Option<FileWatch<1>> {
+        self.vault_keys.as_ref().and_then(|keys| keys.watch(KEYS))
+    }
+
     /// Checks this section and the database, for commands that need no other.
     ///
     /// # Errors

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
+use lifecycle::FileWatch;
 use protocol::account::AccountType;
 use store::vault::VaultKeys;
 use url::Url;
 use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SessionTimes, SmsSettings};
 
 use super::{
-    ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, SmsArgs,
-    TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
+    ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, RedisFiles,
+    SmsArgs, TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
 };
 
 /// Flags and variables of the worker.
@@ -78,6 +79,12 @@ pub struct WorkerNode {
     pub database: store::PgSettings,
     /// Vault keys.
     pub vault_keys: VaultKeys,
+    /// Watches of the files of Redis' URLs.
+    pub redis_files: RedisFiles,
+    /// Watch of the file of the database's URL.
+    pub database_file: Option<FileWatch<1>>,
+    /// Watch of the file of the vault keys.
+    pub vault_file: Option<FileWatch<1>>,
     /// GitHub, if offered.
     pub github: Option<platforms::Settings>,
     /// Discord, if offered.
@@ -155,6 +162,9 @@ impl WorkerArgs {
             redis: redis?,
             database: database?,
             vault_keys: vault_keys?,
+            redis_files: self.redis.files(),
+            database_file: self.database.file(),
+            vault_file: self.vault.file(),
             github,
             discord,
             x_twitter,

@@ -270,7 +270,7 @@ impl Parts {
         };
         let key = TokenKey::hs256(&identity.jwt_secret()?)?;
         let tokens = TokenSettings {
-            keys: TokenKeys::Fixed(key),
+            keys: TokenKeys::fixed(key),
             issuer: None,
             audience: None,
             limits: TokenLimits::default(),

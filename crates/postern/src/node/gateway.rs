@@ -1,20 +1,22 @@
 //! `postern gateway`.
 
+use std::future::ready;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, RedisSettings};
-use gateway::{BuildError, BusRoles, Gateway, PreparedGateway};
+use gateway::{BuildError, BusRoles, Gateway, PreparedGateway, TokenKeys};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::Instrument;
 
-use super::internal_api::serve_internal_api;
+use super::internal_api::{serve_internal_api, watch_callers};
 use super::memory_limit::max_sockets;
+use super::reload::Reloads;
 use super::wait::reach;
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
-use crate::config::GatewayNode;
+use crate::config::{GatewayNode, TokenKeyFile};
 
 /// Runs a gateway until it stops. Until Redis is there, it is live, not ready, and accepts no clients.
 ///
@@ -28,6 +30,10 @@ pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
 }
 
 async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSignals) -> Result<ExitCode, StartError> {
+    let mut reloads = runtime.reloads(&node.redis, node.redis_files);
+    watch_token_keys(&mut reloads, node.token_file, &node.gateway.tokens.keys);
+    watch_callers(&mut reloads, node.internal_api.tokens_file.take());
+    reloads.observe(&runtime.metrics.meter());
     node.gateway.node = Some(runtime.identity.gateway());
     node.gateway.max_connections = max_connections();
     if node.gateway.max_sockets.is_none() {
@@ -66,6 +72,14 @@ async fn connect(
     // Redis may go away again before the subscriptions are open.
     let subscriptions = reach(&*runtime.entropy, async || prepared.subscribe(&bus).await).await;
     Ok(prepared.build(bus, subscriptions.map_err(BuildError::Bus)?)?)
+}
+
+/// Replaces the keys that verify tokens when their file changes.
+fn watch_token_keys(reloads: &mut Reloads, file: Option<TokenKeyFile>, keys: &TokenKeys) {
+    if let (Some(TokenKeyFile { watch, parse }), TokenKeys::Fixed(keys)) = (file, keys) {
+        let keys = keys.clone();
+        reloads.watch(Some(watch), move |text| ready(parse(&text).map(|new| keys.set(new))));
+    }
 }
 
 /// Bound of the connections that leaves file descriptors for everything else, such as a reconnect to Redis.

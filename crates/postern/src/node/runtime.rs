@@ -1,21 +1,24 @@
 //! Runtime of a node: clock, randomness, metrics, and the tasks that outlive its work.
 
 use std::fmt;
+use std::future::ready;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{RedisBus, RedisRuntime, RedisSettings};
 use lifecycle::{Clock, Dependencies, DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
-use store::vault::VaultKeys;
+use store::vault::AuditKeys;
 use store::{PgSettings, PgStore};
 use telemetry::metrics::Metrics;
 
 use super::http_listener::HttpListener;
 use super::identity::NodeIdentity;
+use super::reload::Reloads;
 use super::start_error::StartError;
 use super::stop::{StopReason, StopSignals};
 use super::wait::reach;
+use crate::config::RedisFiles;
 
 /// Identity, clock, randomness, metrics, readiness, dependencies and long-lived tasks of a node.
 pub(crate) struct NodeRuntime {
@@ -107,9 +110,9 @@ impl NodeRuntime {
     ///
     /// # Errors
     /// [`StartError`] of a fault that waiting cannot mend.
-    pub(super) async fn reach_postgres(&self, settings: &PgSettings, keys: &VaultKeys) -> Result<PgStore, StartError> {
+    pub(super) async fn reach_postgres(&self, settings: &PgSettings, audit: &AuditKeys) -> Result<PgStore, StartError> {
         let (meter, dependency) = (self.metrics.meter(), self.dependencies.named("postgres"));
-        let connect = async || PgStore::connect_reporting(settings, keys.audit_keys(), &meter, &dependency).await;
+        let connect = async || PgStore::connect_reporting(settings, audit.clone(), &meter, &dependency).await;
         Ok(reach(&*self.entropy, connect).await?)
     }
 
@@ -130,6 +133,17 @@ impl NodeRuntime {
             }
             started = start => started.map(Some),
         }
+    }
+
+    /// Watches of this node's files, which begin with those of Redis' URLs.
+    pub(crate) fn reloads(&self, settings: &RedisSettings, files: RedisFiles) -> Reloads {
+        let mut reloads = Reloads::new(self.tasks.with_current_span());
+        let url = settings.url.clone();
+        reloads.watch(files.url, move |text| ready(url.replace_credentials(&text)));
+        if let Some(url) = settings.limits_url.clone() {
+            reloads.watch(files.limits_url, move |text| ready(url.replace_credentials(&text)));
+        }
+        reloads
     }
 
     /// Waits for a stop signal, or the end of an essential task.

@@ -1,5 +1,6 @@
 //! `postern worker`.
 
+use std::future::ready;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,10 @@ use platforms::{
     BotInbox, BotSettings, Discord, DiscordBot, Github, Http, Platform, Settings, Telegram, TelegramBot,
     TelegramSettings, Timeouts, XTwitter,
 };
-use store::vault::Vault;
+use protocol::fault::chain;
+use protocol::secret::Secret;
+use store::vault::{AuditKeys, Vault, VaultKeys};
+use store::{PgStore, check_key_change};
 use tracing::Instrument;
 use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
 
@@ -27,6 +31,11 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
 }
 
 async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) -> Result<ExitCode, StartError> {
+    let mut reloads = runtime.reloads(&node.redis, node.redis_files);
+    let database = node.database.clone();
+    reloads.watch(node.database_file, move |text| {
+        ready(database.replace_credentials(&text))
+    });
     let http = Http::new(Timeouts::default())?;
     let platforms = offered(
         [node.github, node.discord, node.x_twitter],
@@ -41,16 +50,25 @@ async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) 
     tracing::info!(health = %health.address(), "worker starts");
     runtime.serve_health(health);
 
-    let (redis, database, keys) = (node.redis, node.database, node.vault_keys);
-    let connect = async { tokio::try_join!(runtime.reach_redis(&redis), runtime.reach_postgres(&database, &keys)) };
+    let (redis, database, audit) = (node.redis, node.database, node.vault_keys.audit_keys());
+    let connect = async { tokio::try_join!(runtime.reach_redis(&redis), runtime.reach_postgres(&database, &audit)) };
     let Some((bus, store)) = runtime.unless_stopped(signals, Box::pin(connect)).await? else {
         return Ok(runtime.finish_start().await);
     };
+    let store = Arc::new(store);
+    let vault = Arc::new(Vault::new(node.vault_keys, Arc::clone(&runtime.entropy)));
+    let vault_reload = VaultReload {
+        store: Arc::clone(&store),
+        vault: Arc::clone(&vault),
+        audit,
+    };
+    reloads.watch(node.vault_file, move |text| vault_reload.clone().apply(text));
+    reloads.observe(&runtime.metrics.meter());
     let parts = Parts {
         id: runtime.identity.worker(),
         bus: BusRoles::of(Arc::new(bus)),
-        store: StoreRoles::of(Arc::new(store)),
-        vault: Arc::new(Vault::new(keys, Arc::clone(&runtime.entropy))),
+        store: StoreRoles::of(store),
+        vault,
         platforms,
         inboxes,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
@@ -68,6 +86,26 @@ async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) 
     reason.log();
     let report = running.drain(DRAIN_WITHIN).await;
     Ok(runtime.finish(reason, &report).await)
+}
+
+/// Replacement of the vault keys of a running worker.
+#[derive(Clone)]
+struct VaultReload {
+    store: Arc<PgStore>,
+    vault: Arc<Vault>,
+    audit: AuditKeys,
+}
+
+impl VaultReload {
+    async fn apply(self, text: Secret) -> Result<(), String> {
+        let keys = VaultKeys::parse(&text).map_err(|error| error.to_string())?;
+        let checked = check_key_change(&*self.store, &self.vault.keys(), &keys).await;
+        checked.map_err(|error| chain(&error))?;
+        self.audit.replace(&keys.audit_keys());
+        self.vault.replace_keys(keys);
+        tracing::info!(key = self.vault.encryption_key(), "vault key in use");
+        Ok(())
+    }
 }
 
 /// Platforms with configured credentials.

@@ -46,6 +46,7 @@ mod refreshes;
 mod resume;
 mod revoke_all;
 mod rollout;
+mod rotation;
 mod secrets;
 mod session_ends;
 mod sessions;

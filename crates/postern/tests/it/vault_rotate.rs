@@ -11,6 +11,7 @@ use testkit::scratch::Scratch;
 use testkit::wait;
 
 use crate::factor;
+use crate::rotation::has_reloaded;
 use crate::stage::{POSTERN, Platforms, client, connect};
 
 const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -64,6 +65,49 @@ async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
     cluster.worker(1).terminate();
     cluster.worker(1).wait(wait::deadline()).await;
     for user in 0..12 {
+        assert!(syncs(&cluster, user).await, "user {user}");
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn changed_file_of_the_keys_needs_no_restart_and_cannot_leave_out_a_key_in_use() {
+    const VARIABLE: &str = "POSTERN_VAULT_KEYS";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let write = |keys: &str| {
+        std::fs::write(folder.path().join("next"), keys).unwrap();
+        std::fs::rename(folder.path().join("next"), &path).unwrap();
+    };
+    write(OLD);
+    let platforms = Platforms::start().await;
+    let builder = platforms
+        .linked_to(Cluster::builder(POSTERN))
+        .without(VARIABLE)
+        .worker_env("POSTERN_VAULT_KEYS_FILE", path.display());
+    let cluster = builder.start().await;
+    cluster.canary(secret(OLD));
+    cluster.canary(secret(NEW));
+    link(&cluster, 0).await;
+
+    let both = format!("{NEW},{OLD}");
+    write(&both);
+    has_reloaded(cluster.worker(0), VARIABLE, 1).await;
+    link(&cluster, 1).await;
+    for (lacking, id) in [(NEW, "old"), (OLD, "new")] {
+        write(lacking);
+        wait::until_true("the rejection", wait::deadline(), async || {
+            let named = format!("key {id} is missing, and accounts.access_token is encrypted with it");
+            cluster.worker(0).logs().contains(&named)
+        })
+        .await;
+        assert!(syncs(&cluster, 0).await && syncs(&cluster, 1).await, "without {id}");
+    }
+
+    assert_eq!(rotate(&cluster, &both).await.status, 0);
+    write(NEW);
+    has_reloaded(cluster.worker(0), VARIABLE, 2).await;
+    for user in 0..2 {
         assert!(syncs(&cluster, user).await, "user {user}");
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());

@@ -15,6 +15,7 @@ pub(crate) fn extend(
     entry: Entry,
     receipt: &Receipt,
 ) -> AuditRow {
+    let keys = keys.current();
     let origin = receipt.origin.as_ref();
     let mut row = AuditRow {
         user: user.to_string(),

@@ -136,7 +136,11 @@ impl<'a> ChainVerifier<'a> {
         if row.v != super::chain::VERSION {
             return Some(AuditRowFault::UnknownVersion);
         }
-        match self.keys.check(&row.key, &row.message(&self.at.mac), &row.mac) {
+        match self
+            .keys
+            .current()
+            .check(&row.key, &row.message(&self.at.mac), &row.mac)
+        {
             None => return Some(AuditRowFault::UnknownKey),
             Some(false) => return Some(AuditRowFault::Altered),
             Some(true) => {}

@@ -30,6 +30,11 @@ impl EncryptedColumns for MemoryStore {
             .collect())
     }
 
+    async fn has_texts_under(&self, column: EncryptedColumn, key_id: &str) -> Result<bool, StoreError> {
+        let texts = texts(&self.state(), column);
+        Ok(texts.iter().any(|text| text.encrypted.key_id() == Some(key_id)))
+    }
+
     async fn replace_texts(&self, column: EncryptedColumn, texts: &[ReencryptedText]) -> Result<u64, StoreError> {
         let mut state = self.state();
         let mut replaced = 0;

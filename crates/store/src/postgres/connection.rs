@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics as Usage, RecycleError, RecycleResult};
-use deadpool_postgres::ClientWrapper;
+use deadpool_postgres::{ClientWrapper, ConfigConnectImpl, Connect};
 use futures_util::TryStreamExt as _;
 use futures_util::future::{FutureExt as _, try_join};
 use lifecycle::{Entropy, OsEntropy};
 use tokio::time::Instant;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::parameter::Query;
 use super::settings::PgSettings;
@@ -97,10 +98,8 @@ impl Connection {
 
 /// Opens connections, and decides which are used again.
 pub(super) struct Opener {
-    postgres: deadpool_postgres::Manager,
-    prepares: bool,
-    accepts_read_only: bool,
-    max_age: Duration,
+    settings: PgSettings,
+    postgres: ConfigConnectImpl<MakeRustlsConnect>,
     /// Number of times the server was condemned. Connections that were opened before the last time are not used again.
     condemned: AtomicU64,
     metrics: Metrics,
@@ -110,10 +109,8 @@ impl Opener {
     pub(super) fn new(settings: &PgSettings, metrics: Metrics) -> Result<Self, RootsError> {
         let tls = tls::connector(&settings.roots)?;
         Ok(Self {
-            postgres: deadpool_postgres::Manager::new(settings.config(), tls),
-            prepares: settings.prepares,
-            accepts_read_only: settings.accepts_read_only,
-            max_age: settings.max_age,
+            settings: settings.clone(),
+            postgres: ConfigConnectImpl { tls },
             condemned: AtomicU64::new(0),
             metrics,
         })
@@ -126,15 +123,16 @@ impl Opener {
 
     async fn open(&self) -> Result<Connection, OpenError> {
         let server = self.condemned.load(Ordering::Relaxed);
-        let client = managed::Manager::create(&self.postgres).await?;
-        if !self.accepts_read_only {
+        let (client, task) = self.postgres.connect(&self.settings.config()).await?;
+        let client = ClientWrapper::new(client, task);
+        if !self.settings.accepts_read_only {
             refuse_read_only(&client).await?;
         }
         Ok(Connection {
             client,
-            prepares: self.prepares,
+            prepares: self.settings.prepares,
             server,
-            retires_at: Instant::now() + lifetime(self.max_age, &OsEntropy),
+            retires_at: Instant::now() + lifetime(self.settings.max_age, &OsEntropy),
         })
     }
 
@@ -167,10 +165,6 @@ impl managed::Manager for Opener {
         };
         self.metrics.discarded(fault, 1);
         Err(RecycleError::message(fault))
-    }
-
-    fn detach(&self, connection: &mut Connection) {
-        managed::Manager::detach(&self.postgres, &mut connection.client);
     }
 }
 

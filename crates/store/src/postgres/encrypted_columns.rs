@@ -40,6 +40,15 @@ impl EncryptedColumns for PgStore {
         texts.map_err(|failure| self.pool.report(step, failure))
     }
 
+    async fn has_texts_under(&self, column: EncryptedColumn, key_id: &str) -> Result<bool, StoreError> {
+        let step = "look up texts under a key";
+        let found = self
+            .pool
+            .query(step, &find_under(column), &[&vault::prefix(key_id)])
+            .await?;
+        Ok(!found.is_empty())
+    }
+
     async fn replace_texts(&self, column: EncryptedColumn, texts: &[ReencryptedText]) -> Result<u64, StoreError> {
         if texts.is_empty() {
             return Ok(0);
@@ -140,6 +149,11 @@ fn find(column: EncryptedColumn) -> String {
          FROM {name} WHERE substring({encrypted} FROM 1 FOR octet_length($1::bytea)) <> $1 \
          AND {after} ORDER BY {key_columns} LIMIT $2"
     )
+}
+
+fn find_under(column: EncryptedColumn) -> String {
+    let (Table { name, .. }, encrypted, _) = location(column);
+    format!("SELECT 1 FROM {name} WHERE substring({encrypted} FROM 1 FOR octet_length($1::bytea)) = $1 LIMIT 1")
 }
 
 /// Skips rows that a worker is writing: the new text is encrypted with the first key or found by a later pass. So neither waits

@@ -4,15 +4,17 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lifecycle::Reloadable;
 use percent_encoding::percent_decode_str;
 use protocol::secret::Secret;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-/// Connection settings of the database, and the size of the pool.
+/// Connection settings of the database, and the size of the pool. Clones share the login, which may be replaced:
+/// [`PgSettings::replace_credentials`].
 #[derive(Debug, Clone)]
 pub struct PgSettings {
-    config: Config,
+    config: Reloadable<Config>,
     pub(super) roots: Roots,
     pub(super) pool_size: usize,
     pub(super) prepares: bool,
@@ -51,6 +53,17 @@ pub enum PgSettingsError {
     PoolSize,
 }
 
+/// URL that cannot replace another while the node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PgUrlChange {
+    /// Not a URL of a database.
+    #[error(transparent)]
+    Invalid(#[from] PgSettingsError),
+    /// More than user and password has changed.
+    #[error("the URL names another server or database, or has other options: restart the node to use it")]
+    OtherDatabase,
+}
+
 impl PgSettings {
     /// Parses a URL as libpq does (PostgreSQL documentation, 34.1.1.2), with these differences. When TLS is used, the server's
     /// certificate is always verified, chain and name, so `require`, `verify-ca` and `verify-full` are equal. Without
@@ -74,7 +87,7 @@ impl PgSettings {
             _ => roots,
         };
         Ok(Self {
-            config,
+            config: Reloadable::new(config),
             roots,
             pool_size,
             prepares: true,
@@ -101,6 +114,24 @@ impl PgSettings {
         }
     }
 
+    /// Replaces user and password for connections that are opened from now on, by those of a URL of the same database.
+    ///
+    /// # Errors
+    /// [`PgUrlChange`]; the login stays.
+    pub fn replace_credentials(&self, url: &Secret) -> Result<(), PgUrlChange> {
+        let new = Self::parse(url, self.pool_size)?;
+        let without_login = |settings: &Self| {
+            let mut config = Config::clone(&settings.config.get());
+            config.user("").password("");
+            config
+        };
+        if without_login(&new) != without_login(self) || new.roots != self.roots {
+            return Err(PgUrlChange::OtherDatabase);
+        }
+        self.config.set(new.config.get());
+        Ok(())
+    }
+
     /// Replaces connections at this age, or a little earlier, instead of 15 minutes.
     #[must_use]
     pub fn with_max_age(self, max_age: Duration) -> Self {
@@ -113,14 +144,15 @@ impl PgSettings {
             Host::Unix(_) => true,
             Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback()),
         };
+        let config = self.config.get();
         let hosts_are_local =
-            self.config.get_hostaddrs().iter().all(IpAddr::is_loopback) && self.config.get_hosts().iter().all(local);
-        self.config.get_ssl_mode() != SslMode::Require && !hosts_are_local
+            config.get_hostaddrs().iter().all(IpAddr::is_loopback) && config.get_hosts().iter().all(local);
+        config.get_ssl_mode() != SslMode::Require && !hosts_are_local
     }
 
-    /// Client configuration with timeouts and keepalives. It sets no server options, because poolers reject them.
+    /// Client configuration with the current login, timeouts and keepalives. It sets no server options, because poolers reject them.
     pub(super) fn config(&self) -> Config {
-        let mut config = self.config.clone();
+        let mut config = Config::clone(&self.config.get());
         if config.get_application_name().is_none() {
             config.application_name("postern");
         }
@@ -208,8 +240,8 @@ mod tests {
         let settings =
             parse("postgres://u:p@db.example:6543/d?sslrootcert=%2Fetc%2Fca+1.pem&sslmode=verify-full").unwrap();
         assert_eq!(settings.roots, Roots::File("/etc/ca+1.pem".into()));
-        assert_eq!(settings.config.get_ssl_mode(), SslMode::Require);
-        assert_eq!(settings.config.get_ports(), [6543]);
+        assert_eq!(settings.config.get().get_ssl_mode(), SslMode::Require);
+        assert_eq!(settings.config.get().get_ports(), [6543]);
         assert!(!settings.may_be_unencrypted());
     }
 
@@ -228,7 +260,7 @@ mod tests {
         for options in ["sslrootcert=system", "sslmode=verify-full&sslrootcert=system"] {
             let settings = parse(&format!("postgres://u@db.example/d?{options}")).unwrap();
             assert_eq!(settings.roots, Roots::System, "{options}");
-            assert_eq!(settings.config.get_ssl_mode(), SslMode::Require, "{options}");
+            assert_eq!(settings.config.get().get_ssl_mode(), SslMode::Require, "{options}");
         }
         for mode in ["disable", "prefer", "require", "verify-ca"] {
             let url = format!("postgres://u@db.example/d?sslmode={mode}&sslrootcert=system");
@@ -238,6 +270,38 @@ mod tests {
             parse("postgres://u@db.example/d?sslrootcert=.%2Fsystem").unwrap().roots,
             Roots::File("./system".into())
         );
+    }
+
+    #[test]
+    fn login_is_replaced_in_all_clones_and_another_database_is_refused() {
+        let settings = parse("postgres://old:before@db.example/d?sslmode=require").unwrap();
+        let clone = settings.clone().for_reading();
+        let login = || {
+            let config = clone.config();
+            (
+                config.get_user().map(str::to_owned),
+                config.get_password().map(<[u8]>::to_vec),
+            )
+        };
+        let replace = |url: &str| settings.replace_credentials(&Secret::new(url));
+        assert_eq!(replace("postgres://new:after@db.example/d?sslmode=require"), Ok(()));
+        let new = (Some("new".to_owned()), Some(b"after".to_vec()));
+        assert_eq!(login(), new);
+        for other in [
+            "postgres://new:thief@evil.example/d?sslmode=require",
+            "postgres://new:thief@db.example/other?sslmode=require",
+            "postgres://new:thief@db.example:5433/d?sslmode=require",
+            "postgres://new:thief@db.example/d",
+            "postgres://new:thief@db.example/d?sslmode=require&sslrootcert=%2Fca.pem",
+            "postgres://new:thief@db.example/d?sslmode=require&options=-c%20a%3Db",
+        ] {
+            assert_eq!(replace(other), Err(PgUrlChange::OtherDatabase), "{other}");
+        }
+        assert_eq!(
+            replace("mysql://x"),
+            Err(PgUrlChange::Invalid(PgSettingsError::Malformed))
+        );
+        assert_eq!(login(), new);
     }
 
     #[test]

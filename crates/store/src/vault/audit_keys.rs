@@ -1,14 +1,22 @@
 //! Keys of the audit log, each derived from a key of the vault, so that a verifier of the log cannot decrypt tokens.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
+use lifecycle::Reloadable;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
+/// Keys of the audit log that may be replaced. Clones share them.
+#[derive(Debug, Clone)]
+pub struct AuditKeys {
+    current: Reloadable<AuditKeySet>,
+}
+
 /// Signs with the key derived from the vault's first key, verifies with all: rows written before a key rotation remain verifiable
 /// as long as their vault key is kept.
-pub struct AuditKeys {
+pub(crate) struct AuditKeySet {
     first: AuditKey,
     older: Vec<AuditKey>,
 }
@@ -21,9 +29,23 @@ pub(super) struct AuditKey {
 
 impl AuditKeys {
     pub(super) fn new(first: AuditKey, older: Vec<AuditKey>) -> Self {
-        Self { first, older }
+        Self {
+            current: Reloadable::new(AuditKeySet { first, older }),
+        }
     }
 
+    /// Replaces the keys for all clones.
+    pub fn replace(&self, keys: &Self) {
+        self.current.set(keys.current.get());
+    }
+
+    /// Current keys, for one row: the id and the MAC are of the same key.
+    pub(crate) fn current(&self) -> Arc<AuditKeySet> {
+        self.current.get()
+    }
+}
+
+impl AuditKeySet {
     /// Id of the key that signs.
     pub(crate) fn id(&self) -> &str {
         &self.first.id
@@ -62,9 +84,9 @@ impl AuditKey {
     }
 }
 
-impl fmt::Debug for AuditKeys {
+impl fmt::Debug for AuditKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuditKeys({})", 1 + self.older.len())
+        write!(f, "AuditKeySet({})", 1 + self.older.len())
     }
 }
 

@@ -56,6 +56,18 @@ impl VaultKeys {
         self.older.iter().map(Key::id)
     }
 
+    /// Ids of the keys that `next` lacks.
+    pub(crate) fn missing_in(&self, next: &Self) -> Vec<String> {
+        let missing = self.all().filter(|key| next.named(key.id()).is_none());
+        missing.map(|key| key.id().to_owned()).collect()
+    }
+
+    /// Id of a key that has another value in `next`.
+    pub(crate) fn altered_in(&self, next: &Self) -> Option<String> {
+        let altered = |key: &&Key| next.named(key.id()).is_some_and(|other| !other.has_value_of(key));
+        self.all().find(altered).map(|key| key.id().to_owned())
+    }
+
     pub(super) fn named(&self, id: &str) -> Option<&Key> {
         self.all().find(|key| key.id == id)
     }
@@ -101,6 +113,14 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "two keys leave their wrappers to be compared, here only"
+    )]
+    fn has_value_of(&self, other: &Self) -> bool {
+        self.bytes.expose_secret() == other.bytes.expose_secret()
     }
 
     /// Cipher under this key; it wipes its copy of the key when dropped.

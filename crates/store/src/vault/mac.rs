@@ -14,13 +14,13 @@ impl Vault {
     /// HMAC-SHA256 of a text and its binding, under a key derived from the first one.
     #[must_use]
     pub fn mac(&self, binding: &Binding<'_>, text: &Secret) -> [u8; 32] {
-        mac(self.keys.first(), binding, text)
+        mac(self.keys.get().first(), binding, text)
     }
 
     /// HMAC-SHA256 of a text without a user, for counters over all users.
     #[must_use]
     pub fn mac_without_user(&self, label: &str, text: &Secret) -> [u8; 32] {
-        let mut mac = self.keys.first().mac_key();
+        let mut mac = self.keys.get().first().mac_key();
         mac.update(label.as_bytes());
         mac.update(&[0]);
         mac.update(text.expose().as_bytes());
@@ -30,7 +30,7 @@ impl Vault {
     /// Results of [`Vault::mac`] under each key, to find what was written before a key rotation.
     #[must_use]
     pub fn macs(&self, binding: &Binding<'_>, text: &Secret) -> Vec<[u8; 32]> {
-        self.keys.all().map(|key| mac(key, binding, text)).collect()
+        self.keys.get().all().map(|key| mac(key, binding, text)).collect()
     }
 
     /// New key for [`Vault::mac_under`], encrypted for this binding.

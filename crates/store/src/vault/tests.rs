@@ -109,6 +109,30 @@ fn after_key_rotation_old_texts_decrypt_and_new_ones_use_the_new_key() {
 }
 
 #[test]
+fn replaced_keys_encrypt_and_sign_from_then_on() {
+    let owner = user("GEN-001");
+    let binding = Binding {
+        user: &owner,
+        scope: "github",
+        column: "access_token",
+    };
+    let (vault, text) = (vault(OLD), Secret::new("gho_secret"));
+    let audit = vault.keys().audit_keys();
+    let old = vault.encrypt(&binding, &text);
+    let keys = VaultKeys::parse(&Secret::new(format!("{NEW},{OLD}"))).unwrap();
+    audit.replace(&keys.audit_keys());
+    vault.replace_keys(keys);
+    assert_eq!(vault.encrypt(&binding, &text).key_id(), Some("2026-11"));
+    assert_eq!(vault.decrypt(&binding, &old).unwrap().expose(), "gho_secret");
+    assert_eq!(
+        (vault.encryption_key().as_str(), audit.current().id()),
+        ("2026-11", "2026-11")
+    );
+    vault.replace_keys(VaultKeys::parse(&Secret::new(NEW)).unwrap());
+    assert_eq!(vault.decrypt(&binding, &old).unwrap_err(), VaultError::UnknownKey);
+}
+
+#[test]
 fn hmac_under_encrypted_key_survives_key_rotation() {
     let (owner, thief) = (user("GEN-001"), user("GEN-002"));
     let home = Binding {

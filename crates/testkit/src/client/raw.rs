@@ -32,6 +32,13 @@ impl Wire {
         }
     }
 
+    /// Certificate that the server presented, in DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        let (_, tls) = self.stream.get_ref();
+        let certificates = tls.peer_certificates().unwrap_or_default();
+        certificates.first().or_fail("find the server's certificate").to_vec()
+    }
+
     /// Sends bytes unchanged.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;

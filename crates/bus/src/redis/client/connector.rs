@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 
 use super::COMMAND_TIMEOUT;
 use super::connection::Connection;
+use super::credentials::CurrentCredentials;
 use crate::redis::settings::RedisUrl;
 
 /// Factory of connections to one Redis.
@@ -135,8 +136,7 @@ impl Connector {
             server: ServerConfig::new_centralized(&self.url.host, self.url.port),
             // The first connection fails at once, later ones are retried.
             fail_fast: true,
-            username: self.url.username.clone(),
-            password: self.url.password.as_ref().map(|password| password.expose().to_owned()),
+            credential_provider: Some(Arc::new(CurrentCredentials(self.url.credentials.clone()))),
             database: Some(self.url.database),
             // In RESP 2 a connection with subscriptions accepts no other commands.
             version: RespVersion::RESP3,

@@ -18,7 +18,7 @@ fn tokens(key: TokenKey) -> TokenVerifier {
 
 fn expecting(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> TokenVerifier {
     TokenVerifier {
-        keys: KeySource::Fixed(key),
+        keys: KeySource::Fixed(Reloadable::new(key.into())),
         issuer: issuer.map(str::to_owned),
         audience: audience.map(str::to_owned),
         limits: TokenLimits::default(),
@@ -363,6 +363,52 @@ fn malformed_token_is_refused_without_panic() {
         "\u{e9}.\u{e9}.\u{e9}",
     ] {
         assert_eq!(verify(&tokens, bad), Err(TokenError::Malformed), "{bad:?}");
+    }
+}
+
+#[test]
+fn tokens_of_either_key_are_accepted_during_a_rotation_and_those_of_a_removed_key_are_not() {
+    let (old, new, thief) = (Signer::hs256(), Signer::hs256(), Signer::hs256());
+    let set = |keys: &[&Signer]| {
+        let lines: Vec<_> = keys.iter().map(|signer| signer.verifier()).collect();
+        FixedKeys::hs256(&Secret::new(lines.join("\n"))).unwrap()
+    };
+    let keys = Reloadable::new(set(&[&old]));
+    let tokens = TokenVerifier {
+        keys: KeySource::Fixed(keys.clone()),
+        issuer: None,
+        audience: None,
+        limits: TokenLimits::default(),
+    };
+    let outcomes = || [&old, &new, &thief].map(|signer| verify(&tokens, &signer.sign(&claims(&json!({})))).err());
+    let refused = Some(TokenError::Signature);
+    assert_eq!(outcomes(), [None, refused, refused]);
+    keys.set(set(&[&new, &old]));
+    assert_eq!(outcomes(), [None, None, refused]);
+    keys.set(set(&[&new]));
+    assert_eq!(outcomes(), [refused, None, refused]);
+}
+
+#[test]
+fn token_is_checked_by_the_key_of_its_algorithm_wherever_that_stands() {
+    let (one, other) = (Signer::es256(), Signer::eddsa());
+    for pair in [[&one, &other], [&other, &one]] {
+        let pems = pair.map(Signer::verifier).join("\n");
+        let tokens = TokenVerifier {
+            keys: KeySource::Fixed(Reloadable::new(FixedKeys::public_pems(&pems).unwrap())),
+            ..shared(&Signer::hs256())
+        };
+        for signer in [&one, &other] {
+            assert!(verify(&tokens, &signer.sign(&claims(&json!({})))).is_ok());
+        }
+        let outcome = |signer: Signer| verify(&tokens, &signer.sign(&claims(&json!({})))).err();
+        assert_eq!(outcome(Signer::es256()), Some(TokenError::Signature));
+        assert_eq!(outcome(Signer::eddsa()), Some(TokenError::Signature));
+        assert_eq!(outcome(Signer::rs256()), Some(TokenError::Algorithm));
+        assert_eq!(
+            verify(&tokens, &algorithm_confusion(one.verifier(), &claims(&json!({})))).err(),
+            Some(TokenError::Algorithm)
+        );
     }
 }
 

@@ -227,7 +227,7 @@ fn tail_rewritten_with_the_key_is_found_by_a_logged_head() {
     rows.truncate(1);
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
     rows[1].subject = "github 9".to_owned();
-    rows[1].mac = keys(NEW).sign(&rows[1].message(&rows[0].mac)).to_vec();
+    rows[1].mac = keys(NEW).current().sign(&rows[1].message(&rows[0].mac)).to_vec();
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
     let found = first_fault(&keys(NEW), &rows, &rows[2].head(), &logged);
     assert_eq!(found, Some((2, AuditRowFault::NotAsLogged)));

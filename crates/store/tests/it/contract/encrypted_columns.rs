@@ -10,8 +10,9 @@ use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Ciphertext, Vault, VaultError, VaultKeys};
 use store::{
-    EncryptedColumn, EncryptedColumns, EncryptedTokens, Factor, Link, PendingFactor, PendingLink, ReencryptedText,
-    SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, Store, TokenColumn, rotate_keys,
+    EncryptedColumn, EncryptedColumns, EncryptedTokens, Factor, KeyChangeError, Link, PendingFactor, PendingLink,
+    ReencryptedText, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, Store, TokenColumn,
+    check_key_change, rotate_keys,
 };
 
 use crate::contract::queue::leased_tasks;
@@ -23,6 +24,7 @@ super::kept_by_both_stores!(
     key_rotation_reencrypts_everything_and_a_repeat_does_nothing,
     undecryptable_text_is_reported_and_unchanged,
     second_factors_are_reencrypted_and_recovery_codes_still_match,
+    key_change_is_refused_while_a_stored_text_needs_a_missing_key,
 );
 
 pub(crate) const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -84,6 +86,30 @@ async fn texts_under_another_key_are_found_in_batches(store: &(impl Store + Encr
     assert_eq!(find("old", None, 9).await.len(), 1);
     // A key id that is a prefix of another one is distinct.
     assert_eq!(find("ol", None, 9).await.len(), 4);
+}
+
+async fn key_change_is_refused_while_a_stored_text_needs_a_missing_key(store: &(impl Store + EncryptedColumns)) {
+    store_link(store, &encrypted_link("a", &vault(OLD)), "1").await;
+    let keys = |text: &str| VaultKeys::parse(&Secret::new(text)).unwrap();
+    let both = format!("{NEW},{OLD}");
+    let check = async |next: &str| check_key_change(store, &keys(&both), &keys(next)).await;
+    assert!(check(&format!("{OLD},{NEW}")).await.is_ok());
+    match check(NEW).await {
+        Err(KeyChangeError::InUse { key, column }) => {
+            assert_eq!((key.as_str(), column), ("old", EncryptedColumn::AccountAccess));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(check(OLD).await.is_ok(), "nothing is encrypted with the other key");
+    let altered = check(&format!("{NEW},{OTHER_OLD}")).await.unwrap_err();
+    assert!(
+        matches!(&altered, KeyChangeError::Altered(key) if key == "old"),
+        "{altered}"
+    );
+
+    rotate_keys(store, &vault(&both)).await.unwrap();
+    assert!(check(NEW).await.is_ok());
+    assert!(matches!(check(OLD).await, Err(KeyChangeError::InUse { .. })));
 }
 
 async fn text_replaced_in_the_meantime_is_kept(store: &(impl Store + EncryptedColumns)) {

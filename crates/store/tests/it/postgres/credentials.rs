@@ -1,0 +1,49 @@
+//! Replaced login: a rotation of the password of Postgres.
+
+use protocol::fault::chain;
+use protocol::secret::Secret;
+use store::{Accounts, PgSettings, PgStore, migrate};
+use testkit::Postgres;
+
+use crate::database::{meter, open_all, settings};
+use crate::sample::{audit_keys, user};
+
+#[tokio::test]
+async fn open_connections_outlive_the_old_password_and_new_ones_use_the_new_one() {
+    let postgres = Postgres::start().await;
+    migrate(&settings(&postgres.url())).await.unwrap();
+    for statement in [
+        "CREATE ROLE gate LOGIN SUPERUSER PASSWORD 'before'",
+        // The server of the tests asks for no password otherwise.
+        "DO $$ BEGIN EXECUTE format('COPY (SELECT unnest(ARRAY[''host all gate 127.0.0.1/32 scram-sha-256'', \
+         ''host all all 127.0.0.1/32 trust''])) TO %L', current_setting('hba_file')); END $$",
+        "SELECT pg_reload_conf()",
+    ] {
+        postgres.sql(statement).await;
+    }
+    let with = |password: &str| postgres.url().replace("//postgres@", &format!("//gate:{password}@"));
+    let connect = async |password: &str| connect(&settings(&with(password))).await;
+    testkit::wait::until_true("passwords to be asked for", testkit::wait::deadline(), async || {
+        connect("thief").await.is_err()
+    })
+    .await;
+
+    let running = settings(&with("before"));
+    let store = self::connect(&running).await.unwrap();
+    open_all(&store).await;
+    postgres.sql("ALTER ROLE gate PASSWORD 'after'").await;
+    running.replace_credentials(&Secret::new(with("after"))).unwrap();
+    open_all(&store).await;
+
+    postgres
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gate'")
+        .await;
+    store.accounts(&user("GEN-001")).await.unwrap();
+    let error = connect("before").await.unwrap_err();
+    assert!(error.contains("password authentication failed"), "{error}");
+}
+
+async fn connect(settings: &PgSettings) -> Result<PgStore, String> {
+    let connected = PgStore::connect(settings, audit_keys(), &meter()).await;
+    connected.map_err(|error| chain(&error))
+}
