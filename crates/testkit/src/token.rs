@@ -180,7 +180,7 @@ pub fn now() -> u64 {
 }
 
 /// 256 random bits as URL-safe text that begins with a letter, so that no command line takes it for an option.
-pub(crate) fn random_text() -> String {
+pub fn random_text() -> String {
     format!("t{}", URL_SAFE_NO_PAD.encode(random_bytes()))
 }
 
