@@ -21,12 +21,16 @@ use crate::metrics::{CONTENT_TYPE, Metrics};
 /// - `GET /healthz/dependencies`: the state of the dependencies as JSON, for operators. Always 200: as a probe it would take every
 ///   node out of service at once.
 /// - `GET /metrics`: the Prometheus text format.
+///
+/// Everything else is 404 or 405 as plain text.
 pub fn router(readiness: Readiness, dependencies: Dependencies, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz).with_state(readiness))
         .route("/healthz/dependencies", get(report).with_state(dependencies))
         .route("/metrics", get(render).with_state(metrics))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
+        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
 }
 
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> (StatusCode, String) {

@@ -1,4 +1,4 @@
-//! Certificate authority for one test: server certificates for this machine, and a client that trusts them.
+//! Certificate authority for one test: certificates for this machine, and clients that trust them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::fail::OrFail as _;
 use crate::scratch::Scratch;
@@ -98,6 +99,15 @@ impl Authority {
         client_trusting(&self.issuer.pem())
     }
 
+    /// TLS 1.3 client that trusts only this authority, and presents a certificate of any.
+    pub fn client_presenting(&self, identity: &Identity) -> Arc<ClientConfig> {
+        let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+        let chain = vec![certificate.or_fail("read a client certificate")];
+        let config = builder(&self.issuer.pem()).with_client_auth_cert(chain, key.or_fail("read a client key"));
+        Arc::new(config.or_fail("present a client certificate"))
+    }
+
     /// Writes a file atomically: a reader sees the old content or the new.
     fn replace(&self, name: &str, content: String) -> PathBuf {
         let path = self.scratch.path().join(name);
@@ -115,18 +125,20 @@ impl Default for Authority {
 
 /// TLS 1.3 client that trusts only the authorities of a PEM text.
 pub fn client_trusting(pem: &str) -> Arc<ClientConfig> {
+    Arc::new(builder(pem).with_no_client_auth())
+}
+
+fn builder(pem: &str) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.or_fail("read a PEM certificate");
         roots.add(certificate).or_fail("trust a certificate");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .or_fail("set up a TLS client")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
 }
 
 /// New key on the curve P-256.

@@ -31,6 +31,8 @@ mod half_open;
 mod healthcheck;
 mod interleavings;
 mod internal_api;
+mod internal_tls;
+mod internal_tokens;
 mod jwks;
 mod memory_limit;
 mod no_worker;
