@@ -47,6 +47,7 @@ mod redis_memory;
 mod refreshes;
 mod resume;
 mod revoke_all;
+mod rolling_workers;
 mod rollout;
 mod rotation;
 mod secrets;
