@@ -129,7 +129,8 @@ async fn tasks_run_in_the_span_of_their_node_and_not_of_their_spawner() {
         let (sender, name) = oneshot::channel();
         connection.in_scope(|| {
             tasks.each("probe", async {
-                drop(sender.send(tracing::Span::current().metadata().map(tracing::Metadata::name)));
+                let name = tracing::Span::current().metadata().map(tracing::Metadata::name);
+                sender.send(name).unwrap();
             });
         });
         assert_eq!(timeout(MINUTE, name).await.unwrap(), Ok(Some(span)));
