@@ -11,7 +11,7 @@ use store::{Audit, ChainHead, InvalidAuditRow, PgStore, SetupError, StoreError, 
 use telemetry::metrics::Metrics;
 
 pub use self::heads::HeadsError;
-use crate::config::{AuditVerifyArgs, ConfigError};
+use crate::config::{AuditVerifyArgs, ConfigError, Problems};
 
 /// Failure to verify the audit log.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +47,8 @@ impl fmt::Display for BrokenChains {
 ///
 /// # Errors
 /// [`AuditError`].
-pub(crate) async fn verify(args: &AuditVerifyArgs) -> Result<String, AuditError> {
-    let (database, keys) = args.settings()?;
+pub(crate) async fn verify(args: &AuditVerifyArgs, problems: Problems) -> Result<String, AuditError> {
+    let (database, keys) = args.settings(problems)?;
     let logged = args.heads.as_deref().map(by_user).transpose()?.unwrap_or_default();
     let store = PgStore::connect(
         &database.for_reading(),

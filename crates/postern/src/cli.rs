@@ -11,8 +11,9 @@ use protocol::secret::Secret;
 use store::PgSettings;
 
 use crate::config::{
-    self, AuditVerifyArgs, ConfigError, DatabaseArgs, Environment, GatewayArgs, HEALTH_LISTEN, JwtSecretArgs, LogArgs,
-    MigrateArgs, Problems, RedisArgs, RotateArgs, SecretArg, VaultKeysArgs, WorkerArgs, address,
+    self, AuditVerifyArgs, ConfigError, DatabaseArgs, EffectiveSettings, Environment, GatewayArgs, HEALTH_LISTEN,
+    JwtSecretArgs, LogArgs, MigrateArgs, Problems, RedisArgs, RotateArgs, SecretArg, VaultKeysArgs, WorkerArgs,
+    address, heading,
 };
 
 /// Real-time account-security gateway.
@@ -28,16 +29,23 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Parses the command line and the environment.
+    /// Parses the command line and the environment, and returns the effective settings of the command too.
     ///
     /// # Errors
     /// Refusals of clap; among them the help.
     pub(crate) fn parse_in(
         environment: &Environment,
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Result<Self, clap::Error> {
-        let command = config::with_files(Self::command(), environment);
-        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    ) -> Result<(Self, EffectiveSettings), clap::Error> {
+        let mut program = config::with_files(Self::command(), environment);
+        let matches = program.try_get_matches_from_mut(arguments)?;
+        let cli = Self::from_arg_matches(&matches)?;
+        let (mut command, mut matches) = (&program, &matches);
+        while let Some((name, below)) = matches.subcommand() {
+            command = command.find_subcommand(name).unwrap_or(command);
+            matches = below;
+        }
+        Ok((cli, EffectiveSettings::of(command, matches)))
     }
 }
 
@@ -71,6 +79,58 @@ pub enum Command {
     /// Verify the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Check the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+impl Command {
+    /// Returns true for the commands of a deployment, whose environment is for Postern: there a `POSTERN_` variable that no command
+    /// knows is a mistake. The environment of the others is that of a shell.
+    pub(crate) fn is_of_deployment(&self) -> bool {
+        match self {
+            Self::Gateway(_)
+            | Self::Worker(_)
+            | Self::Migrate(_)
+            | Self::Factor(_)
+            | Self::Vault(_)
+            | Self::Audit(_)
+            | Self::Config(_) => true,
+            Self::Dev(_)
+            | Self::Token(_)
+            | Self::Publish(_)
+            | Self::Healthcheck(_)
+            | Self::SmokeTest(_)
+            | Self::Pins(_) => false,
+        }
+    }
+}
+
+/// `postern config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the effective settings of a node, secrets masked, and all faults; exit with 1 if there are any. Connects to nothing.
+    Check(CheckArgs),
+}
+
+/// `postern config check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Print one JSON object: `{"settings": [{"variable", "value", "source", "file"}], "faults": [...]}`.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Node, with the flags of its command.
+    #[command(subcommand)]
+    pub node: CheckedNode,
+}
+
+/// Node whose settings are checked.
+#[derive(Debug, Subcommand)]
+pub enum CheckedNode {
+    /// Settings of `postern gateway`.
+    Gateway(Box<GatewayArgs>),
+    /// Settings of `postern worker`.
+    Worker(Box<WorkerArgs>),
 }
 
 /// `postern vault`.
@@ -98,10 +158,10 @@ pub struct DevArgs {
     #[command(flatten)]
     pub dir: DirArgs,
     /// URL of a Redis to use instead of the embedded bus.
-    #[arg(long, env = "POSTERN_REDIS_URL")]
+    #[arg(long, env = "POSTERN_REDIS_URL", help_heading = heading::REDIS)]
     pub redis_url: Option<SecretArg>,
     /// Prefix of every key and channel in Redis.
-    #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = RedisArgs::PREFIX)]
+    #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = RedisArgs::PREFIX, help_heading = heading::REDIS)]
     pub redis_prefix: String,
     /// Postgres to use instead of the embedded store; it is migrated first.
     #[command(flatten)]
@@ -130,7 +190,7 @@ impl DevArgs {
         self.database
             .database_url
             .is_some()
-            .then(|| self.database.settings())
+            .then(|| self.database.settings(Problems::default()))
             .transpose()
     }
 }
@@ -205,7 +265,7 @@ pub struct PublishArgs {
     #[arg(long)]
     pub server: Option<String>,
     /// Bearer token of the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
     pub internal_token: Option<SecretArg>,
     /// Directory of `postern dev` with its token and addresses.
     #[command(flatten)]
@@ -228,7 +288,8 @@ impl PublishArgs {
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
     /// Address on which the node serves its health; an unspecified one (`0.0.0.0`) is asked on loopback.
-    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN, value_parser = address)]
+    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN, help_heading = heading::LISTENERS)]
+    #[arg(value_parser = address)]
     pub health_listen: SocketAddr,
     /// Time limit for the response.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
@@ -248,7 +309,7 @@ pub struct SmokeTestArgs {
     #[arg(long)]
     pub server: Option<String>,
     /// Bearer token of the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN")]
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
     pub internal_token: Option<SecretArg>,
     /// User of the test, preferably one that does not exist.
     #[arg(long, default_value = "smoke-test")]

@@ -5,17 +5,21 @@
 
 mod audit;
 mod database;
+mod effective;
 mod environment;
 mod gateway;
+pub(crate) mod heading;
 mod internal_api;
 mod log;
 mod message;
+mod number;
 mod path;
 mod platform;
 mod problem;
 mod redis;
 mod secret;
 mod token;
+mod unknown;
 mod vault;
 mod webhook;
 mod worker;
@@ -28,6 +32,7 @@ use std::path::PathBuf;
 
 pub use audit::AuditVerifyArgs;
 pub use database::{DatabaseArgs, MigrateArgs};
+pub use effective::EffectiveSettings;
 pub(crate) use environment::Environment;
 pub use gateway::{GatewayArgs, GatewayNode};
 pub(crate) use internal_api::TOKENS_FILE as INTERNAL_TOKENS_FILE;
@@ -41,6 +46,7 @@ pub use redis::{RedisArgs, RedisFiles};
 pub(crate) use secret::with_files;
 pub use secret::{SecretArg, SecretError, SecretFile, SecretFileError};
 pub use token::{JwtSecretArgs, TokenKeyFile, TokenVerificationArgs};
+pub(crate) use unknown::unknown_variables;
 pub use vault::{RotateArgs, VaultKeysArgs};
 pub use webhook::WebhookArgs;
 pub use worker::{WorkerArgs, WorkerNode};
@@ -93,31 +99,4 @@ pub(crate) fn runtime_dir() -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsStr;
-
-    use clap::CommandFactory;
-
-    use super::*;
-    use crate::cli::Cli;
-
-    #[test]
-    fn variables_named_like_secrets_are_secrets() {
-        let secrets = secret_variables(&Cli::command());
-        let named = variables(&Cli::command()).into_iter().filter(|variable| {
-            variable.ends_with("_SECRET") || variable.ends_with("_TOKEN") || variable.ends_with("_KEYS")
-        });
-        for variable in named {
-            assert!(secrets.contains(OsStr::new(&variable)), "{variable}");
-        }
-        for variable in ["POSTERN_DATABASE_URL", "POSTERN_REDIS_URL", "POSTERN_SMTP_URL"] {
-            assert!(secrets.contains(OsStr::new(variable)), "{variable}");
-        }
-    }
-
-    fn variables(command: &clap::Command) -> BTreeSet<String> {
-        let own = command.get_arguments().filter_map(|argument| argument.get_env());
-        let own = own.map(|variable| variable.to_string_lossy().into_owned());
-        own.chain(command.get_subcommands().flat_map(variables)).collect()
-    }
-}
+mod tests;

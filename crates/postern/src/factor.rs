@@ -7,7 +7,7 @@ use store::PgStore;
 use worker::{OperatorOutcome, reset_factor, unlock_factor};
 
 use crate::cli::{FactorAction, FactorUser};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Problems};
 
 /// Failure to change a second factor.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +33,10 @@ pub enum FactorError {
 ///
 /// # Errors
 /// [`FactorError`].
-pub(crate) async fn change_factor(action: &FactorAction) -> Result<String, FactorError> {
+pub(crate) async fn change_factor(action: &FactorAction, problems: Problems) -> Result<String, FactorError> {
     let (FactorAction::Unlock(args) | FactorAction::Reset(args)) = action;
     let user = UserId::new(&args.user)?;
-    let store = store(args).await?;
+    let store = store(args, problems).await?;
     let (outcome, done) = match action {
         FactorAction::Unlock(_) => (unlock_factor(&store, &user, &OsEntropy).await?, "unlocked"),
         FactorAction::Reset(_) => (reset_factor(&store, &user, &OsEntropy).await?, "removed"),
@@ -47,8 +47,8 @@ pub(crate) async fn change_factor(action: &FactorAction) -> Result<String, Facto
     }
 }
 
-async fn store(args: &FactorUser) -> Result<PgStore, FactorError> {
+async fn store(args: &FactorUser, problems: Problems) -> Result<PgStore, FactorError> {
     let meter = NoopMeterProvider::new().meter("postern");
-    let (database, keys) = args.vault.with(&args.database)?;
+    let (database, keys) = args.vault.with(&args.database, problems)?;
     Ok(PgStore::connect(&database, keys.audit_keys(), &meter).await?)
 }

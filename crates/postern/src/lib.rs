@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 
 mod audit;
+mod check;
 mod dev;
 mod factor;
 mod healthcheck;
@@ -24,10 +25,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use cli::{AuditCommand, Cli, Command, VaultCommand};
-use config::Environment;
+use cli::{AuditCommand, Cli, Command, ConfigCommand, VaultCommand};
+use config::{EffectiveSettings, Environment, LogArgs, Problems};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
+use telemetry::logs::LogsError;
 
 pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
@@ -48,7 +50,7 @@ pub enum RunError {
     Config(#[from] config::ConfigError),
     /// The log could not be initialized.
     #[error("set up the log")]
-    Log(#[from] telemetry::logs::LogsError),
+    Log(#[from] LogsError),
     /// Core files could not be disabled.
     #[error("disable core files")]
     CoreFiles(#[source] nix::Error),
@@ -85,6 +87,9 @@ pub enum RunError {
     /// `postern vault` failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The effective settings could not be serialized.
+    #[error("serialize the settings")]
+    Settings(#[from] serde_json::Error),
     /// `postern audit verify` failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -97,39 +102,66 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, RunError> {
     let environment = Environment::of_process();
-    let cli = Cli::parse_in(&environment, arguments).unwrap_or_else(|refusal| refusal.exit());
+    let (cli, settings) = Cli::parse_in(&environment, arguments).unwrap_or_else(|refusal| refusal.exit());
+    let program = Cli::command();
     // A core file would contain every key and token of the process.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(RunError::CoreFiles)?;
-    telemetry::logs::init(node::log_format(), &cli.log.filter)?;
-    config::report_line_breaks(&Cli::command(), &environment);
+    let log = init_log(&cli.log.filter)?;
+    config::report_line_breaks(&program, &environment);
+    let problems = if cli.command.is_of_deployment() {
+        config::unknown_variables(&environment, &program).and(log)
+    } else {
+        log.finish(Some(()))?;
+        Problems::default()
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    runtime.block_on(command(cli.command))
+    runtime.block_on(command(cli.command, settings, problems))
 }
 
-async fn command(command: Command) -> Result<ExitCode, RunError> {
+/// Initializes the log. A wrong filter is a problem to report, and the default one is in its place until then.
+fn init_log(filter: &str) -> Result<Problems, LogsError> {
+    let mut problems = Problems::default();
+    match telemetry::logs::init(node::log_format(), filter) {
+        Err(LogsError::Filter(error)) => {
+            problems.report("POSTERN_LOG", format!("is not a log filter: {error}"));
+            telemetry::logs::init(node::log_format(), LogArgs::FILTER)?;
+        }
+        result => result?,
+    }
+    Ok(problems)
+}
+
+async fn command(command: Command, settings: EffectiveSettings, problems: Problems) -> Result<ExitCode, RunError> {
     match command {
-        Command::Gateway(args) => Ok(Box::pin(node::gateway(args.settings()?)).await?),
-        Command::Worker(args) => Ok(Box::pin(node::worker(args.settings()?)).await?),
+        Command::Gateway(args) => Ok(Box::pin(node::gateway(args.settings(problems)?)).await?),
+        Command::Worker(args) => Ok(Box::pin(node::worker(args.settings(problems)?)).await?),
         Command::Dev(args) => Ok(Box::pin(dev::run(*args)).await?),
         Command::Migrate(args) => {
-            let applied = store::migrate(&args.settings()?).await.map_err(RunError::Migrate)?;
+            let applied = store::migrate(&args.settings(problems)?)
+                .await
+                .map_err(RunError::Migrate)?;
             Ok(print(&migrated(&applied)))
         }
         Command::Token(args) => Ok(print(&token::create(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(print(&publish::publish(&args).await?)),
         Command::Healthcheck(args) => Ok(print(&healthcheck::healthcheck(&args).await?)),
         Command::SmokeTest(args) => Ok(print(&Box::pin(smoke_test::smoke_test(&args, &SystemClock)).await?)),
-        Command::Factor(action) => Ok(print(&factor::change_factor(&action).await?)),
+        Command::Factor(action) => Ok(print(&factor::change_factor(&action, problems).await?)),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
-            let (report, code) = vault::rotate_keys(&args).await?;
+            let (report, code) = vault::rotate_keys(&args, problems).await?;
             print(&report);
             Ok(code)
         }
-        Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args)).await?)),
+        Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args, problems)).await?)),
+        Command::Config(ConfigCommand::Check(args)) => {
+            let (output, result) = check::check(&args, settings, problems)?;
+            print(&output);
+            Ok(result?)
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use store::vault::Vault;
 use store::{KeyRotation, PgStore, SetupError, StoreError, UndecryptableText};
 use telemetry::metrics::Metrics;
 
-use crate::config::{ConfigError, RotateArgs};
+use crate::config::{ConfigError, Problems, RotateArgs};
 
 /// Failed or incomplete key rotation.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +28,8 @@ pub enum VaultError {
 ///
 /// # Errors
 /// [`VaultError`].
-pub(crate) async fn rotate_keys(args: &RotateArgs) -> Result<(String, ExitCode), VaultError> {
-    let (database, keys) = args.settings()?;
+pub(crate) async fn rotate_keys(args: &RotateArgs, problems: Problems) -> Result<(String, ExitCode), VaultError> {
+    let (database, keys) = args.settings(problems)?;
     let audit = keys.audit_keys();
     let vault = Vault::new(keys, Arc::new(OsEntropy));
     let store = PgStore::connect(&database, audit, &Metrics::new("vault").meter()).await?;

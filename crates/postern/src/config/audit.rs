@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use store::vault::VaultKeys;
 
-use super::{ConfigError, DatabaseArgs, VaultKeysArgs};
+use super::{ConfigError, DatabaseArgs, Problems, VaultKeysArgs};
 
 /// Flags and variables of `postern audit verify`.
 #[derive(Debug, Clone, Args)]
@@ -25,11 +25,11 @@ pub struct AuditVerifyArgs {
 }
 
 impl AuditVerifyArgs {
-    /// Checks the settings.
+    /// Checks the settings, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn settings(&self) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
-        self.vault.with(&self.database)
+    pub fn settings(&self, problems: Problems) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
+        self.vault.with(&self.database, problems)
     }
 }

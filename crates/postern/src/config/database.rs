@@ -4,19 +4,20 @@ use clap::Args;
 use lifecycle::FileWatch;
 use store::{PgSettings, PgSettingsError};
 
-use super::{ConfigError, Problems, SecretArg};
+use super::number::number;
+use super::{ConfigError, Problems, SecretArg, heading};
 
 /// Postgres settings.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// URL: `postgres://user:password@host/database`, with `?sslmode=require` for a remote host.
-    #[arg(long, env = URL)]
+    #[arg(long, env = URL, help_heading = heading::POSTGRES)]
     pub database_url: Option<SecretArg>,
     /// Maximum size of the connection pool.
-    #[arg(long, env = POOL, default_value = "16")]
+    #[arg(long, env = POOL, default_value = "16", help_heading = heading::POSTGRES)]
     pub database_pool: String,
     /// Prepared statements: `on`, or `off` behind a pooler in transaction mode.
-    #[arg(long, env = PREPARE, default_value = "on")]
+    #[arg(long, env = PREPARE, default_value = "on", help_heading = heading::POSTGRES)]
     pub database_prepare: String,
 }
 
@@ -27,7 +28,7 @@ pub struct MigrateArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// URL for migrations, if `POSTERN_DATABASE_URL` is a pooler, or another role owns the schema.
-    #[arg(long, env = MIGRATE_URL)]
+    #[arg(long, env = MIGRATE_URL, help_heading = heading::POSTGRES)]
     pub migrate_database_url: Option<SecretArg>,
 }
 
@@ -37,12 +38,11 @@ impl DatabaseArgs {
         self.database_url.as_ref().and_then(|url| url.watch(URL))
     }
 
-    /// Checks this section alone, for commands that need no other.
+    /// Checks this section alone, for commands that need no other, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn settings(&self) -> Result<PgSettings, ConfigError> {
-        let mut problems = Problems::default();
+    pub fn settings(&self, mut problems: Problems) -> Result<PgSettings, ConfigError> {
         let settings = self.check(&mut problems);
         problems.finish(settings)
     }
@@ -59,10 +59,7 @@ impl DatabaseArgs {
         url: Option<&SecretArg>,
         problems: &mut Problems,
     ) -> Option<PgSettings> {
-        let pool = self
-            .database_pool
-            .parse()
-            .map_err(|_no_number| PgSettingsError::PoolSize);
+        let pool = number(&self.database_pool, "a number of connections: `16`");
         let pool = problems.take(POOL, pool);
         let prepares = match self.database_prepare.as_str() {
             "on" => Some(true),
@@ -88,15 +85,14 @@ impl DatabaseArgs {
 }
 
 impl MigrateArgs {
-    /// Checks the settings.
+    /// Checks the settings, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn settings(&self) -> Result<PgSettings, ConfigError> {
+    pub fn settings(&self, mut problems: Problems) -> Result<PgSettings, ConfigError> {
         let Some(url) = &self.migrate_database_url else {
-            return self.database.settings();
+            return self.database.settings(problems);
         };
-        let mut problems = Problems::default();
         let settings = self.database.check_url(MIGRATE_URL, Some(url), &mut problems);
         problems.finish(settings)
     }
@@ -121,7 +117,7 @@ mod tests {
 
     fn parse(args: &[&str]) -> Result<PgSettings, ConfigError> {
         let args = std::iter::once(&"migrate").chain(args);
-        TestCli::parse_from(args).args.settings()
+        TestCli::parse_from(args).args.settings(Problems::default())
     }
 
     #[test]

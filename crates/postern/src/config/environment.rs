@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-/// Environment of the process.
+/// Variables of the environment that begin with `POSTERN_`.
 #[derive(Debug)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
@@ -14,11 +14,27 @@ impl Environment {
         reason = "clap reads single variables; the files of secrets and unknown variables are found in the whole"
     )]
     pub(crate) fn of_process() -> Self {
-        Self(std::env::vars_os().collect())
+        Self::from_iter(std::env::vars_os())
     }
 
     /// Value of a variable, if it is set.
-    pub(crate) fn get(&self, variable: &OsStr) -> Option<&OsStr> {
+    pub(super) fn get(&self, variable: &OsStr) -> Option<&OsStr> {
         self.0.get(variable).map(OsString::as_os_str)
     }
+
+    /// Names and values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
 }
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
+        let variables = variables.into_iter();
+        let ours = variables.filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+        Self(ours.collect())
+    }
+}
+
+/// What the names of all variables of Postern begin with.
+pub(super) const PREFIX: &str = "POSTERN_";

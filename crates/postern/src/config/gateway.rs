@@ -6,19 +6,20 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use gateway::{Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TrustedProxies};
 
+use super::number::number;
 use super::{
     ConfigError, HEALTH_LISTEN, InternalApiArgs, InternalApiNode, PathArg, Problems, RedisArgs, RedisFiles,
-    TokenKeyFile, TokenVerificationArgs, address, duration,
+    TokenKeyFile, TokenVerificationArgs, address, duration, heading,
 };
 
 /// Flags and variables of the gateway.
 #[derive(Debug, Clone, Args)]
 pub struct GatewayArgs {
     /// Address for clients: WSS and HTTPS.
-    #[arg(long, env = "POSTERN_LISTEN", default_value = "0.0.0.0:8443")]
+    #[arg(long, env = "POSTERN_LISTEN", default_value = "0.0.0.0:8443", help_heading = heading::LISTENERS)]
     pub listen: String,
     /// Address of `/livez`, `/readyz` and `/metrics`.
-    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN)]
+    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN, help_heading = heading::LISTENERS)]
     pub health_listen: String,
     /// Internal API.
     #[command(flatten)]
@@ -27,58 +28,58 @@ pub struct GatewayArgs {
     #[command(flatten)]
     pub redis: RedisArgs,
     /// Certificate and its chain, PEM; reloaded when it changes.
-    #[arg(long, env = "POSTERN_TLS_CERT")]
+    #[arg(long, env = "POSTERN_TLS_CERT", help_heading = heading::TLS)]
     pub tls_cert: Option<PathArg>,
     /// Private key of the certificate, PEM.
-    #[arg(long, env = "POSTERN_TLS_KEY")]
+    #[arg(long, env = "POSTERN_TLS_KEY", help_heading = heading::TLS)]
     pub tls_key: Option<PathArg>,
     /// Token settings.
     #[command(flatten)]
     pub tokens: TokenVerificationArgs,
     /// Accepted browser origins, comma separated; none by default.
-    #[arg(long, env = "POSTERN_ALLOWED_ORIGINS", default_value = "")]
+    #[arg(long, env = "POSTERN_ALLOWED_ORIGINS", default_value = "", help_heading = heading::LISTENERS)]
     pub allowed_origins: String,
     /// Interval of the pings.
-    #[arg(long, env = "POSTERN_HEARTBEAT_INTERVAL", default_value = "30s")]
+    #[arg(long, env = "POSTERN_HEARTBEAT_INTERVAL", default_value = "30s", help_heading = heading::CONNECTIONS)]
     pub heartbeat_interval: String,
     /// Timeout of the pong.
-    #[arg(long, env = "POSTERN_HEARTBEAT_TIMEOUT", default_value = "20s")]
+    #[arg(long, env = "POSTERN_HEARTBEAT_TIMEOUT", default_value = "20s", help_heading = heading::CONNECTIONS)]
     pub heartbeat_timeout: String,
     /// New connections per address, `<per second>/<burst>` or `off`.
-    #[arg(long, env = "POSTERN_CONNECT_RATE", default_value = "100/1000")]
+    #[arg(long, env = "POSTERN_CONNECT_RATE", default_value = "100/1000", help_heading = heading::LIMITS)]
     pub connect_rate: String,
     /// New sockets per user at each gateway, `<per second>/<burst>` or `off`.
-    #[arg(long, env = "POSTERN_USER_CONNECT_RATE", default_value = "4/256")]
+    #[arg(long, env = "POSTERN_USER_CONNECT_RATE", default_value = "4/256", help_heading = heading::LIMITS)]
     pub user_connect_rate: String,
     /// Events per socket, `<per second>/<burst>` or `off`.
-    #[arg(long, env = "POSTERN_EVENT_RATE", default_value = "20/40")]
+    #[arg(long, env = "POSTERN_EVENT_RATE", default_value = "20/40", help_heading = heading::LIMITS)]
     pub event_rate: String,
     /// Commands per user over all gateways, `<per second>/<burst>` or `off`.
-    #[arg(long, env = "POSTERN_COMMAND_RATE", default_value = "2/60")]
+    #[arg(long, env = "POSTERN_COMMAND_RATE", default_value = "2/60", help_heading = heading::LIMITS)]
     pub command_rate: String,
     /// Size in bytes from which messages are compressed.
-    #[arg(long, env = "POSTERN_DEFLATE_THRESHOLD", default_value = "1024")]
+    #[arg(long, env = "POSTERN_DEFLATE_THRESHOLD", default_value = "1024", help_heading = heading::CONNECTIONS)]
     pub deflate_threshold: String,
     /// Time for which feed events are collected into a batch; `0s` disables batching.
-    #[arg(long, env = "POSTERN_BATCH_INTERVAL", default_value = "5s")]
+    #[arg(long, env = "POSTERN_BATCH_INTERVAL", default_value = "5s", help_heading = heading::CONNECTIONS)]
     pub batch_interval: String,
     /// Maximum number of sockets per user, over all gateways.
-    #[arg(long, env = "POSTERN_MAX_SOCKETS_PER_USER", default_value = "64")]
+    #[arg(long, env = "POSTERN_MAX_SOCKETS_PER_USER", default_value = "64", help_heading = heading::LIMITS)]
     pub max_sockets_per_user: String,
     /// Maximum number of sockets of this gateway; by default as many as the memory limit of the control group allows.
-    #[arg(long, env = "POSTERN_MAX_SOCKETS")]
+    #[arg(long, env = "POSTERN_MAX_SOCKETS", help_heading = heading::LIMITS)]
     pub max_sockets: Option<String>,
     /// Drain delay: time for which a draining gateway is unready and still accepts; `0s` is none.
-    #[arg(long, env = "POSTERN_DRAIN_DELAY", default_value = "5s")]
+    #[arg(long, env = "POSTERN_DRAIN_DELAY", default_value = "5s", help_heading = heading::DRAIN)]
     pub drain_delay: String,
     /// Drain window: time over which a draining gateway spreads its closes, after the drain delay.
-    #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
+    #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s", help_heading = heading::DRAIN)]
     pub drain_window: String,
     /// PROXY protocol of trusted proxies in front of the gateway: `off`, `optional` or `required`.
-    #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off")]
+    #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off", help_heading = heading::LISTENERS)]
     pub proxy_protocol: String,
     /// Addresses and networks of trusted proxies, comma separated; none by default.
-    #[arg(long, env = "POSTERN_TRUSTED_PROXIES", default_value = "")]
+    #[arg(long, env = "POSTERN_TRUSTED_PROXIES", default_value = "", help_heading = heading::LISTENERS)]
     pub trusted_proxies: String,
 }
 
@@ -100,12 +101,11 @@ pub struct GatewayNode {
 }
 
 impl GatewayArgs {
-    /// Checks the settings.
+    /// Checks the settings, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn settings(&self) -> Result<GatewayNode, ConfigError> {
-        let mut problems = Problems::default();
+    pub fn settings(&self, mut problems: Problems) -> Result<GatewayNode, ConfigError> {
         let node = self.check(&mut problems);
         problems.finish(node)
     }
@@ -131,12 +131,15 @@ impl GatewayArgs {
         let user_connect_rate = problems.take("POSTERN_USER_CONNECT_RATE", Rate::parse(&self.user_connect_rate));
         let event_rate = problems.take("POSTERN_EVENT_RATE", Rate::parse(&self.event_rate));
         let command_rate = problems.take("POSTERN_COMMAND_RATE", Rate::parse(&self.command_rate));
-        let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
+        let deflate_threshold = problems.take(
+            "POSTERN_DEFLATE_THRESHOLD",
+            number(&self.deflate_threshold, "a number of bytes: `1024`"),
+        );
         let batch_interval = problems.take("POSTERN_BATCH_INTERVAL", duration(&self.batch_interval));
         let max_sockets = problems.take("POSTERN_MAX_SOCKETS", self.max_sockets());
         let max_sockets_per_user = problems.take(
             "POSTERN_MAX_SOCKETS_PER_USER",
-            self.max_sockets_per_user.parse::<NonZeroUsize>(),
+            number::<NonZeroUsize>(&self.max_sockets_per_user, "a number of sockets, at least 1"),
         );
         let drain_delay = problems.take("POSTERN_DRAIN_DELAY", duration(&self.drain_delay));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
@@ -177,9 +180,10 @@ impl GatewayArgs {
         })
     }
 
-    fn max_sockets(&self) -> Result<Option<NonZeroUsize>, &'static str> {
-        let max = self.max_sockets.as_deref().map(str::parse::<NonZeroUsize>).transpose();
-        max.map_err(|_not_a_count| "must be a number of sockets, at least 1")
+    fn max_sockets(&self) -> Result<Option<NonZeroUsize>, String> {
+        let max = self.max_sockets.as_deref();
+        max.map(|text| number(text, "a number of sockets, at least 1"))
+            .transpose()
     }
 
     fn proxies(&self, problems: &mut Problems) -> Option<Proxies> {

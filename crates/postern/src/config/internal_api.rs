@@ -9,28 +9,28 @@ use clap::Args;
 use gateway::{InternalApiSettings, InternalCallers, InternalTlsSettings, TlsSettings};
 use lifecycle::{FileContents, Reloadable};
 
-use super::{PathArg, Problems, SecretArg, address};
+use super::{PathArg, Problems, SecretArg, address, heading};
 
 /// Flags and variables of the internal API.
 #[derive(Debug, Clone, Args)]
 pub struct InternalApiArgs {
     /// Address of the internal API.
-    #[arg(long, env = LISTEN, default_value = "127.0.0.1:9091")]
+    #[arg(long, env = LISTEN, default_value = "127.0.0.1:9091", help_heading = heading::INTERNAL_API)]
     pub internal_listen: String,
     /// Bearer token of the internal API, with all scopes. The API is off without a token and without a file of tokens.
-    #[arg(long, env = TOKEN)]
+    #[arg(long, env = TOKEN, help_heading = heading::INTERNAL_API)]
     pub internal_token: Option<SecretArg>,
     /// JSON file of the internal API's callers: a list of `{name, scopes, sha256}`; reloaded when it changes.
-    #[arg(long, env = TOKENS_FILE)]
+    #[arg(long, env = TOKENS_FILE, help_heading = heading::INTERNAL_API)]
     pub internal_tokens_file: Option<PathArg>,
     /// Certificate of the internal API and its chain, PEM; reloaded when it changes. Without it, the API is plain HTTP.
-    #[arg(long, env = TLS_CERT)]
+    #[arg(long, env = TLS_CERT, help_heading = heading::INTERNAL_API)]
     pub internal_tls_cert: Option<PathArg>,
     /// Private key of the internal API's certificate, PEM.
-    #[arg(long, env = TLS_KEY)]
+    #[arg(long, env = TLS_KEY, help_heading = heading::INTERNAL_API)]
     pub internal_tls_key: Option<PathArg>,
     /// Authorities of client certificates, PEM, which the internal API then requires (mTLS); reloaded when it changes.
-    #[arg(long, env = CLIENT_CA)]
+    #[arg(long, env = CLIENT_CA, help_heading = heading::INTERNAL_API)]
     pub internal_client_ca: Option<PathArg>,
 }
 

@@ -3,16 +3,16 @@
 use clap::Args;
 use worker::{EmailSettings, FromAddress, SmsSettings, SmtpServer};
 
-use super::{Problems, SecretArg, name};
+use super::{Problems, SecretArg, heading, name};
 
 /// Mail server; without a URL the method `email` is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct EmailArgs {
     /// URL: `smtps://user:password@host`, or `smtp://...` with STARTTLS; plain only to a loopback address.
-    #[arg(long, env = "POSTERN_SMTP_URL")]
+    #[arg(long, env = "POSTERN_SMTP_URL", help_heading = heading::EMAIL_AND_SMS)]
     pub smtp_url: Option<SecretArg>,
     /// Sender: `Postern <postern@example.com>`.
-    #[arg(long, env = "POSTERN_SMTP_FROM")]
+    #[arg(long, env = "POSTERN_SMTP_FROM", help_heading = heading::EMAIL_AND_SMS)]
     pub smtp_from: Option<String>,
 }
 
@@ -35,16 +35,16 @@ impl EmailArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SmsArgs {
     /// URL of an API compatible with Twilio: `https://api.twilio.com`.
-    #[arg(long, env = "POSTERN_SMS_URL")]
+    #[arg(long, env = "POSTERN_SMS_URL", help_heading = heading::EMAIL_AND_SMS)]
     pub sms_url: Option<String>,
     /// SID of the account.
-    #[arg(long, env = "POSTERN_SMS_ACCOUNT", value_parser = name)]
+    #[arg(long, env = "POSTERN_SMS_ACCOUNT", value_parser = name, help_heading = heading::EMAIL_AND_SMS)]
     pub sms_account: Option<String>,
     /// Token of the account.
-    #[arg(long, env = SMS_TOKEN)]
+    #[arg(long, env = SMS_TOKEN, help_heading = heading::EMAIL_AND_SMS)]
     pub sms_token: Option<SecretArg>,
     /// Sender: a number of the account.
-    #[arg(long, env = "POSTERN_SMS_FROM", value_parser = name)]
+    #[arg(long, env = "POSTERN_SMS_FROM", value_parser = name, help_heading = heading::EMAIL_AND_SMS)]
     pub sms_from: Option<String>,
 }
 

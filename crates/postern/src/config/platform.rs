@@ -4,28 +4,29 @@ use clap::Args;
 use platforms::{BotSettings, Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings, XTwitter};
 use url::Url;
 
-use super::{Problems, SecretArg, name};
+use super::number::refuse_float;
+use super::{Problems, SecretArg, heading, name};
 
 /// GitHub: an OAuth App. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct GithubArgs {
     /// Client id of the OAuth App.
-    #[arg(long, env = "POSTERN_GITHUB_CLIENT_ID", value_parser = name)]
+    #[arg(long, env = "POSTERN_GITHUB_CLIENT_ID", value_parser = name, help_heading = heading::GITHUB)]
     pub github_client_id: Option<String>,
     /// Client secret of the OAuth App.
-    #[arg(long, env = "POSTERN_GITHUB_CLIENT_SECRET")]
+    #[arg(long, env = "POSTERN_GITHUB_CLIENT_SECRET", help_heading = heading::GITHUB)]
     pub github_client_secret: Option<SecretArg>,
     /// Authorization URL.
-    #[arg(long, env = "POSTERN_GITHUB_AUTH_URL", default_value = Github::AUTHORIZE_URL)]
+    #[arg(long, env = "POSTERN_GITHUB_AUTH_URL", default_value = Github::AUTHORIZE_URL, help_heading = heading::GITHUB)]
     pub github_auth_url: String,
     /// Token URL.
-    #[arg(long, env = "POSTERN_GITHUB_TOKEN_URL", default_value = Github::TOKEN_URL)]
+    #[arg(long, env = "POSTERN_GITHUB_TOKEN_URL", default_value = Github::TOKEN_URL, help_heading = heading::GITHUB)]
     pub github_token_url: String,
     /// API URL.
-    #[arg(long, env = "POSTERN_GITHUB_API_URL", default_value = Github::API_URL)]
+    #[arg(long, env = "POSTERN_GITHUB_API_URL", default_value = Github::API_URL, help_heading = heading::GITHUB)]
     pub github_api_url: String,
     /// Revocation URL, in full; default: `/applications/<client id>/grant` of the API.
-    #[arg(long, env = "POSTERN_GITHUB_REVOKE_URL")]
+    #[arg(long, env = "POSTERN_GITHUB_REVOKE_URL", help_heading = heading::GITHUB)]
     pub github_revoke_url: Option<String>,
 }
 
@@ -33,25 +34,25 @@ pub struct GithubArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DiscordArgs {
     /// Client id of the application.
-    #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID", value_parser = name)]
+    #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID", value_parser = name, help_heading = heading::DISCORD)]
     pub discord_client_id: Option<String>,
     /// Client secret of the application.
-    #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET")]
+    #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET", help_heading = heading::DISCORD)]
     pub discord_client_secret: Option<SecretArg>,
     /// Authorization URL.
-    #[arg(long, env = "POSTERN_DISCORD_AUTH_URL", default_value = Discord::AUTHORIZE_URL)]
+    #[arg(long, env = "POSTERN_DISCORD_AUTH_URL", default_value = Discord::AUTHORIZE_URL, help_heading = heading::DISCORD)]
     pub discord_auth_url: String,
     /// Token URL.
-    #[arg(long, env = "POSTERN_DISCORD_TOKEN_URL", default_value = Discord::TOKEN_URL)]
+    #[arg(long, env = "POSTERN_DISCORD_TOKEN_URL", default_value = Discord::TOKEN_URL, help_heading = heading::DISCORD)]
     pub discord_token_url: String,
     /// API URL.
-    #[arg(long, env = "POSTERN_DISCORD_API_URL", default_value = Discord::API_URL)]
+    #[arg(long, env = "POSTERN_DISCORD_API_URL", default_value = Discord::API_URL, help_heading = heading::DISCORD)]
     pub discord_api_url: String,
     /// Token of the application's bot, which reads the messages in its channels; without it none are read.
-    #[arg(long, env = "POSTERN_DISCORD_BOT_TOKEN")]
+    #[arg(long, env = "POSTERN_DISCORD_BOT_TOKEN", help_heading = heading::DISCORD)]
     pub discord_bot_token: Option<SecretArg>,
     /// Revocation URL, in full; default: `/revoke` of the token URL.
-    #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL")]
+    #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL", help_heading = heading::DISCORD)]
     pub discord_revoke_url: Option<String>,
 }
 
@@ -59,22 +60,22 @@ pub struct DiscordArgs {
 #[derive(Debug, Clone, Args)]
 pub struct XTwitterArgs {
     /// Client id of the application.
-    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID", value_parser = name)]
+    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID", value_parser = name, help_heading = heading::X)]
     pub x_twitter_client_id: Option<String>,
     /// Client secret of the application.
-    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET")]
+    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET", help_heading = heading::X)]
     pub x_twitter_client_secret: Option<SecretArg>,
     /// Authorization URL.
-    #[arg(long, env = "POSTERN_X_TWITTER_AUTH_URL", default_value = XTwitter::AUTHORIZE_URL)]
+    #[arg(long, env = "POSTERN_X_TWITTER_AUTH_URL", default_value = XTwitter::AUTHORIZE_URL, help_heading = heading::X)]
     pub x_twitter_auth_url: String,
     /// Token URL.
-    #[arg(long, env = "POSTERN_X_TWITTER_TOKEN_URL", default_value = XTwitter::TOKEN_URL)]
+    #[arg(long, env = "POSTERN_X_TWITTER_TOKEN_URL", default_value = XTwitter::TOKEN_URL, help_heading = heading::X)]
     pub x_twitter_token_url: String,
     /// API URL.
-    #[arg(long, env = "POSTERN_X_TWITTER_API_URL", default_value = XTwitter::API_URL)]
+    #[arg(long, env = "POSTERN_X_TWITTER_API_URL", default_value = XTwitter::API_URL, help_heading = heading::X)]
     pub x_twitter_api_url: String,
     /// Revocation URL, in full; default: `/oauth2/revoke` of the API.
-    #[arg(long, env = "POSTERN_X_TWITTER_REVOKE_URL")]
+    #[arg(long, env = "POSTERN_X_TWITTER_REVOKE_URL", help_heading = heading::X)]
     pub x_twitter_revoke_url: Option<String>,
 }
 
@@ -82,31 +83,32 @@ pub struct XTwitterArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TelegramArgs {
     /// Id of the bot.
-    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_ID", value_parser = name)]
+    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_ID", value_parser = name, help_heading = heading::TELEGRAM)]
     pub telegram_client_id: Option<String>,
     /// Client secret of the Web Login, not the token of the bot.
-    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET")]
+    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET", help_heading = heading::TELEGRAM)]
     pub telegram_client_secret: Option<SecretArg>,
     /// Token of the bot: verifies data of the legacy Login Widget, and reads the bot's inbox.
-    #[arg(long, env = "POSTERN_TELEGRAM_BOT_TOKEN")]
+    #[arg(long, env = "POSTERN_TELEGRAM_BOT_TOKEN", help_heading = heading::TELEGRAM)]
     pub telegram_bot_token: Option<SecretArg>,
     /// Inbox of the bot: `poll`, by workers alone, unless a webhook is set; or `off`.
-    #[arg(long, env = TELEGRAM_INBOX, default_value = "poll")]
+    #[arg(long, env = TELEGRAM_INBOX, default_value = "poll", help_heading = heading::TELEGRAM)]
     pub telegram_inbox: String,
     /// Authorization URL.
-    #[arg(long, env = "POSTERN_TELEGRAM_AUTH_URL", default_value = Telegram::AUTHORIZE_URL)]
+    #[arg(long, env = "POSTERN_TELEGRAM_AUTH_URL", default_value = Telegram::AUTHORIZE_URL, help_heading = heading::TELEGRAM)]
     pub telegram_auth_url: String,
     /// Token URL.
-    #[arg(long, env = "POSTERN_TELEGRAM_TOKEN_URL", default_value = Telegram::TOKEN_URL)]
+    #[arg(long, env = "POSTERN_TELEGRAM_TOKEN_URL", default_value = Telegram::TOKEN_URL, help_heading = heading::TELEGRAM)]
     pub telegram_token_url: String,
     /// URL of the signing keys (JWKS).
-    #[arg(long, env = "POSTERN_TELEGRAM_JWKS_URL", default_value = Telegram::JWKS_URL)]
+    #[arg(long, env = "POSTERN_TELEGRAM_JWKS_URL", default_value = Telegram::JWKS_URL, help_heading = heading::TELEGRAM)]
     pub telegram_jwks_url: String,
     /// Issuer, compared byte for byte.
-    #[arg(long, env = "POSTERN_TELEGRAM_ISSUER", value_parser = name, default_value = Telegram::ISSUER)]
+    #[arg(long, env = "POSTERN_TELEGRAM_ISSUER", value_parser = name, help_heading = heading::TELEGRAM)]
+    #[arg(default_value = Telegram::ISSUER)]
     pub telegram_issuer: String,
     /// Bot API URL.
-    #[arg(long, env = "POSTERN_TELEGRAM_API_URL", default_value = Telegram::API_URL)]
+    #[arg(long, env = "POSTERN_TELEGRAM_API_URL", default_value = Telegram::API_URL, help_heading = heading::TELEGRAM)]
     pub telegram_api_url: String,
 }
 
@@ -114,7 +116,7 @@ impl GithubArgs {
     /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
         let section = Section {
-            client_id: self.github_client_id.as_deref(),
+            client_id: ("POSTERN_GITHUB_CLIENT_ID", self.github_client_id.as_deref()),
             client_secret: ("POSTERN_GITHUB_CLIENT_SECRET", self.github_client_secret.as_ref()),
             authorize: ("POSTERN_GITHUB_AUTH_URL", &self.github_auth_url),
             token: ("POSTERN_GITHUB_TOKEN_URL", &self.github_token_url),
@@ -132,7 +134,7 @@ impl DiscordArgs {
     /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
         let section = Section {
-            client_id: self.discord_client_id.as_deref(),
+            client_id: ("POSTERN_DISCORD_CLIENT_ID", self.discord_client_id.as_deref()),
             client_secret: ("POSTERN_DISCORD_CLIENT_SECRET", self.discord_client_secret.as_ref()),
             authorize: ("POSTERN_DISCORD_AUTH_URL", &self.discord_auth_url),
             token: ("POSTERN_DISCORD_TOKEN_URL", &self.discord_token_url),
@@ -150,7 +152,7 @@ impl XTwitterArgs {
     /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
         let section = Section {
-            client_id: self.x_twitter_client_id.as_deref(),
+            client_id: ("POSTERN_X_TWITTER_CLIENT_ID", self.x_twitter_client_id.as_deref()),
             client_secret: ("POSTERN_X_TWITTER_CLIENT_SECRET", self.x_twitter_client_secret.as_ref()),
             authorize: ("POSTERN_X_TWITTER_AUTH_URL", &self.x_twitter_auth_url),
             token: ("POSTERN_X_TWITTER_TOKEN_URL", &self.x_twitter_token_url),
@@ -168,7 +170,7 @@ impl TelegramArgs {
     /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TelegramSettings> {
         let section = Section {
-            client_id: self.telegram_client_id.as_deref(),
+            client_id: ("POSTERN_TELEGRAM_CLIENT_ID", self.telegram_client_id.as_deref()),
             client_secret: ("POSTERN_TELEGRAM_CLIENT_SECRET", self.telegram_client_secret.as_ref()),
             authorize: ("POSTERN_TELEGRAM_AUTH_URL", &self.telegram_auth_url),
             token: ("POSTERN_TELEGRAM_TOKEN_URL", &self.telegram_token_url),
@@ -233,7 +235,7 @@ const INSECURE: &str = "must be https, or http to a loopback address";
 
 /// Common part of the platforms' sections: each variable with its value.
 struct Section<'a> {
-    client_id: Option<&'a str>,
+    client_id: (&'static str, Option<&'a str>),
     client_secret: (&'static str, Option<&'a SecretArg>),
     authorize: (&'static str, &'a str),
     token: (&'static str, &'a str),
@@ -243,7 +245,9 @@ struct Section<'a> {
 
 impl Section<'_> {
     fn check(&self, problems: &mut Problems) -> Option<Settings> {
-        let client_id = self.client_id?.to_owned();
+        let (variable, client_id) = self.client_id;
+        let client_id = client_id?.to_owned();
+        problems.take(variable, refuse_float(&client_id));
         let mut url = |(variable, text): (&'static str, &str)| {
             problems.take(
                 variable,

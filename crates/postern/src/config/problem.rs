@@ -80,6 +80,13 @@ impl Problems {
         Some(secret)
     }
 
+    /// Adds other problems behind these.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Returns the settings if no problem was reported.
     ///
     /// # Errors
@@ -96,11 +103,20 @@ impl Problems {
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(Vec<Problem>);
 
+impl ConfigError {
+    /// A line for each invalid setting.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.0
+            .iter()
+            .map(|problem| format!("{} {}", problem.variable, problem.text))
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, line) in self.lines().enumerate() {
             let separator = if index == 0 { "" } else { "\npostern: " };
-            write!(f, "{separator}{} {}", problem.variable, problem.text)?;
+            write!(f, "{separator}{line}")?;
         }
         Ok(())
     }

@@ -4,19 +4,19 @@ use bus::{RedisSettings, RedisUrl};
 use clap::Args;
 use lifecycle::FileWatch;
 
-use super::{ConfigError, Problems, SecretArg};
+use super::{ConfigError, Problems, SecretArg, heading};
 
 /// Redis settings.
 #[derive(Debug, Clone, Args)]
 pub struct RedisArgs {
     /// URL: `redis://` or `rediss://`, with user and password if needed.
-    #[arg(long, env = URL, default_value = Self::URL)]
+    #[arg(long, env = URL, default_value = Self::URL, help_heading = heading::REDIS)]
     pub redis_url: SecretArg,
     /// Prefix of every key and channel.
-    #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = Self::PREFIX)]
+    #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = Self::PREFIX, help_heading = heading::REDIS)]
     pub redis_prefix: String,
     /// URL of another Redis, or another database, for rate limits; default: the same.
-    #[arg(long, env = LIMITS_URL)]
+    #[arg(long, env = LIMITS_URL, help_heading = heading::REDIS)]
     pub redis_limits_url: Option<SecretArg>,
 }
 

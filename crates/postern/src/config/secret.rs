@@ -165,6 +165,11 @@ pub(super) fn file_variable(variable: &OsStr) -> OsString {
     name
 }
 
+/// Variable of a secret by the variable of its file.
+pub(super) fn variable_of_file(file: &str) -> &str {
+    file.strip_suffix("_FILE").unwrap_or(file)
+}
+
 /// The command, each secret of which is read from the file that `<variable>_FILE` names, where that is set. The values of variables
 /// are left out of the help.
 pub(crate) fn with_files(command: Command, environment: &Environment) -> Command {

@@ -8,13 +8,14 @@ use gateway::{FixedKeys, InvalidFixedKeys, JwksSettings, JwksUrl, TokenKeys, Tok
 use lifecycle::{FileContents, FileWatch};
 use protocol::secret::Secret;
 
-use super::{ConfigError, PathArg, Problems, SecretArg, duration, name};
+use super::number::number;
+use super::{ConfigError, PathArg, Problems, SecretArg, duration, heading, name};
 
 /// Shared secret of tokens.
 #[derive(Debug, Clone, Args)]
 pub struct JwtSecretArgs {
     /// Secret of HS256 tokens; during a rotation two, a line each.
-    #[arg(long, env = HS256_SECRET)]
+    #[arg(long, env = HS256_SECRET, help_heading = heading::TOKENS)]
     pub jwt_hs256_secret: Option<SecretArg>,
 }
 
@@ -25,25 +26,25 @@ pub struct TokenVerificationArgs {
     #[command(flatten)]
     pub secret: JwtSecretArgs,
     /// PEM file with an RSA, P-256 or Ed25519 public key, which determines the algorithm; during a rotation two.
-    #[arg(long, env = PUBLIC_KEY)]
+    #[arg(long, env = PUBLIC_KEY, help_heading = heading::TOKENS)]
     pub jwt_public_key: Option<PathArg>,
     /// URL of the issuer's keys (JWKS).
-    #[arg(long, env = "POSTERN_JWKS_URL")]
+    #[arg(long, env = "POSTERN_JWKS_URL", help_heading = heading::TOKENS)]
     pub jwks_url: Option<String>,
     /// Refresh interval of the keys: a withdrawn key is accepted for up to this time.
-    #[arg(long, env = "POSTERN_JWKS_REFRESH", default_value = "5m")]
+    #[arg(long, env = "POSTERN_JWKS_REFRESH", default_value = "5m", help_heading = heading::TOKENS)]
     pub jwks_refresh: String,
     /// Required `iss`.
-    #[arg(long, env = "POSTERN_JWT_ISSUER", value_parser = name)]
+    #[arg(long, env = "POSTERN_JWT_ISSUER", value_parser = name, help_heading = heading::TOKENS)]
     pub jwt_issuer: Option<String>,
     /// Required `aud`.
-    #[arg(long, env = "POSTERN_JWT_AUDIENCE", value_parser = name)]
+    #[arg(long, env = "POSTERN_JWT_AUDIENCE", value_parser = name, help_heading = heading::TOKENS)]
     pub jwt_audience: Option<String>,
     /// Maximum size of a token in bytes.
-    #[arg(long, env = "POSTERN_JWT_MAX_BYTES", default_value = "16384")]
+    #[arg(long, env = "POSTERN_JWT_MAX_BYTES", default_value = "16384", help_heading = heading::TOKENS)]
     pub jwt_max_bytes: String,
     /// Maximum time until the `exp` of a token.
-    #[arg(long, env = "POSTERN_JWT_MAX_LIFETIME", default_value = "31d")]
+    #[arg(long, env = "POSTERN_JWT_MAX_LIFETIME", default_value = "31d", help_heading = heading::TOKENS)]
     pub jwt_max_lifetime: String,
 }
 
@@ -125,10 +126,14 @@ impl TokenVerificationArgs {
     }
 
     /// Parses the maximum size; a larger token would not fit a client message.
-    fn max_bytes(&self) -> Result<usize, &'static str> {
-        let bytes = self.jwt_max_bytes.parse().ok();
-        let bytes = bytes.filter(|bytes| (1_024..=49_152).contains(bytes));
-        bytes.ok_or("is a number of bytes from 1024 to 49152")
+    fn max_bytes(&self) -> Result<usize, String> {
+        let expected = "a number of bytes from 1024 to 49152";
+        let bytes = number(&self.jwt_max_bytes, expected)?;
+        if (1_024..=49_152).contains(&bytes) {
+            Ok(bytes)
+        } else {
+            Err(format!("is {expected}"))
+        }
     }
 
     fn max_lifetime(&self) -> Result<Duration, &'static str> {

@@ -4,13 +4,13 @@ use clap::Args;
 use lifecycle::FileWatch;
 use store::vault::VaultKeys;
 
-use super::{ConfigError, DatabaseArgs, Problems, SecretArg};
+use super::{ConfigError, DatabaseArgs, Problems, SecretArg, heading};
 
 /// Vault keys.
 #[derive(Debug, Clone, Args)]
 pub struct VaultKeysArgs {
     /// Keys: `kid:base64,...`, 32 bytes each. The first encrypts, all decrypt.
-    #[arg(long, env = KEYS)]
+    #[arg(long, env = KEYS, help_heading = heading::VAULT)]
     pub vault_keys: Option<SecretArg>,
 }
 
@@ -20,12 +20,15 @@ impl VaultKeysArgs {
         self.vault_keys.as_ref().and_then(|keys| keys.watch(KEYS))
     }
 
-    /// Checks this section and the database, for commands that need no other.
+    /// Checks this section and the database, for commands that need no other, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn with(&self, database: &DatabaseArgs) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
-        let mut problems = Problems::default();
+    pub fn with(
+        &self,
+        database: &DatabaseArgs,
+        mut problems: Problems,
+    ) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
         let database = database.check(&mut problems);
         let keys = self.check(&mut problems);
         problems.finish(database.zip(keys))
@@ -51,12 +54,12 @@ pub struct RotateArgs {
 }
 
 impl RotateArgs {
-    /// Checks the settings.
+    /// Checks the settings, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn settings(&self) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
-        self.keys.with(&self.database)
+    pub fn settings(&self, problems: Problems) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
+        self.keys.with(&self.database, problems)
     }
 }
 

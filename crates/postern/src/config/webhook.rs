@@ -4,22 +4,22 @@ use clap::Args;
 use platforms::WebhookVerifier;
 use protocol::account::AccountType;
 
-use super::{Problems, SecretArg};
+use super::{Problems, SecretArg, heading};
 
 /// Webhook secrets. Without its secret a platform's webhook accepts nothing.
 #[derive(Debug, Clone, Args)]
 pub struct WebhookArgs {
     /// Secret of GitHub's webhook.
-    #[arg(long, env = GITHUB)]
+    #[arg(long, env = GITHUB, help_heading = heading::GITHUB)]
     pub github_webhook_secret: Option<SecretArg>,
     /// API consumer secret of X, not the OAuth 2 client secret.
-    #[arg(long, env = X_TWITTER)]
+    #[arg(long, env = X_TWITTER, help_heading = heading::X)]
     pub x_twitter_webhook_secret: Option<SecretArg>,
     /// Public key of the Discord application, in hexadecimal.
-    #[arg(long, env = DISCORD)]
+    #[arg(long, env = DISCORD, help_heading = heading::DISCORD)]
     pub discord_webhook_secret: Option<SecretArg>,
     /// `secret_token` of Telegram's `setWebhook`.
-    #[arg(long, env = TELEGRAM)]
+    #[arg(long, env = TELEGRAM, help_heading = heading::TELEGRAM)]
     pub telegram_webhook_secret: Option<SecretArg>,
 }
 

@@ -12,14 +12,14 @@ use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, Sessio
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, RedisFiles,
-    SmsArgs, TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
+    SmsArgs, TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration, heading,
 };
 
 /// Flags and variables of the worker.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
     /// Address of `/livez`, `/readyz` and `/metrics`.
-    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN)]
+    #[arg(long, env = "POSTERN_HEALTH_LISTEN", default_value = HEALTH_LISTEN, help_heading = heading::LISTENERS)]
     pub health_listen: String,
     /// Redis settings.
     #[command(flatten)]
@@ -31,19 +31,19 @@ pub struct WorkerArgs {
     #[command(flatten)]
     pub vault: VaultKeysArgs,
     /// Public URL, from which the hosted callbacks are built.
-    #[arg(long, env = "POSTERN_PUBLIC_URL")]
+    #[arg(long, env = "POSTERN_PUBLIC_URL", help_heading = heading::CALLBACKS)]
     pub public_url: Option<String>,
     /// Redirect URIs, `github=https://app.example/callback,...`; default: the hosted callbacks and loopback.
-    #[arg(long, env = "POSTERN_REDIRECT_URIS", value_delimiter = ',')]
+    #[arg(long, env = "POSTERN_REDIRECT_URIS", value_delimiter = ',', help_heading = heading::CALLBACKS)]
     pub redirect_uris: Vec<String>,
     /// State of connects: `optional`, or `required`, so that every connect needs an `account:authorize` before it.
-    #[arg(long, env = "POSTERN_CONNECT_STATE", default_value = "optional")]
+    #[arg(long, env = "POSTERN_CONNECT_STATE", default_value = "optional", help_heading = heading::CALLBACKS)]
     pub connect_state: String,
     /// Idle timeout of a session.
-    #[arg(long, env = "POSTERN_SESSION_TIMEOUT", default_value = "30m")]
+    #[arg(long, env = "POSTERN_SESSION_TIMEOUT", default_value = "30m", help_heading = heading::SESSIONS)]
     pub session_timeout: String,
     /// Warning lead: time between the warning and the end of a session; half of the timeout if that is not longer.
-    #[arg(long, env = "POSTERN_SESSION_WARNING", default_value = "5m")]
+    #[arg(long, env = "POSTERN_SESSION_WARNING", default_value = "5m", help_heading = heading::SESSIONS)]
     pub session_warning: String,
     /// GitHub settings.
     #[command(flatten)]
@@ -108,12 +108,11 @@ pub struct WorkerNode {
 }
 
 impl WorkerArgs {
-    /// Checks the settings.
+    /// Checks the settings, in addition to problems that are known already.
     ///
     /// # Errors
     /// All invalid values.
-    pub fn settings(&self) -> Result<WorkerNode, ConfigError> {
-        let mut problems = Problems::default();
+    pub fn settings(&self, mut problems: Problems) -> Result<WorkerNode, ConfigError> {
         let node = self.check(&mut problems);
         problems.finish(node)
     }

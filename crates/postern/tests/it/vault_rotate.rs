@@ -190,6 +190,7 @@ async fn syncs(cluster: &Cluster, user: usize) -> bool {
 /// Runs the command with the cluster's database.
 async fn rotate(cluster: &Cluster, keys: &str) -> Output {
     let mut command = Command::new(POSTERN);
+    command.env_clear();
     command
         .args(["vault", "rotate"])
         .env("POSTERN_DATABASE_URL", cluster.schema().url())

@@ -4,17 +4,15 @@ mod error_and_close_codes;
 mod log_lines;
 mod metrics;
 mod redis_names;
-mod variables;
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// Error codes, close codes, variables, metrics and Redis names, each in both places or in neither; quoted log lines.
+/// Error codes, close codes, metrics and Redis names, each in both places or in neither; quoted log lines.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     [
         error_and_close_codes::errors(tree),
         error_and_close_codes::closes(tree),
-        variables::variables(tree),
         metrics::metrics(tree),
         redis_names::redis_names(tree),
     ]
