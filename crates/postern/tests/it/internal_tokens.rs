@@ -125,6 +125,9 @@ async fn invalid_file_keeps_the_last_callers_and_is_reported_without_its_content
     .await;
     assert_eq!((status(at, "old").await, status(at, "new").await), (200, 401));
     assert!(!cluster.logs().contains("swordfish"), "{}", cluster.logs());
+    let metrics = cluster.gateway(0).metrics().await;
+    let failing = r#"postern_reload_failing{variable="POSTERN_INTERNAL_TOKENS_FILE"} 1"#;
+    assert!(metrics.contains(failing), "{metrics}");
 
     let mut kept = KeptAlive::connect(at).await.unwrap();
     assert_eq!(kept.send(&list("old")).await.unwrap().status, 200);
