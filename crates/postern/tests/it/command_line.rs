@@ -49,14 +49,25 @@ impl Dev {
 
     /// A client of this user at the first gateway.
     pub(crate) async fn client(&self, user: &str) -> SocketIo {
+        self.client_at(0, user).await
+    }
+
+    /// A client of this user at one of the gateways.
+    pub(crate) async fn client_at(&self, gateway: usize, user: &str) -> SocketIo {
         let token = postern(&["token", "--user", user, "--dir", self.dir()]).await.stdout;
-        SocketIo::connect(&self.endpoint(), token.trim()).await.unwrap()
+        SocketIo::connect(&self.endpoint_at(gateway), token.trim())
+            .await
+            .unwrap()
     }
 
     /// Endpoint of the first gateway.
     pub(crate) fn endpoint(&self) -> Endpoint {
+        self.endpoint_at(0)
+    }
+
+    fn endpoint_at(&self, gateway: usize) -> Endpoint {
         let ca = std::fs::read_to_string(self.ca()).unwrap();
-        let gateway = self.gateways().swap_remove(0);
+        let gateway = self.gateways().swap_remove(gateway);
         let address = gateway.strip_prefix("https://").unwrap().parse().unwrap();
         Endpoint::new(address, tls::client_trusting(&ca))
     }

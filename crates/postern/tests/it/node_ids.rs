@@ -87,10 +87,10 @@ async fn every_line_of_a_node_has_the_id_by_which_the_internal_api_names_it() {
 #[tokio::test]
 async fn nodes_of_one_process_log_their_own_ids() {
     let dev = Dev::start(&["--log", "info,gateway=debug,worker=debug"]).await;
-    dev.client("GEN-001")
-        .await
-        .emit_with_ack("account:list", json!({}))
-        .await;
+    for gateway in 0..2 {
+        let client = dev.client_at(gateway, "GEN-001").await;
+        client.emit_with_ack("account:list", json!({})).await;
+    }
     let log = dev.stop().await;
     let nodes = nodes(&log);
     let of = |role: &str| nodes.iter().filter(|(of, _)| of == role).count();
