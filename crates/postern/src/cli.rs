@@ -246,6 +246,20 @@ pub struct FactorUser {
     pub vault: VaultKeysArgs,
 }
 
+/// TLS of a client of the internal API.
+#[derive(Debug, Clone, Args)]
+pub struct InternalTlsArgs {
+    /// PEM file of the authorities of the internal API's certificate, for https.
+    #[arg(long, value_name = "FILE", help_heading = heading::INTERNAL_API)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of a client certificate, where the internal API requires one.
+    #[arg(long, value_name = "FILE", help_heading = heading::INTERNAL_API)]
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of the key of the client certificate.
+    #[arg(long, value_name = "FILE", help_heading = heading::INTERNAL_API)]
+    pub client_key: Option<PathBuf>,
+}
+
 /// `postern publish`.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
@@ -261,9 +275,12 @@ pub struct PublishArgs {
     /// Idempotency key: a repeated key publishes nothing new.
     #[arg(long)]
     pub idempotency_key: Option<String>,
-    /// Internal API of a gateway, `http://127.0.0.1:9091`; default: the first gateway of `postern dev`.
+    /// Internal API of a gateway, `http://127.0.0.1:9091` or `https://...`; default: the first gateway of `postern dev`.
     #[arg(long)]
     pub server: Option<String>,
+    /// TLS of the internal API.
+    #[command(flatten)]
+    pub tls: InternalTlsArgs,
     /// Bearer token of the internal API.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
     pub internal_token: Option<SecretArg>,
@@ -305,9 +322,12 @@ pub struct SmokeTestArgs {
     /// PEM file whose first certificate the gateway must present.
     #[arg(long, value_name = "FILE")]
     pub cert: PathBuf,
-    /// Internal API of a gateway, `http://127.0.0.1:9091`; default: the first gateway of `postern dev`.
+    /// Internal API of a gateway, `http://127.0.0.1:9091` or `https://...`; default: the first gateway of `postern dev`.
     #[arg(long)]
     pub server: Option<String>,
+    /// TLS of the internal API.
+    #[command(flatten)]
+    pub tls: InternalTlsArgs,
     /// Bearer token of the internal API.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
     pub internal_token: Option<SecretArg>,

@@ -37,7 +37,7 @@ pub use factor::FactorError;
 pub use healthcheck::HealthcheckError;
 pub use node::{ListenError, StartError};
 pub use pins::PinsError;
-pub use publish::PublishError;
+pub use publish::{PublishError, TlsClientError};
 pub use smoke_test::SmokeTestError;
 pub use token::TokenError;
 pub use vault::VaultError;

@@ -1,5 +1,7 @@
 //! `postern publish`: publication of an event through the internal API of a gateway.
 
+mod tls;
+
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -15,6 +17,8 @@ use crate::config::ConfigError;
 use crate::dev::{Identity, IdentityError, dir, ready};
 use crate::http1;
 
+pub use self::tls::TlsClientError;
+
 /// Failed publication; the event may have been published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -25,8 +29,11 @@ pub enum PublishError {
     #[error("name a gateway with --server http://host:port, or start `postern dev` first")]
     NoServer,
     /// Invalid address of the gateway.
-    #[error("--server must be http://host:port")]
+    #[error("--server must be http://host:port or https://host:port")]
     Server,
+    /// TLS could not be set up.
+    #[error("set up TLS")]
+    Tls(#[from] TlsClientError),
     /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -76,14 +83,23 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
         data: &data,
         idempotency_key: args.idempotency_key.as_deref(),
     });
-    let authority = server
-        .strip_prefix("http://")
-        .map(|rest| rest.trim_end_matches('/'))
-        .ok_or(PublishError::Server)?;
+    let (scheme, authority) = server.split_once("://").ok_or(PublishError::Server)?;
+    let authority = authority.trim_end_matches('/');
+    let tls = match scheme {
+        "http" => None,
+        "https" => Some(tls::client(&args.tls)?),
+        _ => return Err(PublishError::Server),
+    };
     let bearer =
         HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_repeats_it| PublishError::Token)?;
     let request = request(authority, &args.user, bearer, &body).map_err(|_invalid| PublishError::Server)?;
-    let outcome = tokio::time::timeout(TIMEOUT, http1::send(authority, request)).await;
+    let sent = async {
+        match tls {
+            Some(tls) => http1::send_tls(authority, tls, request).await,
+            None => http1::send(authority, request).await,
+        }
+    };
+    let outcome = tokio::time::timeout(TIMEOUT, Box::pin(sent)).await;
     let (status, body) = outcome
         .unwrap_or_else(|late| Err(late.into()))
         .map_err(|source| PublishError::Request {

@@ -148,6 +148,7 @@ fn alert(args: &SmokeTestArgs, data: &Value) -> PublishArgs {
         data: data.to_string(),
         idempotency_key: None,
         server: args.server.clone(),
+        tls: args.tls.clone(),
         internal_token: args.internal_token.clone(),
         dir: args.dir.clone(),
     }

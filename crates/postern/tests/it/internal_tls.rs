@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use serde_json::json;
 use testkit::Endpoint;
 use testkit::client::http::{KeptAlive, Request, plain};
 use testkit::cluster::Cluster;
@@ -11,6 +12,7 @@ use testkit::scratch::Scratch;
 use testkit::tls::{Authority, Identity};
 use testkit::wait;
 
+use crate::command_line::postern;
 use crate::stage::POSTERN;
 
 /// Gateway whose internal API requires client certificates.
@@ -119,6 +121,45 @@ async fn renewed_certificate_and_authorities_are_used_without_a_restart() {
     })
     .await;
     assert_eq!(stage.status_of(&new_client).await, None, "the old certificate is gone");
+    assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn publish_command_uses_tls_with_a_client_certificate() {
+    let clients = Authority::new();
+    let stage = Stage::start(&clients).await;
+    let server = format!("https://{}", stage.cluster.gateway(0).internal_addr());
+    let ca = stage.server.pem_path().display().to_string();
+    let (certificate, key) = clients.issue_files("client");
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let event = json!({"accountType": "github", "status": "syncing"}).to_string();
+    let common: [&str; 11] = [
+        "publish",
+        "--server",
+        &server,
+        "--internal-token",
+        stage.cluster.internal_token(),
+        "--user",
+        "GEN-001",
+        "--event",
+        "account:status_changed",
+        "--data",
+        &event,
+    ];
+    let publish = async |tls: &[&str]| postern(&[&common[..], tls].concat()).await;
+    let published = publish(&["--ca", &ca, "--client-cert", &certificate, "--client-key", &key]).await;
+    assert_eq!(published.status, 0, "{}", published.stderr);
+    let refusals: [(&[&str], &str); 4] = [
+        (&[], "https needs --ca"),
+        (&["--ca", &ca, "--client-cert", &certificate], "go together"),
+        (&["--ca", &ca], "send the event to https://"),
+        (&["--ca", &certificate], "send the event to https://"),
+    ];
+    for (tls, fault) in refusals {
+        let refused = publish(tls).await;
+        assert_eq!(refused.status, 1);
+        assert!(refused.stderr.contains(fault), "{fault}: {}", refused.stderr);
+    }
     assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
 }
 
