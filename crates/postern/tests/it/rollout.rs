@@ -18,7 +18,7 @@ use crate::stage::by_hand;
 #[tokio::test]
 async fn replaced_gateways_refuse_nobody_and_lose_nothing_behind_haproxy() {
     let mut stage = Stage::start(Sessions::Keep).await;
-    let new_clients = NewClients::start(stage.new_clients());
+    let new_clients = NewClients::start(stage.new_clients()).await;
     let mut rounds = Vec::new();
     for _ in 0..by_hand("POSTERN_ROLLOUT_TIMES").unwrap_or(1) {
         for gateway in 0..GATEWAYS {
@@ -34,16 +34,16 @@ async fn replaced_gateways_refuse_nobody_and_lose_nothing_behind_haproxy() {
     for round in &rounds {
         assert!(round.sockets > 0, "{round}");
         assert_eq!(round.failed_attempts, Vec::<String>::new(), "{round}");
-        assert!(round.longest_absence <= LONGEST_ABSENCE + round.stall, "{round}");
+        assert!(
+            round.longest_absence <= LONGEST_ABSENCE + HANDOVERS * round.stall,
+            "{round}"
+        );
         // Twice the mean, and what piles up while the machine stalls.
         let most = 2.0 * round.mean_rate() * (1.0 + round.stall.as_secs_f64());
         assert!(round.busiest_second as f64 <= most, "{round}");
     }
     assert_eq!(stage.refused_alerts(), Vec::<String>::new());
-    let expected = stage
-        .addresses()
-        .chain(new_clients.addresses)
-        .collect::<BTreeMap<_, _>>();
+    let expected: BTreeMap<_, _> = stage.addresses().chain(NewClients::addresses()).collect();
     assert_eq!(stage.audited_addresses(expected.len()).await, expected);
     let sockets: usize = rounds.iter().map(|round| round.sockets).sum();
     let findings = stage.check().await;
@@ -55,10 +55,10 @@ async fn replaced_gateways_refuse_nobody_and_lose_nothing_behind_haproxy() {
 #[tokio::test]
 async fn redis_that_stops_closes_no_socket_behind_haproxy_that_ends_sessions_of_unready_gateways() {
     let mut stage = Stage::start(Sessions::EndWhenDown).await;
-    stage.publish_some().await;
+    stage.publish_another().await;
     let outage = Duration::from_secs(by_hand("POSTERN_REDIS_AWAY_SECONDS").unwrap_or(12));
     stage.stop_redis_for(outage).await;
-    stage.publish_some().await;
+    stage.publish_another().await;
     assert_eq!(stage.disconnects(), BTreeMap::new());
     assert!(!stage.haproxy_logs().contains("is DOWN"), "{}", stage.haproxy_logs());
     let findings = stage.check().await;
@@ -68,3 +68,6 @@ async fn redis_that_stops_closes_no_socket_behind_haproxy_that_ends_sessions_of_
 
 /// Longest time for which a client may be without a connection.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(5);
+/// Times that a connect goes from one process to another (client, HAProxy, gateway, Redis and back), each of which may be
+/// stalled where the machine is too small for what else runs on it.
+const HANDOVERS: u32 = 10;

@@ -74,7 +74,7 @@ impl Stage {
             .await;
         let haproxy = balance(&cluster, sessions).await;
         let internal = haproxy.addr(INTERNAL);
-        let pause = Duration::from_millis(500)..Duration::from_millis(1_500);
+        let pause = Duration::from_millis(1_500)..Duration::from_millis(3_000);
         let mut alerts = NumberedAlerts::new(cluster.internal_token(), Arc::new(move |_| Some(internal)), pause);
         let (mut audience, log) = (Audience::default(), ConnectionLog::default());
         let endpoint = cluster.endpoint(0).at(haproxy.addr(PUBLIC));
@@ -136,7 +136,7 @@ impl Stage {
         self.haproxy.until_up(PUBLIC, gateway, true).await;
         self.haproxy.until_up(INTERNAL, gateway, true).await;
         self.audience.all_connect().await;
-        self.publish_some().await;
+        self.publish_another().await;
         let absences = self.log.absences(began);
         Round {
             gateway,
@@ -160,14 +160,14 @@ impl Stage {
         self.redis.resume();
     }
 
-    /// Waits until each user has been sent a few more alerts.
-    pub(super) async fn publish_some(&self) {
+    /// Waits until each user has been sent another alert.
+    pub(super) async fn publish_another(&self) {
         let before = self.alerts.published();
-        wait::until_true("some more alerts", 2 * wait::deadline(), async || {
+        wait::until_true("another alert for each user", 2 * wait::deadline(), async || {
             let now = self.alerts.published();
             (0..USERS).all(|index| {
                 let at = |numbers: &BTreeMap<String, u64>| numbers.get(&user(index)).copied().unwrap_or_default();
-                at(&now) >= at(&before) + 2
+                at(&now) > at(&before)
             })
         })
         .await;
