@@ -157,6 +157,28 @@ async fn idle_consumers_are_deleted() {
     );
 }
 
+#[tokio::test]
+async fn unserved_lane_is_served_anew_after_a_flush_or_by_a_clock_that_went_back() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let times = "pn:{jobs:interactive}:served";
+    wait::until_true("the lane to be unserved", wait::deadline(), async || {
+        !bus.is_served(Interactive).await.unwrap()
+    })
+    .await;
+    let refused = bus.submit(Interactive, &job("j-1", 1), PATIENCE).await;
+    assert!(refused.is_err(), "{refused:?}");
+    redis.command(&["FLUSHALL"]).await;
+    bus.submit(Interactive, &job("j-2", 1), PATIENCE).await.unwrap();
+
+    let in_a_century = "4949000000000";
+    redis.command(&["HSET", times, "claimed", in_a_century]).await;
+    assert!(bus.is_served(Interactive).await.unwrap());
+    assert_ne!(redis.command(&["HGET", times, "claimed"]).await, in_a_century);
+    let ttl: i64 = redis.command(&["PTTL", times]).await.parse().unwrap();
+    assert!(ttl > 0, "{ttl}");
+}
+
 /// Waits until this number of clients is blocked in a read.
 async fn blocked(redis: &Redis, count: usize) {
     let line = format!("blocked_clients:{count}");
