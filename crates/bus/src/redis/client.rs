@@ -208,6 +208,8 @@ impl Client {
             let outage = failure.outage();
             let error = failure.at_step(step);
             if let Some(class) = outage {
+                // A command that was not sent failed for the reason of the heartbeat.
+                let class = self.shared.health().fault().unwrap_or(class);
                 self.shared.dependency.failed(class, chain(&error));
             }
             error

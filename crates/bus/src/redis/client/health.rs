@@ -8,8 +8,8 @@ use tokio::time::Instant;
 /// Result of the last heartbeats.
 #[derive(Debug, Clone)]
 pub(super) struct Health {
-    /// True if the last heartbeat was answered.
-    up: bool,
+    /// Class of the failure of the last heartbeat; none if it was answered.
+    fault: Option<&'static str>,
     /// Error reply with which the server has refused the connection since, such as `WRONGPASS`.
     refusal: Option<Error>,
     /// Time of the last reply.
@@ -26,7 +26,7 @@ impl Health {
         let server_wall = SystemTime::UNIX_EPOCH + Duration::from_millis(server_time);
         let ahead = wall.duration_since(server_wall);
         Self {
-            up: true,
+            fault: None,
             refusal: None,
             last_reply: now,
             server_time,
@@ -34,9 +34,14 @@ impl Health {
         }
     }
 
-    /// Records a failed heartbeat.
-    pub(super) fn mark_down(&mut self) {
-        self.up = false;
+    /// Records a failed heartbeat with the class of its failure.
+    pub(super) fn mark_down(&mut self, class: &'static str) {
+        self.fault = Some(class);
+    }
+
+    /// Class of the failure of the last heartbeat; none if it was answered.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        self.fault
     }
 
     /// Records why the server refuses the connection. True if the reason has changed.
@@ -52,12 +57,12 @@ impl Health {
 
     /// Reports whether commands may be sent.
     pub(super) fn is_up(&self) -> bool {
-        self.up
+        self.fault.is_none()
     }
 
     /// Reports whether the last reply is recent and the clocks agree.
     pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.up && self.silence(now) < STALE && !self.is_skewed()
+        self.is_up() && self.silence(now) < STALE && !self.is_skewed()
     }
 
     /// Reports whether the clocks of this node and the server are too far apart.
@@ -112,7 +117,7 @@ mod tests {
         let now = Instant::now();
         let mut health = health(now, 1_000);
         assert!(!health.is_live(now + STALE));
-        health.mark_down();
+        health.mark_down("timeout");
         assert!(!health.is_live(now));
     }
 }

@@ -77,18 +77,15 @@ impl HealthMonitor {
 
     async fn down(&mut self, error: &BusError) {
         let redis = self.shared.connector.address();
-        let silence = {
-            let mut health = self.shared.health();
-            health.mark_down();
-            health.silence(Instant::now())
-        };
         self.record_refusal(redis.as_str());
-        let refusal = self.shared.health().refusal();
-        let class = refusal
-            .as_ref()
-            .and_then(waitable)
-            .or(error.outage())
-            .unwrap_or("refused");
+        let (silence, class) = {
+            let mut health = self.shared.health();
+            let refusal = health.refusal();
+            let class = refusal.as_ref().and_then(waitable).or(error.outage());
+            let class = class.unwrap_or("refused");
+            health.mark_down(class);
+            (health.silence(Instant::now()), class)
+        };
         self.shared.dependency.failed(class, chain(error));
         if silence < REPLACE_AFTER || self.tried.elapsed() < REPLACE_AFTER {
             return;
