@@ -12,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use tracing::Instrument;
 
 use super::internal_api::{serve_internal_api, watch_callers};
-use super::memory_limit::max_sockets;
+use super::memory_limit::MemoryLimit;
 use super::reload::Reloads;
 use super::wait::reach;
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
@@ -36,8 +36,10 @@ async fn run(mut node: GatewayNode, runtime: NodeRuntime, signals: &mut StopSign
     reloads.observe(&runtime.metrics.meter());
     node.gateway.node = Some(runtime.identity.gateway());
     node.gateway.max_connections = max_connections();
-    if node.gateway.max_sockets.is_none() {
-        node.gateway.max_sockets = max_sockets()?;
+    if let Some(limit) = MemoryLimit::of_process() {
+        let gateway = &mut node.gateway;
+        gateway.max_sockets = Some(gateway.max_sockets.map_or_else(|| limit.max_sockets(), Ok)?);
+        gateway.pending_connections = gateway.pending_connections.min(limit.pending_connections());
     }
     let max_sockets = node.gateway.max_sockets.map(NonZeroUsize::get);
     let drain_within = node.gateway.drain_window + COMMANDS_IN_FLIGHT;

@@ -1,4 +1,4 @@
-//! Memory limit of the control group of this process (cgroup v2 or v1), and the number of sockets for which it suffices.
+//! Memory limit of the control group of this process (cgroup v2 or v1), and the bounds of a gateway that keep within it.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -11,19 +11,31 @@ use std::path::Path;
 )]
 pub struct TooLittleMemory(u64);
 
-/// Returns the number of sockets for which the memory limit of this process suffices; `None` without a limit.
-///
-/// # Errors
-/// [`TooLittleMemory`] when it suffices for none.
-pub(super) fn max_sockets() -> Result<Option<NonZeroUsize>, TooLittleMemory> {
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
-    memory_limit(&read).map(sockets_within).transpose()
-}
+/// Memory limit in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemoryLimit(u64);
 
-fn sockets_within(limit: u64) -> Result<NonZeroUsize, TooLittleMemory> {
-    let sockets = limit.saturating_sub(OWN) / PER_SOCKET;
-    let sockets = usize::try_from(sockets).unwrap_or(usize::MAX);
-    NonZeroUsize::new(sockets).ok_or(TooLittleMemory(limit))
+impl MemoryLimit {
+    /// Reads the limit of this process; `None` without a limit.
+    pub(super) fn of_process() -> Option<Self> {
+        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        memory_limit(&read).map(Self)
+    }
+
+    /// Returns the number of sockets for which the limit suffices.
+    ///
+    /// # Errors
+    /// [`TooLittleMemory`] when it suffices for none.
+    pub(super) fn max_sockets(self) -> Result<NonZeroUsize, TooLittleMemory> {
+        let sockets = self.0.saturating_sub(OWN) / PER_SOCKET;
+        let sockets = usize::try_from(sockets).unwrap_or(usize::MAX);
+        NonZeroUsize::new(sockets).ok_or(TooLittleMemory(self.0))
+    }
+
+    /// Returns the number of connections without a token for which the limit suffices beside the sockets. Each may fill its buffers.
+    pub(super) fn pending_connections(self) -> usize {
+        usize::try_from(self.0 / PER_PENDING).unwrap_or(usize::MAX).max(1)
+    }
 }
 
 /// Returns the smallest limit that holds for this process, in bytes. `read` reads a file, `None` where there is none.
@@ -96,6 +108,9 @@ impl<'a> Mount<'a> {
 const OWN: u64 = 128 * MIB;
 /// Memory of one socket, with its share of the kernel's buffers.
 const PER_SOCKET: u64 = 40 * 1024;
+/// Memory limit per connection without a token. It takes up to 100 KiB: an unfinished `ClientHello` of 64 KiB, or as large a message.
+/// All of them together fit into what 128 MiB and 40 KiB leave beside a full gateway, whose idle sockets take 25 KiB.
+const PER_PENDING: u64 = 256 * 1024;
 const MIB: u64 = 1024 * 1024;
 /// Limit from which version 1 means none: the largest number of pages, in bytes.
 const UNLIMITED: u64 = 1 << 62;
@@ -167,13 +182,25 @@ mod tests {
 
     #[test]
     fn sockets_are_the_limit_less_the_gateways_own_memory() {
-        assert_eq!(sockets_within(1024 * MIB).map(NonZeroUsize::get), Ok(22_937));
-        assert_eq!(sockets_within(128 * MIB + PER_SOCKET).map(NonZeroUsize::get), Ok(1));
-        let none = sockets_within(128 * MIB).unwrap_err();
+        let sockets = |limit| MemoryLimit(limit).max_sockets().map(NonZeroUsize::get);
+        assert_eq!(sockets(1024 * MIB), Ok(22_937));
+        assert_eq!(sockets(128 * MIB + PER_SOCKET), Ok(1));
+        let none = sockets(128 * MIB).unwrap_err();
         assert_eq!(
             none.to_string(),
             "the memory limit of 128 MiB leaves none for sockets, as 128 MiB are the gateway's own: raise it, or set \
              POSTERN_MAX_SOCKETS"
         );
+    }
+
+    #[test]
+    fn pending_connections_fit_beside_the_sockets_of_a_full_gateway() {
+        assert_eq!(MemoryLimit(1024 * MIB).pending_connections(), 4_096);
+        for limit in [129, 160, 256, 512, 1024, 4096].map(|limit| limit * MIB) {
+            let sockets = u64::try_from(MemoryLimit(limit).max_sockets().unwrap().get()).unwrap();
+            let pending = u64::try_from(MemoryLimit(limit).pending_connections().min(4_096)).unwrap();
+            let used = 45 * MIB + sockets * 25 * 1024 + pending * 100 * 1024;
+            assert!(used <= limit, "{limit}: {used}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Gateway in a control group with a memory limit, flooded with sockets that authenticate.
+//! Gateway in a control group with a memory limit, flooded with sockets that authenticate, and with connections that do not.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -9,6 +9,7 @@ use testkit::client::http::{Request, plain};
 use testkit::memory_cgroup::MemoryCgroup;
 use testkit::scratch::Scratch;
 use testkit::{Cluster, Native, wait};
+use tokio::io::AsyncWriteExt;
 
 use crate::stage::POSTERN;
 
@@ -22,30 +23,32 @@ fn user(number: usize) -> String {
     format!("user-{}", number % USERS)
 }
 
-/// Program that runs a gateway in the group, and other nodes outside of it.
-fn entering(group: &MemoryCgroup, scratch: &Scratch) -> std::path::PathBuf {
+/// Control group with the limit; `None`, with a printed reason, where the machine permits none.
+fn group(name: &str) -> Option<MemoryCgroup> {
+    let group = MemoryCgroup::new(name, LIMIT);
+    group
+        .inspect_err(|error| eprintln!("skipped: this machine permits no control group with a memory limit: {error}"))
+        .ok()
+}
+
+/// Cluster whose gateway runs in the group, and its other nodes outside of it.
+async fn cluster_in(group: &MemoryCgroup) -> Cluster {
+    let scratch = Scratch::new("memory-limit");
     let enter = group.enter();
     let script = format!("#!/bin/sh\nif [ \"$1\" = gateway ]; then {enter} || exit 1; fi\nexec '{POSTERN}' \"$@\"\n");
-    let path = scratch.write("postern", script);
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    path
+    let program = scratch.write("postern", script);
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let cluster = Cluster::builder(program)
+        .gateways(1)
+        .gateway_env("POSTERN_CONNECT_RATE", "off")
+        .gateway_env("POSTERN_USER_CONNECT_RATE", "off");
+    cluster.start().await
 }
 
 #[tokio::test]
 async fn flood_of_sockets_is_refused_at_the_memory_limit_and_those_inside_are_served() {
-    let group = match MemoryCgroup::new("sockets", LIMIT) {
-        Ok(group) => group,
-        Err(error) => {
-            eprintln!("skipped: this machine permits no control group with a memory limit: {error}");
-            return;
-        }
-    };
-    let scratch = Scratch::new("memory-limit");
-    let cluster = Cluster::builder(entering(&group, &scratch)).gateways(1);
-    let off = cluster
-        .gateway_env("POSTERN_CONNECT_RATE", "off")
-        .gateway_env("POSTERN_USER_CONNECT_RATE", "off");
-    let cluster = off.start().await;
+    let Some(group) = group("sockets") else { return };
+    let cluster = cluster_in(&group).await;
     let gateway = cluster.gateway(0);
     assert!(
         gateway.logs().contains(&format!("\"max_sockets\":{SOCKETS}")),
@@ -101,6 +104,44 @@ async fn flood_of_sockets_is_refused_at_the_memory_limit_and_those_inside_are_se
         gateway.is_ready().await
     })
     .await;
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+    group.remove().await;
+}
+
+/// Four records of an unfinished `ClientHello` of 65,000 bytes.
+fn unfinished_hello() -> Vec<u8> {
+    let hello = [&[1, 0, 0xFD, 0xE8, 3, 3][..], &[0; 63_994]].concat();
+    let records = hello.chunks(16_000).map(|part| {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[0x16, 3, 1][..], &length, part].concat()
+    });
+    records.collect::<Vec<_>>().concat()
+}
+
+#[tokio::test]
+async fn unfinished_client_hellos_keep_within_the_memory_limit() {
+    let Some(group) = group("hellos") else { return };
+    let cluster = cluster_in(&group).await;
+    let (endpoint, hello) = (cluster.endpoint(0), unfinished_hello());
+    let connections = stream::iter(0..4_096).map(|_| async {
+        let mut tcp = endpoint.tcp().await.ok()?;
+        // Connections beyond the bound are closed.
+        tcp.write_all(&hello).await.ok()?;
+        Some(tcp)
+    });
+    let open: Vec<_> = connections.buffer_unordered(64).collect().await;
+    assert!(open.iter().flatten().count() > 100);
+    drop(open);
+    wait::until_true("a client to be served", wait::deadline(), async || {
+        assert_eq!((group.oom_kills(), cluster.gateway(0).exit_status()), (0, None));
+        Native::connect(&endpoint, &cluster.token("user-0")).await.is_ok()
+    })
+    .await;
+    eprintln!(
+        "unfinished hellos: peak {} KiB of {} KiB",
+        group.peak() / 1024,
+        LIMIT / 1024
+    );
     assert_eq!(cluster.finish().await, Vec::<String>::new());
     group.remove().await;
 }
