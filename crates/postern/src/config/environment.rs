@@ -36,5 +36,5 @@ impl FromIterator<(OsString, OsString)> for Environment {
     }
 }
 
-/// What the names of all variables of Postern begin with.
+/// Prefix of the names of all variables of Postern.
 pub(super) const PREFIX: &str = "POSTERN_";
