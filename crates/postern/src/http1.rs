@@ -56,10 +56,14 @@ async fn exchange(
             .to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    tokio::pin!(connection);
+    tokio::pin!(exchange);
     tokio::select! {
-        response = exchange => response,
-        ended = &mut connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
+        response = &mut exchange => response,
+        ended = connection => {
+            ended?;
+            // The response may have come with the end of the connection; without one, this is an error at once.
+            exchange.await
+        }
     }
 }
 

@@ -40,7 +40,12 @@ async fn smoke_test_succeeds_when_its_alert_reaches_its_socket_and_names_the_fai
             &[],
             "by TLS: invalid peer certificate",
         ),
-        (&certificate, another_key, &[], "open a WebSocket: HTTP error: 401"),
+        (
+            &certificate,
+            another_key,
+            &[],
+            "receive ready: closed: unauthenticated (4401)",
+        ),
         (
             &certificate,
             cluster.signer().verifier(),
