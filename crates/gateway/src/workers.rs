@@ -11,7 +11,7 @@ use lifecycle::Entropy;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, JobId, NodeId, UserId};
+use protocol::id::{ConnectionId, JobId, NodeId};
 use protocol::time::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::timeout;

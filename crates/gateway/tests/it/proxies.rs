@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gateway::{Proxies, ProxyProtocol, Rate, Settings, TrustedProxies};
-use protocol::secret::Secret;
 use serde_json::json;
 use testkit::client::Refused;
 use testkit::client::http::Request;
@@ -15,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
 use crate::addresses::listed_address;
-use crate::test_gateway::TestGateway;
+use crate::test_gateway::{TestGateway, internal_api};
 use crate::worker::Worker;
 
 /// Trusted proxy: the default address of test clients.
@@ -26,7 +25,7 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 async fn behind(protocol: ProxyProtocol, change: impl FnOnce(&mut Settings)) -> TestGateway {
     TestGateway::with(|settings| {
         settings.proxies = Proxies::new(protocol, TrustedProxies::parse(PROXY).unwrap()).unwrap();
-        settings.internal_token = Some(Secret::new("internal-token"));
+        settings.internal_api = Some(internal_api("internal-token"));
         change(settings);
     })
     .await
