@@ -94,7 +94,7 @@ impl RedisBus {
             names,
             events: events::EventScripts::new(),
             jobs: jobs::JobScripts::new(),
-            lanes: jobs::LaneReaders::new(&connector),
+            lanes: jobs::LaneReaders::new(&connector, &runtime.dependencies.named("redis")),
             limits: limits::RateLimiter::new(cells),
             challenges: challenges::ChallengeScripts::new(),
             hints: hints::HintScripts::new(),

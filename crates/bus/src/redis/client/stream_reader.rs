@@ -6,6 +6,8 @@ use std::time::Duration;
 use fred::interfaces::{ClientLike, StreamsInterface};
 use fred::types::Value;
 use fred::types::config::Options;
+use lifecycle::Dependency;
+use protocol::fault::chain;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -21,6 +23,8 @@ use crate::BusError;
 /// Redis must not deliver an entry to a cancelled read.
 pub(in crate::redis) struct StreamReader {
     connector: Connector,
+    /// Server, to which outages are reported: the operation that reads does not log them.
+    dependency: Dependency,
     permit: Semaphore,
     connection: Mutex<Option<Connection>>,
 }
@@ -34,9 +38,10 @@ pub(in crate::redis) enum StreamRead {
 }
 
 impl StreamReader {
-    pub(in crate::redis) fn new(connector: Connector) -> Self {
+    pub(in crate::redis) fn new(connector: Connector, dependency: Dependency) -> Self {
         Self {
             connector,
+            dependency,
             permit: Semaphore::new(1),
             connection: Mutex::default(),
         }
@@ -56,7 +61,10 @@ impl StreamReader {
         let idle = self.idle().take();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.connector.open(Purpose::Reads).await.map_err(failed)?,
+            None => {
+                let opened = self.connector.open(Purpose::Reads).await;
+                opened.map_err(|error| self.failed(error))?
+            }
         };
         let options = Options {
             timeout: Some(wait + COMMAND_TIMEOUT),
@@ -78,8 +86,18 @@ impl StreamReader {
                 *self.idle() = Some(connection);
                 Ok(StreamRead::NoGroup)
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(self.failed(error)),
         }
+    }
+
+    fn failed(&self, error: fred::error::Error) -> BusError {
+        let failure = CommandFailure::Fred(error);
+        let outage = failure.outage();
+        let error = failure.at_step(STEP);
+        if let Some(class) = outage {
+            self.dependency.failed(class, chain(&error));
+        }
+        error
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
@@ -92,10 +110,6 @@ fn without_stream(entries: Value) -> RedisReply {
     let mut reply = RedisReply::new(STEP, entries);
     reply.next();
     reply
-}
-
-fn failed(error: fred::error::Error) -> BusError {
-    CommandFailure::Fred(error).at_step(STEP)
 }
 
 const STEP: &str = "read new jobs";

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lifecycle::Dependency;
 use protocol::cluster::job::{Job, Lane};
 use protocol::fault::chain;
 use protocol::id::WorkerId;
@@ -30,9 +31,9 @@ struct LaneReader {
 }
 
 impl LaneReaders {
-    pub(in crate::redis) fn new(connector: &Connector) -> Self {
+    pub(in crate::redis) fn new(connector: &Connector, dependency: &Dependency) -> Self {
         let lane_reader = || LaneReader {
-            reader: StreamReader::new(connector.clone()),
+            reader: StreamReader::new(connector.clone(), dependency.clone()),
             last_reclaim: Mutex::default(),
         };
         Self {
