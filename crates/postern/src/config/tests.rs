@@ -67,9 +67,9 @@ fn rows(page: &str) -> Vec<(Vec<String>, String)> {
 
 /// Names of variables in a text. A prefix (`POSTERN_TELEGRAM_*`) is none.
 fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && !"_*<{".contains(c))
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !"_*<".contains(c))
         .filter(|word| word.strip_prefix("POSTERN_").is_some_and(|rest| !rest.is_empty()))
-        .filter(|word| !word.contains(['*', '<', '{']) && !word.ends_with('_'))
+        .filter(|word| !word.contains(['*', '<']) && !word.ends_with('_'))
         .map(str::to_owned)
         .collect()
 }

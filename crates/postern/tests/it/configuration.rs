@@ -237,7 +237,8 @@ async fn check_reports_every_fault_and_quotes_no_key() {
 #[tokio::test]
 async fn every_secret_of_a_worker_may_be_in_a_file() {
     let scratch = Scratch::new("secrets");
-    let key = "0".repeat(64);
+    // RFC 8032, section 7.1.
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
     let vault = format!("k1:{}", data_encoding::BASE64.encode(&[7; 32]));
     let secrets = [
         ("POSTERN_REDIS_URL", "redis://redis"),
@@ -252,7 +253,7 @@ async fn every_secret_of_a_worker_may_be_in_a_file() {
         ("POSTERN_TELEGRAM_BOT_TOKEN", SECRET),
         ("POSTERN_GITHUB_WEBHOOK_SECRET", SECRET),
         ("POSTERN_X_TWITTER_WEBHOOK_SECRET", SECRET),
-        ("POSTERN_DISCORD_WEBHOOK_SECRET", &key),
+        ("POSTERN_DISCORD_WEBHOOK_SECRET", key),
         ("POSTERN_TELEGRAM_WEBHOOK_SECRET", SECRET),
         ("POSTERN_SMTP_URL", "smtps://postern:swordfish@mail.example"),
         ("POSTERN_SMS_TOKEN", SECRET),
