@@ -241,8 +241,11 @@ def check_rendering():
     expect("policy types of gateways", sorted(sealed["policyTypes"]), ["Egress", "Ingress"])
     ports = sorted({port["port"] for rule in sealed["egress"] for port in rule["ports"]})
     expect("ports that gateways reach", ports, [53, 6379])
+    gateway_defaults = yaml.safe_load((CHART / "values.yaml").read_text())["gateway"]
+    # A rollout does not wait for pods that drain: at most two drain at the same time.
+    expect("minReadySeconds", 2 * gateway_defaults["minReadySeconds"] >= gateway_defaults["drainSeconds"], True)
     # 8 s x 3 failed checks, the slowest of the large clouds' defaults for externalTrafficPolicy Local, and 5 s.
-    expect("default drain delay", yaml.safe_load((CHART / "values.yaml").read_text())["gateway"]["drainDelaySeconds"] >= 29, True)
+    expect("default drain delay", gateway_defaults["drainDelaySeconds"] >= 29, True)
 
     migrate = one(resources, "Job", "postern-migrate")["spec"]
     expect("resources of the migration", sorted(migrate["template"]["spec"]["containers"][0].get("resources", {})), ["limits", "requests"])
