@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use testkit::client::http::{KeptAlive, Request, plain};
 use testkit::cluster::Cluster;
 use testkit::scratch::Scratch;
+use testkit::token::random_text;
 use testkit::wait;
 use tokio::net::TcpStream;
 use tokio::time::interval;
@@ -141,20 +142,20 @@ async fn invalid_file_keeps_the_last_callers_and_is_reported_without_its_content
 
 #[tokio::test]
 async fn name_of_the_caller_is_in_its_audit_records() {
+    let [billing, support] = [random_text(), random_text()];
     let file = TokensFile::new(&json!([
-        entry("billing", &["publish_events"], "swordfish"),
-        entry("support", &["end_sessions"], "angelfish"),
+        entry("billing", &["publish_events"], &billing),
+        entry("support", &["end_sessions"], &support),
     ]));
     let cluster = file.cluster(1).await;
-    ["swordfish", "angelfish"]
-        .iter()
-        .for_each(|token| cluster.canary(token));
+    cluster.canary(&billing);
+    cluster.canary(&support);
     let at = cluster.gateway(0).internal_addr();
     let data = json!({"severity": "low", "type": "new_device", "message": "m", "requiresAction": false});
     let alert = json!({"event": "security:alert", "data": data});
     let publish = |token: &str| Request::post("/v1/users/GEN-001/events", &alert).bearer(token);
-    assert_eq!(plain(at, &publish("swordfish")).await.unwrap().status, 202);
-    let refused = plain(at, &publish("angelfish")).await.unwrap();
+    assert_eq!(plain(at, &publish(&billing)).await.unwrap().status, 202);
+    let refused = plain(at, &publish(&support)).await.unwrap();
     assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("forbidden")));
 
     let sessions = "SELECT session_id FROM audit WHERE action = 'alert_raised'";
