@@ -7,7 +7,7 @@ use std::time::Duration;
 use lifecycle::Condition;
 use tokio::time::Instant;
 
-/// Permits of WebSockets, from the upgrade to the close.
+/// Permits of sockets, from the upgrade to the close.
 ///
 /// At the limit the gateway is unready, so that balancers send new clients elsewhere, and it stays so until a part of the permits is
 /// free: sockets that come and go at the limit do not make it ready and unready in turn.

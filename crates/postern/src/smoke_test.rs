@@ -131,9 +131,8 @@ async fn connect(args: &SmokeTestArgs, token: &Secret) -> Result<Socket, SmokeTe
     request.headers_mut().insert(header::AUTHORIZATION, bearer);
     let protocol = HeaderValue::from_static("postern.v1.json");
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
-    let (socket, _response) = tokio_tungstenite::client_async(request, stream)
-        .await
-        .map_err(upgrade)?;
+    let upgraded = Box::pin(tokio_tungstenite::client_async(request, stream)).await;
+    let (socket, _response) = upgraded.map_err(upgrade)?;
     Ok(socket)
 }
 
