@@ -241,7 +241,7 @@ async fn unusable_file_keeps_the_secret_in_use_and_shows_in_log_and_metric() {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Whether a token was refused.
+/// Reports whether a token was refused.
 fn is_unauthenticated(connected: &Result<Native, Refused>) -> bool {
     matches!(connected, Err(Refused::Answered { data, .. }) if data["error"] == "unauthenticated")
 }
