@@ -67,7 +67,8 @@ impl RedisBus {
         let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
         let open = |connector, purpose, name| {
             let dependency = runtime.dependencies.named(name);
-            runtime.open(connector, purpose, dependency, &names, metrics.clone())
+            // Every caller would carry the state of a connect, some kilobytes.
+            Box::pin(runtime.open(connector, purpose, dependency, &names, metrics.clone()))
         };
         let cells = match &settings.limits_url {
             Some(url) => {

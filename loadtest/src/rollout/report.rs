@@ -211,7 +211,7 @@ mod tests {
         let after = |records: &[Record]| broken(&[&all[..], records].concat());
         let lost = Record::Lost("closed with 1006".to_owned());
         assert_eq!(after(&[lost.clone(), CONNECTED]), ["1 connections not resumed"]);
-        assert_eq!(after(&[lost.clone()]), ["1 residents still away"]);
+        assert_eq!(after(std::slice::from_ref(&lost)), ["1 residents still away"]);
         assert_eq!(
             after(&[lost, Record::Failed("refused".to_owned()), RESUMED]),
             ["1 failed attempts of residents to reconnect"]

@@ -63,7 +63,10 @@ impl Resident {
         loop {
             match connection.next_event().await {
                 Ok((name, data, offset)) => {
-                    let number = data["message"].as_str().and_then(|message| message.parse().ok());
+                    let number = data
+                        .get("message")
+                        .and_then(Value::as_str)
+                        .and_then(|message| message.parse().ok());
                     if let ("security:alert", Some(number)) = (name.as_str(), number) {
                         self.recorder.record(Record::Alert(number)).await?;
                     }

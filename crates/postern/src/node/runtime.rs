@@ -95,7 +95,7 @@ impl NodeRuntime {
             meter: self.metrics.meter(),
             dependencies: self.dependencies.clone(),
         };
-        Box::pin(RedisBus::connect(settings, &runtime)).await
+        RedisBus::connect(settings, &runtime).await
     }
 
     /// Connects to Redis, waiting for it if necessary.

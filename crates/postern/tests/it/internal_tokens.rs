@@ -107,7 +107,7 @@ async fn rotation_of_a_token_under_concurrent_requests_refuses_none() {
         .await;
         current.set(None);
     };
-    tokio::join!(join_all(served_by_new.iter().map(|served| call(served))), rotate);
+    tokio::join!(join_all(served_by_new.iter().map(call)), rotate);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 

@@ -20,7 +20,7 @@ const USERS: usize = 6;
 
 #[tokio::test]
 async fn workers_terminated_one_by_one_fail_no_command_and_run_no_job_twice() {
-    let mut scene = Scene::start().await;
+    let mut scene = Box::pin(Scene::start()).await;
     let mut finished = 0;
     for worker in 0..WORKERS {
         let round = scene
@@ -51,7 +51,7 @@ async fn workers_terminated_one_by_one_fail_no_command_and_run_no_job_twice() {
 
 #[tokio::test]
 async fn killed_worker_leaves_an_answer_to_each_command_and_nothing_is_done_twice() {
-    let mut scene = Scene::start().await;
+    let mut scene = Box::pin(Scene::start()).await;
     let round = scene.round(0, Member::kill).await;
     // The code of a killed connect is spent: it is not sent again.
     for answer in &round.connects {

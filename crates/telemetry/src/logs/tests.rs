@@ -108,7 +108,7 @@ fn lines_of_a_node_have_its_id_and_version_under_any_filter() {
         }
     }
     let human = logged(Format::Human, "info", || {
-        node_span("worker", "one").in_scope(|| tracing::info!("done"))
+        node_span("worker", "one").in_scope(|| tracing::info!("done"));
     });
     assert!(human.contains(r#"node{role="worker" node="one""#), "{human}");
 }
