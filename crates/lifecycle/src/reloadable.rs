@@ -42,9 +42,10 @@ impl<T> Clone for Reloadable<T> {
     }
 }
 
+/// Prints as the current value.
 impl<T: fmt::Debug> fmt::Debug for Reloadable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reloadable").field(&self.get()).finish()
+        self.get().fmt(f)
     }
 }
 

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
 /// Keys of the audit log that may be replaced. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AuditKeys {
     current: Reloadable<AuditKeySet>,
 }
@@ -84,9 +84,9 @@ impl AuditKey {
     }
 }
 
-impl fmt::Debug for AuditKeySet {
+impl fmt::Debug for AuditKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuditKeySet({})", 1 + self.older.len())
+        write!(f, "AuditKeys({})", 1 + self.current().older.len())
     }
 }
 
