@@ -45,7 +45,7 @@ impl<T> Clone for Reloadable<T> {
 /// Prints as the current value.
 impl<T: fmt::Debug> fmt::Debug for Reloadable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
+        fmt::Debug::fmt(&*self.get(), f)
     }
 }
 
