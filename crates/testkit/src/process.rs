@@ -25,12 +25,13 @@ pub struct Launch {
     scratch: Arc<Scratch>,
     account: Option<Account>,
     last_signal: Signal,
+    inherits_environment: bool,
 }
 
 impl Launch {
     /// Prepares `command` to run in `scratch`, where its output goes to `<name>.out` and `<name>.err`.
     ///
-    /// Only program, arguments and environment of the command count.
+    /// Only program, arguments and the set and removed variables of the command count.
     pub fn new(name: impl Into<String>, scratch: &Arc<Scratch>, command: Command) -> Self {
         let (name, scratch) = (name.into(), Arc::clone(scratch));
         Self {
@@ -39,12 +40,21 @@ impl Launch {
             scratch,
             account: None,
             last_signal: Signal::SIGKILL,
+            inherits_environment: true,
         }
     }
 
     /// Runs the command under another account.
     pub(crate) fn run_as(mut self, account: Option<Account>) -> Self {
         self.account = account;
+        self
+    }
+
+    /// Runs the command with the search path and its own variables alone. `Command::env_clear` does not do it: a command does not
+    /// report that it was called.
+    #[must_use]
+    pub(crate) fn without_environment(mut self) -> Self {
+        self.inherits_environment = false;
         self
     }
 
@@ -64,6 +74,9 @@ impl Launch {
             .arg(&log)
             .arg(self.last_signal.as_str().trim_start_matches("SIG"));
         supervisor.arg(self.command.get_program()).args(self.command.get_args());
+        if !self.inherits_environment {
+            supervisor.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        }
         for (key, value) in self.command.get_envs() {
             match value {
                 Some(value) => supervisor.env(key, value),

@@ -230,12 +230,12 @@ impl Launcher {
     /// Starts a subcommand of `postern` with the settings of a role.
     pub(super) fn command(&self, name: &str, role: Role, subcommand: &str, more: &[(&str, &str)]) -> Process {
         let mut command = Command::new(&self.binary);
-        // A node refuses variables that it does not know, and those of the shell are for the tests.
-        command.env_clear().env("PATH", "/usr/bin:/bin").arg(subcommand);
+        command.arg(subcommand);
         let settings = self.settings.iter().filter(|(of, ..)| of.is_none_or(|of| of == role));
         command.envs(settings.map(|(_, key, value)| (key, value)));
         command.envs(more.iter().copied());
-        Launch::new(name, &self.scratch, command).start()
+        // A node refuses variables that it does not know, and those of the shell are for the tests.
+        Launch::new(name, &self.scratch, command).without_environment().start()
     }
 
     /// Output of all processes of the cluster, including those that have ended.
