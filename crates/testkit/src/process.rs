@@ -53,7 +53,7 @@ impl Launch {
     /// Runs the command with the search path and its own variables alone. `Command::env_clear` does not do it: a command does not
     /// report that it was called.
     #[must_use]
-    pub(crate) fn without_environment(mut self) -> Self {
+    pub fn without_environment(mut self) -> Self {
         self.inherits_environment = false;
         self
     }

@@ -1,6 +1,6 @@
 //! Output and refusals of the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ impl Dev {
     pub(crate) async fn start(args: &[&str]) -> Self {
         let scratch = Arc::new(Scratch::new("dev"));
         let dir = scratch.path().join("dev").display().to_string();
-        let mut command = clean(POSTERN);
+        let mut command = Command::new(POSTERN);
         command.args(["dev", "--json", "--dir", &dir]).args(args);
-        let process = Launch::new("dev", &scratch, command).start();
+        let process = Launch::new("dev", &scratch, command).without_environment().start();
         let line = process.line("\"ready\":true", wait::deadline()).await;
         Self {
             ready: serde_json::from_str(&line).unwrap(),
@@ -95,29 +95,23 @@ impl Dev {
     }
 }
 
-/// Runs a small command to its end.
+/// Runs a small command to its end, with none of the variables of the shell that runs the tests.
 pub(crate) async fn postern(args: &[&str]) -> node::Output {
     postern_with(args, &[]).await
 }
 
 /// Runs a command like [`postern`], with these environment variables.
 pub(crate) async fn postern_with(args: &[&str], variables: &[(&str, String)]) -> node::Output {
-    let mut command = clean(POSTERN);
+    let mut command = Command::new(POSTERN);
     command.args(args).envs(variables.iter().cloned());
-    let process = Launch::new("postern", &Arc::new(Scratch::new("command")), command).start();
+    let launch = Launch::new("postern", &Arc::new(Scratch::new("command")), command);
+    let process = launch.without_environment().start();
     let status = process.wait(wait::deadline()).await;
     node::Output {
         status,
         stdout: process.stdout(),
         stderr: process.stderr(),
     }
-}
-
-/// A command with none of the variables of the shell that runs the tests.
-fn clean(binary: impl AsRef<Path>) -> Command {
-    let mut command = Command::new(binary.as_ref());
-    command.env_clear().env("PATH", "/usr/bin:/bin");
-    command
 }
 
 #[tokio::test]

@@ -190,12 +190,12 @@ async fn syncs(cluster: &Cluster, user: usize) -> bool {
 /// Runs the command with the cluster's database.
 async fn rotate(cluster: &Cluster, keys: &str) -> Output {
     let mut command = Command::new(POSTERN);
-    command.env_clear();
     command
         .args(["vault", "rotate"])
         .env("POSTERN_DATABASE_URL", cluster.schema().url())
         .env("POSTERN_VAULT_KEYS", keys);
-    let process = Launch::new("rotate", &Arc::new(Scratch::new("rotate")), command).start();
+    let launch = Launch::new("rotate", &Arc::new(Scratch::new("rotate")), command);
+    let process = launch.without_environment().start();
     let status = process.wait(wait::deadline()).await;
     Output {
         status,
