@@ -246,6 +246,32 @@ pub struct FactorUser {
     pub vault: VaultKeysArgs,
 }
 
+/// Client of the internal API: address, TLS and token.
+#[derive(Debug, Clone, Args)]
+pub struct InternalClientArgs {
+    /// Internal API of a gateway, `http://127.0.0.1:9091` or `https://...`; default: the first gateway of `postern dev`.
+    #[arg(long)]
+    pub server: Option<String>,
+    /// TLS of the internal API.
+    #[command(flatten)]
+    pub tls: InternalTlsArgs,
+    /// Bearer token of the internal API.
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
+    pub internal_token: Option<SecretArg>,
+}
+
+impl InternalClientArgs {
+    /// Bearer token, if one is set.
+    ///
+    /// # Errors
+    /// Token that cannot be taken.
+    pub fn internal_token(&self) -> Result<Option<Secret>, ConfigError> {
+        let mut problems = Problems::default();
+        let token = problems.optional_secret("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
+        problems.finish(Some(token))
+    }
+}
+
 /// TLS of a client of the internal API.
 #[derive(Debug, Clone, Args)]
 pub struct InternalTlsArgs {
@@ -275,30 +301,12 @@ pub struct PublishArgs {
     /// Idempotency key: a repeated key publishes nothing new.
     #[arg(long)]
     pub idempotency_key: Option<String>,
-    /// Internal API of a gateway, `http://127.0.0.1:9091` or `https://...`; default: the first gateway of `postern dev`.
-    #[arg(long)]
-    pub server: Option<String>,
-    /// TLS of the internal API.
+    /// Internal API, and the access to it.
     #[command(flatten)]
-    pub tls: InternalTlsArgs,
-    /// Bearer token of the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
-    pub internal_token: Option<SecretArg>,
+    pub api: InternalClientArgs,
     /// Directory of `postern dev` with its token and addresses.
     #[command(flatten)]
     pub dir: DirArgs,
-}
-
-impl PublishArgs {
-    /// Bearer token, if one is set.
-    ///
-    /// # Errors
-    /// It cannot be taken.
-    pub fn internal_token(&self) -> Result<Option<Secret>, ConfigError> {
-        let mut problems = Problems::default();
-        let token = problems.optional_secret("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
-        problems.finish(Some(token))
-    }
 }
 
 /// `postern healthcheck`.
@@ -322,15 +330,9 @@ pub struct SmokeTestArgs {
     /// PEM file whose first certificate the gateway must present.
     #[arg(long, value_name = "FILE")]
     pub cert: PathBuf,
-    /// Internal API of a gateway, `http://127.0.0.1:9091` or `https://...`; default: the first gateway of `postern dev`.
-    #[arg(long)]
-    pub server: Option<String>,
-    /// TLS of the internal API.
+    /// Internal API, and the access to it.
     #[command(flatten)]
-    pub tls: InternalTlsArgs,
-    /// Bearer token of the internal API.
-    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", help_heading = heading::INTERNAL_API)]
-    pub internal_token: Option<SecretArg>,
+    pub api: InternalClientArgs,
     /// User of the test, preferably one that does not exist.
     #[arg(long, default_value = "smoke-test")]
     pub user: String,

@@ -69,11 +69,12 @@ pub enum PublishError {
 pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> {
     let identity = Identity::existing(&dir::resolve(&args.dir));
     let server = args
+        .api
         .server
         .clone()
         .or_else(|| ready::first_internal(&identity.ready_file()))
         .ok_or(PublishError::NoServer)?;
-    let token = match args.internal_token()? {
+    let token = match args.api.internal_token()? {
         Some(token) => token,
         None => identity.internal_token().map_err(PublishError::NoToken)?,
     };
@@ -87,7 +88,7 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
     let authority = authority.trim_end_matches('/');
     let tls = match scheme {
         "http" => None,
-        "https" => Some(tls::client(&args.tls)?),
+        "https" => Some(tls::client(&args.api.tls)?),
         _ => return Err(PublishError::Server),
     };
     let bearer =

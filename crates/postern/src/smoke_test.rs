@@ -146,9 +146,7 @@ fn alert(args: &SmokeTestArgs, data: &Value) -> PublishArgs {
         event: "security:alert".to_owned(),
         data: data.to_string(),
         idempotency_key: None,
-        server: args.server.clone(),
-        tls: args.tls.clone(),
-        internal_token: args.internal_token.clone(),
+        api: args.api.clone(),
         dir: args.dir.clone(),
     }
 }

@@ -23,7 +23,7 @@ pub enum TokenError {
     /// No signing secret was given or found.
     #[error("set POSTERN_JWT_HS256_SECRET, or start `postern dev` first")]
     NoSecret(#[source] IdentityError),
-    /// Nothing but line breaks was given.
+    /// The secret has nothing but line breaks.
     #[error("POSTERN_JWT_HS256_SECRET is empty")]
     EmptySecret,
     /// Signing failed.

@@ -11,7 +11,6 @@ mod contract;
 mod credentials;
 mod expiries;
 mod footprint;
-mod log;
 mod nodes;
 mod refusals;
 mod sample;

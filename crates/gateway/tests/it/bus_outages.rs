@@ -3,8 +3,8 @@
 use serde_json::json;
 use testkit::{Native, wait};
 
-use crate::log::Log;
 use crate::test_gateway::TestGateway;
+use testkit::log::Log;
 
 #[tokio::test]
 async fn commands_that_fail_in_an_outage_share_one_line_at_its_beginning_and_one_at_its_end() {

@@ -7,7 +7,6 @@
 )]
 
 mod faulty_bus;
-mod log;
 mod test_gateway;
 mod worker;
 

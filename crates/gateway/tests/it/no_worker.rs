@@ -11,10 +11,10 @@ use testkit::node::Script;
 use testkit::{Native, SocketIo, wait};
 
 use crate::callback::{call_back, issue};
-use crate::log::Log;
 use crate::publish::{self, post};
 use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
+use testkit::log::Log;
 
 const SERVED: &str = "postern_gateway_lane_served{lane=\"interactive\"}";
 const CLOSED: &str = "postern_gateway_closes_total{code=\"1012\",reason=\"unavailable\"}";

@@ -20,7 +20,7 @@ pub enum NotAPath {
     /// A text longer than any path was given.
     #[error("is a path, and a text longer than any path was given")]
     TooLong,
-    /// Nothing was given.
+    /// The text is empty.
     #[error("is a path, and an empty text was given")]
     Empty,
     /// A text that is no absolute path was given where one is expected.

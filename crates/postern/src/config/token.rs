@@ -61,7 +61,7 @@ impl JwtSecretArgs {
     /// Secrets, one a line, if any is set.
     ///
     /// # Errors
-    /// It cannot be taken.
+    /// Secret that cannot be taken.
     pub fn secret(&self) -> Result<Option<Secret>, ConfigError> {
         let mut problems = Problems::default();
         let secret = problems.optional_secret(HS256_SECRET, self.jwt_hs256_secret.as_ref());

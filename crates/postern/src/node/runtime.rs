@@ -116,7 +116,7 @@ impl NodeRuntime {
         Ok(reach(&*self.entropy, connect).await?)
     }
 
-    /// Completes a start unless the node is told to stop before. None if it was: the node is then stopped.
+    /// Completes a start unless a stop signal comes before. None if it did: the node is then stopped.
     ///
     /// # Errors
     /// [`StartError`] of the start.

@@ -168,16 +168,20 @@ async fn a_row_that_was_tampered_with_is_named() {
     assert!(verified.stderr.contains(named), "{}", verified.stderr);
 }
 
+/// Starts another worker, and returns its log with the heads: a worker logs them when it starts, and then once an hour.
+async fn log_with_heads(cluster: &mut Cluster) -> String {
+    cluster.start_worker().await;
+    wait::until("the heads to be logged", wait::deadline(), async || {
+        Some(cluster.worker(1).logs()).filter(|log| log.contains("audit heads"))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
     let platforms = Platforms::start().await;
     let mut cluster = cluster_with_a_history(&platforms).await;
-    // A worker logs the heads when it starts, and then once an hour.
-    cluster.start_worker().await;
-    let log = wait::until("the heads to be logged", wait::deadline(), async || {
-        Some(cluster.worker(1).logs()).filter(|log| log.contains("audit heads"))
-    })
-    .await;
+    let log = log_with_heads(&mut cluster).await;
     let scratch = Scratch::new("heads");
     let heads = scratch.write("worker.log", log).display().to_string();
     let verified = verify(&cluster, &["--heads", &heads]).await;
@@ -208,11 +212,7 @@ async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
 async fn young_log_without_heads_is_intact_and_a_forged_head_is_not() {
     let platforms = Platforms::start().await;
     let mut cluster = cluster_with_a_history(&platforms).await;
-    cluster.start_worker().await;
-    let log = wait::until("the heads to be logged", wait::deadline(), async || {
-        Some(cluster.worker(1).logs()).filter(|log| log.contains("audit heads"))
-    })
-    .await;
+    let log = log_with_heads(&mut cluster).await;
     let scratch = Scratch::new("heads");
     let young: String = log
         .lines()

@@ -2,9 +2,9 @@
 
 use testkit::{Redis, wait};
 
-use crate::log::Log;
 use crate::nodes::{TestSubscriptions, connect, until_live};
 use crate::sample::{event, user};
+use testkit::log::Log;
 
 /// Runs on one thread, whose log is captured.
 #[tokio::test]

@@ -1,16 +1,17 @@
 //! Log of the current thread, captured.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::subscriber::{DefaultGuard, set_default};
 
 /// Captured log lines from INFO up, while the guard lives.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+#[derive(Debug, Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub(crate) fn capture() -> (Self, DefaultGuard) {
+    /// Captures the log of the current thread until the guard is dropped.
+    pub fn capture() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -21,16 +22,25 @@ impl Log {
     }
 
     /// Lines that contain this text.
-    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+    pub fn lines(&self, text: &str) -> Vec<String> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = String::from_utf8_lossy(&bytes);
         let lines = log.lines().filter(|line| line.contains(text));
         lines.map(ToOwned::to_owned).collect()
+    }
+
+    /// Lines of the outage reporter about this operation.
+    pub fn lines_of(&self, operation: &str) -> Vec<String> {
+        self.lines(&format!("operation=\"{operation}\""))
     }
 }
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
