@@ -45,7 +45,7 @@ pub(crate) struct IncomingConnection {
 impl Listener {
     /// Listens on a bound socket.
     pub(crate) fn listen(socket: TcpSocket, settings: &Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let tcp = socket.listen(BACKLOG)?;
+        let tcp = listen(socket)?;
         Ok(Self {
             local: tcp.local_addr()?,
             tcp,
@@ -130,17 +130,32 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 
 /// Binds a socket that does not listen yet: until the node can serve, clients are refused, and do not wait for an accept. Connections
 /// inherit its send buffer size: with the default, the kernel would queue megabytes for a slow peer, beyond the bounded queue.
+///
+/// The address is held exclusively from here on. Under `SO_REUSEADDR`, Linux binds an address to several sockets as long as none of
+/// them listens, and the fault would only show when the second one does; so it is set only where connections of an earlier process
+/// in `TIME_WAIT` hold the address.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // A restarted gateway must not wait for connections in TIME_WAIT.
-    socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.bind(address)?;
+    if let Err(error) = socket.bind(address) {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Err(error);
+        }
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+    }
     Ok(socket)
+}
+
+/// Listens at a bound address. Connections inherit `SO_REUSEADDR`, so that a restarted gateway need not wait until their `TIME_WAIT`
+/// is over.
+fn listen(socket: TcpSocket) -> io::Result<TcpListener> {
+    socket.set_reuseaddr(true)?;
+    socket.listen(BACKLOG)
 }
 
 /// Send buffer in bytes. The kernel doubles it for bookkeeping.
@@ -152,7 +167,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn bound_address_is_taken_before_it_listens() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        assert_eq!(bind(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        listen(first).unwrap();
+    }
+
+    #[tokio::test]
+    async fn address_with_connections_in_time_wait_is_free() {
+        let listener = listen(bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        // Who closes first, here the gateway, keeps the connection in TIME_WAIT.
+        drop(listener.accept().await.unwrap());
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        drop((client, listener));
+        listen(bind(address).unwrap()).unwrap();
+    }
 
     #[test]
     fn ipv4_mapped_peer_is_shown_as_ipv4() {
