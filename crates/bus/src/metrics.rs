@@ -21,31 +21,33 @@ impl Metrics {
     pub(crate) fn new(meter: &Meter) -> Self {
         Self {
             failed: meter
-                .u64_counter("postern_bus_commands_failed_total")
+                .u64_counter("postern.bus.commands_failed")
                 .with_description("Failed Redis commands, by step")
                 .build(),
             reconnects: meter
-                .u64_counter("postern_bus_reconnects_total")
+                .u64_counter("postern.bus.reconnects")
                 .with_description("Redis connections that were replaced or reconnected")
                 .build(),
             missed: meter
-                .u64_counter("postern_bus_missed_total")
+                .u64_counter("postern.bus.missed")
                 .with_description("Possible losses of channel messages, after which offsets are compared")
                 .build(),
             unreadable: meter
-                .u64_counter("postern_bus_unreadable_total")
+                .u64_counter("postern.bus.unreadable")
                 .with_description("Messages of other nodes that do not decode")
                 .build(),
             silence: meter
-                .f64_gauge("postern_bus_silence_seconds")
+                .f64_gauge("postern.bus.silence")
+                .with_unit("s")
                 .with_description("Time since the last reply of Redis, or the last probe message")
                 .build(),
             skew: meter
-                .f64_gauge("postern_bus_clock_skew_seconds")
+                .f64_gauge("postern.bus.clock.skew")
+                .with_unit("s")
                 .with_description("Difference between the clocks of Redis and this node")
                 .build(),
             expiries: meter
-                .u64_gauge("postern_bus_expiries_arrive")
+                .u64_gauge("postern.bus.expiries_arrive")
                 .with_description("1 if keyspace notifications of expired keys arrive, else 0")
                 .build(),
         }

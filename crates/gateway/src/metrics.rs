@@ -40,82 +40,71 @@ impl Metrics {
     pub(crate) fn new(meter: &Meter, tasks: &Tasks) -> Self {
         let panics = tasks.clone();
         meter
-            .u64_observable_counter("postern_gateway_panics_total")
+            .u64_observable_counter("postern.gateway.panics")
             .with_description("Tasks that panicked; a connection's panic costs only itself")
             .with_callback(move |observer| observer.observe(panics.panics(), &[]))
             .build();
         let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
         Self {
             pending: meter
-                .i64_up_down_counter("postern_gateway_pending_connections")
+                .i64_up_down_counter("postern.gateway.pending_connections")
                 .with_description("Connections that are not authenticated yet")
                 .build(),
             sockets: meter
-                .i64_up_down_counter("postern_gateway_sockets")
+                .i64_up_down_counter("postern.gateway.sockets")
                 .with_description("Authenticated sockets that are open, by dialect")
                 .build(),
-            connects: counter("postern_gateway_connects_total", "Sockets that became live, by dialect"),
-            refusals: counter("postern_gateway_refusals_total", "Connections refused, by reason"),
+            connects: counter("postern.gateway.connects", "Sockets that became live, by dialect"),
+            refusals: counter("postern.gateway.refusals", "Connections refused, by reason"),
             token_refusals: counter(
-                "postern_gateway_token_refusals_total",
+                "postern.gateway.token_refusals",
                 "Tokens that were refused, by entrance and kind",
             ),
-            closes: counter(
-                "postern_gateway_closes_total",
-                "WebSockets closed, by close code and reason",
-            ),
-            commands: counter(
-                "postern_gateway_commands_total",
-                "Commands answered, by event and outcome",
-            ),
+            closes: counter("postern.gateway.closes", "WebSockets closed, by close code and reason"),
+            commands: counter("postern.gateway.commands", "Commands answered, by event and outcome"),
             command_seconds: meter
-                .f64_histogram("postern_gateway_command_seconds")
+                .f64_histogram("postern.gateway.command.duration")
                 .with_unit("s")
                 .with_description("Time from a command to its answer, by event")
                 .build(),
-            deliveries: counter(
-                "postern_gateway_deliveries_total",
-                "Events queued for a socket, by event",
-            ),
-            gaps: counter(
-                "postern_gateway_gaps_total",
-                "Reads of a user's event log because of a gap",
-            ),
+            deliveries: counter("postern.gateway.deliveries", "Events queued for a socket, by event"),
+            gaps: counter("postern.gateway.gaps", "Reads of a user's event log because of a gap"),
             resyncs: counter(
-                "postern_gateway_resyncs_total",
+                "postern.gateway.resyncs",
                 "Sockets that missed events which cannot be recovered",
             ),
-            resumes: counter("postern_gateway_resumes_total", "Attempts to resume, by outcome"),
+            resumes: counter("postern.gateway.resumes", "Attempts to resume, by outcome"),
             published: counter(
-                "postern_gateway_published_total",
+                "postern.gateway.published",
                 "Events published by the internal API, by event",
             ),
             internal_refusals: counter(
-                "postern_gateway_internal_refusals_total",
+                "postern.gateway.internal_refusals",
                 "Requests and TLS handshakes that the internal API refused, by reason",
             ),
             callbacks: counter(
-                "postern_gateway_callbacks_total",
+                "postern.gateway.callbacks",
                 "OAuth callbacks and confirmations, by platform and outcome",
             ),
             webhooks: counter(
-                "postern_gateway_webhooks_total",
+                "postern.gateway.webhooks",
                 "Requests to platforms' webhooks, by platform and outcome",
             ),
             certificate_failures: counter(
-                "postern_gateway_certificate_failures_total",
+                "postern.gateway.certificate.failures",
                 "Certificate reloads that failed",
             ),
             certificate_expires: meter
-                .f64_gauge("postern_gateway_certificate_expires_timestamp_seconds")
+                .f64_gauge("postern.gateway.certificate.expires_timestamp")
+                .with_unit("s")
                 .with_description("Expiry of the certificate in use, in seconds since 1970")
                 .build(),
             refusals_uncounted: counter(
-                "postern_gateway_refusals_uncounted_total",
+                "postern.gateway.refusals_uncounted",
                 "Refused commands missing in the audit log, because too many users were refused at once",
             ),
             lane_served: meter
-                .u64_gauge("postern_gateway_lane_served")
+                .u64_gauge("postern.gateway.lane_served")
                 .with_description("1 while workers claim jobs of the lane, 0 after 5 s without a claim, by lane")
                 .build(),
         }
@@ -130,7 +119,8 @@ impl Metrics {
     /// Registers the gauge of the share of the sockets in use.
     pub(crate) fn observe_saturation(meter: &Meter, saturation: impl Fn() -> f64 + Send + Sync + 'static) {
         meter
-            .f64_observable_gauge("postern_gateway_socket_saturation_ratio")
+            .f64_observable_gauge("postern.gateway.socket_saturation")
+            .with_unit("1")
             .with_description("Sockets in use, as a share of those that the gateway may have")
             .with_callback(move |observer| observer.observe(saturation(), &[]))
             .build();

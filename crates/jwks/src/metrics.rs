@@ -17,7 +17,7 @@ impl Metrics {
     /// Builds the instruments; the age is read from the fetch state.
     pub(crate) fn new(meter: &Meter, state: watch::Receiver<FetchState>) -> Self {
         meter
-            .f64_observable_gauge("postern_gateway_jwks_age_seconds")
+            .f64_observable_gauge("postern.gateway.jwks.age")
             .with_unit("s")
             .with_description("Time since the last successful fetch of the issuer's keys")
             .with_callback(move |observer| {
@@ -28,11 +28,11 @@ impl Metrics {
             .build();
         Self {
             fetches: meter
-                .u64_counter("postern_gateway_jwks_fetches_total")
+                .u64_counter("postern.gateway.jwks.fetches")
                 .with_description("Fetches of the issuer's keys, by outcome")
                 .build(),
             keys: meter
-                .u64_gauge("postern_gateway_jwks_keys")
+                .u64_gauge("postern.gateway.jwks.keys")
                 .with_description("Usable keys that the issuer last published")
                 .build(),
         }

@@ -10,7 +10,7 @@ use opentelemetry::metrics::Meter;
 pub(crate) fn observe_reloads(meter: &Meter, watched: Arc<[(&'static str, Arc<ReloadStatus>)]>) {
     let counted = Arc::clone(&watched);
     meter
-        .u64_observable_counter("postern_reloads_total")
+        .u64_observable_counter("postern.reloads")
         .with_description("Changed files of settings, by variable and outcome")
         .with_callback(move |observer| {
             for (variable, status) in counted.iter() {
@@ -22,7 +22,7 @@ pub(crate) fn observe_reloads(meter: &Meter, watched: Arc<[(&'static str, Arc<Re
         })
         .build();
     meter
-        .u64_observable_gauge("postern_reload_failing")
+        .u64_observable_gauge("postern.reload.failing")
         .with_description("1 while a file of settings has contents that are not in use, by variable")
         .with_callback(move |observer| {
             for (variable, status) in watched.iter() {

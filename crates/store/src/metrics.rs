@@ -30,15 +30,15 @@ impl Metrics {
     pub(crate) fn new(meter: &Meter) -> Self {
         Self {
             errors: meter
-                .u64_counter("postern_store_errors_total")
+                .u64_counter("postern.store.errors")
                 .with_description("Failed transactions by step and meaning")
                 .build(),
             discarded: meter
-                .u64_counter("postern_store_connections_discarded_total")
+                .u64_counter("postern.store.connections_discarded")
                 .with_description("Connections to the database that were discarded, by reason")
                 .build(),
             given_up: meter
-                .u64_counter("postern_store_tasks_given_up_total")
+                .u64_counter("postern.store.tasks_given_up")
                 .with_description("Durable tasks that failed too often and are kept for an operator")
                 .build(),
         }
@@ -49,7 +49,7 @@ impl Metrics {
         let usage = Arc::new(usage);
         let connections = Arc::clone(&usage);
         meter
-            .u64_observable_gauge("postern_store_connections")
+            .u64_observable_gauge("postern.store.connections")
             .with_description("Connections to the database by state")
             .with_callback(move |gauge| {
                 let usage = connections();
@@ -58,7 +58,7 @@ impl Metrics {
             })
             .build();
         meter
-            .u64_observable_gauge("postern_store_connection_waiters")
+            .u64_observable_gauge("postern.store.connection_waiters")
             .with_description("Transactions that wait for a connection to the database")
             .with_callback(move |gauge| gauge.observe(usage().waiting as u64, &[]))
             .build();

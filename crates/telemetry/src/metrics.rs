@@ -10,8 +10,9 @@ use prometheus::{Registry, TextEncoder};
 
 /// Metrics of one node. Clones share them.
 ///
-/// A metric is scraped under the name that it has in the code: no suffix is added for its unit or kind. A counter is therefore
-/// named `postern_..._total` and a duration `postern_..._seconds`, and a search finds it.
+/// An instrument has a name and a unit by OpenTelemetry's conventions; in the Prometheus text, dots become underscores, the unit is
+/// appended, and `_total` to a counter: `postern.gateway.command.duration` with the unit `s` is
+/// `postern_gateway_command_duration_seconds`, `postern.gateway.connects` is `postern_gateway_connects_total`.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -46,7 +47,7 @@ impl Metrics {
     /// on.
     pub fn watch(&self, dependencies: Dependencies) {
         self.meter()
-            .u64_observable_gauge("postern_dependency_up")
+            .u64_observable_gauge("postern.dependency.up")
             .with_description("1 if the dependency answers this node, else 0")
             .with_callback(move |gauge| {
                 for status in dependencies.statuses() {
@@ -81,21 +82,19 @@ pub struct RenderError(#[from] prometheus::Error);
 fn exporter(registry: Registry) -> PrometheusExporter {
     opentelemetry_prometheus::exporter()
         .with_registry(registry)
-        .without_units()
-        .without_counter_suffixes()
         .scope_info_enabled(false)
         .build()
         .expect("a new registry takes the exporter")
 }
 
-/// Buckets of a histogram in seconds: from 1 ms to 30 s, the longest deadline of a command. The default buckets are meant for
-/// milliseconds: every duration in seconds would fall into the first one.
+/// Buckets of a histogram in seconds: from 0.1 ms, a command of Redis, to 30 s, the longest deadline of a command. The default
+/// buckets are meant for milliseconds: every duration in seconds would fall into the first one.
 fn buckets_of_seconds(instrument: &Instrument) -> Option<Stream> {
     if instrument.kind() != InstrumentKind::Histogram || instrument.unit() != "s" {
         return None;
     }
     let boundaries = vec![
-        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     ];
     Stream::builder()
         .with_aggregation(Aggregation::ExplicitBucketHistogram {

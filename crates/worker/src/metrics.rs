@@ -34,69 +34,69 @@ impl Metrics {
     pub(crate) fn new(meter: &Meter) -> Self {
         Self {
             jobs: meter
-                .u64_counter("postern_worker_jobs_total")
+                .u64_counter("postern.worker.jobs")
                 .with_description("Jobs by command and outcome")
                 .build(),
             job_seconds: meter
-                .f64_histogram("postern_worker_job_seconds")
+                .f64_histogram("postern.worker.job.duration")
                 .with_unit("s")
                 .with_description("Time from the claim of a job to its outcome")
                 .build(),
             running: meter
-                .i64_up_down_counter("postern_worker_jobs_running")
+                .i64_up_down_counter("postern.worker.jobs_running")
                 .with_description("Running jobs by lane")
                 .build(),
             waiting: meter
-                .i64_up_down_counter("postern_worker_jobs_waiting")
+                .i64_up_down_counter("postern.worker.jobs_waiting")
                 .with_description("Claimed jobs that wait for a slot of their user or a permit of their lane")
                 .build(),
             exchanges: meter
-                .u64_counter("postern_worker_exchanges_total")
+                .u64_counter("postern.worker.exchanges")
                 .with_description("Exchanges of authorization codes by platform and outcome")
                 .build(),
             relayed: meter
-                .u64_counter("postern_worker_outbox_relayed_total")
+                .u64_counter("postern.worker.outbox.relayed")
                 .with_description("Events of the outbox that were published to the bus")
                 .build(),
             relays_stopped: meter
-                .u64_counter("postern_worker_outbox_stopped_total")
+                .u64_counter("postern.worker.outbox.stopped")
                 .with_description("Relays that stopped because the bus refused an event")
                 .build(),
             resent: meter
-                .u64_counter("postern_worker_outbox_resent_total")
+                .u64_counter("postern.worker.outbox.resent")
                 .with_description("Events queued to be published again after the bus lost its event logs")
                 .build(),
             revocations: meter
-                .u64_counter("postern_worker_revocations_total")
+                .u64_counter("postern.worker.revocations")
                 .with_description("Attempts to revoke a grant by platform and outcome")
                 .build(),
             messages: meter
-                .u64_counter("postern_worker_factor_messages_total")
+                .u64_counter("postern.worker.factor_messages")
                 .with_description("Messages of the second factor by method and outcome")
                 .build(),
             syncs: meter
-                .u64_counter("postern_worker_syncs_total")
+                .u64_counter("postern.worker.syncs")
                 .with_description("Syncs by platform and outcome")
                 .build(),
             sync_lag: meter
-                .f64_histogram("postern_worker_sync_lag_seconds")
+                .f64_histogram("postern.worker.sync.lag")
                 .with_unit("s")
                 .with_description("Time from when an account was due for a sync to when a worker leased it")
                 .build(),
             refreshes: meter
-                .u64_counter("postern_worker_refreshes_total")
+                .u64_counter("postern.worker.refreshes")
                 .with_description("Token refreshes by platform and outcome")
                 .build(),
             pauses: meter
-                .u64_counter("postern_worker_pauses_total")
+                .u64_counter("postern.worker.pauses")
                 .with_description("Rate limits that platforms reported, by platform and scope")
                 .build(),
             platform_busy: meter
-                .u64_counter("postern_worker_platform_busy_total")
+                .u64_counter("postern.worker.platform_busy")
                 .with_description("Jobs refused because the concurrency bound of their platform was reached")
                 .build(),
             inboxes: meter
-                .u64_counter("postern_worker_inbox_reads_total")
+                .u64_counter("postern.worker.inbox_reads")
                 .with_description("Reads of the inboxes of bots by platform and outcome")
                 .build(),
         }

@@ -1,4 +1,4 @@
-//! Metrics of one node, under the names in the code, and apart from those of other nodes.
+//! Metrics of one node, translated for Prometheus, and apart from those of other nodes.
 
 use opentelemetry::KeyValue;
 use telemetry::metrics::Metrics;
@@ -6,7 +6,7 @@ use telemetry::metrics::Metrics;
 #[test]
 fn two_nodes_of_one_process_keep_their_metrics_apart() {
     let (first, second) = (Metrics::new("gateway-1"), Metrics::new("gateway-2"));
-    first.meter().u64_counter("postern_test_total").build().add(1, &[]);
+    first.meter().u64_counter("postern.test").build().add(1, &[]);
 
     assert!(first.render().unwrap().contains("postern_test_total 1"));
     assert!(!second.render().unwrap().contains("postern_test_total"));
@@ -14,16 +14,16 @@ fn two_nodes_of_one_process_keep_their_metrics_apart() {
 }
 
 #[test]
-fn metric_is_scraped_under_its_name_in_the_code() {
+fn scraped_name_has_underscores_unit_and_total() {
     let metrics = Metrics::new("gateway-1");
     let meter = metrics.meter();
     meter
-        .u64_counter("postern_refused_total")
+        .u64_counter("postern.refused")
         .build()
         .add(2, &[KeyValue::new("code", "forbidden")]);
-    meter.i64_up_down_counter("postern_sockets").build().add(5, &[]);
+    meter.i64_up_down_counter("postern.sockets").build().add(5, &[]);
     meter
-        .f64_histogram("postern_answer_seconds")
+        .f64_histogram("postern.answer.duration")
         .with_unit("s")
         .build()
         .record(0.003, &[]);
@@ -34,8 +34,8 @@ fn metric_is_scraped_under_its_name_in_the_code() {
         "postern_refused_total{code=\"forbidden\"} 2",
         "# TYPE postern_sockets gauge",
         "postern_sockets 5",
-        "# TYPE postern_answer_seconds histogram",
-        "postern_answer_seconds_count 1",
+        "# TYPE postern_answer_duration_seconds histogram",
+        "postern_answer_duration_seconds_count 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
@@ -46,15 +46,18 @@ fn duration_in_milliseconds_falls_between_its_own_buckets() {
     let metrics = Metrics::new("gateway-1");
     let histogram = metrics
         .meter()
-        .f64_histogram("postern_answer_seconds")
+        .f64_histogram("postern.answer.duration")
         .with_unit("s")
         .build();
     histogram.record(0.003, &[]);
 
     let text = metrics.render().unwrap();
     assert!(
-        text.contains("postern_answer_seconds_bucket{le=\"0.0025\"} 0"),
+        text.contains("postern_answer_duration_seconds_bucket{le=\"0.0025\"} 0"),
         "{text}"
     );
-    assert!(text.contains("postern_answer_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+    assert!(
+        text.contains("postern_answer_duration_seconds_bucket{le=\"0.005\"} 1"),
+        "{text}"
+    );
 }

@@ -202,8 +202,12 @@ async fn jobs_are_counted_by_command_and_outcome() {
         .await;
     env.wait_for_count("postern_worker_jobs_total", &of_connect("outcome=\"ok\""), 1)
         .await;
-    env.wait_for_count("postern_worker_job_seconds_count", &["command=\"account:connect\""], 2)
-        .await;
+    env.wait_for_count(
+        "postern_worker_job_duration_seconds_count",
+        &["command=\"account:connect\""],
+        2,
+    )
+    .await;
     env.wait_for_count("postern_worker_jobs_running", &["lane=\"interactive\""], 0)
         .await;
 }
