@@ -105,6 +105,7 @@ mod tests {
                 class: DeliveryClass::Feed,
                 event: "test".to_owned(),
                 data: Json::of(&seq),
+                traceparent: None,
             }),
         }
     }

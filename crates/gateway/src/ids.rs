@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Entropy;
-use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, ResumeTokenId, SessionId, UserId};
+use protocol::trace::TraceParent;
 
 /// Creates the id of a gateway.
 pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
@@ -27,8 +27,8 @@ pub(crate) fn job(entropy: &dyn Entropy) -> JobId {
 }
 
 /// Creates a trace, for a request of a client or of the node itself.
-pub(crate) fn trace(entropy: &dyn Entropy) -> Traceparent {
-    Traceparent::begin(u128::from_le_bytes(entropy.bytes()), entropy.u64())
+pub(crate) fn trace(entropy: &dyn Entropy) -> TraceParent {
+    TraceParent::begin(u128::from_le_bytes(entropy.bytes()), entropy.u64())
 }
 
 /// Session id of requests of the internal API, which belong to no session of the user. It has the name of the caller, if it has one.

@@ -175,6 +175,7 @@ impl PresenceRegistry {
                 class: DeliveryClass::Critical,
                 event: event::SURPLUS.to_owned(),
                 data: Json::of(&()),
+                traceparent: None,
             };
             self.events.publish(user, &close).await?;
         }

@@ -186,6 +186,7 @@ impl SessionMonitor {
             class: DeliveryClass::Critical,
             event: CommandKind::ExtendSession.response_event().to_owned(),
             data: extended.data(),
+            traceparent: None,
         };
         // The clients of other sockets miss the event only: the new deadline is in the bus.
         let published = self.events.publish(&key.user, &envelope).await;

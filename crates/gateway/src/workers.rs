@@ -10,9 +10,9 @@ use bus::{BusError, Jobs, SessionKey};
 use lifecycle::Entropy;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, JobId, NodeId};
 use protocol::time::Timestamp;
+use protocol::trace::TraceParent;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -40,7 +40,7 @@ pub(crate) struct Requester {
     /// Address and device, where known.
     pub(crate) origin: Option<Origin>,
     /// Trace of the request; a job without one begins a trace.
-    pub(crate) traceparent: Option<Traceparent>,
+    pub(crate) traceparent: Option<TraceParent>,
     /// Time of the last sign-in, as the token states it.
     pub(crate) authenticated_at: Option<Timestamp>,
 }
@@ -56,7 +56,7 @@ impl Requester {
     }
 
     /// Server of the application, on behalf of a user but in none of its sessions.
-    pub(crate) fn internal_api(session: SessionKey, origin: Option<Origin>, traceparent: Traceparent) -> Self {
+    pub(crate) fn internal_api(session: SessionKey, origin: Option<Origin>, traceparent: TraceParent) -> Self {
         Self {
             traceparent: Some(traceparent),
             ..Self::without_socket(session, origin)

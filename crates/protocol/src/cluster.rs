@@ -5,5 +5,4 @@ pub mod envelope;
 pub mod job;
 pub mod offset;
 pub mod origin;
-pub mod trace;
 pub mod webhook;

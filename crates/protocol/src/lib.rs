@@ -9,6 +9,7 @@ pub mod id;
 pub mod json;
 pub mod secret;
 pub mod time;
+pub mod trace;
 
 pub mod code;
 pub mod fault;

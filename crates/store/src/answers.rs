@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, JobId, SessionId, UserId};
+use protocol::trace::TraceParent;
 use tokio::time::Instant;
 
 use crate::StoreError;
@@ -46,7 +46,7 @@ pub struct Receipt {
     /// Origin of the socket, where known, for the audit log.
     pub origin: Option<Origin>,
     /// Trace context of the job, for the audit log.
-    pub traceparent: Traceparent,
+    pub traceparent: TraceParent,
     /// Idempotency key of the client, where it gave one; unique too.
     pub idempotency: Option<Idempotency>,
     /// Encrypted answer.

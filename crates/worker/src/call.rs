@@ -18,11 +18,11 @@ use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, LeadingNotice, Work};
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind};
 use protocol::event::{DeliveryClass, Event};
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::time::Timestamp;
+use protocol::trace::TraceParent;
 use serde_json::json;
 use store::vault::Vault;
 use store::{Actor, Idempotency, SignIn};
@@ -43,7 +43,7 @@ pub(crate) struct Call {
     pub(crate) connection: ConnectionId,
     /// Origin of the caller's socket, where known.
     pub(crate) origin: Option<Origin>,
-    pub(crate) traceparent: Traceparent,
+    pub(crate) traceparent: TraceParent,
     /// Time of the user's last sign-in, where the token names it.
     pub(crate) authenticated_at: Option<Timestamp>,
     pub(crate) job: JobId,
@@ -68,7 +68,7 @@ impl Call {
             actor: actor(job),
             connection: job.connection.clone(),
             origin: job.origin.clone(),
-            traceparent: job.traceparent.clone(),
+            traceparent: job.traceparent,
             authenticated_at: job.authenticated_at,
             job: job.id.clone(),
             deadline,
@@ -136,6 +136,7 @@ impl Call {
             class: DeliveryClass::State,
             event: kind.response_event().to_owned(),
             data: outcome.data.clone(),
+            traceparent: None,
         }
     }
 

@@ -5,12 +5,12 @@ use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::offset::Offset;
-use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, Connect};
 use protocol::event::DeliveryClass;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::secret::Secret;
+use protocol::trace::TraceParent;
 use testkit::wait;
 
 pub(crate) fn user(id: &str) -> UserId {
@@ -34,6 +34,7 @@ pub(crate) fn event(number: u64) -> Envelope {
         class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&number),
+        traceparent: None,
     }
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn job(id: &str, size: usize) -> Job {
         connection: ConnectionId::new("c-1").unwrap(),
         node: node("gw-1"),
         origin: None,
-        traceparent: Traceparent::begin(1, 1),
+        traceparent: TraceParent::begin(1, 1),
         idempotency_key: None,
         authenticated_at: None,
         work: Work::Command(Command::Connect(Connect {

@@ -135,6 +135,7 @@ mod tests {
             class: DeliveryClass::Feed,
             event: "notification:incoming".to_owned(),
             data: Json::of(&"x".repeat(2_000)),
+            traceparent: None,
         };
         let mut encoded = EncodedEvent::new(&offset, &envelope);
         let node = DeflatePool::new(1024);

@@ -43,6 +43,7 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
         class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&seq),
+        traceparent: None,
     })
 }
 

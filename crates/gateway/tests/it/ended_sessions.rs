@@ -49,6 +49,7 @@ async fn announce(gateway: &TestGateway) {
         class: DeliveryClass::Critical,
         event: notice.name().to_owned(),
         data: notice.data(),
+        traceparent: None,
     };
     gateway.bus.publish(&key().user, &envelope).await.unwrap();
 }

@@ -70,6 +70,7 @@ async fn session_end_event_closes_sockets_while_ttl_checks_fail() {
         class: DeliveryClass::Critical,
         event: notice.name().to_owned(),
         data: notice.data(),
+        traceparent: None,
     };
     gateway.bus.publish(&key.user, &envelope).await.unwrap();
     assert_ended(&socket).await;
@@ -98,6 +99,7 @@ async fn shortened_timeout_takes_effect_by_its_event() {
         class: DeliveryClass::Critical,
         event: "security:settings_updated".to_owned(),
         data: Json::of(&json!({ "userId": "u" })),
+        traceparent: None,
     };
     gateway.bus.publish(&key.user, &updated).await.unwrap();
     socket.next_event("security:session_warning").await;

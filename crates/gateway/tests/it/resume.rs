@@ -445,5 +445,6 @@ fn large(number: u64) -> Envelope {
         class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&"x".repeat(15 * 1024)),
+        traceparent: None,
     }
 }

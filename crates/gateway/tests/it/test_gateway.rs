@@ -190,6 +190,7 @@ impl TestGateway {
             class: DeliveryClass::Critical,
             event: "security:alert".to_owned(),
             data: Json::of(&serde_json::json!({ "number": number, "padding": "x".repeat(bytes) })),
+            traceparent: None,
         };
         self.bus.publish(&UserId::new(user).unwrap(), &envelope).await.unwrap();
     }

@@ -6,6 +6,7 @@ use crate::event::{DeliveryClass, Event};
 use crate::id::{ConnectionId, EventId, SessionId};
 use crate::json::Json;
 use crate::security::Alert;
+use crate::trace::{self, TraceParent};
 
 /// Published event of a user: its JSON, and the fields that gateways need to deliver it without reading the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,13 @@ pub struct Envelope {
     pub event: String,
     /// Payload of the event.
     pub data: Json,
+    /// Trace context of the span that queued or published the event; none where that is not traced, or is not readable.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "trace::lenient"
+    )]
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Envelope {
@@ -39,6 +47,7 @@ impl Envelope {
             class: event.class(),
             event: event.name().to_owned(),
             data: event.data(),
+            traceparent: None,
         }
     }
 

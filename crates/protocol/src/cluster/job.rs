@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, ConfirmLink};
 use super::origin::Origin;
-use super::trace::Traceparent;
 use super::webhook::Webhook;
 use crate::answer::{Failure, success};
 use crate::code::ErrorCode;
@@ -14,6 +13,7 @@ use crate::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use crate::json::Json;
 use crate::security::Alert;
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 
 pub use crate::lane::Lane;
 
@@ -37,7 +37,7 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// Trace of the request.
-    pub traceparent: Traceparent,
+    pub traceparent: TraceParent,
     /// Idempotency key of the client, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,

@@ -8,11 +8,11 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Joined, OpenSession, RefusedCommand, Reply, Work};
 use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
+use protocol::trace::TraceParent;
 
 use crate::strategy;
 
@@ -22,6 +22,18 @@ proptest! {
         let envelope = Envelope { audience, ..Envelope::of(EventId::new(id).unwrap(), &event) };
         let written = serde_json::to_string(&envelope).unwrap();
         prop_assert_eq!(serde_json::from_str::<Envelope>(&written).unwrap(), envelope);
+    }
+
+    #[test]
+    fn envelope_with_a_trace_is_read_back_and_without_one_has_no_byte_more(
+        event in strategy::event(),
+        (trace, span, sampled) in any::<(u128, u64, bool)>(),
+    ) {
+        let plain = Envelope::of(EventId::new("e").unwrap(), &event);
+        prop_assert!(!serde_json::to_string(&plain).unwrap().contains("traceparent\":"));
+        let traced = Envelope { traceparent: TraceParent::of_span(trace, span, sampled), ..plain };
+        let written = serde_json::to_string(&traced).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Envelope>(&written).unwrap(), traced);
     }
 
     #[test]
@@ -41,7 +53,7 @@ proptest! {
             connection: ConnectionId::new(&id).unwrap(),
             node: NodeId::new(&id).unwrap(),
             origin,
-            traceparent: Traceparent::begin(trace, span),
+            traceparent: TraceParent::begin(trace, span),
             idempotency_key,
             authenticated_at,
             work,
@@ -70,6 +82,15 @@ proptest! {
         let time = Timestamp::from_millis(millis);
         let written = serde_json::to_string(&time).unwrap();
         prop_assert_eq!(serde_json::from_str::<Timestamp>(&written).unwrap(), time);
+    }
+}
+
+#[test]
+fn envelope_with_an_unreadable_trace_is_read_without_it() {
+    for wrong in [r#""00-0-0-0""#, r#""""#, "null", "1", "{}", r#"["00"]"#] {
+        let written = format!(r#"{{"v":1,"id":"e","class":"state","event":"e","data":{{}},"traceparent":{wrong}}}"#);
+        let read: Envelope = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.traceparent, None, "{wrong}");
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::DeliveryClass;
 use protocol::id::{AlertId, ConnectionId, EventId, JobId, SessionId, UserId, WorkerId};
@@ -13,6 +12,7 @@ use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
+use protocol::trace::TraceParent;
 use store::vault::{AuditKeys, Ciphertext, VaultKeys};
 use store::{
     Actor, EncryptedTokens, FinishedSync, Idempotency, Link, PendingLink, PendingLinkId, PlatformCapacity, Receipt,
@@ -51,6 +51,7 @@ pub(crate) fn event(id: &str) -> Envelope {
         class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::parse(format!("{{\"event\":  \"{id}\"}}")).unwrap(),
+        traceparent: None,
     }
 }
 
@@ -214,7 +215,7 @@ pub(crate) fn receipt(job_name: &str) -> Receipt {
         actor: actor(),
         connection: ConnectionId::new("connection").unwrap(),
         origin: Some(origin("192.0.2.7", "device")),
-        traceparent: Traceparent::begin(0xbeef, 1),
+        traceparent: TraceParent::begin(0xbeef, 1),
         idempotency: None,
         answer: encrypted(&format!("answer to {job_name}")),
         keep: Duration::from_secs(3_600),

@@ -25,9 +25,9 @@ fn canonical(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::cluster::job::Work;
-    use protocol::cluster::trace::Traceparent;
     use protocol::command::{Command, CommandKind};
     use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
+    use protocol::trace::TraceParent;
     use serde_json::{Value, json};
 
     use super::*;
@@ -41,7 +41,7 @@ mod tests {
             connection: ConnectionId::new("c").unwrap(),
             node: NodeId::new("n").unwrap(),
             origin: None,
-            traceparent: Traceparent::begin(1, 1),
+            traceparent: TraceParent::begin(1, 1),
             idempotency_key: key.map(ToOwned::to_owned),
             authenticated_at: None,
             work: Work::Command(Command::parse(CommandKind::Sync, data).unwrap()),

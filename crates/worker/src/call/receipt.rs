@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use lifecycle::Entropy;
 use protocol::cluster::job::JobOutcome;
-use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::json::Json;
 use protocol::secret::Secret;
+use protocol::trace::TraceParent;
 use store::vault::{Binding, Ciphertext, VaultError};
 use store::{Actor, Receipt};
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ impl Call {
             actor: self.actor.clone(),
             connection: self.connection.clone(),
             origin: self.origin.clone(),
-            traceparent: self.traceparent.clone(),
+            traceparent: self.traceparent,
             idempotency: self.idempotency.clone(),
             answer: self.vault.encrypt(&self.answer_binding(), &text),
             keep: self.retention,
@@ -58,7 +58,7 @@ pub(crate) fn background_receipt(entropy: &dyn Entropy, within: Duration) -> Rec
         actor: Actor::System(SessionId::new(BACKGROUND).expect("a word is an id")),
         connection: ConnectionId::new(BACKGROUND).expect("a word is an id"),
         origin: None,
-        traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
+        traceparent: TraceParent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
         answer: Ciphertext::from_bytes(Vec::new()),
         keep: Duration::ZERO,

@@ -6,11 +6,11 @@ use lifecycle::Entropy;
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
-use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::security::SettingsUpdated;
+use protocol::trace::TraceParent;
 use store::vault::Ciphertext;
 use store::{
     Actor, AuditAction, AuditEvent, Factor, Receipt, Security, SecurityChange, SecurityDecision, SecurityEffect,
@@ -124,7 +124,7 @@ fn operator_receipt(entropy: &dyn Entropy) -> Receipt {
         actor: Actor::System(SessionId::new(OPERATOR).expect("`OPERATOR` is printable ASCII")),
         connection: ConnectionId::new(OPERATOR).expect("`OPERATOR` is printable ASCII"),
         origin: None,
-        traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
+        traceparent: TraceParent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
         answer: Ciphertext::from_bytes(Vec::new()),
         keep: Duration::ZERO,

@@ -87,6 +87,7 @@ impl SessionService {
             class: DeliveryClass::Critical,
             event: notice.name().to_owned(),
             data: notice.data(),
+            traceparent: None,
         }
     }
 }

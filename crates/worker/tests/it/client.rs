@@ -8,10 +8,10 @@ use bus::{ChannelMessage, Events, Jobs, UserSubscriptions};
 use protocol::cluster::envelope::Audience;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
+use protocol::trace::TraceParent;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -91,7 +91,7 @@ impl Client {
             connection: ConnectionId::new("connection").unwrap(),
             node: self.node.clone(),
             origin: Some(self.origin.clone()),
-            traceparent: Traceparent::begin(self.jobs.into(), 1),
+            traceparent: TraceParent::begin(self.jobs.into(), 1),
             idempotency_key: None,
             authenticated_at: self.signed_in,
             work,

@@ -10,8 +10,8 @@ use bus::SessionKey;
 use http::HeaderMap;
 use http::request::Parts;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::id::UserId;
+use protocol::trace::TraceParent;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -51,7 +51,7 @@ pub(super) struct Call {
     caller: InternalCaller,
     scope: Scope,
     origin: Option<Origin>,
-    traceparent: Traceparent,
+    traceparent: TraceParent,
 }
 
 impl Call {
@@ -61,7 +61,7 @@ impl Call {
             user: self.user.clone(),
             session: ids::internal_api(self.caller.name.as_deref()),
         };
-        Requester::internal_api(session, self.origin.clone(), self.traceparent.clone())
+        Requester::internal_api(session, self.origin.clone(), self.traceparent)
     }
 
     /// Runs the operation of the call in its span, and logs the outcome.
@@ -126,7 +126,7 @@ impl Internal {
     }
 
     /// Returns the trace context of the request (W3C Trace Context), or a new one.
-    fn trace(&self, headers: &HeaderMap) -> Traceparent {
+    fn trace(&self, headers: &HeaderMap) -> TraceParent {
         let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let parent = parent.and_then(|text| text.parse().ok());
         parent.unwrap_or_else(|| ids::trace(&*self.entropy))

@@ -25,6 +25,7 @@ fn event(offset: &Offset) -> Arc<Envelope> {
         class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&()),
+        traceparent: None,
     })
 }
 

@@ -79,6 +79,7 @@ impl SilentHub {
             class: DeliveryClass::State,
             event: "account:status_changed".to_owned(),
             data: Json::of(&1),
+            traceparent: None,
         };
         let published = self.bus.publish(&user(), &envelope).await.unwrap();
         assert!(matches!(published, PublishOutcome::Assigned(_)));

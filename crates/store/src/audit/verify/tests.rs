@@ -7,9 +7,9 @@ use lifecycle::SystemClock;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, JobId, SessionId, UserId};
 use protocol::secret::Secret;
+use protocol::trace::TraceParent;
 use tokio::time::Instant;
 
 use super::super::{AuditAction, Entry, extend};
@@ -45,7 +45,7 @@ fn receipt(number: usize) -> Receipt {
             device_name: None,
             user_agent: None,
         }),
-        traceparent: Traceparent::begin(7, 7),
+        traceparent: TraceParent::begin(7, 7),
         idempotency: None,
         answer: Ciphertext::from_bytes(Vec::new()),
         keep: Duration::ZERO,
