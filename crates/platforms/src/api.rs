@@ -11,6 +11,7 @@ use crate::http::{CallError, Http};
 use crate::oauth::Dialect;
 use crate::platform::ApiError;
 use crate::rate_limit::{self, Throttle};
+use crate::route::Route;
 use crate::untrusted;
 
 /// Credential of a call.
@@ -26,7 +27,7 @@ pub(crate) enum Credential<'a> {
 pub(crate) async fn get(
     dialect: &Dialect,
     http: &Http,
-    url: &Url,
+    (template, url): (&'static str, &Url),
     credential: Credential<'_>,
 ) -> Result<Response<Vec<u8>>, ApiError> {
     let authorization = match credential {
@@ -37,17 +38,19 @@ pub(crate) async fn get(
     if let Some(name) = dialect.user_agent {
         request = request.header(header::USER_AGENT, name);
     }
-    send(dialect.account, http, request.body(Vec::new())).await
+    send(dialect.route(template), http, request.body(Vec::new())).await
 }
 
 /// Sends a request that the caller has built; otherwise as [`get`].
 pub(crate) async fn send(
-    account: AccountType,
+    route: Route,
     http: &Http,
     request: Result<Request<Vec<u8>>, http::Error>,
 ) -> Result<Response<Vec<u8>>, ApiError> {
+    let account = route.platform;
     let request = request.map_err(|error| unavailable(account, CallError::NotSent(error.into())))?;
-    let answer = http.send(request).await.map_err(|error| unavailable(account, error))?;
+    let answer = http.send(route, request).await;
+    let answer = answer.map_err(|error| unavailable(account, error))?;
     if let Some(Throttle { wait, pause }) = rate_limit::of_answer(&answer) {
         return Err(ApiError::Throttled { account, wait, pause });
     }

@@ -54,14 +54,22 @@ impl PlatformClient {
         oauth::refresh(self.dialect, &self.settings, &self.http, refresh).await
     }
 
-    /// Revokes a token at the configured `revoke_url`, or else at this one.
-    pub(crate) async fn revoke(&self, default_url: Url, token: &Secret) -> Result<RevokeOutcome, RevokeError> {
+    /// Revokes a token at the configured `revoke_url`, or else at this one. `template` is the path of the route.
+    pub(crate) async fn revoke(
+        &self,
+        (template, default_url): (&'static str, Url),
+        token: &Secret,
+    ) -> Result<RevokeOutcome, RevokeError> {
         let url = self.settings.revoke_url.as_ref().unwrap_or(&default_url);
-        oauth::revoke(self.dialect, &self.settings, &self.http, (url, token)).await
+        oauth::revoke(self.dialect, &self.settings, &self.http, ((template, url), token)).await
     }
 
-    /// Calls the API with a user's access token.
-    pub(crate) async fn get(&self, url: &Url, token: &Secret) -> Result<Response<Vec<u8>>, ApiError> {
-        api::get(self.dialect, &self.http, url, Credential::Bearer(token)).await
+    /// Calls a route of the API with a user's access token.
+    pub(crate) async fn get(
+        &self,
+        (template, url): (&'static str, &Url),
+        token: &Secret,
+    ) -> Result<Response<Vec<u8>>, ApiError> {
+        api::get(self.dialect, &self.http, (template, url), Credential::Bearer(token)).await
     }
 }

@@ -16,12 +16,13 @@ use url::Url;
 
 use crate::api;
 use crate::client::PlatformClient;
-use crate::http::{Http, below};
+use crate::http::Http;
 use crate::oauth::Dialect;
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
+use crate::route::below;
 use crate::settings::{InsecureUrl, Settings};
 use crate::untrusted::Id;
 
@@ -36,6 +37,7 @@ pub struct Discord {
 /// Discord's OAuth dialect.
 const DIALECT: Dialect = Dialect {
     account: AccountType::Discord,
+    token_path: "/oauth2/token",
     scopes: &["identify"],
     scope_separator: ' ',
     credentials: AuthType::RequestBody,
@@ -73,12 +75,12 @@ impl Discord {
     }
 
     fn default_revoke_url(&self) -> Url {
-        below(&self.client.settings.token_url, &["revoke"])
+        below(&self.client.settings.token_url, ["revoke"])
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str], token: &Secret) -> Result<T, ApiError> {
-        let url = below(&self.client.settings.api_url, path);
-        api::read(DIALECT.account, &self.client.get(&url, token).await?)
+    async fn get<T: DeserializeOwned>(&self, path: &'static str, token: &Secret) -> Result<T, ApiError> {
+        let url = DIALECT.route(path).below(&self.client.settings.api_url);
+        api::read(DIALECT.account, &self.client.get((path, &url), token).await?)
     }
 }
 
@@ -105,12 +107,12 @@ impl Platform for Discord {
     }
 
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
-        let user: User = self.get(&["users", "@me"], &tokens.access).await?;
+        let user: User = self.get("/users/@me", &tokens.access).await?;
         Ok(user.into())
     }
 
     async fn sync(&self, tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
-        let Authorization { mut scopes, user } = self.get(&["oauth2", "@me"], &tokens.access).await?;
+        let Authorization { mut scopes, user } = self.get("/oauth2/@me", &tokens.access).await?;
         scopes.sort();
         Ok(SyncPage {
             profile: user.into(),
@@ -132,7 +134,8 @@ impl Platform for Discord {
     }
 
     async fn revoke(&self, token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
-        self.client.revoke(self.default_revoke_url(), token).await
+        let route = ("/oauth2/token/revoke", self.default_revoke_url());
+        self.client.revoke(route, token).await
     }
 }
 

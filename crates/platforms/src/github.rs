@@ -37,6 +37,7 @@ pub struct Github {
 /// GitHub's OAuth dialect.
 const DIALECT: Dialect = Dialect {
     account: AccountType::Github,
+    token_path: "/login/oauth/access_token",
     // The narrowest scopes for a profile and for notifications. Without scopes GitHub would grant those that it granted before.
     scopes: &["read:user", "notifications"],
     scope_separator: ',',
@@ -186,7 +187,11 @@ impl Platform for Github {
             )
             .header("content-type", "application/json")
             .body(body.to_string().into_bytes());
-        api::revoke(&self.client.http, request).await
+        let template = match scope {
+            RevocationScope::Grant => "/applications/{client_id}/grant",
+            RevocationScope::Token => "/applications/{client_id}/token",
+        };
+        api::revoke(&self.client.http, template, request).await
     }
 }
 

@@ -12,6 +12,8 @@ use jwks::{JwksClient, system_tls};
 use protocol::secret::Secret;
 use url::Url;
 
+use crate::route::Route;
+
 /// Sends requests to platforms. A clone shares its connections.
 #[derive(Debug, Clone)]
 pub struct Http(Transport);
@@ -131,8 +133,8 @@ impl Http {
         }
     }
 
-    /// Sends a request once, and reads the whole answer, whatever its status.
-    pub(crate) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+    /// Sends a request of this route once, and reads the whole answer, whatever its status.
+    pub(crate) async fn send(&self, _route: Route, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
         match &self.0 {
             Transport::Network(network) => network.send(request).await,
             Transport::Scripted(script) => Ok(script(&request)),
@@ -177,13 +179,4 @@ impl Network {
 pub(crate) fn basic(client_id: &str, client_secret: &Secret) -> String {
     let pair = STANDARD.encode(format!("{client_id}:{}", client_secret.expose()));
     format!("Basic {pair}")
-}
-
-/// URL with these segments appended to its path.
-pub(crate) fn below(url: &Url, segments: &[&str]) -> Url {
-    let mut url = url.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    url
 }

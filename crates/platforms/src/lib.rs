@@ -23,6 +23,7 @@ mod oauth;
 mod platform;
 mod rate_limit;
 mod recipients;
+mod route;
 mod settings;
 mod telegram;
 mod untrusted;

@@ -27,6 +27,7 @@ use crate::platform::{
     AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, RevokeOutcome, Tokens,
 };
 use crate::rate_limit::{self, Throttle};
+use crate::route::Route;
 use crate::settings::Settings;
 use crate::untrusted;
 
@@ -35,6 +36,8 @@ use crate::untrusted;
 pub(crate) struct Dialect {
     /// Platform.
     pub(crate) account: AccountType,
+    /// Path of the token endpoint, as the platform documents it.
+    pub(crate) token_path: &'static str,
     /// Scopes to request.
     pub(crate) scopes: &'static [&'static str],
     /// Separator of granted scopes.
@@ -51,6 +54,13 @@ pub(crate) struct Dialect {
     pub(crate) unknown_token: Option<StatusCode>,
     /// User agent, if the platform requires one in a format of its own.
     pub(crate) user_agent: Option<&'static str>,
+}
+
+impl Dialect {
+    /// Route of this platform with this path.
+    pub(crate) const fn route(&self, template: &'static str) -> Route {
+        Route::new(self.account, template)
+    }
 }
 
 /// Authorize page to which the user is sent.
@@ -179,13 +189,13 @@ pub(crate) async fn revoke(
     dialect: &Dialect,
     settings: &Settings,
     http: &Http,
-    (url, token): (&Url, &Secret),
+    ((template, url), token): ((&'static str, &Url), &Secret),
 ) -> Result<RevokeOutcome, RevokeError> {
     let account = dialect.account;
     let unavailable = |error: CallError| RevokeError::Unavailable(account, error.into());
     let request = revocation(dialect, settings, url, token);
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
-    let answer = http.send(request).await.map_err(unavailable)?;
+    let answer = http.send(dialect.route(template), request).await.map_err(unavailable)?;
     if let Some(Throttle { wait, pause }) = rate_limit::of_answer(&answer) {
         return Err(RevokeError::Throttled { account, wait, pause });
     }
@@ -296,7 +306,8 @@ impl TokenEndpoint<'_> {
                 .headers_mut()
                 .insert(header::USER_AGENT, HeaderValue::from_static(name));
         }
-        let mut answer = self.http.send(request).await?;
+        let route = self.dialect.route(self.dialect.token_path);
+        let mut answer = self.http.send(route, request).await?;
         if let Some(throttle) = rate_limit::of_answer(&answer) {
             return Err(TokenCallError::Throttled(throttle));
         }

@@ -72,6 +72,7 @@ impl TelegramSettings {
 /// Telegram's OAuth dialect.
 const DIALECT: Dialect = Dialect {
     account: AccountType::Telegram,
+    token_path: "/token",
     scopes: &["openid", "profile"],
     scope_separator: ' ',
     credentials: AuthType::BasicAuth,

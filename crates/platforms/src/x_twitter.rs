@@ -20,12 +20,13 @@ use self::timelines::Timelines;
 use crate::api;
 use crate::client::PlatformClient;
 use crate::cursor::stored;
-use crate::http::{Http, below};
+use crate::http::Http;
 use crate::oauth::Dialect;
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
+use crate::route::below;
 use crate::settings::{InsecureUrl, Settings};
 use crate::untrusted::Id;
 
@@ -38,6 +39,7 @@ pub struct XTwitter {
 /// X's OAuth dialect. Every error of its token endpoint is `invalid_request`, a spent token included.
 const DIALECT: Dialect = Dialect {
     account: AccountType::XTwitter,
+    token_path: "/oauth2/token",
     scopes: &["tweet.read", "users.read", "dm.read", "offline.access"],
     scope_separator: ' ',
     credentials: AuthType::BasicAuth,
@@ -72,7 +74,7 @@ impl XTwitter {
     }
 
     fn default_revoke_url(&self) -> Url {
-        below(&self.client.settings.api_url, &["oauth2", "revoke"])
+        below(&self.client.settings.api_url, ["oauth2", "revoke"])
     }
 }
 
@@ -103,9 +105,10 @@ impl Platform for XTwitter {
         struct Me {
             data: User,
         }
-        let mut url = below(&self.client.settings.api_url, &["users", "me"]);
+        let template = "/users/me";
+        let mut url = DIALECT.route(template).below(&self.client.settings.api_url);
         url.query_pairs_mut().append_pair("user.fields", "profile_image_url");
-        let answer = self.client.get(&url, &tokens.access).await?;
+        let answer = self.client.get((template, &url), &tokens.access).await?;
         let Me { data } = api::read(DIALECT.account, &answer)?;
         Ok(data.into())
     }
@@ -138,7 +141,8 @@ impl Platform for XTwitter {
     }
 
     async fn revoke(&self, token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
-        self.client.revoke(self.default_revoke_url(), token).await
+        let route = ("/oauth2/revoke", self.default_revoke_url());
+        self.client.revoke(route, token).await
     }
 }
 

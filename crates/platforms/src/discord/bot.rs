@@ -13,15 +13,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use url::Url;
 
 use self::cursor::{Cursor, ReadPosition, Snowflake};
 use self::message::Message;
 use super::DIALECT;
 use crate::api::{self, Credential};
 use crate::cursor::stored;
-use crate::http::{Http, below};
+use crate::http::Http;
 use crate::inbox::{BotInbox, BotSettings, InboxPage};
 use crate::platform::{AddressedNotification, ApiError};
+use crate::route::below;
 use crate::settings::InsecureUrl;
 
 /// Bot of an application of discord.com, or of a server with the same API.
@@ -40,12 +42,16 @@ impl DiscordBot {
         Ok(Self { settings, http })
     }
 
-    /// Calls the API. None for 403 (the bot lacks the permission) and 404 (the resource is gone): both end this read and are not
-    /// retried.
-    async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Option<T>, ApiError> {
-        let mut url = below(&self.settings.api_url, path);
+    /// Calls a route of the API at this URL. None for 403 (the bot lacks the permission) and 404 (the resource is gone): both end this
+    /// read and are not retried.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        (template, mut url): (&'static str, Url),
+        query: &[(&str, &str)],
+    ) -> Result<Option<T>, ApiError> {
         url.query_pairs_mut().extend_pairs(query);
-        let answer = api::get(&DIALECT, &self.http, &url, Credential::Bot(&self.settings.token)).await?;
+        let credential = Credential::Bot(&self.settings.token);
+        let answer = api::get(&DIALECT, &self.http, (template, &url), credential).await?;
         if [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status()) {
             return Ok(None);
         }
@@ -60,8 +66,8 @@ impl DiscordBot {
         budget: &mut ReadBudget,
         notifications: &mut Vec<AddressedNotification>,
     ) -> Result<bool, ApiError> {
-        let path = ["guilds", &guild.to_string(), "channels"];
-        let channels = match self.list::<Vec<Channel>>(&path, &[]).await {
+        let url = below(&self.settings.api_url, ["guilds", &guild.to_string(), "channels"]);
+        let channels = match self.list::<Vec<Channel>>(("/guilds/{id}/channels", url), &[]).await {
             // The topics of the guild's channels are so long that the list exceeds the size limit: skip this guild, read the
             // others.
             Err(error) if api::is_too_large(&error) => None,
@@ -90,12 +96,12 @@ impl DiscordBot {
 
     /// Messages after this one; a smaller page if they are long.
     async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<MessagePage, ApiError> {
-        let path = ["channels", &channel.to_string(), "messages"];
+        let url = below(&self.settings.api_url, ["channels", &channel.to_string(), "messages"]);
         let mut size = PAGE_SIZE;
         let listed: Option<Vec<Message>> = loop {
             let query = [("after", after.to_string()), ("limit", size.to_string())];
             let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
-            match self.list(&path, &query).await {
+            match self.list(("/channels/{id}/messages", url.clone()), &query).await {
                 Err(error) => size = api::smaller_page(size, 1, error)?,
                 Ok(listed) => break listed,
             }
@@ -125,7 +131,9 @@ impl BotInbox for DiscordBot {
         let after = cursor.after.unwrap_or_default().to_string();
         let query = [("limit", GUILDS_PER_READ.to_string()), ("after", after)];
         let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let guilds = self.list(&["users", "@me", "guilds"], &query).await?;
+        let template = "/users/@me/guilds";
+        let url = DIALECT.route(template).below(&self.settings.api_url);
+        let guilds = self.list((template, url), &query).await?;
         let guilds: Vec<Guild> = guilds.unwrap_or_default();
         let mut notifications = Vec::new();
         let mut more = guilds.len() >= GUILDS_PER_READ;

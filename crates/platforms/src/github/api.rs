@@ -10,9 +10,10 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::api;
-use crate::http::{CallError, Http, below};
+use crate::http::{CallError, Http};
 use crate::platform::{ApiError, Profile, RevokeError, RevokeOutcome};
 use crate::rate_limit::{self, Throttle};
+use crate::route::{Route, below};
 use crate::untrusted::{Id, lenient_list};
 
 use super::cursor::{Cursor, Page};
@@ -43,8 +44,8 @@ impl Api<'_> {
             name: Option<String>,
             avatar_url: Option<String>,
         }
-        let request = request(Method::GET, &self.path(&["user"])).header(header::AUTHORIZATION, bearer(token));
-        let answer = self.call(request).await?;
+        let request = request(Method::GET, &USER.below(self.url)).header(header::AUTHORIZATION, bearer(token));
+        let answer = self.call(USER, request).await?;
         let user: User = api::read(Github, &answer)?;
         let profile = Profile {
             platform_user_id: user.id.into(),
@@ -71,7 +72,7 @@ impl Api<'_> {
         #[serde(transparent)]
         struct Threads(#[serde(deserialize_with = "lenient_list")] Vec<Thread>);
 
-        let mut url = self.path(&["notifications"]);
+        let mut url = NOTIFICATIONS.below(self.url);
         url.query_pairs_mut()
             .append_pair("per_page", &size.to_string())
             .extend_pairs(cursor.before().map(|time| ("before", time)));
@@ -79,7 +80,7 @@ impl Api<'_> {
         if let Some(validator) = cursor.validator() {
             request = request.header(header::IF_MODIFIED_SINCE, validator);
         }
-        let answer = self.call(request).await?;
+        let answer = self.call(NOTIFICATIONS, request).await?;
         let next_poll = text(answer.headers(), "x-poll-interval").and_then(|seconds| seconds.parse().ok());
         let next_poll = next_poll.map(|seconds| Duration::from_secs(seconds).min(MAX_POLL_INTERVAL));
         if answer.status() == StatusCode::NOT_MODIFIED {
@@ -102,10 +103,13 @@ impl Api<'_> {
         below(self.url, segments)
     }
 
-    async fn call(self, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {
-        api::send(Github, self.http, request.body(Vec::new())).await
+    async fn call(self, route: Route, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {
+        api::send(route, self.http, request.body(Vec::new())).await
     }
 }
+
+const USER: Route = Route::new(Github, "/user");
+const NOTIFICATIONS: Route = Route::new(Github, "/notifications");
 
 /// Largest page that GitHub returns.
 const PAGE_SIZE: usize = 50;
@@ -113,10 +117,15 @@ const PAGE_SIZE: usize = 50;
 const MAX_POLL_INTERVAL: Duration = Duration::from_hours(24);
 
 /// Sends a revocation and reads its outcome.
-pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<RevokeOutcome, RevokeError> {
+pub(super) async fn revoke(
+    http: &Http,
+    template: &'static str,
+    request: http::Result<Request<Vec<u8>>>,
+) -> Result<RevokeOutcome, RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
-    let answer = http.send(request).await.map_err(unavailable)?;
+    let answer = http.send(Route::new(Github, template), request).await;
+    let answer = answer.map_err(unavailable)?;
     if let Some(Throttle { wait, pause }) = rate_limit::of_answer(&answer) {
         return Err(RevokeError::Throttled {
             account: Github,

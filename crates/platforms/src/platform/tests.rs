@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::http::{CallError, Http, Timeouts};
+use crate::route::Route;
 use crate::settings::InsecureUrl;
 use crate::webhook::{InvalidWebhookSecret, WebhookError, WebhookVerifier};
 
@@ -21,7 +22,7 @@ async fn failed_call(address: &str) -> CallError {
         total: Duration::from_millis(500),
     });
     let request = Request::get(address).body(Vec::new()).unwrap();
-    http.unwrap().send(request).await.unwrap_err()
+    http.unwrap().send(Route::new(GITHUB, "/"), request).await.unwrap_err()
 }
 
 /// Errors of calls: refused connection, closed connection, connection without an answer, and answers that are unusable.

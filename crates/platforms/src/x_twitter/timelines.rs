@@ -12,8 +12,9 @@ use super::DIALECT;
 use super::cursor::Cursor;
 use super::page::{Item, Page};
 use crate::api::{self, Credential};
-use crate::http::{Http, below};
+use crate::http::Http;
 use crate::platform::{ApiError, PlatformNotification};
+use crate::route::below;
 use crate::untrusted::{Id, lenient_list};
 
 /// X's API with one user's token.
@@ -39,7 +40,8 @@ impl Timelines<'_> {
     }
 
     async fn page_of_mentions(&self, cursor: &Cursor, size: usize) -> Result<Page, ApiError> {
-        let mut url = below(self.api, &["users", self.user, "mentions"]);
+        let template = "/users/{id}/mentions";
+        let mut url = below(self.api, ["users", self.user, "mentions"]);
         url.query_pairs_mut()
             .append_pair("max_results", &size.to_string())
             .append_pair("tweet.fields", "author_id,created_at,in_reply_to_user_id")
@@ -48,10 +50,10 @@ impl Timelines<'_> {
         let first = url.clone();
         url.query_pairs_mut()
             .extend_pairs(cursor.next.as_ref().map(|next| ("pagination_token", next)));
-        let mut answer = api::get(&DIALECT, self.http, &url, Credential::Bearer(self.token)).await?;
+        let mut answer = api::get(&DIALECT, self.http, (template, &url), Credential::Bearer(self.token)).await?;
         if cursor.next.is_some() && answer.status() == StatusCode::BAD_REQUEST {
             // X has dropped the pages; posts that were read already are reported under the same ids.
-            answer = api::get(&DIALECT, self.http, &first, Credential::Bearer(self.token)).await?;
+            answer = api::get(&DIALECT, self.http, (template, &first), Credential::Bearer(self.token)).await?;
         }
         let posts: TimelineAnswer<Post> = api::read(DIALECT.account, &answer)?;
         Ok(posts.page(|post, sender| {
@@ -82,13 +84,14 @@ impl Timelines<'_> {
     }
 
     async fn page_of_messages(&self, size: usize) -> Result<Page, ApiError> {
-        let mut url = below(self.api, &["dm_events"]);
+        let template = "/dm_events";
+        let mut url = DIALECT.route(template).below(self.api);
         url.query_pairs_mut()
             .append_pair("max_results", &size.to_string())
             .append_pair("event_types", "MessageCreate")
             .append_pair("dm_event.fields", "created_at,sender_id,text")
             .append_pair("expansions", "sender_id");
-        let answer = api::get(&DIALECT, self.http, &url, Credential::Bearer(self.token)).await?;
+        let answer = api::get(&DIALECT, self.http, (template, &url), Credential::Bearer(self.token)).await?;
         if answer.status() == StatusCode::FORBIDDEN {
             return Ok(Page::default());
         }
