@@ -1,5 +1,6 @@
 //! TCP proxy with the faults of real networks between a client and a server.
 
+mod condition;
 mod radio_link;
 mod relay;
 mod rng;
@@ -13,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::condition::Condition;
 pub use self::radio_link::Quality;
 pub use self::rng::SeededRng;
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use testkit::chaos::Quality;
+use testkit::chaos::{Condition, Quality};
 use testkit::{Proxy, wait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -266,4 +266,34 @@ async fn delayed_request_delays_only_its_own_connection() {
     assert_eq!(receive(&mut other_server, 5).await, "quick");
     assert_eq!(receive(&mut pair.server, 4).await, "SLOW");
     assert!(started.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn each_condition_replaces_the_one_before() {
+    let mut pair = Pair::connect().await;
+    let addr = pair.proxy.addr();
+    pair.proxy.set_condition(Condition::Hung);
+    send(&mut pair.client, "late").await;
+    assert!(is_silent(&mut pair.server).await);
+    let mut waiting = TcpStream::connect(addr).await.unwrap();
+
+    pair.proxy.set_condition(Condition::Dead);
+    assert!(is_reset(&mut pair.client).await);
+    assert!(is_reset(&mut TcpStream::connect(addr).await.unwrap()).await);
+
+    let delay = Duration::from_millis(300);
+    pair.proxy.set_condition(Condition::Slow(delay));
+    let (mut server, _) = pair.listener.accept().await.unwrap();
+    let began = tokio::time::Instant::now();
+    send(&mut waiting, "there").await;
+    assert_eq!(receive(&mut server, 5).await, "there");
+    send(&mut server, "back").await;
+    assert_eq!(receive(&mut waiting, 4).await, "back");
+    assert!(began.elapsed() >= delay, "{:?}", began.elapsed());
+
+    pair.proxy.set_condition(Condition::Healthy);
+    let mut client = TcpStream::connect(addr).await.unwrap();
+    let (mut server, _) = pair.listener.accept().await.unwrap();
+    send(&mut client, "hello").await;
+    assert_eq!(receive(&mut server, 5).await, "hello");
 }

@@ -12,6 +12,7 @@ mod haproxy;
 mod node;
 mod postgres;
 mod process;
+mod prometheus;
 mod redis;
 mod server;
 mod tls;
