@@ -13,6 +13,8 @@ mod sessions;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lifecycle::Entropy;
+use protocol::time::Timestamp;
+use tokio::time::Instant;
 
 use crate::Liveness;
 
@@ -26,6 +28,8 @@ pub struct MemoryBus {
 
 #[derive(Debug)]
 struct MemoryState {
+    /// Zero of its clock.
+    started: Instant,
     /// Source of new epochs.
     entropy: Arc<dyn Entropy>,
     events: Mutex<events::EventState>,
@@ -47,6 +51,7 @@ impl MemoryBus {
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self {
             shared: Arc::new(MemoryState {
+                started: Instant::now(),
                 entropy,
                 events: Mutex::default(),
                 lanes: jobs::LaneQueues::default(),
@@ -64,10 +69,21 @@ impl MemoryBus {
     }
 }
 
+impl MemoryState {
+    /// Time on the clock of the bus, which starts at 1970.
+    fn time(&self) -> Timestamp {
+        Timestamp::from_millis(0).plus(self.started.elapsed())
+    }
+}
+
 /// Always live: there is no server.
 impl Liveness for MemoryBus {
     fn is_live(&self) -> bool {
         true
+    }
+
+    fn server_time(&self) -> Timestamp {
+        self.shared.time()
     }
 }
 

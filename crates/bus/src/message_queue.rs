@@ -106,6 +106,7 @@ mod tests {
                 event: "test".to_owned(),
                 data: Json::of(&seq),
                 traceparent: None,
+                published_at: None,
             }),
         }
     }

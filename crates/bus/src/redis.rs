@@ -19,6 +19,7 @@ use futures_util::future::OptionFuture;
 use lifecycle::{Clock, Dependencies, Dependency, Entropy, Tasks};
 use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
+use protocol::time::Timestamp;
 
 pub use self::client::{ConnectError, is_logged_outage};
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl, RedisUrlChange};
@@ -169,6 +170,10 @@ impl RedisRuntime {
 impl Liveness for RedisBus {
     fn is_live(&self) -> bool {
         self.shared.commands.is_live() && self.shared.limits.is_live()
+    }
+
+    fn server_time(&self) -> Timestamp {
+        self.shared.commands.server_time()
     }
 }
 

@@ -176,6 +176,7 @@ impl PresenceRegistry {
                 event: event::SURPLUS.to_owned(),
                 data: Json::of(&()),
                 traceparent: None,
+                published_at: None,
             };
             self.events.publish(user, &close).await?;
         }

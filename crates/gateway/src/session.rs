@@ -187,6 +187,7 @@ impl SessionMonitor {
             event: CommandKind::ExtendSession.response_event().to_owned(),
             data: extended.data(),
             traceparent: None,
+            published_at: None,
         };
         // The clients of other sockets miss the event only: the new deadline is in the bus.
         let published = self.events.publish(&key.user, &envelope).await;

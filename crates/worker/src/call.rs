@@ -137,6 +137,7 @@ impl Call {
             event: kind.response_event().to_owned(),
             data: outcome.data.clone(),
             traceparent: None,
+            published_at: None,
         }
     }
 

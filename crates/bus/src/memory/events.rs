@@ -33,7 +33,10 @@ impl Events for MemoryBus {
         let log = state.log(user, &*self.shared.entropy);
         // Encoded as for Redis, as the log's bound is in bytes.
         let bytes = envelope.write()?.len();
-        let envelope = Arc::new(envelope.clone());
+        let envelope = Arc::new(Envelope {
+            published_at: Some(self.shared.time()),
+            ..envelope.clone()
+        });
         let Some(offset) = log.append(&envelope, bytes) else {
             return Ok(PublishOutcome::Duplicate);
         };

@@ -14,6 +14,7 @@ pub(super) mod keyspace;
 mod monitor;
 mod reply;
 mod script;
+mod server_clock;
 mod start_fault;
 mod startup_check;
 mod stream_reader;
@@ -27,6 +28,7 @@ use fred::interfaces::{KeysInterface, LuaInterface, PubsubInterface};
 use fred::types::{Expiration, Key, Value};
 use lifecycle::{Clock, Dependency, Tasks};
 use protocol::fault::chain;
+use protocol::time::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -44,6 +46,7 @@ use self::command_failure::CommandFailure;
 use self::connection::Connection;
 use self::health::Health;
 use self::monitor::HealthMonitor;
+use self::server_clock::ServerClock;
 use crate::BusError;
 use crate::metrics::Metrics;
 
@@ -58,6 +61,7 @@ struct ClientState {
     purpose: Purpose,
     connection: Mutex<Connection>,
     health: Mutex<Health>,
+    server_clock: ServerClock,
     /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred
     /// 10.1 counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
     permits: Semaphore,
@@ -83,6 +87,7 @@ impl Client {
             connector,
             purpose,
             connection: Mutex::new(connection),
+            server_clock: ServerClock::new(&health),
             health: Mutex::new(health),
             permits: Semaphore::new(MAX_IN_FLIGHT),
             dependency,
@@ -174,6 +179,11 @@ impl Client {
     /// Instant at which the server's clock shows `millis`; now for a time in the past.
     pub(super) fn instant_of(&self, millis: u64) -> Instant {
         self.shared.health().instant_of(millis, Instant::now())
+    }
+
+    /// Time on the server's clock, as of the last heartbeat. Takes no lock.
+    pub(super) fn server_time(&self) -> Timestamp {
+        self.shared.server_clock.at(Instant::now())
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

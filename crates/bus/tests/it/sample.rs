@@ -35,6 +35,7 @@ pub(crate) fn event(number: u64) -> Envelope {
         event: "account:status_changed".to_owned(),
         data: Json::of(&number),
         traceparent: None,
+        published_at: None,
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
             event: "notification:incoming".to_owned(),
             data: Json::of(&"x".repeat(2_000)),
             traceparent: None,
+            published_at: None,
         };
         let mut encoded = EncodedEvent::new(&offset, &envelope);
         let node = DeflatePool::new(1024);

@@ -44,6 +44,7 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
         event: "account:status_changed".to_owned(),
         data: Json::of(&seq),
         traceparent: None,
+        published_at: None,
     })
 }
 

@@ -50,6 +50,7 @@ async fn announce(gateway: &TestGateway) {
         event: notice.name().to_owned(),
         data: notice.data(),
         traceparent: None,
+        published_at: None,
     };
     gateway.bus.publish(&key().user, &envelope).await.unwrap();
 }

@@ -266,6 +266,10 @@ impl Liveness for FaultyBus {
     fn is_live(&self) -> bool {
         !self.cut.load(Ordering::SeqCst)
     }
+
+    fn server_time(&self) -> Timestamp {
+        self.bus.server_time()
+    }
 }
 
 #[async_trait]

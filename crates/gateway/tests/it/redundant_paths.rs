@@ -71,6 +71,7 @@ async fn session_end_event_closes_sockets_while_ttl_checks_fail() {
         event: notice.name().to_owned(),
         data: notice.data(),
         traceparent: None,
+        published_at: None,
     };
     gateway.bus.publish(&key.user, &envelope).await.unwrap();
     assert_ended(&socket).await;
@@ -100,6 +101,7 @@ async fn shortened_timeout_takes_effect_by_its_event() {
         event: "security:settings_updated".to_owned(),
         data: Json::of(&json!({ "userId": "u" })),
         traceparent: None,
+        published_at: None,
     };
     gateway.bus.publish(&key.user, &updated).await.unwrap();
     socket.next_event("security:session_warning").await;

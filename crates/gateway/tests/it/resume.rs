@@ -446,5 +446,6 @@ fn large(number: u64) -> Envelope {
         event: "account:status_changed".to_owned(),
         data: Json::of(&"x".repeat(15 * 1024)),
         traceparent: None,
+        published_at: None,
     }
 }

@@ -191,6 +191,7 @@ impl TestGateway {
             event: "security:alert".to_owned(),
             data: Json::of(&serde_json::json!({ "number": number, "padding": "x".repeat(bytes) })),
             traceparent: None,
+            published_at: None,
         };
         self.bus.publish(&UserId::new(user).unwrap(), &envelope).await.unwrap();
     }

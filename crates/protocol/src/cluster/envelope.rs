@@ -1,11 +1,12 @@
 //! Events between nodes.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::{DeliveryClass, Event};
 use crate::id::{ConnectionId, EventId, SessionId};
 use crate::json::Json;
 use crate::security::Alert;
+use crate::time::Timestamp;
 use crate::trace::{self, TraceParent};
 
 /// Published event of a user: its JSON, and the fields that gateways need to deliver it without reading the JSON.
@@ -31,6 +32,9 @@ pub struct Envelope {
         deserialize_with = "trace::lenient"
     )]
     pub traceparent: Option<TraceParent>,
+    /// Time of the publish on the clock of the bus, to the millisecond. The bus alone writes it.
+    #[serde(rename = "at", default, skip_serializing, deserialize_with = "millis")]
+    pub published_at: Option<Timestamp>,
 }
 
 impl Envelope {
@@ -48,6 +52,7 @@ impl Envelope {
             event: event.name().to_owned(),
             data: event.data(),
             traceparent: None,
+            published_at: None,
         }
     }
 
@@ -56,6 +61,10 @@ impl Envelope {
     pub fn of_alert(alert: Alert) -> Self {
         Self::of(alert.alert_id.clone().into(), &Event::Alert(alert))
     }
+}
+
+fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    i64::deserialize(deserializer).map(|millis| Some(Timestamp::from_millis(millis)))
 }
 
 /// Sockets of a user that receive an event.

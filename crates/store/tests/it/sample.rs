@@ -52,6 +52,7 @@ pub(crate) fn event(id: &str) -> Envelope {
         event: "account:status_changed".to_owned(),
         data: Json::parse(format!("{{\"event\":  \"{id}\"}}")).unwrap(),
         traceparent: None,
+        published_at: None,
     }
 }
 

@@ -88,6 +88,7 @@ impl SessionService {
             event: notice.name().to_owned(),
             data: notice.data(),
             traceparent: None,
+            published_at: None,
         }
     }
 }

@@ -76,6 +76,11 @@ impl Health {
         now + Duration::from_millis(millis.saturating_sub(server_now))
     }
 
+    /// Time of the last reply, and the server's clock then, in ms since 1970.
+    pub(super) fn reading(&self) -> (Instant, u64) {
+        (self.last_reply, self.server_time)
+    }
+
     /// Time since the last reply.
     pub(super) fn silence(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.last_reply)

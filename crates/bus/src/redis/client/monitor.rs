@@ -67,6 +67,7 @@ impl HealthMonitor {
     fn up(&self, health: Health) {
         self.shared.metrics.clock_skew(self.shared.purpose.name(), health.skew);
         let is_skewed = health.is_skewed();
+        self.shared.server_clock.set(&health);
         *self.shared.health() = health;
         if is_skewed {
             self.shared.dependency.failed("clock_skew", CommandFailure::ClockSkew);

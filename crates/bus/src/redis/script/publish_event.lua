@@ -12,6 +12,10 @@ if redis.call('ZSCORE', ids, id) then
   return {}
 end
 
+-- The time of the publish, in ms since 1970, becomes the first field of the envelope.
+local now = redis.call('TIME')
+envelope = '{"at":' .. now[1] .. string.format('%03d', math.floor(now[2] / 1000)) .. ',' .. string.sub(envelope, 2)
+
 local epoch = current_offset(offset, log, fresh_epoch, offset_ttl)
 local seq = redis.call('HINCRBY', offset, 'seq', 1)
 redis.call('EXPIRE', offset, offset_ttl)
@@ -29,7 +33,6 @@ end
 redis.call('HSET', offset, 'bytes', bytes)
 redis.call('EXPIRE', log, log_ttl)
 
-local now = redis.call('TIME')
 redis.call('ZADD', ids, string.format('%d%06d', now[1], now[2]), id)
 redis.call('ZREMRANGEBYRANK', ids, 0, -max_ids - 1)
 redis.call('EXPIRE', ids, offset_ttl)

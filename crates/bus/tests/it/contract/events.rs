@@ -1,5 +1,7 @@
 //! Events: offsets, event logs, and subscriptions.
 
+use std::time::Duration;
+
 use bus::{Bus, ChannelMessage, LogRead, PublishOutcome};
 use futures_util::future::join_all;
 use protocol::cluster::envelope::Envelope;
@@ -20,6 +22,7 @@ test_both!(
     offset_starts_at_zero_and_is_stable,
     subscriptions_receive_subscribed_users_only,
     every_node_receives_an_event_unchanged,
+    published_event_has_the_time_of_the_bus,
     repeated_subscribe_is_ended_by_one_unsubscribe,
     special_characters_in_user_ids_work,
     concurrent_events_arrive_by_offset,
@@ -68,7 +71,7 @@ async fn log_is_read_page_by_page_after_an_offset(bus: &dyn Bus) {
     }
     let page = events(bus.read_log(&user, &start, 3).await.unwrap());
     assert_eq!(numbers(&page), [1, 2, 3]);
-    assert_eq!(page[0].1, event(1), "the event is read unchanged");
+    assert_eq!(as_sent(&page[0].1), event(1), "the event is read unchanged");
     let rest = events(bus.read_log(&user, &page[2].0, 3).await.unwrap());
     assert_eq!(numbers(&rest), [4, 5]);
     let none = events(bus.read_log(&user, &rest[1].0, 3).await.unwrap());
@@ -108,7 +111,7 @@ async fn log_keeps_two_mib_and_reports_a_gap_before(bus: &dyn Bus) {
     // 135 events of 15 KiB and their envelopes.
     let entries = events(bus.read_log(&user, &at(65), 1000).await.unwrap());
     assert_eq!(entries.len(), 135);
-    assert_eq!(entries[0], (at(66), large(66)));
+    assert_eq!((&entries[0].0, as_sent(&entries[0].1)), (&at(66), large(66)));
     for lost in [at(64), at(0)] {
         assert_eq!(bus.read_log(&user, &lost, 1000).await.unwrap(), LogRead::Gap(at(200)));
     }
@@ -190,8 +193,27 @@ async fn every_node_receives_an_event_unchanged(bus: &dyn Bus) {
         else {
             panic!("missed something");
         };
-        assert_eq!((&whose, &offset, &*envelope), (&user, &assigned, &event(7)));
+        assert_eq!((&whose, &offset, as_sent(&envelope)), (&user, &assigned, event(7)));
     }
+}
+
+async fn published_event_has_the_time_of_the_bus(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let mut subscriptions = TestSubscriptions::open(bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
+    let start = offset(bus, &user).await;
+    // The clock of a server is known to half of the round trip of its last heartbeat, which takes at most 2 s.
+    let error = Duration::from_secs(2);
+    let before = bus.server_time().minus(error);
+    publish(bus, &user, 1).await;
+    let after = bus.server_time().plus(error);
+    let ChannelMessage::Event { envelope, .. } = subscriptions.next().await else {
+        panic!("missed something");
+    };
+    let published = envelope.published_at.expect("no time of the publish");
+    assert!((before..=after).contains(&published), "{before} {published} {after}");
+    let logged = events(bus.read_log(&user, &start, 1).await.unwrap());
+    assert_eq!(logged[0].1.published_at, Some(published), "the log has the same time");
 }
 
 async fn repeated_subscribe_is_ended_by_one_unsubscribe(bus: &dyn Bus) {
@@ -260,6 +282,14 @@ async fn slow_node_receives_missed(bus: &dyn Bus) {
     // From here on messages arrive again.
     let last = publish(bus, &user, 10_001).await;
     subscriptions.until(&last).await;
+}
+
+/// Envelope as its publisher sent it.
+fn as_sent(envelope: &Envelope) -> Envelope {
+    Envelope {
+        published_at: None,
+        ..envelope.clone()
+    }
 }
 
 fn events(read: LogRead) -> Vec<(Offset, Envelope)> {

@@ -26,6 +26,7 @@ fn event(offset: &Offset) -> Arc<Envelope> {
         event: "account:status_changed".to_owned(),
         data: Json::of(&()),
         traceparent: None,
+        published_at: None,
     })
 }
 

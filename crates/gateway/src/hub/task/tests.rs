@@ -80,6 +80,7 @@ impl SilentHub {
             event: "account:status_changed".to_owned(),
             data: Json::of(&1),
             traceparent: None,
+            published_at: None,
         };
         let published = self.bus.publish(&user(), &envelope).await.unwrap();
         assert!(matches!(published, PublishOutcome::Assigned(_)));
