@@ -9,14 +9,19 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, Response, StatusCode};
 use jwks::{JwksClient, system_tls};
+use opentelemetry::metrics::Meter;
 use protocol::secret::Secret;
 use url::Url;
 
+use crate::metrics::Metrics;
 use crate::route::Route;
 
 /// Sends requests to platforms. A clone shares its connections.
 #[derive(Debug, Clone)]
-pub struct Http(Transport);
+pub struct Http {
+    transport: Transport,
+    metrics: Metrics,
+}
 
 #[derive(Clone)]
 enum Transport {
@@ -94,6 +99,20 @@ pub(crate) enum CallError {
     Unreadable,
 }
 
+impl CallError {
+    /// Class of the failure, in metrics and traces.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::TimedOut(_) => "timeout",
+            Self::Broken(_) => "broken",
+            Self::TooLarge => "too_large",
+            Self::Status(_) => "status",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// Largest answer that is read. GitHub's pages of 50 notifications, the largest expected, are below half of it.
 const MAX_ANSWER_SIZE: usize = 1024 * 1024;
 
@@ -116,29 +135,48 @@ impl Http {
             // The platform may close a connection that idles longer at the moment when a code is sent on it.
             .pool_idle_timeout(Duration::from_secs(20))
             .build()?;
-        Ok(Self(Transport::Network(Network { client, timeouts })))
+        Ok(Self::unmetered(Transport::Network(Network { client, timeouts })))
     }
 
     /// Client that sends nothing and takes its answers from a function: for tests of answers.
     #[must_use]
     pub fn answering(script: impl Fn(&Request<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync + 'static) -> Self {
-        Self(Transport::Scripted(Arc::new(script)))
+        Self::unmetered(Transport::Scripted(Arc::new(script)))
+    }
+
+    fn unmetered(transport: Transport) -> Self {
+        Self {
+            transport,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Records each call in instruments of this meter.
+    #[must_use]
+    pub fn metered(self, meter: &Meter) -> Self {
+        Self {
+            metrics: Metrics::new(meter),
+            ..self
+        }
     }
 
     /// Client of a key set, with this client's connections and bounds on time.
     pub(crate) fn jwks_client(&self, url: Url) -> JwksClient {
-        match &self.0 {
+        match &self.transport {
             Transport::Network(network) => JwksClient::with_client(network.client.clone(), url),
             Transport::Scripted(script) => JwksClient::scripted(Arc::clone(script), url),
         }
     }
 
     /// Sends a request of this route once, and reads the whole answer, whatever its status.
-    pub(crate) async fn send(&self, _route: Route, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
-        match &self.0 {
+    pub(crate) async fn send(&self, route: Route, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+        let timer = self.metrics.start(route, request.method());
+        let answer = match &self.transport {
             Transport::Network(network) => network.send(request).await,
             Transport::Scripted(script) => Ok(script(&request)),
-        }
+        };
+        timer.end(answer.as_ref().map(Response::status).map_err(CallError::error_type));
+        answer
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! In reading order: [`platform`] defines the operations of a platform and their errors, [`inbox`] those of its bot, [`webhook`]
 //! verifies and reads its deliveries; [`settings`] configures one; [`github`], [`discord`], [`x_twitter`] and [`telegram`]
-//! implement them; [`oauth`], [`api`], [`http`], [`client`], [`cursor`] and [`rate_limit`] are shared. Every answer of a platform is decoded by
+//! implement them; [`oauth`], [`api`], [`http`], [`client`], [`route`], [`cursor`] and [`rate_limit`] are shared, [`metrics`] measures their calls. Every answer of a platform is decoded by
 //! [`untrusted`].
 
 mod api;
@@ -19,6 +19,7 @@ mod github;
 mod http;
 mod inbox;
 mod loopback;
+mod metrics;
 mod oauth;
 mod platform;
 mod rate_limit;

@@ -6,6 +6,7 @@ mod bots;
 mod discord;
 mod exchange;
 mod http;
+mod metrics;
 mod profile;
 mod response_format;
 mod revoke;

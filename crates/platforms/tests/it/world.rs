@@ -39,13 +39,13 @@ pub(crate) async fn world(test: impl AsyncFnOnce(World)) {
 }
 
 /// Longer than any answered call takes.
-const PATIENT: Timeouts = Timeouts {
+pub(crate) const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     total: Duration::from_secs(30),
 };
 
 /// Timeouts for calls that get no answer.
-const IMPATIENT: Timeouts = Timeouts {
+pub(crate) const IMPATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     total: Duration::from_secs(2),
 };

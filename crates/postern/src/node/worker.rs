@@ -36,7 +36,7 @@ async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) 
     reloads.watch(node.database_file, move |text| {
         ready(database.replace_credentials(&text))
     });
-    let http = Http::new(Timeouts::default())?;
+    let http = Http::new(Timeouts::default())?.metered(&runtime.metrics.meter());
     let platforms = offered(
         [node.github, node.discord, node.x_twitter],
         node.telegram,
