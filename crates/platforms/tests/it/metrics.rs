@@ -6,7 +6,7 @@ use ::http::{Request, Response, StatusCode};
 use platforms::{Github, Http, Platform, Settings, Timeouts, Tokens, XTwitter};
 use protocol::secret::Secret;
 use simulator::{Kind, Platform::Github as AtGithub, Route};
-use telemetry::Metrics;
+use telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 use url::Url;
 
