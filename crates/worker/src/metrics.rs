@@ -1,19 +1,29 @@
 //! Instruments of a worker.
 
+mod label;
+mod message;
+
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use protocol::account::AccountType;
-use protocol::cluster::job::Lane;
+use protocol::cluster::job::{Lane, Work};
+use protocol::code::ErrorCode;
 use protocol::security::FactorMethod;
 use store::Relayed;
+
+use message::{MessageMetrics, MessageTimer};
+
+pub(crate) use label::{
+    ExchangeLabel, InboxReadLabel, MessageLabel, PauseLabel, RefreshLabel, RevocationLabel, SyncLabel,
+};
 
 /// Instruments of a worker. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     jobs: Counter<u64>,
-    job_seconds: Histogram<f64>,
+    job_duration: Histogram<f64>,
     running: UpDownCounter<i64>,
     waiting: UpDownCounter<i64>,
     exchanges: Counter<u64>,
@@ -21,7 +31,7 @@ pub(crate) struct Metrics {
     relays_stopped: Counter<u64>,
     resent: Counter<u64>,
     revocations: Counter<u64>,
-    messages: Counter<u64>,
+    messages: MessageMetrics,
     syncs: Counter<u64>,
     sync_lag: Histogram<f64>,
     refreshes: Counter<u64>,
@@ -31,83 +41,114 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Builds the instruments, each counter with all its series at zero.
     pub(crate) fn new(meter: &Meter) -> Self {
-        Self {
-            jobs: meter
-                .u64_counter("postern.worker.jobs")
-                .with_description("Jobs by command and outcome")
-                .build(),
-            job_seconds: meter
-                .f64_histogram("postern.worker.job.duration")
-                .with_unit("s")
-                .with_description("Time from the claim of a job to its outcome")
-                .build(),
-            running: meter
-                .i64_up_down_counter("postern.worker.jobs_running")
-                .with_description("Running jobs by lane")
-                .build(),
-            waiting: meter
-                .i64_up_down_counter("postern.worker.jobs_waiting")
-                .with_description("Claimed jobs that wait for a slot of their user or a permit of their lane")
-                .build(),
-            exchanges: meter
-                .u64_counter("postern.worker.exchanges")
-                .with_description("Exchanges of authorization codes by platform and outcome")
-                .build(),
-            relayed: meter
-                .u64_counter("postern.worker.outbox.relayed")
-                .with_description("Events of the outbox that were published to the bus")
-                .build(),
-            relays_stopped: meter
-                .u64_counter("postern.worker.outbox.stopped")
-                .with_description("Relays that stopped because the bus refused an event")
-                .build(),
-            resent: meter
-                .u64_counter("postern.worker.outbox.resent")
-                .with_description("Events queued to be published again after the bus lost its event logs")
-                .build(),
-            revocations: meter
-                .u64_counter("postern.worker.revocations")
-                .with_description("Attempts to revoke a grant by platform and outcome")
-                .build(),
-            messages: meter
-                .u64_counter("postern.worker.factor_messages")
-                .with_description("Messages of the second factor by method and outcome")
-                .build(),
-            syncs: meter
-                .u64_counter("postern.worker.syncs")
-                .with_description("Syncs by platform and outcome")
-                .build(),
-            sync_lag: meter
-                .f64_histogram("postern.worker.sync.lag")
-                .with_unit("s")
-                .with_description("Time from when an account was due for a sync to when a worker leased it")
-                .build(),
-            refreshes: meter
-                .u64_counter("postern.worker.refreshes")
-                .with_description("Token refreshes by platform and outcome")
-                .build(),
-            pauses: meter
-                .u64_counter("postern.worker.pauses")
-                .with_description("Rate limits that platforms reported, by platform and scope")
-                .build(),
-            platform_busy: meter
-                .u64_counter("postern.worker.platform_busy")
-                .with_description("Jobs refused because the concurrency bound of their platform was reached")
-                .build(),
-            inboxes: meter
-                .u64_counter("postern.worker.inbox_reads")
-                .with_description("Reads of the inboxes of bots by platform and outcome")
-                .build(),
+        let counter = |name: &'static str, description: &'static str| {
+            meter.u64_counter(name).with_description(description).build()
+        };
+        let up_down_counter = |name: &'static str, description: &'static str| {
+            let counter = meter.i64_up_down_counter(name).with_description(description);
+            counter.build()
+        };
+        let seconds = |name: &'static str, description: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s");
+            histogram.with_description(description).build()
+        };
+        let metrics = Self {
+            jobs: counter("postern.worker.jobs", "Jobs by command and outcome"),
+            job_duration: seconds(
+                "postern.worker.job.duration",
+                "Time from the claim of a job to its outcome",
+            ),
+            running: up_down_counter("postern.worker.jobs_running", "Running jobs by lane"),
+            waiting: up_down_counter(
+                "postern.worker.jobs_waiting",
+                "Claimed jobs that wait for a slot of their user or a permit of their lane",
+            ),
+            exchanges: counter(
+                "postern.worker.exchanges",
+                "Exchanges of authorization codes by platform and outcome",
+            ),
+            relayed: counter(
+                "postern.worker.outbox.relayed",
+                "Events of the outbox that were published to the bus",
+            ),
+            relays_stopped: counter(
+                "postern.worker.outbox.stopped",
+                "Relays that stopped because the bus refused an event",
+            ),
+            resent: counter(
+                "postern.worker.outbox.resent",
+                "Events queued to be published again after the bus lost its event logs",
+            ),
+            revocations: counter(
+                "postern.worker.revocations",
+                "Attempts to revoke a grant by platform and outcome",
+            ),
+            messages: MessageMetrics::new(meter),
+            syncs: counter("postern.worker.syncs", "Syncs by platform and outcome"),
+            sync_lag: seconds(
+                "postern.worker.sync.lag",
+                "Time from when an account was due for a sync to when a worker leased it",
+            ),
+            refreshes: counter("postern.worker.refreshes", "Token refreshes by platform and outcome"),
+            pauses: counter(
+                "postern.worker.pauses",
+                "Rate limits that platforms reported, by platform and scope",
+            ),
+            platform_busy: counter(
+                "postern.worker.platform_busy",
+                "Jobs refused because the concurrency bound of their platform was reached",
+            ),
+            inboxes: counter(
+                "postern.worker.inbox_reads",
+                "Reads of the inboxes of bots by platform and outcome",
+            ),
+        };
+        metrics.start_at_zero();
+        metrics
+    }
+
+    /// Creates every series of the counters: a series that appeared with its first event would hide that event from `rate` and
+    /// `increase`.
+    fn start_at_zero(&self) {
+        for command in Work::names() {
+            let outcomes = ErrorCode::ALL.map(ErrorCode::as_str);
+            for outcome in outcomes.into_iter().chain([OK, LATE]) {
+                self.jobs.add(0, &of_job(command, outcome));
+            }
         }
+        for lane in Lane::ALL {
+            drop((self.running(lane), self.waiting(lane)));
+        }
+        for counter in [&self.relayed, &self.relays_stopped, &self.resent] {
+            counter.add(0, &[]);
+        }
+        for platform in AccountType::ALL {
+            let zero = |counter: &Counter<u64>, outcomes: &[&'static str]| {
+                for &outcome in outcomes {
+                    counter.add(0, &of_platform(platform, outcome));
+                }
+            };
+            zero(&self.exchanges, &ExchangeLabel::ALL.map(ExchangeLabel::as_str));
+            zero(&self.revocations, &RevocationLabel::ALL.map(RevocationLabel::as_str));
+            zero(&self.syncs, &SyncLabel::ALL.map(SyncLabel::as_str));
+            zero(&self.refreshes, &RefreshLabel::ALL.map(RefreshLabel::as_str));
+            zero(&self.inboxes, &InboxReadLabel::ALL.map(InboxReadLabel::as_str));
+            for whose in PauseLabel::ALL {
+                self.pauses.add(0, &of_pause(platform, whose));
+            }
+            self.platform_busy
+                .add(0, &[KeyValue::new("platform", platform.as_str())]);
+        }
+        self.messages.start_at_zero();
     }
 
     /// Counts a job that ended: `ok`, an error code, or `late`.
     pub(crate) fn job(&self, command: &'static str, outcome: &'static str, took: Duration) {
-        let command = KeyValue::new("command", command);
-        self.job_seconds
-            .record(took.as_secs_f64(), std::slice::from_ref(&command));
-        self.jobs.add(1, &[command, KeyValue::new("outcome", outcome)]);
+        self.job_duration
+            .record(took.as_secs_f64(), &[KeyValue::new("command", command)]);
+        self.jobs.add(1, &of_job(command, outcome));
     }
 
     /// Counts a running job until the guard is dropped.
@@ -120,9 +161,9 @@ impl Metrics {
         Counted::of(lane, &self.waiting)
     }
 
-    /// Counts an exchange: `granted`, or the error code.
-    pub(crate) fn exchange(&self, account: AccountType, outcome: &'static str) {
-        self.exchanges.add(1, &of_platform(account, outcome));
+    /// Counts an exchange of an authorization code.
+    pub(crate) fn exchange(&self, account: AccountType, outcome: ExchangeLabel) {
+        self.exchanges.add(1, &of_platform(account, outcome.as_str()));
     }
 
     /// Counts the relay of one user's events.
@@ -136,14 +177,14 @@ impl Metrics {
         self.resent.add(events, &[]);
     }
 
-    /// Counts an attempt to revoke a grant: `done`, `unknown_token`, `retried`, `dead` or `lost`.
-    pub(crate) fn revocation(&self, account: AccountType, outcome: &'static str) {
-        self.revocations.add(1, &of_platform(account, outcome));
+    /// Counts an attempt to revoke a grant.
+    pub(crate) fn revocation(&self, account: AccountType, outcome: RevocationLabel) {
+        self.revocations.add(1, &of_platform(account, outcome.as_str()));
     }
 
-    /// Counts a sync: `ok`, `failed`, `paused` or `lost`.
-    pub(crate) fn sync(&self, account: AccountType, outcome: &'static str) {
-        self.syncs.add(1, &of_platform(account, outcome));
+    /// Counts a sync.
+    pub(crate) fn sync(&self, account: AccountType, outcome: SyncLabel) {
+        self.syncs.add(1, &of_platform(account, outcome.as_str()));
     }
 
     /// Records how late an account was leased for its sync.
@@ -152,15 +193,14 @@ impl Metrics {
         self.sync_lag.record(late.as_secs_f64(), &platform);
     }
 
-    /// Counts a token refresh: `granted`, or the failure.
-    pub(crate) fn refresh(&self, account: AccountType, outcome: &'static str) {
-        self.refreshes.add(1, &of_platform(account, outcome));
+    /// Counts a token refresh.
+    pub(crate) fn refresh(&self, account: AccountType, outcome: RefreshLabel) {
+        self.refreshes.add(1, &of_platform(account, outcome.as_str()));
     }
 
-    /// Counts a rate limit of a platform, for one `account` or the whole `app`.
-    pub(crate) fn pause(&self, account: AccountType, whose: &'static str) {
-        let platform = KeyValue::new("platform", account.as_str());
-        self.pauses.add(1, &[platform, KeyValue::new("whose", whose)]);
+    /// Counts a rate limit of a platform.
+    pub(crate) fn pause(&self, account: AccountType, whose: PauseLabel) {
+        self.pauses.add(1, &of_pause(account, whose));
     }
 
     /// Counts a job refused because the concurrency bound of its platform was reached.
@@ -169,15 +209,14 @@ impl Metrics {
         self.platform_busy.add(1, &platform);
     }
 
-    /// Counts a read of an inbox: `ok`, `failed`, `refused` or `throttled`.
-    pub(crate) fn inbox(&self, account: AccountType, outcome: &'static str) {
-        self.inboxes.add(1, &of_platform(account, outcome));
+    /// Counts a read of a bot's inbox.
+    pub(crate) fn inbox(&self, account: AccountType, outcome: InboxReadLabel) {
+        self.inboxes.add(1, &of_platform(account, outcome.as_str()));
     }
 
-    /// Counts a message of the second factor: `sent`, or the failure.
-    pub(crate) fn message(&self, method: FactorMethod, outcome: &'static str) {
-        let method = KeyValue::new("method", method.as_str());
-        self.messages.add(1, &[method, KeyValue::new("outcome", outcome)]);
+    /// Starts the measurement of a message of the second factor.
+    pub(crate) fn message(&self, method: FactorMethod) -> MessageTimer<'_> {
+        self.messages.start(method)
     }
 }
 
@@ -205,9 +244,26 @@ impl Drop for Counted {
     }
 }
 
+fn of_job(command: &'static str, outcome: &'static str) -> [KeyValue; 2] {
+    [KeyValue::new("command", command), KeyValue::new("outcome", outcome)]
+}
+
+fn of_pause(account: AccountType, whose: PauseLabel) -> [KeyValue; 2] {
+    [
+        KeyValue::new("platform", account.as_str()),
+        KeyValue::new("whose", whose.as_str()),
+    ]
+}
+
 fn of_platform(account: AccountType, outcome: &'static str) -> [KeyValue; 2] {
     [
         KeyValue::new("platform", account.as_str()),
         KeyValue::new("outcome", outcome),
     ]
 }
+
+/// Outcome of a job that succeeded.
+pub(crate) const OK: &str = "ok";
+
+/// Outcome of a job whose deadline passed.
+pub(crate) const LATE: &str = "late";

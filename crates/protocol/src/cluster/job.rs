@@ -7,7 +7,7 @@ use super::origin::Origin;
 use super::webhook::Webhook;
 use crate::answer::{Failure, success};
 use crate::code::ErrorCode;
-use crate::command::{Answer, Command};
+use crate::command::{Answer, Command, CommandKind};
 use crate::event::Notice;
 use crate::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use crate::json::Json;
@@ -83,15 +83,30 @@ impl Work {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Command(command) => command.kind().event(),
-            Self::OpenSession(_) => "session.open",
-            Self::Joined(_) => "socket.joined",
-            Self::RaiseAlert(_) => "alerts.raise",
-            Self::EndAllSessions => "sessions.end",
+            Self::OpenSession(_) => OPEN_SESSION,
+            Self::Joined(_) => JOINED,
+            Self::RaiseAlert(_) => RAISE_ALERT,
+            Self::EndAllSessions => END_ALL_SESSIONS,
             Self::Callback(_) => Callback::NAME,
             Self::ConfirmLink(_) => ConfirmLink::NAME,
-            Self::Refusals(_) => "audit.refusals",
+            Self::Refusals(_) => REFUSALS,
             Self::Webhook(_) => Webhook::NAME,
         }
+    }
+
+    /// All names: the closed set of a metric's label.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let commands = CommandKind::ALL.into_iter().map(CommandKind::event);
+        commands.chain([
+            OPEN_SESSION,
+            JOINED,
+            RAISE_ALERT,
+            END_ALL_SESSIONS,
+            Callback::NAME,
+            ConfirmLink::NAME,
+            REFUSALS,
+            Webhook::NAME,
+        ])
     }
 
     /// Queue of the job.
@@ -122,6 +137,12 @@ impl Work {
         }
     }
 }
+
+const OPEN_SESSION: &str = "session.open";
+const JOINED: &str = "socket.joined";
+const RAISE_ALERT: &str = "alerts.raise";
+const END_ALL_SESSIONS: &str = "sessions.end";
+const REFUSALS: &str = "audit.refusals";
 
 /// Check of a session that Redis does not have: it is new, or Redis has lost it, or it has ended. A success means that the
 /// session is seeded; a failure, that it has ended.

@@ -5,7 +5,7 @@ use std::future::Future;
 use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile};
 use protocol::account::AccountType;
 use protocol::code::ErrorCode;
-use protocol::fault::{Fault, chain};
+use protocol::fault::chain;
 use protocol::secret::Secret;
 use store::{Exchange, ExchangeStart, Revocation};
 use tokio::time::{error::Elapsed, timeout_at};
@@ -16,6 +16,7 @@ use super::connect_error::ConnectError;
 use super::link::GrantedAccount;
 use super::provisional_revocation::{IssuedGrant, is_queued};
 use crate::call::{Call, digest};
+use crate::metrics::ExchangeLabel;
 use crate::platform::rate_limit;
 
 /// Authorization code to be sent to its platform.
@@ -112,14 +113,16 @@ impl AccountService {
     ) -> Result<IssuedGrant, ConnectError> {
         let exchanged = self.issue(call, account, request).await?;
         let outcome = match &exchanged {
-            Ok(_) => "granted",
+            Ok(_) => ExchangeLabel::Granted,
             // The client reads `oauth_failed`, since the code is consumed; the cause is the platform, which hung or failed.
             Err(error @ ExchangeError::Unknown(..)) => {
                 let code = ErrorCode::PlatformUnavailable.as_str();
                 tracing::warn!(code, platform = %account, error = chain(error), "authorization code exchange of unknown outcome");
-                code
+                ExchangeLabel::Unavailable
             }
-            Err(error) => error.code().as_str(),
+            Err(ExchangeError::NotSent(..)) => ExchangeLabel::Unavailable,
+            Err(ExchangeError::Refused(..)) => ExchangeLabel::Refused,
+            Err(ExchangeError::Throttled { .. }) => ExchangeLabel::Throttled,
         };
         self.metrics.exchange(account, outcome);
         if let Err(ExchangeError::Throttled { wait, pause, .. }) = &exchanged {

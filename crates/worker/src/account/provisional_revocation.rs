@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::AccountService;
 use super::connect_error::{ConnectError, NotQueued};
 use crate::call::Call;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RevocationLabel};
 use crate::platform::{Offered, encrypt_tokens};
 
 /// Grant that a platform has issued.
@@ -158,7 +158,7 @@ impl Issuance {
     }
 
     fn give_up(&self, error: &StoreError) {
-        self.metrics.revocation(self.account, "dead");
+        self.metrics.revocation(self.account, RevocationLabel::Dead);
         tracing::error!(
             user = %self.user,
             platform = %self.account,

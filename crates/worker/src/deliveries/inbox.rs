@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::addressed::Addressees;
-use crate::metrics::Metrics;
+use crate::metrics::{InboxReadLabel, Metrics};
 use crate::platform::rate_limit;
 
 /// Reads one inbox whenever this worker holds its lease.
@@ -108,12 +108,12 @@ enum InboxRead {
     Partial,
 }
 
-fn outcome<T>(read: &Result<T, ApiError>) -> &'static str {
+fn outcome<T>(read: &Result<T, ApiError>) -> InboxReadLabel {
     match read {
-        Ok(_) => "ok",
-        Err(ApiError::Refused(_)) => "refused",
-        Err(ApiError::Throttled { .. }) => "throttled",
-        Err(ApiError::Unavailable(..)) => "failed",
+        Ok(_) => InboxReadLabel::Ok,
+        Err(ApiError::Refused(_)) => InboxReadLabel::Refused,
+        Err(ApiError::Throttled { .. }) => InboxReadLabel::Throttled,
+        Err(ApiError::Unavailable(..)) => InboxReadLabel::Failed,
     }
 }
 

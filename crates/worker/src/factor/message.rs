@@ -6,6 +6,8 @@ use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::secret::Secret;
 
+use crate::metrics::MessageLabel;
+
 /// Text message or email. ASCII only, which every telephone and every mail server accepts.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -55,13 +57,13 @@ pub(crate) enum SendError {
 
 impl SendError {
     /// Label of the metric.
-    pub(super) fn label(&self) -> &'static str {
+    pub(super) fn label(&self) -> MessageLabel {
         match self {
-            Self::NotOffered => "not_offered",
-            Self::Unaddressed => "unaddressed",
-            Self::Refused(_) => "refused",
-            Self::Unreached(_) => "unreached",
-            Self::Late(_) => "late",
+            Self::NotOffered => MessageLabel::NotOffered,
+            Self::Unaddressed => MessageLabel::Unaddressed,
+            Self::Refused(_) => MessageLabel::Refused,
+            Self::Unreached(_) => MessageLabel::Unreached,
+            Self::Late(_) => MessageLabel::Late,
         }
     }
 }

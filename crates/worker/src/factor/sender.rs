@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::email::EmailSender;
 use super::message::{Message, SendError};
 use super::sms::SmsSender;
-use crate::metrics::Metrics;
+use crate::metrics::{MessageLabel, Metrics};
 
 /// Senders that the operator has configured. A method without a sender is not offered.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +38,10 @@ impl MessageSenders {
         message: &Message,
         metrics: &Metrics,
     ) -> Result<(), SendError> {
+        let timer = metrics.message(method);
         let sent = timeout(TIMEOUT, self.send_by(method, address, message)).await;
         let sent = sent.unwrap_or(Err(SendError::Late(TIMEOUT)));
-        metrics.message(method, sent.as_ref().map_or_else(SendError::label, |()| "sent"));
+        timer.end(sent.as_ref().map_or_else(SendError::label, |()| MessageLabel::Sent));
         sent
     }
 

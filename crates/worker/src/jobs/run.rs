@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use super::dispatch::Dispatch;
 use super::work_policy;
 use crate::call::{Call, LanePermit, Refusal};
-use crate::metrics::Metrics;
+use crate::metrics::{LATE, Metrics, OK};
 use crate::outage::report_failure;
 use crate::outbox::OutboxRelay;
 
@@ -206,8 +206,8 @@ impl Ended {
 
     fn label(&self) -> &'static str {
         match self {
-            Self::Answered(outcome) | Self::Panicked(outcome, _) => outcome.error.map_or("ok", ErrorCode::as_str),
-            Self::Late => "late",
+            Self::Answered(outcome) | Self::Panicked(outcome, _) => outcome.error.map_or(OK, ErrorCode::as_str),
+            Self::Late => LATE,
         }
     }
 }

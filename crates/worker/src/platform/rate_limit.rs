@@ -7,7 +7,7 @@ use protocol::account::AccountType;
 use protocol::fault::chain;
 use store::Pauses;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PauseLabel};
 
 /// Applies a rate limit. A limit of the application pauses the platform; a limit of one account is left to its caller.
 pub(crate) async fn apply(
@@ -27,9 +27,9 @@ pub(crate) async fn apply(
 /// Counts and logs a rate limit.
 pub(crate) fn record(metrics: &Metrics, platform: AccountType, (wait, whose): (Duration, PauseScope)) {
     let whose = match whose {
-        PauseScope::Account => "account",
-        PauseScope::App => "app",
+        PauseScope::Account => PauseLabel::Account,
+        PauseScope::App => PauseLabel::App,
     };
     metrics.pause(platform, whose);
-    tracing::info!(%platform, whose, ?wait, "platform rate limit, pausing");
+    tracing::info!(%platform, whose = whose.as_str(), ?wait, "platform rate limit, pausing");
 }

@@ -13,7 +13,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::retry_delay::retry_delay;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RevocationLabel};
 use crate::platform::{NotOffered, Offered, rate_limit};
 
 /// Attempts revocations.
@@ -39,7 +39,7 @@ impl Revoker {
         };
         match stored {
             Ok((true, outcome)) => self.metrics.revocation(account, outcome),
-            Ok((false, _)) => self.metrics.revocation(account, "lost"),
+            Ok((false, _)) => self.metrics.revocation(account, RevocationLabel::Lost),
             // The lease expires and the revocation is attempted again, which is harmless.
             Err(error) => tracing::warn!(
                 error = chain(&error),
@@ -49,10 +49,10 @@ impl Revoker {
     }
 
     /// Removes the revocation from the queue, also where the platform does not know the token: another attempt would not change that.
-    async fn finish(&self, task: &Task, revoked: RevokeOutcome) -> Result<(bool, &'static str), StoreError> {
+    async fn finish(&self, task: &Task, revoked: RevokeOutcome) -> Result<(bool, RevocationLabel), StoreError> {
         let ours = self.queue.finish_task(&task.id).await?;
         if revoked == RevokeOutcome::Ended {
-            return Ok((ours, "done"));
+            return Ok((ours, RevocationLabel::Done));
         }
         tracing::warn!(
             user = %task.user,
@@ -61,10 +61,10 @@ impl Revoker {
             task = task.id.row,
             "revocation ended, platform does not know the token: whether its grant has ended is unknown"
         );
-        Ok((ours, "unknown_token"))
+        Ok((ours, RevocationLabel::UnknownToken))
     }
 
-    async fn schedule_retry(&self, task: &Task, error: &AttemptError) -> Result<(bool, &'static str), StoreError> {
+    async fn schedule_retry(&self, task: &Task, error: &AttemptError) -> Result<(bool, RevocationLabel), StoreError> {
         let after = match error {
             AttemptError::Platform(RevokeError::Throttled { wait, pause, .. })
             | AttemptError::Renew(RefreshError::Throttled { wait, pause, .. })
@@ -85,7 +85,7 @@ impl Revoker {
                 error = why,
                 "revocation failed, retrying"
             );
-            return Ok((ours, "retried"));
+            return Ok((ours, RevocationLabel::Retried));
         }
         tracing::error!(
             user = %task.user,
@@ -95,7 +95,7 @@ impl Revoker {
             error = why,
             "revocation dead-lettered after its last attempt: revoke the grant at the platform"
         );
-        Ok((ours, "dead"))
+        Ok((ours, RevocationLabel::Dead))
     }
 }
 

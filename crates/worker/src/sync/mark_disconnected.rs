@@ -12,6 +12,7 @@ use store::{Credentials, DisconnectOutcome, DisconnectedLink, SyncLease};
 use super::failure::CONNECT_AGAIN;
 use super::{SyncFailure, Syncer};
 use crate::call::{background_receipt, digest, event_id};
+use crate::metrics::SyncLabel;
 
 impl Syncer {
     /// Marks the link disconnected and publishes that; returns the current account where it has other tokens by now.
@@ -37,7 +38,7 @@ impl Syncer {
             DisconnectOutcome::Disconnected => {}
         }
         tracing::info!(platform = %lease.account, alert = kind.as_str(), "link marked disconnected, its platform has ended it");
-        self.metrics.sync(lease.account, "lost");
+        self.metrics.sync(lease.account, SyncLabel::Lost);
         self.relay.user(&lease.user).await;
         Ok(None)
     }

@@ -17,6 +17,7 @@ use store::{FinishedSync, LeasedSync, Pause, PauseScope, StoreError, SyncLease, 
 
 use super::{SyncFailure, Syncer};
 use crate::call::{Call, digest, event_id};
+use crate::metrics::SyncLabel;
 use crate::platform::{named, notification, rate_limit};
 
 impl Syncer {
@@ -60,7 +61,7 @@ impl Syncer {
         };
         let receipt = call.map(|call| call.receipt(&outcome));
         let written = self.syncs.finish_sync(&sync, receipt.as_ref()).await?;
-        self.metrics.sync(sync.lease.account, "ok");
+        self.metrics.sync(sync.lease.account, SyncLabel::Ok);
         match (written, call) {
             (SyncOutcome::Stored, _) => Ok(outcome),
             (SyncOutcome::Repeated(answer), Some(call)) => Ok(call.recall(&answer)?),
@@ -109,8 +110,8 @@ impl Syncer {
             pause,
             lease,
         };
-        self.metrics
-            .sync(sync.lease.account, if is_pause { "paused" } else { "failed" });
+        let label = if is_pause { SyncLabel::Paused } else { SyncLabel::Failed };
+        self.metrics.sync(sync.lease.account, label);
         let receipt = call.map(|call| call.receipt(&JobOutcome::from(&call.complete(failure))));
         match (self.syncs.finish_sync(&sync, receipt.as_ref()).await, call) {
             (Ok(SyncOutcome::Repeated(answer)), Some(call)) => Ok(call.recall(&answer)?),

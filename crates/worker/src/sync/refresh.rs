@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{SyncFailure, Syncer};
+use crate::metrics::RefreshLabel;
 use crate::platform::{encrypt_tokens, token_binding};
 
 impl Syncer {
@@ -165,13 +166,13 @@ impl Syncer {
     }
 }
 
-fn label(response: &Result<Tokens, RefreshError>) -> &'static str {
+fn label(response: &Result<Tokens, RefreshError>) -> RefreshLabel {
     match response {
-        Ok(_) => "granted",
-        Err(RefreshError::Refused(_)) => "refused",
-        Err(RefreshError::Unknown(..)) => "unknown",
-        Err(RefreshError::NotSent(..)) => "not_sent",
-        Err(RefreshError::Throttled { .. }) => "throttled",
+        Ok(_) => RefreshLabel::Granted,
+        Err(RefreshError::Refused(_)) => RefreshLabel::Refused,
+        Err(RefreshError::Unknown(..)) => RefreshLabel::Unknown,
+        Err(RefreshError::NotSent(..)) => RefreshLabel::NotSent,
+        Err(RefreshError::Throttled { .. }) => RefreshLabel::Throttled,
     }
 }
 

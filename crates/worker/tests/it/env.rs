@@ -116,10 +116,15 @@ impl TestEnv {
         running
     }
 
+    /// Metrics of the worker, in the text format of Prometheus.
+    pub(crate) fn scrape(&self) -> String {
+        self.metrics.render().unwrap()
+    }
+
     /// Waits until a metric with these labels has this value.
     pub(crate) async fn wait_for_count(&self, metric: &str, labels: &[&str], count: u64) {
         let has_count = async || {
-            let figures = self.metrics.render().unwrap();
+            let figures = self.scrape();
             let lines = figures.lines().filter(|line| line.starts_with(metric));
             let mut lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
             lines.any(|line| line.ends_with(&format!(" {count}")))

@@ -23,6 +23,7 @@ mod fairness;
 mod idempotency;
 mod inboxes;
 mod log_lines;
+mod metrics;
 mod outage;
 mod outbox;
 mod rate_limits;

@@ -335,6 +335,24 @@ async fn unsent_code_reports_unavailable_and_is_sent_by_the_next_command() {
 }
 
 #[tokio::test]
+async fn messages_are_timed_by_method_and_outcome() {
+    let mut it = SenderTest::new().await;
+    it.sms.answers(500);
+    assert_error(&update(&mut it.client, by_sms()).await, "unavailable");
+    assert_success(&update(&mut it.client, by_email()).await);
+    for labels in [
+        ["method=\"sms\"", "outcome=\"refused\""],
+        ["method=\"email\"", "outcome=\"sent\""],
+    ] {
+        let duration = "postern_worker_factor_message_duration_seconds_count";
+        it.env.wait_for_count(duration, &labels, 1).await;
+        it.env
+            .wait_for_count("postern_worker_factor_messages_total", &labels, 1)
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn recovery_code_answers_challenge_without_message() {
     let mut it = SenderTest::new().await;
     let recovery = it.enrol().await;
