@@ -124,10 +124,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Ru
 /// Initializes the log. A wrong filter is a problem to report, and the default one is in its place until then.
 fn init_log(filter: &str) -> Result<Problems, LogsError> {
     let mut problems = Problems::default();
-    match telemetry::logs::init(node::log_format(), filter) {
+    match telemetry::logs::init(node::log_format(), filter, None) {
         Err(LogsError::Filter(error)) => {
             problems.report("POSTERN_LOG", format!("is not a log filter: {error}"));
-            telemetry::logs::init(node::log_format(), LogArgs::FILTER)?;
+            telemetry::logs::init(node::log_format(), LogArgs::FILTER, None)?;
         }
         result => result?,
     }

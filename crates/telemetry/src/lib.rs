@@ -1,4 +1,4 @@
-//! Observability of a node: logs, metrics, liveness, readiness and the state of its dependencies.
+//! Observability of a node: logs, metrics, spans, liveness, readiness and the state of its dependencies.
 //!
 //! This crate must not know what a node does. Each crate keeps its own instruments in its `metrics.rs`, built from the `Meter`
 //! that it is given; this crate only provides that meter and renders its metrics. Nothing here is static, so two nodes in one
@@ -8,3 +8,4 @@ mod dependencies;
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod trace;

@@ -7,15 +7,17 @@ mod one_line;
 
 use std::io;
 
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Span, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{FilterExt, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::{self, LookupSpan};
 
 use self::one_line::OneLine;
+use crate::trace::{layer, no_traces, only_traces};
 
 /// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,19 +29,20 @@ pub enum Format {
     Human,
 }
 
-/// Installs the subscriber of this process, which writes to standard error. Only `main` calls it, because all nodes of a process
-/// share the log.
+/// Installs the subscriber of this process, which writes to standard error, and records spans for export if there is a provider
+/// of traces. Only `main` calls it, because all nodes of a process share the log.
 ///
 /// `filter` is a list of directives of `tracing_subscriber::EnvFilter`, such as `info` or `info,gateway=debug`.
 ///
 /// # Errors
 /// A malformed filter, or a subscriber that is already installed.
-pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
+pub fn init(format: Format, filter: &str, traces: Option<&SdkTracerProvider>) -> Result<(), LogsError> {
     let filter = with_nodes(EnvFilter::try_new(filter)?);
     Ok(tracing::subscriber::set_global_default(subscriber(
         format,
         filter,
         io::stderr,
+        traces,
     ))?)
 }
 
@@ -70,19 +73,56 @@ pub enum LogsError {
     Twice(#[from] SetGlobalDefaultError),
 }
 
-fn subscriber<W>(format: Format, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+/// Subscriber of the log and of the spans for export. Without these, one filter is for all, so that what it disables is disabled
+/// at its callsite.
+fn subscriber<W>(
+    format: Format,
+    filter: EnvFilter,
+    writer: W,
+    traces: Option<&SdkTracerProvider>,
+) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let registry = registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(OneLine(writer));
-    match format {
-        Format::Human => Box::new(registry.with(lines)),
-        // `spans` contains the current span too, which would otherwise be written twice.
-        Format::Json => Box::new(registry.with(lines.json().flatten_event(true).with_current_span(false))),
+    let registry = registry::Registry::default();
+    match (format, traces) {
+        (Format::Human, None) => Box::new(registry.with(filter).with(no_traces()).with(human(writer))),
+        (Format::Json, None) => Box::new(registry.with(filter).with(no_traces()).with(json(writer))),
+        (Format::Human, Some(traces)) => Box::new(
+            registry
+                .with(layer(traces).with_filter(only_traces()))
+                .with(human(writer).with_filter(filter.and(no_traces()))),
+        ),
+        (Format::Json, Some(traces)) => Box::new(
+            registry
+                .with(layer(traces).with_filter(only_traces()))
+                .with(json(writer).with_filter(filter.and(no_traces()))),
+        ),
     }
+}
+
+fn human<S, W>(writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(OneLine(writer))
+}
+
+fn json<S, W>(writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    // `spans` contains the current span too, which would otherwise be written twice.
+    tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(OneLine(writer))
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::{Format, LogsError, init, node_span, subscriber, with_nodes};
+use crate::trace::TARGET;
 
 /// Writer that keeps the output.
 #[derive(Clone, Default)]
@@ -24,10 +26,15 @@ impl io::Write for Sink {
 }
 
 fn logged(format: Format, filter: &str, events: impl FnOnce()) -> String {
+    logged_beside(None, format, filter, events)
+}
+
+/// Log beside an exporter of traces.
+fn logged_beside(traces: Option<&SdkTracerProvider>, format: Format, filter: &str, events: impl FnOnce()) -> String {
     let sink = Sink::default();
     let writer = sink.clone();
     let filter = with_nodes(EnvFilter::try_new(filter).unwrap());
-    let subscriber = subscriber(format, filter, move || writer.clone());
+    let subscriber = subscriber(format, filter, move || writer.clone(), traces);
     tracing::subscriber::with_default(subscriber, events);
     let bytes = sink.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -114,6 +121,48 @@ fn lines_of_a_node_have_its_id_and_version_under_any_filter() {
 }
 
 #[test]
+fn spans_for_export_are_in_no_line() {
+    let provider = SdkTracerProvider::builder().build();
+    for traces in [None, Some(&provider)] {
+        let log = logged_beside(traces, Format::Json, "trace", || {
+            let _job = tracing::info_span!("job").entered();
+            let _span = tracing::info_span!(target: TARGET, "exported", secret = "s3cret").entered();
+            tracing::info!(target: TARGET, "event of the span");
+            tracing::info!("done");
+        });
+        let line: Value = serde_json::from_str(&log).unwrap();
+        assert_eq!(line["message"], "done");
+        let names: Vec<_> = line["spans"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|span| &span["name"])
+            .collect();
+        assert_eq!(names, ["job"], "{log}");
+        assert!(!log.contains("s3cret"), "{log}");
+    }
+}
+
+#[test]
+fn log_is_filtered_alike_beside_an_exporter_of_traces() {
+    let provider = SdkTracerProvider::builder().build();
+    for traces in [None, Some(&provider)] {
+        let log = logged_beside(traces, Format::Human, "warn,gateway=debug,worker[job]=trace", || {
+            tracing::info!(target: "worker", "left out");
+            tracing::debug!(target: "gateway", "kept 1");
+            tracing::info_span!(target: "worker", "job").in_scope(|| {
+                tracing::trace!(target: "worker", "kept 2");
+            });
+        });
+        assert_eq!(log.lines().count(), 2, "{log}");
+        assert!(log.contains("kept 1") && log.contains("kept 2"), "{log}");
+    }
+}
+
+#[test]
 fn malformed_filter_is_refused() {
-    assert!(matches!(init(Format::Json, "gateway=loud"), Err(LogsError::Filter(_))));
+    assert!(matches!(
+        init(Format::Json, "gateway=loud", None),
+        Err(LogsError::Filter(_))
+    ));
 }
