@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod haproxy;
 mod node;
+mod otlp;
 mod postgres;
 mod process;
 mod prometheus;
