@@ -1,5 +1,5 @@
 //! Durable state: linked accounts with encrypted tokens, pending links, security settings and second factors, alerts, devices,
-//! answers, the outbox, the task queue, sync schedules, inbox cursors, opened and ended sessions, and the audit log.
+//! answers, the outbox, the task queue, sync schedules, inbox cursors, opened and ended sessions, first uses of vault keys, and the audit log.
 //!
 //! Owns one trait per role, with one method per business transaction ([`Store`] is all of them); two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which encrypts secrets
@@ -16,6 +16,7 @@ mod devices;
 mod encrypted_columns;
 mod error;
 mod inboxes;
+mod key_uses;
 mod outbox;
 mod pauses;
 mod pending_links;
@@ -56,8 +57,9 @@ pub use error::StoreError;
 pub use inboxes::{InboxLease, Inboxes};
 pub use key_change::{KeyChangeError, check_key_change};
 pub use key_rotation::{KeyRotation, UndecryptableText, rotate_keys};
+pub use key_uses::KeyUses;
 pub use memory::MemoryStore;
-pub use outbox::{Outbox, PublishError, Publisher, Relayed};
+pub use outbox::{Outbox, OutboxBacklog, PublishError, Publisher, Relayed};
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{
@@ -88,6 +90,7 @@ pub trait Store:
     + Deliveries
     + Devices
     + Inboxes
+    + KeyUses
     + Outbox
     + PendingLinks
     + Pauses
@@ -107,6 +110,7 @@ impl<T> Store for T where
         + Deliveries
         + Devices
         + Inboxes
+        + KeyUses
         + Outbox
         + PendingLinks
         + Pauses

@@ -9,6 +9,7 @@ mod deliveries;
 mod devices;
 mod encrypted_columns;
 mod inboxes;
+mod key_uses;
 mod outbox;
 mod pauses;
 mod pending_links;

@@ -1,5 +1,7 @@
 //! Outbox: events that are committed and not yet published.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
@@ -29,6 +31,26 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn resend_recent(&self) -> Result<u64, StoreError>;
+
+    /// Measures the unsent events of all users.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError>;
+}
+
+/// Unsent events of all users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxBacklog {
+    /// Number of events; counted up to [`OutboxBacklog::MAX_EVENTS`].
+    pub events: u64,
+    /// Time since the oldest one was committed; zero if there is none.
+    pub oldest: Duration,
+}
+
+impl OutboxBacklog {
+    /// Bound of the count, and so of what a measurement reads.
+    pub const MAX_EVENTS: u32 = 10_000;
 }
 
 /// Result of [`Outbox::relay_user`].

@@ -12,6 +12,7 @@ mod devices;
 mod encrypted_columns;
 mod error;
 mod inboxes;
+mod key_uses;
 mod locks;
 mod migrate;
 mod outbox;

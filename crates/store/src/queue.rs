@@ -66,7 +66,16 @@ pub trait TaskQueue: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn retry_task(&self, task: &TaskId, after: Duration, reason: &str) -> Result<bool, StoreError>;
+
+    /// Number of tasks that were given up and are kept for an operator; counted up to [`MAX_DEAD_TASKS`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn dead_tasks(&self) -> Result<u64, StoreError>;
 }
+
+/// Bound of [`TaskQueue::dead_tasks`].
+pub(crate) const MAX_DEAD_TASKS: u32 = 1_000;
 
 /// Number of tasks or syncs that a worker can start for one platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Instruments of a worker.
 
+mod backlog;
 mod label;
 mod message;
 
@@ -15,6 +16,7 @@ use store::Relayed;
 
 use message::{MessageMetrics, MessageTimer};
 
+pub(crate) use backlog::{BacklogGauges, Backlogs};
 pub(crate) use label::{
     ExchangeLabel, InboxReadLabel, MessageLabel, PauseLabel, RefreshLabel, RevocationLabel, SyncLabel,
 };
@@ -38,6 +40,7 @@ pub(crate) struct Metrics {
     pauses: Counter<u64>,
     platform_busy: Counter<u64>,
     inboxes: Counter<u64>,
+    backlogs: BacklogGauges,
 }
 
 impl Metrics {
@@ -104,6 +107,7 @@ impl Metrics {
                 "postern.worker.inbox_reads",
                 "Reads of the inboxes of bots by platform and outcome",
             ),
+            backlogs: BacklogGauges::new(meter),
         };
         metrics.start_at_zero();
         metrics
@@ -212,6 +216,11 @@ impl Metrics {
     /// Counts a read of a bot's inbox.
     pub(crate) fn inbox(&self, account: AccountType, outcome: InboxReadLabel) {
         self.inboxes.add(1, &of_platform(account, outcome.as_str()));
+    }
+
+    /// Gauges of the backlogs in the store.
+    pub(crate) fn backlogs(&self) -> BacklogGauges {
+        self.backlogs.clone()
     }
 
     /// Starts the measurement of a message of the second factor.

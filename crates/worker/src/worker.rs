@@ -20,7 +20,7 @@ use crate::audit::log_heads;
 use crate::deliveries::InboxReader;
 use crate::factor::MessageSenders;
 use crate::jobs::LaneServer;
-use crate::maintenance::prune;
+use crate::maintenance::{BacklogMonitor, prune};
 use crate::metrics::Metrics;
 use crate::outbox::{OutboxRelay, Sweep, watch_memory};
 use crate::platform::Offered;
@@ -128,6 +128,14 @@ impl Worker {
             tasks.essential(task_name(server.lane), server.serve(latch));
         }
         let drain = || tasks.soft();
+        let backlogs = BacklogMonitor {
+            outbox: Arc::clone(&store.outbox),
+            tasks: Arc::clone(&store.tasks),
+            key_uses: store.key_uses,
+            vault: parts.vault,
+            gauges: self.metrics.backlogs(),
+        };
+        tasks.essential("backlogs", backlogs.run(drain()));
         tasks.essential("outbox sweep", self.sweep.run(drain()));
         let watch = watch_memory(bus.events, store.outbox, self.metrics, drain());
         tasks.essential("bus memory", watch);

@@ -8,7 +8,7 @@ use protocol::id::UserId;
 
 use super::MemoryStore;
 use crate::StoreError;
-use crate::outbox::{Outbox, Publisher, Relayed};
+use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed};
 use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
 
 /// Relays do not hold the state's lock while they publish: the user's lock in `relays` keeps two relays apart.
@@ -51,6 +51,20 @@ impl Outbox for MemoryStore {
         let count = again.len() as u64;
         state.unsent.extend(again);
         Ok(count)
+    }
+
+    async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
+        let now = self.now();
+        let state = self.state();
+        let unsent = state.unsent.iter().filter_map(|(_, number)| state.outbox.get(number));
+        let oldest = unsent.map(|outgoing| outgoing.created_at).min();
+        let events = state.unsent.len().min(OutboxBacklog::MAX_EVENTS as usize);
+        Ok(OutboxBacklog {
+            events: events as u64,
+            oldest: oldest
+                .and_then(|oldest| now.duration_since(oldest).ok())
+                .unwrap_or_default(),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::pauses::left;
 use super::rows::TaskRow;
 use super::state::State;
 use crate::StoreError;
-use crate::queue::{PlatformCapacity, Task, TaskId, TaskQueue};
+use crate::queue::{MAX_DEAD_TASKS, PlatformCapacity, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
 use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 
@@ -119,6 +119,12 @@ impl TaskQueue for MemoryStore {
         task.due_at = now + after;
         task.dead = task.tries >= LAST_TRY;
         Ok(true)
+    }
+
+    async fn dead_tasks(&self) -> Result<u64, StoreError> {
+        let state = self.state();
+        let dead = state.tasks.values().filter(|task| task.dead);
+        Ok(dead.take(MAX_DEAD_TASKS as usize).count() as u64)
     }
 }
 

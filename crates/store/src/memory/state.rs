@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) had_device: HashSet<UserId>,
     /// Time of each delivery, by platform name and delivery id.
     pub(super) deliveries: HashMap<(&'static str, String), SystemTime>,
+    /// First use of each vault key, by its id.
+    pub(super) vault_keys: HashMap<String, SystemTime>,
     /// Inboxes by platform name.
     pub(super) inboxes: HashMap<&'static str, InboxRow>,
     last_number: i64,

@@ -150,6 +150,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V20__plain_terms",
         include_str!("../../migrations/V20__plain_terms.sql"),
     ),
+    ("V21__backlogs", include_str!("../../migrations/V21__backlogs.sql")),
 ];
 
 #[cfg(test)]

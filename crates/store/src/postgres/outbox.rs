@@ -7,6 +7,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
@@ -14,7 +15,7 @@ use super::transaction::Transaction;
 use super::{PgStore, alert_rows, locks, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
-use crate::outbox::{Outbox, Publisher, Relayed};
+use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed};
 use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 
 #[async_trait]
@@ -70,6 +71,26 @@ impl Outbox for PgStore {
             }
         }
     }
+
+    async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
+        let step = "measure the outbox";
+        let measure = "SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE sent_at IS NULL LIMIT $1) AS unsent) AS events, \
+                       (SELECT extract(epoch FROM now() - created_at)::double precision FROM outbox \
+                        WHERE sent_at IS NULL ORDER BY created_at LIMIT 1) AS oldest";
+        let limit = i64::from(OutboxBacklog::MAX_EVENTS);
+        let rows = self.pool.query(step, measure, &[&limit]).await?;
+        let backlog = rows.first().map(backlog).transpose();
+        let backlog = backlog.map_err(|failure| self.pool.report(step, failure))?;
+        Ok(backlog.unwrap_or_default())
+    }
+}
+
+fn backlog(row: &Row) -> Result<OutboxBacklog, Failure> {
+    let events: i64 = row.try_get("events")?;
+    Ok(OutboxBacklog {
+        events: u64::try_from(events).map_err(Failure::row)?,
+        oldest: row::seconds(row, "oldest")?,
+    })
 }
 
 /// Queues events in their order; an event whose id is known is skipped. Also writes the row of an alert. Returns the number of

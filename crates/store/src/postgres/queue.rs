@@ -12,7 +12,7 @@ use super::pool::{Ending, Work};
 use super::transaction::Transaction;
 use super::{PgStore, locks, row};
 use crate::StoreError;
-use crate::queue::{PlatformCapacity, Task, TaskId, TaskQueue};
+use crate::queue::{MAX_DEAD_TASKS, PlatformCapacity, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
 use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 
@@ -141,6 +141,15 @@ impl TaskQueue for PgStore {
             self.metrics.gave_up(1);
         }
         Ok(true)
+    }
+
+    async fn dead_tasks(&self) -> Result<u64, StoreError> {
+        let step = "count dead tasks";
+        let count = "SELECT count(*) AS tasks FROM (SELECT FROM tasks WHERE dead_at IS NOT NULL LIMIT $1) AS dead";
+        let rows = self.pool.query(step, count, &[&i64::from(MAX_DEAD_TASKS)]).await?;
+        let tasks = rows.first().map(|row| row.try_get::<_, i64>("tasks")).transpose();
+        let tasks = tasks.map_err(|error| self.pool.report(step, error.into()))?;
+        Ok(tasks.unwrap_or_default().unsigned_abs())
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod devices;
 pub(crate) mod encrypted_columns;
 mod ended_sessions;
 mod inboxes;
+mod key_uses;
 mod links;
 mod outbox;
 mod pauses;

@@ -1,6 +1,7 @@
 //! Tests that need Postgres.
 
 mod audit;
+mod backlogs;
 mod credentials;
 mod crowded;
 mod devices;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Presence, SessionRegistry};
 use store::{
-    Accounts, Alerts, Answers, Audit, Deliveries, Devices, Inboxes, Outbox, Pauses, PendingLinks, Refreshes, Security,
-    SessionRecords, Store, Syncs, TaskQueue,
+    Accounts, Alerts, Answers, Audit, Deliveries, Devices, Inboxes, KeyUses, Outbox, Pauses, PendingLinks, Refreshes,
+    Security, SessionRecords, Store, Syncs, TaskQueue,
 };
 
 /// Roles of the bus.
@@ -48,6 +48,7 @@ pub struct StoreRoles {
     pub deliveries: Arc<dyn Deliveries>,
     pub devices: Arc<dyn Devices>,
     pub inboxes: Arc<dyn Inboxes>,
+    pub key_uses: Arc<dyn KeyUses>,
     pub outbox: Arc<dyn Outbox>,
     pub pauses: Arc<dyn Pauses>,
     pub pending_links: Arc<dyn PendingLinks>,
@@ -70,6 +71,7 @@ impl StoreRoles {
             deliveries: Arc::<dyn Store>::clone(&store),
             devices: Arc::<dyn Store>::clone(&store),
             inboxes: Arc::<dyn Store>::clone(&store),
+            key_uses: Arc::<dyn Store>::clone(&store),
             outbox: Arc::<dyn Store>::clone(&store),
             pauses: Arc::<dyn Store>::clone(&store),
             pending_links: Arc::<dyn Store>::clone(&store),

@@ -65,6 +65,21 @@ impl TestEnv {
         }
     }
 
+    /// The same environment with metrics of their own, as for a worker on another node.
+    pub(crate) fn on_another_node(&self) -> Self {
+        Self {
+            bus: Arc::clone(&self.bus),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            settings: self.settings.clone(),
+            metrics: Metrics::new("another"),
+            vault: Arc::clone(&self.vault),
+            platforms: self.platforms.clone(),
+            inboxes: self.inboxes.clone(),
+            message_senders: self.message_senders.clone(),
+        }
+    }
+
     /// Time of day.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now().into()

@@ -13,10 +13,10 @@ use serde_json::Value;
 use store::{
     Accounts, Actor, Answers, Audit, Credentials, Deliveries, Delivery, DeliveryOutcome, EncryptedTokens, Exchange,
     ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox,
-    PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, Receipt,
-    RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security, SecurityOutcome,
-    SecurityRecord, SecurityRule, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task, TaskId, TaskQueue,
-    Unlink, UnlinkOutcome, WriteOutcome,
+    OutboxBacklog, PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer,
+    Publisher, Receipt, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
+    SecurityOutcome, SecurityRecord, SecurityRule, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task,
+    TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
 };
 use worker::StoreRoles;
 
@@ -277,6 +277,13 @@ impl Outbox for FaultyStore {
     async fn resend_recent(&self) -> Result<u64, StoreError> {
         self.store.resend_recent().await
     }
+
+    async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
+        if self.is_unavailable.load(Ordering::SeqCst) {
+            return Err(unavailable("measure the outbox"));
+        }
+        self.store.outbox_backlog().await
+    }
 }
 
 #[async_trait]
@@ -350,6 +357,10 @@ impl TaskQueue for FaultyStore {
 
     async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError> {
         self.store.retry_task(task, after, why).await
+    }
+
+    async fn dead_tasks(&self) -> Result<u64, StoreError> {
+        self.store.dead_tasks().await
     }
 }
 

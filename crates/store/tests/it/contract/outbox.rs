@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Link, Store};
+use store::{Link, OutboxBacklog, Store};
 use testkit::wait;
 
 use crate::recorder::{Recorder, relayed};
@@ -15,6 +15,7 @@ super::kept_by_both_stores!(
     relay_publishes_only_its_users_events,
     user_with_unsent_events_is_found_after_a_second,
     recent_events_are_resent_on_request,
+    backlog_has_the_unsent_events_and_the_age_of_the_oldest,
 );
 
 /// Commits events for a user in several transactions and returns their ids.
@@ -91,4 +92,21 @@ async fn recent_events_are_resent_on_request(store: &dyn Store) {
     assert_eq!(store.resend_recent().await.unwrap(), 3);
     assert_eq!(relayed(store, &user("GEN-001")).await, names);
     assert_eq!(relayed(store, &user("GEN-002")).await.len(), 1);
+}
+
+async fn backlog_has_the_unsent_events_and_the_age_of_the_oldest(store: &dyn Store) {
+    let backlog = async || store.outbox_backlog().await.unwrap();
+    assert_eq!(backlog().await, OutboxBacklog::default());
+    commit(store, "GEN-001", 2).await;
+    commit(store, "GEN-002", 1).await;
+    let first = backlog().await;
+    assert_eq!(first.events, 3);
+    wait::until_true("the oldest event to age", wait::deadline(), async || {
+        backlog().await.oldest > first.oldest
+    })
+    .await;
+    relayed(store, &user("GEN-001")).await;
+    assert_eq!(backlog().await.events, 1);
+    relayed(store, &user("GEN-002")).await;
+    assert_eq!(backlog().await, OutboxBacklog::default());
 }

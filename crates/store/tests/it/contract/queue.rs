@@ -104,9 +104,11 @@ async fn task_is_given_up_after_its_eighth_try(store: &dyn Store) {
     for tries in 0..8 {
         let task = lease_one(store, LONG).await.unwrap();
         assert_eq!(task.tries, tries);
+        assert_eq!(store.dead_tasks().await.unwrap(), 0);
         assert!(store.retry_task(&task.id, Duration::ZERO, "it was away").await.unwrap());
     }
     assert!(lease_one(store, LONG).await.is_none());
+    assert_eq!(store.dead_tasks().await.unwrap(), 1);
 }
 
 async fn task_is_given_up_when_its_eighth_lease_expires(store: &dyn Store) {
