@@ -24,6 +24,7 @@ mod bounds;
 mod epoch;
 mod message_queue;
 mod metrics;
+mod operation;
 mod socket_cap;
 mod versioned_message;
 

@@ -92,11 +92,12 @@ impl RedisBus {
             }
             None => commands.clone(),
         };
+        metrics.backlogs().observe(&runtime.meter);
         let shared = RedisState {
             names,
             events: events::EventScripts::new(),
             jobs: jobs::JobScripts::new(),
-            lanes: jobs::LaneReaders::new(&connector, &runtime.dependencies.named("redis")),
+            lanes: jobs::LaneReaders::new(&connector, &runtime.dependencies.named("redis"), &metrics),
             limits: limits::RateLimiter::new(cells),
             challenges: challenges::ChallengeScripts::new(),
             hints: hints::HintScripts::new(),

@@ -8,6 +8,7 @@ use protocol::id::UserId;
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
 use crate::challenges::ChallengeLocation;
+use crate::operation::Operation;
 use crate::{BusError, ChallengeKey, ChallengeKind, Challenges};
 
 /// Scripts of the challenges.
@@ -21,22 +22,34 @@ pub(super) struct ChallengeScripts {
 impl ChallengeScripts {
     pub(super) fn new() -> Self {
         Self {
-            put: Script::new(concat!(
-                include_str!("script/challenge.lua"),
-                include_str!("script/put_challenge.lua")
-            )),
-            read: Script::new(concat!(
-                include_str!("script/challenge.lua"),
-                include_str!("script/read_challenge.lua")
-            )),
-            take: Script::new(concat!(
-                include_str!("script/challenge.lua"),
-                include_str!("script/take_challenge.lua")
-            )),
-            read_all: Script::new(concat!(
-                include_str!("script/challenge.lua"),
-                include_str!("script/read_challenges.lua")
-            )),
+            put: Script::new(
+                Operation::PutChallenge,
+                concat!(
+                    include_str!("script/challenge.lua"),
+                    include_str!("script/put_challenge.lua")
+                ),
+            ),
+            read: Script::new(
+                Operation::ReadChallenge,
+                concat!(
+                    include_str!("script/challenge.lua"),
+                    include_str!("script/read_challenge.lua")
+                ),
+            ),
+            take: Script::new(
+                Operation::TakeChallenge,
+                concat!(
+                    include_str!("script/challenge.lua"),
+                    include_str!("script/take_challenge.lua")
+                ),
+            ),
+            read_all: Script::new(
+                Operation::ReadChallenges,
+                concat!(
+                    include_str!("script/challenge.lua"),
+                    include_str!("script/read_challenges.lua")
+                ),
+            ),
         }
     }
 }

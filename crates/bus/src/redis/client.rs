@@ -49,6 +49,7 @@ use self::monitor::HealthMonitor;
 use self::server_clock::ServerClock;
 use crate::BusError;
 use crate::metrics::Metrics;
+use crate::operation::Operation;
 
 /// Command connection to one Redis. Clones share it.
 #[derive(Clone)]
@@ -83,6 +84,7 @@ impl Client {
         let connection = connector.connect(purpose).await?;
         let health = monitor::first_heartbeat(&connection, &*clock).await;
         let health = health.map_err(|error| connector.unreachable(error))?;
+        metrics.connection_opened(purpose.name());
         let shared = Arc::new(ClientState {
             connector,
             purpose,
@@ -116,7 +118,7 @@ impl Client {
     ) -> Result<RedisReply, BusError> {
         let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
         let args: Vec<Value> = args.into_iter().map(Value::from).collect();
-        let value = self.ask(step, async |fred| {
+        let value = self.ask(step, script.operation(), async |fred| {
             let known = fred.evalsha(script.hash(), keys.clone(), args.clone()).await;
             match known {
                 Err(error) if error.details().starts_with("NOSCRIPT") => {
@@ -138,7 +140,7 @@ impl Client {
     ) -> Result<(), BusError> {
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).max(1);
         let life = Some(Expiration::PX(ttl));
-        self.ask(step, async |fred| {
+        self.ask(step, Operation::Set, async |fred| {
             fred.set(key, Value::Bytes(Bytes::from(value)), life, None, false).await
         })
         .await
@@ -146,20 +148,24 @@ impl Client {
 
     /// Reads strings; missing ones are left out.
     pub(super) async fn get(&self, step: &'static str, keys: Vec<String>) -> Result<RedisReply, BusError> {
-        let value = self.ask(step, async |fred| fred.mget(keys).await).await?;
+        let value = self
+            .ask(step, Operation::MGet, async |fred| fred.mget(keys).await)
+            .await?;
         Ok(RedisReply::new(step, value))
     }
 
     /// Deletes keys.
     pub(super) async fn delete(&self, step: &'static str, keys: Vec<String>) -> Result<(), BusError> {
-        self.ask(step, async |fred| fred.del::<Value, _>(keys).await)
+        self.ask(step, Operation::Del, async |fred| fred.del::<Value, _>(keys).await)
             .await
             .map(drop)
     }
 
     /// Reads and deletes a string (GETDEL).
     pub(super) async fn take(&self, step: &'static str, key: String) -> Result<RedisReply, BusError> {
-        let value = self.ask(step, async |fred| fred.getdel(key).await).await?;
+        let value = self
+            .ask(step, Operation::GetDel, async |fred| fred.getdel(key).await)
+            .await?;
         Ok(RedisReply::new(step, value))
     }
 
@@ -193,18 +199,22 @@ impl Client {
     /// Publishes a probe message, to prove that its subscriber receives.
     async fn publish_probe(&self, channel: String, probe: String) -> Result<(), BusError> {
         let receivers: Result<i64, BusError> = self
-            .ask("publish a probe", async |fred| fred.spublish(channel, probe).await)
+            .ask("publish a probe", Operation::SPublish, async |fred| {
+                fred.spublish(channel, probe).await
+            })
             .await;
         receivers.map(drop)
     }
 
-    /// Runs one fred command, in bounded time and number.
+    /// Runs one fred command, in bounded time and number, and measures it.
     async fn ask<T>(
         &self,
         step: &'static str,
+        operation: Operation,
         command: impl AsyncFnOnce(fred::clients::Client) -> Result<T, fred::error::Error>,
     ) -> Result<T, BusError> {
-        let outcome = async {
+        let begin = Instant::now();
+        let outcome: Result<T, CommandFailure> = async {
             self.shared.check_up()?;
             let permit = timeout(COMMAND_TIMEOUT, self.shared.permits.acquire()).await;
             let _permit = permit
@@ -212,9 +222,11 @@ impl Client {
                 .and_then(Result::ok)
                 .ok_or(CommandFailure::TooManyCommands)?;
             Ok(command(self.shared.fred()).await?)
-        };
-        outcome.await.map_err(|failure: CommandFailure| {
-            self.shared.metrics.command_failed(step);
+        }
+        .await;
+        let error_type = outcome.as_ref().err().map(CommandFailure::error_type);
+        self.shared.metrics.operation(operation, begin.elapsed(), error_type);
+        outcome.map_err(|failure| {
             let outage = failure.outage();
             let error = failure.at_step(step);
             if let Some(class) = outage {

@@ -17,6 +17,7 @@ use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
 use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
+use crate::operation::Operation;
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
@@ -30,18 +31,27 @@ pub(super) struct EventScripts {
 impl EventScripts {
     pub(super) fn new() -> Self {
         Self {
-            publish: Script::new(concat!(
-                include_str!("script/current_offset.lua"),
-                include_str!("script/publish_event.lua")
-            )),
-            offset: Script::new(concat!(
-                include_str!("script/current_offset.lua"),
-                include_str!("script/read_offset.lua")
-            )),
-            since: Script::new(concat!(
-                include_str!("script/current_offset.lua"),
-                include_str!("script/read_log.lua")
-            )),
+            publish: Script::new(
+                Operation::PublishEvent,
+                concat!(
+                    include_str!("script/current_offset.lua"),
+                    include_str!("script/publish_event.lua")
+                ),
+            ),
+            offset: Script::new(
+                Operation::ReadOffset,
+                concat!(
+                    include_str!("script/current_offset.lua"),
+                    include_str!("script/read_offset.lua")
+                ),
+            ),
+            since: Script::new(
+                Operation::ReadLog,
+                concat!(
+                    include_str!("script/current_offset.lua"),
+                    include_str!("script/read_log.lua")
+                ),
+            ),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::RedisBus;
 use super::client::{Arg, Script};
 use crate::bounds::{ALERT_CHECK_TTL, HINT_TTL, MAX_ORIGIN_MARKS};
 use crate::hints::marks;
+use crate::operation::Operation;
 use crate::{BusError, Hint, Hints};
 
 /// Scripts of the hints.
@@ -21,22 +22,34 @@ pub(super) struct HintScripts {
 impl HintScripts {
     pub(super) fn new() -> Self {
         Self {
-            hint: Script::new(concat!(
-                include_str!("script/replication_id.lua"),
-                include_str!("script/read_hints.lua")
-            )),
-            mark_seen: Script::new(concat!(
-                include_str!("script/replication_id.lua"),
-                include_str!("script/mark_seen.lua")
-            )),
-            begin_alert_check: Script::new(concat!(
-                include_str!("script/replication_id.lua"),
-                include_str!("script/begin_alert_check.lua")
-            )),
-            mark_no_open_alerts: Script::new(concat!(
-                include_str!("script/replication_id.lua"),
-                include_str!("script/mark_no_open_alerts.lua")
-            )),
+            hint: Script::new(
+                Operation::ReadHints,
+                concat!(
+                    include_str!("script/replication_id.lua"),
+                    include_str!("script/read_hints.lua")
+                ),
+            ),
+            mark_seen: Script::new(
+                Operation::MarkSeen,
+                concat!(
+                    include_str!("script/replication_id.lua"),
+                    include_str!("script/mark_seen.lua")
+                ),
+            ),
+            begin_alert_check: Script::new(
+                Operation::BeginAlertCheck,
+                concat!(
+                    include_str!("script/replication_id.lua"),
+                    include_str!("script/begin_alert_check.lua")
+                ),
+            ),
+            mark_no_open_alerts: Script::new(
+                Operation::MarkNoOpenAlerts,
+                concat!(
+                    include_str!("script/replication_id.lua"),
+                    include_str!("script/mark_no_open_alerts.lua")
+                ),
+            ),
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::RedisBus;
 use super::client::{Arg, Script};
 use crate::bounds::{MAX_LANE_BYTES, MAX_LANE_JOBS, UNSERVED_AFTER, reply_ttl};
+use crate::operation::Operation;
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
@@ -26,7 +27,7 @@ pub(super) struct JobScripts {
     submit: Script,
     group: Script,
     reclaim_or_dead_letter: Script,
-    is_served: Script,
+    check: Script,
     mark_served: Script,
     renew: Script,
     finish: Script,
@@ -36,30 +37,39 @@ pub(super) struct JobScripts {
 impl JobScripts {
     pub(super) fn new() -> Self {
         Self {
-            submit: Script::new(concat!(
-                include_str!("script/served.lua"),
-                include_str!("script/submit_job.lua")
-            )),
-            group: Script::new(include_str!("script/create_group.lua")),
-            reclaim_or_dead_letter: Script::new(concat!(
-                include_str!("script/served.lua"),
-                include_str!("script/remove_entry.lua"),
-                include_str!("script/reclaim_or_dead_letter_jobs.lua")
-            )),
-            is_served: Script::new(concat!(
-                include_str!("script/served.lua"),
-                include_str!("script/is_served.lua")
-            )),
-            mark_served: Script::new(concat!(
-                include_str!("script/served.lua"),
-                include_str!("script/mark_served.lua")
-            )),
-            renew: Script::new(include_str!("script/renew_jobs.lua")),
-            finish: Script::new(concat!(
-                include_str!("script/remove_entry.lua"),
-                include_str!("script/finish_jobs.lua")
-            )),
-            reply: Script::new(include_str!("script/send_reply.lua")),
+            submit: Script::new(
+                Operation::SubmitJob,
+                concat!(include_str!("script/served.lua"), include_str!("script/submit_job.lua")),
+            ),
+            group: Script::new(Operation::CreateGroup, include_str!("script/create_group.lua")),
+            reclaim_or_dead_letter: Script::new(
+                Operation::ReclaimOrDeadLetterJobs,
+                concat!(
+                    include_str!("script/served.lua"),
+                    include_str!("script/remove_entry.lua"),
+                    include_str!("script/reclaim_or_dead_letter_jobs.lua")
+                ),
+            ),
+            check: Script::new(
+                Operation::CheckLane,
+                concat!(include_str!("script/served.lua"), include_str!("script/check_lane.lua")),
+            ),
+            mark_served: Script::new(
+                Operation::MarkServed,
+                concat!(
+                    include_str!("script/served.lua"),
+                    include_str!("script/mark_served.lua")
+                ),
+            ),
+            renew: Script::new(Operation::RenewJobs, include_str!("script/renew_jobs.lua")),
+            finish: Script::new(
+                Operation::FinishJobs,
+                concat!(
+                    include_str!("script/remove_entry.lua"),
+                    include_str!("script/finish_jobs.lua")
+                ),
+            ),
+            reply: Script::new(Operation::SendReply, include_str!("script/send_reply.lua")),
         }
     }
 }

@@ -7,6 +7,7 @@ use protocol::id::UserId;
 
 use super::RedisBus;
 use super::client::{Arg, Client, Script};
+use crate::operation::Operation;
 use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
 /// Connection of the rate cells, and their scripts.
@@ -20,8 +21,8 @@ impl RateLimiter {
     pub(super) fn new(client: Client) -> Self {
         Self {
             client,
-            admit: Script::new(include_str!("script/gcra.lua")),
-            attempt: Script::new(include_str!("script/sliding_window.lua")),
+            admit: Script::new(Operation::Gcra, include_str!("script/gcra.lua")),
+            attempt: Script::new(Operation::SlidingWindow, include_str!("script/sliding_window.lua")),
         }
     }
 

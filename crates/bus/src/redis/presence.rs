@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
+use crate::operation::Operation;
 use crate::presence::{SOCKETS_TTL, age};
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, OpenSocket, Presence};
@@ -24,10 +25,13 @@ pub(super) struct PresenceScripts {
 impl PresenceScripts {
     pub(super) fn new() -> Self {
         Self {
-            register: Script::new(include_str!("script/register_socket.lua")),
-            unregister: Script::new(include_str!("script/unregister_socket.lua")),
-            list: Script::new(include_str!("script/list_sockets.lua")),
-            nodes: Script::new(include_str!("script/live_nodes.lua")),
+            register: Script::new(Operation::RegisterSocket, include_str!("script/register_socket.lua")),
+            unregister: Script::new(
+                Operation::UnregisterSocket,
+                include_str!("script/unregister_socket.lua"),
+            ),
+            list: Script::new(Operation::ListSockets, include_str!("script/list_sockets.lua")),
+            nodes: Script::new(Operation::LiveNodes, include_str!("script/live_nodes.lua")),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::client::{Arg, Script};
 use super::events::offset;
 use crate::bounds::{MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
 use crate::epoch::new_epoch;
+use crate::operation::Operation;
 use crate::{BusError, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 
 /// Scripts of the resume tokens.
@@ -23,23 +24,35 @@ pub(super) struct ResumeTokenScripts {
 impl ResumeTokenScripts {
     pub(super) fn new() -> Self {
         Self {
-            issue_token: Script::new(concat!(
-                include_str!("script/resume_token.lua"),
-                include_str!("script/issue_token.lua")
-            )),
-            redeem_token: Script::new(concat!(
-                include_str!("script/current_offset.lua"),
-                include_str!("script/resume_token.lua"),
-                include_str!("script/redeem_token.lua")
-            )),
-            renew: Script::new(concat!(
-                include_str!("script/resume_token.lua"),
-                include_str!("script/renew_token.lua")
-            )),
-            revoke_token: Script::new(concat!(
-                include_str!("script/resume_token.lua"),
-                include_str!("script/revoke_token.lua")
-            )),
+            issue_token: Script::new(
+                Operation::IssueToken,
+                concat!(
+                    include_str!("script/resume_token.lua"),
+                    include_str!("script/issue_token.lua")
+                ),
+            ),
+            redeem_token: Script::new(
+                Operation::RedeemToken,
+                concat!(
+                    include_str!("script/current_offset.lua"),
+                    include_str!("script/resume_token.lua"),
+                    include_str!("script/redeem_token.lua")
+                ),
+            ),
+            renew: Script::new(
+                Operation::RenewToken,
+                concat!(
+                    include_str!("script/resume_token.lua"),
+                    include_str!("script/renew_token.lua")
+                ),
+            ),
+            revoke_token: Script::new(
+                Operation::RevokeToken,
+                concat!(
+                    include_str!("script/resume_token.lua"),
+                    include_str!("script/revoke_token.lua")
+                ),
+            ),
         }
     }
 }

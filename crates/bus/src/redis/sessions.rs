@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
+use crate::operation::Operation;
 use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
@@ -35,21 +36,24 @@ pub(super) struct SessionScripts {
 
 impl SessionScripts {
     pub(super) fn new() -> Self {
-        let of_session = |script: &str| {
+        let of_session = |operation, script: &str| {
             let common = include_str!("script/session.lua");
-            Script::new(format!("local bound = {MAX_SESSIONS}\n{common}{script}"))
+            Script::new(operation, format!("local bound = {MAX_SESSIONS}\n{common}{script}"))
         };
         Self {
-            seed: of_session(include_str!("script/seed_session.lua")),
-            check_ttl: of_session(include_str!("script/check_session_ttl.lua")),
-            record_token: of_session(include_str!("script/record_token.lua")),
-            renew_session: of_session(include_str!("script/renew_session.lua")),
-            retime: of_session(include_str!("script/set_session_timeout.lua")),
-            index: Script::new(include_str!("script/list_sessions.lua")),
-            find: of_session(include_str!("script/find_session.lua")),
-            announce_end: of_session(include_str!("script/announce_end.lua")),
-            end: of_session(include_str!("script/end_session.lua")),
-            end_all: Script::new(include_str!("script/end_all_sessions.lua")),
+            seed: of_session(Operation::SeedSession, include_str!("script/seed_session.lua")),
+            check_ttl: of_session(Operation::CheckSessionTtl, include_str!("script/check_session_ttl.lua")),
+            record_token: of_session(Operation::RecordToken, include_str!("script/record_token.lua")),
+            renew_session: of_session(Operation::RenewSession, include_str!("script/renew_session.lua")),
+            retime: of_session(
+                Operation::SetSessionTimeout,
+                include_str!("script/set_session_timeout.lua"),
+            ),
+            index: Script::new(Operation::ListSessions, include_str!("script/list_sessions.lua")),
+            find: of_session(Operation::FindSession, include_str!("script/find_session.lua")),
+            announce_end: of_session(Operation::AnnounceEnd, include_str!("script/announce_end.lua")),
+            end: of_session(Operation::EndSession, include_str!("script/end_session.lua")),
+            end_all: Script::new(Operation::EndAllSessions, include_str!("script/end_all_sessions.lua")),
         }
     }
 }

@@ -11,6 +11,7 @@ mod contract;
 mod credentials;
 mod expiries;
 mod footprint;
+mod metrics;
 mod nodes;
 mod refusals;
 mod sample;

@@ -41,6 +41,17 @@ impl CommandFailure {
         }
     }
 
+    /// Kind in metrics, one of a few words (`error.type`).
+    pub(super) fn error_type(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => self.outage().unwrap_or("unreachable"),
+            Self::ClockSkew => "clock_skew",
+            Self::TooManyCommands => "too_many_commands",
+            Self::Unconfirmed => "timeout",
+            Self::Fred(error) => waitable(error).unwrap_or(ERROR_REPLY),
+        }
+    }
+
     /// Error of the bus for the step that failed.
     pub(super) fn at_step(self, step: &'static str) -> BusError {
         BusError::Unavailable {
@@ -49,6 +60,9 @@ impl CommandFailure {
         }
     }
 }
+
+/// Kind of a failure in which the server replied with an error that is no outage.
+pub(super) const ERROR_REPLY: &str = "error_reply";
 
 /// Code of the server's error reply (`NOPERM`, `MOVED`, `ERR`); none for a failed connection.
 pub(super) fn refusal(error: &fred::error::Error) -> Option<&str> {

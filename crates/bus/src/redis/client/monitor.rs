@@ -16,11 +16,12 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
-use super::command_failure::{CommandFailure, refusal, waitable};
+use super::command_failure::{CommandFailure, ERROR_REPLY, refusal, waitable};
 use super::connection::Connection;
 use super::health::Health;
 use super::{ClientState, RedisReply};
 use crate::BusError;
+use crate::operation::Operation;
 
 /// Health monitor of one [`super::Client`].
 pub(super) struct HealthMonitor {
@@ -45,7 +46,9 @@ impl HealthMonitor {
     /// Sends heartbeats for ever.
     pub(super) async fn run(mut self) {
         loop {
+            let begin = Instant::now();
             let outcome = heartbeat(self.shared.fred(), &*self.shared.clock).await;
+            self.measure(begin.elapsed(), outcome.as_ref().err());
             self.count_reconnects();
             let pause = match outcome {
                 Ok(health) => {
@@ -58,10 +61,17 @@ impl HealthMonitor {
                     PAUSE
                 }
             };
-            let silence = self.shared.health().silence(Instant::now());
-            self.shared.metrics.silence(self.shared.purpose.name(), silence);
+            let health = self.shared.health().clone();
+            let (metrics, redis) = (&self.shared.metrics, self.shared.purpose.name());
+            metrics.connected(redis, health.is_up());
+            metrics.silence(redis, health.silence(Instant::now()));
             sleep(pause).await;
         }
+    }
+
+    fn measure(&self, duration: Duration, error: Option<&BusError>) {
+        let error_type = error.map(|error| error.outage().unwrap_or(ERROR_REPLY));
+        self.shared.metrics.operation(Operation::Time, duration, error_type);
     }
 
     fn up(&self, health: Health) {

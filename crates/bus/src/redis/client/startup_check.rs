@@ -7,6 +7,7 @@ use protocol::fault::chain;
 use super::connector::ConnectError;
 use super::{Client, Script};
 use crate::BusError;
+use crate::operation::Operation;
 
 /// Access that a connection needs, with unused names to test it on.
 pub(in crate::redis) struct AccessCheck {
@@ -52,7 +53,7 @@ impl Client {
 
     /// Runs one command of each kind; on a cluster node for all keys, as a single key may be in one of its own slots.
     async fn run_check(&self, access: AccessCheck) -> Result<(), BusError> {
-        let script = Script::new(include_str!("../script/startup_check.lua"));
+        let script = Script::new(Operation::StartupCheck, include_str!("../script/startup_check.lua"));
         let cluster = self.info("cluster").await.unwrap_or_default();
         let tried = if cluster.contains("cluster_enabled:1") {
             usize::MAX
@@ -71,7 +72,9 @@ impl Client {
     async fn info(&self, section: &'static str) -> Result<String, BusError> {
         let info = CustomCommand::new_static("INFO", None::<u16>, false);
         let step = "read INFO";
-        self.ask(step, async |fred| fred.custom(info, vec![section]).await)
-            .await
+        self.ask(step, Operation::Info, async |fred| {
+            fred.custom(info, vec![section]).await
+        })
+        .await
     }
 }

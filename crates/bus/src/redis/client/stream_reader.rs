@@ -16,6 +16,8 @@ use super::connection::Connection;
 use super::connector::{Connector, Purpose};
 use super::{COMMAND_TIMEOUT, RedisReply};
 use crate::BusError;
+use crate::metrics::Metrics;
+use crate::operation::Operation;
 
 /// Reader of one stream for a consumer group, one read at a time.
 ///
@@ -25,6 +27,7 @@ pub(in crate::redis) struct StreamReader {
     connector: Connector,
     /// Server, to which outages are reported: the operation that reads does not log them.
     dependency: Dependency,
+    metrics: Metrics,
     permit: Semaphore,
     connection: Mutex<Option<Connection>>,
 }
@@ -38,10 +41,11 @@ pub(in crate::redis) enum StreamRead {
 }
 
 impl StreamReader {
-    pub(in crate::redis) fn new(connector: Connector, dependency: Dependency) -> Self {
+    pub(in crate::redis) fn new(connector: Connector, dependency: Dependency, metrics: Metrics) -> Self {
         Self {
             connector,
             dependency,
+            metrics,
             permit: Semaphore::new(1),
             connection: Mutex::default(),
         }
@@ -91,6 +95,7 @@ impl StreamReader {
     }
 
     fn failed(&self, error: fred::error::Error) -> BusError {
+        self.metrics.failed(Operation::XReadGroup);
         let failure = CommandFailure::Fred(error);
         let outage = failure.outage();
         let error = failure.at_step(STEP);

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lifecycle::Tasks;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::registry::Registry;
 use self::task::SubscriberTask;
@@ -21,6 +21,8 @@ use super::command_failure::CommandFailure;
 use super::connector::{Connector, Purpose};
 use super::{COMMAND_TIMEOUT, Client};
 use crate::BusError;
+use crate::metrics::Metrics;
+use crate::operation::Operation;
 
 /// Handler of a subscriber's messages.
 pub(in crate::redis) trait MessageHandler: Send + 'static {
@@ -37,6 +39,7 @@ pub(in crate::redis) trait MessageHandler: Send + 'static {
 /// Subscriptions of one connection. They end when the handler is closed or the tasks are drained.
 pub(in crate::redis) struct Subscriber {
     shared: Arc<SubscriberState>,
+    metrics: Metrics,
 }
 
 struct SubscriberState {
@@ -68,8 +71,11 @@ impl Subscriber {
             registry: Registry::default(),
             live: AtomicBool::new(true),
         });
+        let metrics = config.commands.metrics().clone();
+        metrics.connection_opened(config.purpose.name());
         let subscriber = Self {
             shared: Arc::clone(&shared),
+            metrics,
         };
         let (soft, probe) = (config.tasks.soft(), config.probe.clone());
         let task = SubscriberTask::new(connection, shared, &config, handler);
@@ -85,11 +91,16 @@ impl Subscriber {
         let Some(confirmed) = self.shared.registry.subscribe(channel.into()) else {
             return Ok(());
         };
-        match timeout(COMMAND_TIMEOUT, confirmed).await {
+        let begin = Instant::now();
+        let outcome = match timeout(COMMAND_TIMEOUT, confirmed).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(refusal))) => Err(CommandFailure::Fred(refusal).at_step(step)),
-            Ok(Err(_)) | Err(_) => Err(CommandFailure::Unconfirmed.at_step(step)),
-        }
+            Ok(Ok(Err(refusal))) => Err(CommandFailure::Fred(refusal)),
+            Ok(Err(_)) | Err(_) => Err(CommandFailure::Unconfirmed),
+        };
+        let error_type = outcome.as_ref().err().map(CommandFailure::error_type);
+        self.metrics
+            .operation(Operation::SSubscribe, begin.elapsed(), error_type);
+        outcome.map_err(|failure| failure.at_step(step))
     }
 
     /// Unsubscribes a channel.

@@ -10,8 +10,9 @@ use protocol::id::WorkerId;
 use tokio::time::Instant;
 
 use super::entry::LaneEntry;
+use crate::metrics::Metrics;
 use crate::redis::RedisBus;
-use crate::redis::client::{Arg, Connector, RedisReply, StreamRead, StreamReader};
+use crate::redis::client::{Arg, Connector, StreamRead, StreamReader};
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
@@ -31,9 +32,9 @@ struct LaneReader {
 }
 
 impl LaneReaders {
-    pub(in crate::redis) fn new(connector: &Connector, dependency: &Dependency) -> Self {
+    pub(in crate::redis) fn new(connector: &Connector, dependency: &Dependency, metrics: &Metrics) -> Self {
         let lane_reader = || LaneReader {
-            reader: StreamReader::new(connector.clone(), dependency.clone()),
+            reader: StreamReader::new(connector.clone(), dependency.clone(), metrics.clone()),
             last_reclaim: Mutex::default(),
         };
         Self {
@@ -83,7 +84,7 @@ impl RedisBus {
         loop {
             if lane_reader.is_due(Instant::now()) {
                 let reclaimed = self.reclaim_or_dead_letter(lane, worker, max).await?;
-                let claimed = self.filter_live(lane, reclaimed).await?;
+                let claimed = self.filter_live(lane, LaneEntry::read_all(reclaimed)?).await?;
                 if !claimed.is_empty() {
                     return Ok(claimed);
                 }
@@ -97,6 +98,8 @@ impl RedisBus {
             {
                 StreamRead::NoGroup => self.create_group(lane).await?,
                 StreamRead::Entries(new) => {
+                    let new = LaneEntry::read_all(new)?;
+                    self.record_queue_time(lane, &new);
                     let claimed = self.filter_live(lane, new).await?;
                     if !claimed.is_empty() || Instant::now() >= until {
                         return Ok(claimed);
@@ -116,11 +119,20 @@ impl RedisBus {
         made.await.map(drop)
     }
 
-    /// Decodes entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer release,
-    /// or become dead letters.
-    async fn filter_live(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
+    /// Records how long new entries were queued, those past their deadline too: they have waited longest in a lane that is served too
+    /// slowly.
+    fn record_queue_time(&self, lane: Lane, new: &[LaneEntry]) {
+        let now = self.shared.commands.server_time();
+        for queued in new.iter().filter_map(LaneEntry::queued) {
+            self.shared.metrics.queue_time(lane, now.since(queued));
+        }
+    }
+
+    /// Decodes the jobs of entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer
+    /// release, or become dead letters.
+    async fn filter_live(&self, lane: Lane, entries: Vec<LaneEntry>) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
-        for LaneEntry { id, deadline, job } in LaneEntry::read_all(entries)? {
+        for LaneEntry { id, deadline, job } in entries {
             let deadline = self.shared.commands.instant_of(deadline);
             if deadline <= Instant::now() {
                 self.finish(lane, &id).await?;

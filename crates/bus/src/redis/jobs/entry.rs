@@ -1,6 +1,7 @@
 //! Entry of a lane, as `submit_job.lua` writes it.
 
 use bytes::Bytes;
+use protocol::time::Timestamp;
 
 use crate::redis::client::RedisReply;
 use crate::{BusError, EntryId};
@@ -14,6 +15,11 @@ pub(super) struct LaneEntry {
 }
 
 impl LaneEntry {
+    /// Time at which the job was queued, by the server's clock: the first part of an entry's id.
+    pub(super) fn queued(&self) -> Option<Timestamp> {
+        self.id.0.split('-').next()?.parse().ok().map(Timestamp::from_millis)
+    }
+
     /// Decodes all entries of a reply: each is its id and the fields `id`, `deadline` and `job` with their names.
     pub(super) fn read_all(mut reply: RedisReply) -> Result<Vec<Self>, BusError> {
         let mut entries = Vec::new();

@@ -218,6 +218,7 @@ impl<L: MessageHandler> SubscriberTask<L> {
         self.backing_off = false;
         let live = !self.resubscribing && self.probe.is_fresh(now);
         self.shared.live.store(live, Ordering::Relaxed);
+        self.metrics.connected(self.purpose.name(), live);
         self.metrics.silence(self.purpose.name(), self.probe.silence(now));
         if !self.running.probe {
             self.running.probe = true;
