@@ -26,6 +26,7 @@ mod message_queue;
 mod metrics;
 mod operation;
 mod socket_cap;
+mod trace;
 mod versioned_message;
 
 mod memory;

@@ -14,12 +14,16 @@ use lifecycle::Tasks;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
-use protocol::command::{Answer, Command, CommandKind, Executor, RefreshAnswer, SessionStep, idempotency_key};
+use protocol::command::{
+    Answer, Command, CommandKind, Executor, ExtendSessionAnswer, RefreshAnswer, SessionStep, idempotency_key,
+};
 use protocol::fault::Fault;
 use protocol::id::JobId;
+use protocol::trace::TraceParent;
 use protocol::wire::{Request, RequestId};
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use self::answer::Outline;
 use self::pending::{PendingRequest, PendingRequests};
@@ -29,9 +33,10 @@ use crate::handshake::authenticator::{Authenticator, TokenPurpose};
 use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
 use crate::session::SessionMonitor;
-use crate::settings::{Rate, Timing};
+use crate::settings::{ClientContext, Rate, Timing};
 use crate::socket::Caller;
-use crate::workers::WorkerClient;
+use crate::trace;
+use crate::workers::{Requester, WorkerClient};
 
 pub(crate) use self::admit::{command_limit, per_minute, rate_limited};
 
@@ -46,6 +51,7 @@ pub(crate) struct Commands {
     rate: Option<Rate>,
     pending: PendingRequests,
     refusals: Refusals,
+    client_context: ClientContext,
     tasks: Tasks,
     metrics: Arc<Metrics>,
 }
@@ -55,7 +61,7 @@ impl Commands {
     pub(crate) fn new(
         (jobs, limits, outage): (Arc<dyn Jobs>, Arc<dyn Limits>, Arc<BusOutage>),
         (sessions, workers): (Arc<SessionMonitor>, Arc<WorkerClient>),
-        (timing, rate): (Timing, Option<Rate>),
+        (timing, rate, client_context): (Timing, Option<Rate>, ClientContext),
         tasks: Tasks,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -69,6 +75,7 @@ impl Commands {
             rate,
             pending: PendingRequests::default(),
             refusals: Refusals::default(),
+            client_context,
             tasks,
             metrics,
         }
@@ -81,13 +88,14 @@ impl Commands {
             self.refuse(caller, Some(request.event), &failure, request.id.as_ref());
             return;
         };
-        let outline = Outline::of(kind, &request.data);
-        let job = self.job(caller, kind, request.data).and_then(|job| {
+        let (span, traceparent) = self.client_context.command(kind, &request.data);
+        let outline = Outline::traced(kind, &request.data, span.clone());
+        let job = self.job(caller, kind, request.data, traceparent).and_then(|job| {
             self.open(caller, &job.id, outline.clone(), request.id.clone())?;
             Ok(job)
         });
         match job {
-            Ok(job) => self.spawn_submission(Arc::clone(caller), job),
+            Ok(job) => self.spawn_submission(Arc::clone(caller), job, span),
             Err(failure) => self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO),
         }
     }
@@ -95,15 +103,14 @@ impl Commands {
     /// Takes `auth:refresh`: another token of the same user and session. True if it has replaced the current one.
     pub(crate) async fn refresh(&self, caller: &Caller, request: Request, authenticator: &Authenticator) -> bool {
         let Request { data, id, .. } = request;
-        let outline = Outline::of(CommandKind::Refresh, &data);
-        let renewed = match renewed(caller, data, authenticator).await {
-            Ok(identity) => {
-                let recorded = self.sessions.renew_token(caller, identity.issued).await;
-                recorded.map(|()| identity)
-            }
-            Err(failure) => Err(failure),
+        let (span, _no_job) = self.client_context.command(CommandKind::Refresh, &data);
+        let outline = Outline::traced(CommandKind::Refresh, &data, span.clone());
+        let renewal = async {
+            let identity = renewed(caller, data, authenticator).await?;
+            self.sessions.renew_token(caller, identity.issued).await?;
+            Ok::<_, Failure>(identity)
         };
-        match renewed {
+        match renewal.instrument(span).await {
             Ok(identity) => {
                 caller.renew_token(&identity);
                 let expires = identity.expires;
@@ -144,11 +151,21 @@ impl Commands {
     }
 
     /// Validates a command and builds its job, without I/O.
-    fn job(&self, caller: &Caller, kind: CommandKind, data: Value) -> Result<Job, Failure> {
+    fn job(
+        &self,
+        caller: &Caller,
+        kind: CommandKind,
+        data: Value,
+        traceparent: Option<TraceParent>,
+    ) -> Result<Job, Failure> {
         let idempotency_key = idempotency_key(&data).map_err(|invalid| admit::invalid(&invalid))?;
         let command = Command::parse(kind, data).map_err(|invalid| admit::invalid(&invalid))?;
         admit::own_user(caller, &command)?;
-        let job = self.workers.job(caller.requester(), Work::Command(command));
+        let requester = Requester {
+            traceparent,
+            ..caller.requester()
+        };
+        let job = self.workers.job(requester, Work::Command(command));
         Ok(Job { idempotency_key, ..job })
     }
 
@@ -174,35 +191,24 @@ impl Commands {
         Ok(())
     }
 
-    fn spawn_submission(self: &Arc<Self>, caller: Arc<Caller>, job: Job) {
+    fn spawn_submission(self: &Arc<Self>, caller: Arc<Caller>, mut job: Job, span: Span) {
         let commands = Arc::clone(self);
-        self.tasks.each("command", async move {
-            if let Err(failure) = commands.submit(&caller, &job).await {
+        let submission = async move {
+            if let Err(failure) = commands.submit(&caller, &mut job).await {
                 commands.fail(&job.id, &failure);
             }
-        });
+        };
+        self.tasks.each("command", submission.instrument(span));
     }
 
-    /// Takes the session step of the command's policy, charges the limits, and has the command executed.
-    async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
+    /// Admits the command, and has it executed.
+    async fn submit(&self, caller: &Caller, job: &mut Job) -> Result<(), Failure> {
         let Work::Command(command) = &job.work else {
             return Err(Failure::of(ErrorCode::Internal));
         };
         let kind = command.kind();
-        let policy = kind.policy();
-        let renewed = match policy.session {
-            SessionStep::Check => self.sessions.admit(caller).await.map(|()| None)?,
-            SessionStep::Renew => Some(self.sessions.extend(caller).await?),
-            // Taken by `refresh`.
-            SessionStep::ReplaceToken => return Err(Failure::of(ErrorCode::Internal)),
-        };
-        let charged = admit::charge(&*self.limits, self.rate, caller, command).await;
-        admit::within_limits(self.outage.record("rate limit check", charged))?;
-        // The session may have ended meanwhile.
-        if caller.has_session_ended() {
-            return Err(Failure::of(ErrorCode::Forbidden));
-        }
-        match (policy.executor, renewed) {
+        let renewed = trace::step(trace::admission(), self.admit(caller, command)).await?;
+        match (kind.policy().executor, renewed) {
             (Executor::Gateway, Some(renewed)) => {
                 self.complete(&Reply {
                     v: Job::VERSION,
@@ -219,6 +225,23 @@ impl Commands {
         }
     }
 
+    /// Takes the session step of the command's policy, and charges the limits. Returns the renewal of the session, if that is the step.
+    async fn admit(&self, caller: &Caller, command: &Command) -> Result<Option<ExtendSessionAnswer>, Failure> {
+        let renewed = match command.kind().policy().session {
+            SessionStep::Check => self.sessions.admit(caller).await.map(|()| None)?,
+            SessionStep::Renew => Some(self.sessions.extend(caller).await?),
+            // Taken by `refresh`.
+            SessionStep::ReplaceToken => return Err(Failure::of(ErrorCode::Internal)),
+        };
+        let charged = admit::charge(&*self.limits, self.rate, caller, command).await;
+        admit::within_limits(self.outage.record("rate limit check", charged))?;
+        // The session may have ended meanwhile.
+        if caller.has_session_ended() {
+            return Err(Failure::of(ErrorCode::Forbidden));
+        }
+        Ok(renewed)
+    }
+
     /// Time within which a command is answered.
     fn deadline(&self, kind: CommandKind) -> Duration {
         kind.policy().deadline.min(self.timing.job_timeout(kind.lane()))
@@ -233,7 +256,16 @@ impl Commands {
         let Some(pending) = self.pending.remove(&reply.job) else {
             return;
         };
-        let outcome = &reply.outcome;
+        let span = pending.outline.span();
+        span.in_scope(|| self.answer(&pending, &reply.outcome));
+        if let Some(error) = reply.outcome.error {
+            trace::record_error(span, error);
+        }
+    }
+
+    /// Answers a request with the outcome of its job.
+    fn answer(&self, pending: &PendingRequest, outcome: &JobOutcome) {
+        let _answering = trace::answer().entered();
         let kind = pending.outline.kind();
         self.metrics.answered(kind, outcome.error, pending.opened.elapsed());
         if let Some(error) = outcome.error {
@@ -269,7 +301,11 @@ impl Commands {
     ) {
         self.metrics.answered(outline.kind(), Some(failure.error), after);
         self.count_refusal(caller, outline.kind(), failure.error);
-        answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
+        outline.span().in_scope(|| {
+            let _answering = trace::answer().entered();
+            answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
+        });
+        trace::record_error(outline.span(), failure.error);
     }
 
     /// Counts a refusal, of this gateway or of a worker, for the audit log of the caller.

@@ -15,6 +15,7 @@ use bus::{BusError, Events, Liveness, LogRead, ResumeLease, ResumeTokens, Sessio
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 use protocol::id::UserId;
+use telemetry::trace::DeliverySampling;
 use tokio::sync::Notify;
 
 use self::channels::{StartOffset, SubscriberId, UserChannels};
@@ -38,6 +39,8 @@ pub(crate) struct Hub {
     channels: Mutex<UserChannels>,
     /// Notified when there are queries for the task.
     has_queries: Notify,
+    /// Sampling of the spans of deliveries.
+    deliveries: DeliverySampling,
     metrics: Arc<Metrics>,
 }
 
@@ -54,6 +57,7 @@ impl Hub {
         bus: &BusRoles,
         outage: Arc<BusOutage>,
         user_subscriptions: Arc<dyn UserSubscriptions>,
+        deliveries: DeliverySampling,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -65,6 +69,7 @@ impl Hub {
             user_subscriptions,
             channels: Mutex::default(),
             has_queries: Notify::new(),
+            deliveries,
             metrics,
         }
     }

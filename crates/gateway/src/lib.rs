@@ -40,6 +40,7 @@ pub mod fuzz;
 mod ids;
 mod metrics;
 mod rate;
+mod trace;
 
 pub use self::http::internal::InternalApi;
 pub use bus_roles::BusRoles;
@@ -52,7 +53,8 @@ pub use jwks::{
 pub use listener::certificate::CertificateError;
 pub use listener::internal_tls::{ClientCaError, InternalTls, InternalTlsError};
 pub use settings::{
-    Heartbeat, InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidOrigin, InvalidProxy,
-    InvalidProxyProtocol, InvalidRate, InvalidTokensFile, NoTrustedProxies, Origins, Proxies, ProxyProtocol, Rate,
-    Settings, Timing, TlsSettings, TokenKeys, TokenLimits, TokenSettings, TrustedProxies,
+    ClientContext, Heartbeat, InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidClientContext,
+    InvalidOrigin, InvalidProxy, InvalidProxyProtocol, InvalidRate, InvalidTokensFile, NoTrustedProxies, Origins,
+    Proxies, ProxyProtocol, Rate, Settings, Timing, TlsSettings, TokenKeys, TokenLimits, TokenSettings, TraceSettings,
+    TrustedProxies,
 };

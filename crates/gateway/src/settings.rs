@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use protocol::cluster::job::Lane;
 use protocol::id::NodeId;
+use telemetry::trace::DeliverySampling;
 
 pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidTokensFile};
 pub(crate) use self::internal::{InternalCaller, Scope};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub drain_window: Duration,
     /// Internal API; `None` disables it.
     pub internal_api: Option<InternalApiSettings>,
+    /// Traces of commands and deliveries.
+    pub traces: TraceSettings,
     /// Timeouts and intervals.
     pub timing: Timing,
 }
@@ -93,6 +96,7 @@ impl Settings {
             drain_delay: Duration::from_secs(5),
             drain_window: Duration::from_secs(20),
             internal_api: None,
+            traces: TraceSettings::default(),
             timing: Timing::default(),
         }
     }
@@ -173,6 +177,50 @@ impl FromStr for Rate {
     }
 }
 
+/// Settings of the traces that a gateway begins and continues.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TraceSettings {
+    /// Use of the `traceparent` of a client's command.
+    pub client_context: ClientContext,
+    /// Sampling of deliveries.
+    pub deliveries: DeliverySampling,
+}
+
+/// Use of the `traceparent` of a client's command. It has no other effect, and that of the internal API is always the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientContext {
+    /// The command begins a trace, which is linked to that of the client. The sampler of the gateway decides on it.
+    Link,
+    /// The command continues the trace of the client, with its sampling decision.
+    Parent,
+}
+
+/// Error for a text that is no use of a client's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the context of a client is `link` or `parent`")]
+pub struct InvalidClientContext;
+
+impl FromStr for ClientContext {
+    type Err = InvalidClientContext;
+
+    fn from_str(text: &str) -> Result<Self, InvalidClientContext> {
+        match text {
+            "link" => Ok(Self::Link),
+            "parent" => Ok(Self::Parent),
+            _ => Err(InvalidClientContext),
+        }
+    }
+}
+
+impl Default for TraceSettings {
+    fn default() -> Self {
+        Self {
+            client_context: ClientContext::Link,
+            deliveries: DeliverySampling::new(0.1),
+        }
+    }
+}
+
 /// Timeouts and intervals of a gateway. The defaults are part of docs/protocol.md; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -242,6 +290,15 @@ impl Default for Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn context_of_a_client_is_parsed_as_documented() {
+        assert_eq!("link".parse(), Ok(ClientContext::Link));
+        assert_eq!("parent".parse(), Ok(ClientContext::Parent));
+        for bad in ["", "Parent", "true", "off"] {
+            assert_eq!(bad.parse::<ClientContext>(), Err(InvalidClientContext), "{bad:?}");
+        }
+    }
 
     #[test]
     fn rate_is_parsed_as_documented() {

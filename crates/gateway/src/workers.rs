@@ -10,15 +10,17 @@ use bus::{BusError, Jobs, SessionKey};
 use lifecycle::Entropy;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
+use protocol::fault::Fault;
 use protocol::id::{ConnectionId, JobId, NodeId};
 use protocol::time::Timestamp;
 use protocol::trace::TraceParent;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use self::lanes::LaneOutages;
 use crate::bus_outage::BusOutage;
-use crate::ids;
+use crate::{ids, trace};
 
 /// Job client of this node.
 pub(crate) struct WorkerClient {
@@ -39,7 +41,7 @@ pub(crate) struct Requester {
     pub(crate) connection: Option<ConnectionId>,
     /// Address and device, where known.
     pub(crate) origin: Option<Origin>,
-    /// Trace of the request; a job without one begins a trace.
+    /// Trace that the request continues; a job without one begins a trace.
     pub(crate) traceparent: Option<TraceParent>,
     /// Time of the last sign-in, as the token states it.
     pub(crate) authenticated_at: Option<Timestamp>,
@@ -56,9 +58,9 @@ impl Requester {
     }
 
     /// Server of the application, on behalf of a user but in none of its sessions.
-    pub(crate) fn internal_api(session: SessionKey, origin: Option<Origin>, traceparent: TraceParent) -> Self {
+    pub(crate) fn internal_api(session: SessionKey, origin: Option<Origin>, traceparent: Option<TraceParent>) -> Self {
         Self {
-            traceparent: Some(traceparent),
+            traceparent,
             ..Self::without_socket(session, origin)
         }
     }
@@ -115,11 +117,16 @@ impl WorkerClient {
         }
     }
 
-    /// Queues a job in its lane, to be run within this time.
+    /// Queues a job in its lane, to be run within this time. Where traces are exported, the job continues that of the submission.
     ///
     /// # Errors
     /// [`BusError::Unserved`]: no worker would claim the job, which is not queued. Any other: it is not known to be queued.
-    pub(crate) async fn submit(&self, job: &Job, within: Duration) -> Result<(), BusError> {
+    pub(crate) async fn submit(&self, job: &mut Job, within: Duration) -> Result<(), BusError> {
+        let lane = job.work.lane();
+        let span = trace::submission(lane, job.work.name());
+        if let Some(submission) = span.in_scope(telemetry::trace::current) {
+            job.traceparent = submission;
+        }
         tracing::debug!(
             user = %job.user,
             conn = %job.connection,
@@ -128,8 +135,10 @@ impl WorkerClient {
             trace = job.traceparent.trace_id(),
             "job submitted"
         );
-        let lane = job.work.lane();
-        let submitted = self.jobs.submit(lane, job, within).await;
+        let submitted = self.jobs.submit(lane, job, within).instrument(span.clone()).await;
+        if let Err(error) = &submitted {
+            telemetry::trace::failed(&span, error.code().as_str(), error);
+        }
         self.lanes.record(lane, &submitted);
         self.outage.record("job submission", submitted)
     }
@@ -144,14 +153,14 @@ impl WorkerClient {
         work: Work,
         within: Duration,
     ) -> Result<Option<JobOutcome>, BusError> {
-        let job = self.job(requester, work);
+        let mut job = self.job(requester, work);
         let (sender, mut receiver) = oneshot::channel();
         self.waiting().insert(job.id.clone(), sender);
         let _waiting = Waiting {
             client: self,
-            job: &job.id,
+            job: job.id.clone(),
         };
-        self.submit(&job, within).await?;
+        self.submit(&mut job, within).await?;
         if let Ok(Ok(outcome)) = timeout(within / 2, &mut receiver).await {
             return Ok(Some(outcome));
         }
@@ -184,11 +193,11 @@ impl WorkerClient {
 /// Entry of one request, removed when the request ends.
 struct Waiting<'a> {
     client: &'a WorkerClient,
-    job: &'a JobId,
+    job: JobId,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.client.waiting().remove(self.job);
+        self.client.waiting().remove(&self.job);
     }
 }

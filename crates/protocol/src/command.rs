@@ -14,7 +14,7 @@ use crate::id::UserId;
 use crate::lane::Lane;
 
 pub use self::account::*;
-pub use self::payload::{InvalidCommand, UserPayload, idempotency_key, read};
+pub use self::payload::{InvalidCommand, UserPayload, idempotency_key, read, traceparent};
 pub use self::policy::*;
 pub use self::security::*;
 pub use self::session::*;

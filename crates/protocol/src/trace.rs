@@ -42,6 +42,12 @@ impl TraceParent {
         })
     }
 
+    /// The same context without the decision to sample it, which a party that is not trusted must not make.
+    #[must_use]
+    pub fn unsampled(self) -> Self {
+        Self { flags: 0, ..self }
+    }
+
     /// Trace id as 32 hexadecimal digits.
     #[must_use]
     pub fn trace_id(&self) -> String {
@@ -150,6 +156,7 @@ mod tests {
         let (trace, span) = (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7);
         assert_eq!((read.trace(), read.span()), (trace, span));
         assert_eq!(TraceParent::of_span(trace, span, true), Some(read));
+        assert_eq!(Some(read.unsampled()), TraceParent::of_span(trace, span, false));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{MemoryBus, lock};
 use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
 use crate::message_queue::MessageQueue;
+use crate::trace;
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
@@ -29,13 +30,15 @@ pub(super) struct EventState {
 #[async_trait]
 impl Events for MemoryBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+        let (span, envelope) = trace::publication("memory", envelope);
+        let _publishing = span.enter();
         let mut state = lock(&self.shared.events);
         let log = state.log(user, &*self.shared.entropy);
         // Encoded as for Redis, as the log's bound is in bytes.
         let bytes = envelope.write()?.len();
         let envelope = Arc::new(Envelope {
             published_at: Some(self.shared.time()),
-            ..envelope.clone()
+            ..envelope.into_owned()
         });
         let Some(offset) = log.append(&envelope, bytes) else {
             return Ok(PublishOutcome::Duplicate);

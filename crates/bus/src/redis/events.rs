@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
-use protocol::fault::chain;
+use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use self::subscriptions::RedisSubscriptions;
 use super::RedisBus;
@@ -18,6 +19,7 @@ use super::client::{Arg, RedisReply, Script};
 use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
 use crate::operation::Operation;
+use crate::trace;
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
@@ -59,25 +61,12 @@ impl EventScripts {
 #[async_trait]
 impl Events for RedisBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.offset(user), names.log(user), names.event_ids(user)];
-        let args = [
-            Arg::from(envelope.id.as_str()),
-            Arg::from(envelope.write()?),
-            Arg::from(names.event_channel(user)),
-            Arg::from(&new_epoch(&*shared.entropy)),
-            Arg::from(OFFSET_TTL.as_secs()),
-            Arg::from(LOG_TTL.as_secs()),
-            Arg::from(MAX_LOG_EVENTS),
-            Arg::from(MAX_LOG_BYTES),
-            Arg::from(MAX_EVENT_IDS),
-        ];
-        let publish = &shared.events.publish;
-        let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
-        if reply.is_empty() {
-            return Ok(PublishOutcome::Duplicate);
+        let (span, envelope) = trace::publication("redis", envelope);
+        let published = self.append(user, &envelope).instrument(span.clone()).await;
+        if let Err(error) = &published {
+            telemetry::trace::failed(&span, error.code().as_str(), error);
         }
-        Ok(PublishOutcome::Assigned(offset(&mut reply)?))
+        published
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
@@ -134,6 +123,29 @@ impl Events for RedisBus {
 }
 
 impl RedisBus {
+    /// Appends an event to the log of its user, and publishes it.
+    async fn append(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.offset(user), names.log(user), names.event_ids(user)];
+        let args = [
+            Arg::from(envelope.id.as_str()),
+            Arg::from(envelope.write()?),
+            Arg::from(names.event_channel(user)),
+            Arg::from(&new_epoch(&*shared.entropy)),
+            Arg::from(OFFSET_TTL.as_secs()),
+            Arg::from(LOG_TTL.as_secs()),
+            Arg::from(MAX_LOG_EVENTS),
+            Arg::from(MAX_LOG_BYTES),
+            Arg::from(MAX_EVENT_IDS),
+        ];
+        let publish = &shared.events.publish;
+        let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
+        if reply.is_empty() {
+            return Ok(PublishOutcome::Duplicate);
+        }
+        Ok(PublishOutcome::Assigned(offset(&mut reply)?))
+    }
+
     async fn offset(&self, user: &UserId) -> Result<Offset, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.offset(user), names.log(user)];

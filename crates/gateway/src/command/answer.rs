@@ -8,26 +8,39 @@ use protocol::event::{ErrorNotice, Notice};
 use protocol::json::Json;
 use protocol::wire::RequestId;
 use serde_json::Value;
+use tracing::Span;
 
 use crate::socket::Caller;
 
-/// Fields that all failures of one request have in common: its event, and the fields taken from its payload.
+/// Part of a request that all its answers have in common: its event, its span, and the fields that a failure takes from its payload.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
     kind: CommandKind,
+    span: Span,
     fields: Failure,
 }
 
 impl Outline {
+    /// Outline of a request without a span.
     pub(super) fn of(kind: CommandKind, data: &Value) -> Self {
+        Self::traced(kind, data, Span::none())
+    }
+
+    /// Outline of a request with this span.
+    pub(super) fn traced(kind: CommandKind, data: &Value, span: Span) -> Self {
         Self {
             kind,
+            span,
             fields: kind.failure(Failure::of(ErrorCode::Internal), data),
         }
     }
 
     pub(super) fn kind(&self) -> CommandKind {
         self.kind
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Returns this failure with the fields of the command's answer.

@@ -136,9 +136,9 @@ impl Commands {
     async fn report(&self) {
         let mut left = self.refusals.take().into_iter();
         for (user, tally) in left.by_ref() {
-            let job = self.workers.job(tally.requester(), tally.work());
+            let mut job = self.workers.job(tally.requester(), tally.work());
             let within = self.timing.job_timeout(job.work.lane());
-            if self.workers.submit(&job, within).await.is_err() {
+            if self.workers.submit(&mut job, within).await.is_err() {
                 self.refusals.put_back(user, tally);
                 break;
             }

@@ -171,13 +171,15 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
 
 /// Returns the routes of the internal API, if the settings have one.
 fn internal_api(env: &Environment, settings: &Settings, services: &Services, drain: ApiDrain) -> Option<Router> {
+    let api = settings.internal_api.as_ref()?;
     let internal = Internal {
-        callers: settings.internal_api.as_ref()?.callers.clone(),
+        callers: api.callers.clone(),
         refusal_log: LogLimit::new(LOG_RATE, Instant::now()),
         events: Arc::clone(&env.bus.events),
         presence: Arc::clone(&env.bus.presence),
         outage: Arc::clone(&env.outage),
         workers: Arc::clone(&services.workers),
+        scheme: if api.tls.is_some() { "https" } else { "http" },
         job_timeout: settings.timing.job_timeout(Lane::Interactive),
         clock: Arc::clone(&env.clock),
         entropy: Arc::clone(&env.entropy),

@@ -98,7 +98,8 @@ impl Services {
             replies,
         } = subscriptions;
         let (hints, session_hints) = mpsc::channel(SESSION_HINTS);
-        let hub = Hub::new(bus, Arc::clone(outage), feed, Arc::clone(metrics));
+        let deliveries = settings.traces.deliveries;
+        let hub = Hub::new(bus, Arc::clone(outage), feed, deliveries, Arc::clone(metrics));
         let workers = WorkerClient::new(
             (Arc::clone(&bus.jobs), Arc::clone(outage)),
             env.node.clone(),
@@ -123,7 +124,7 @@ impl Services {
         let commands = Commands::new(
             (Arc::clone(&bus.jobs), Arc::clone(&bus.limits), Arc::clone(outage)),
             (Arc::clone(&sessions), Arc::clone(&workers)),
-            (settings.timing, settings.command_rate),
+            (settings.timing, settings.command_rate, settings.traces.client_context),
             env.tasks.clone(),
             Arc::clone(metrics),
         );

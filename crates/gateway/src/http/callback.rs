@@ -42,6 +42,7 @@ use crate::command::rate_limited;
 use crate::handshake::request::user_agent;
 use crate::listener::client::Client;
 use crate::metrics::Metrics;
+use crate::trace::HttpRoute;
 use crate::workers::{Requester, WorkerClient};
 
 /// State of the callback routes.
@@ -85,7 +86,7 @@ impl Callbacks {
 pub(super) fn router(callbacks: Callbacks) -> Router {
     let methods = get(receive).post(confirm).head(method_not_allowed);
     Router::new()
-        .route("/oauth/callback/{platform}", methods)
+        .route(RECEIVE.path, methods)
         .with_state(Arc::new(callbacks))
 }
 
@@ -97,19 +98,22 @@ async fn receive(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let Ok(platform) = platform.parse() else {
-        return callbacks.pages.render(Page::not_found());
-    };
-    let query = uri.query().unwrap_or_default();
-    let received = callbacks.receive(platform, (&client, &headers), query).await;
-    match callbacks.counted(platform, received) {
-        Ok((page, link)) => {
-            let mut response = callbacks.pages.render(page);
-            cookie::set(&link.cookie, platform, link.expires_in, &mut response);
-            response
+    let response = async {
+        let Ok(platform) = platform.parse() else {
+            return callbacks.pages.render(Page::not_found());
+        };
+        let query = uri.query().unwrap_or_default();
+        let received = callbacks.receive(platform, (&client, &headers), query).await;
+        match callbacks.counted(platform, received) {
+            Ok((page, link)) => {
+                let mut response = callbacks.pages.render(page);
+                cookie::set(&link.cookie, platform, link.expires_in, &mut response);
+                response
+            }
+            Err(failure) => callbacks.pages.render(Page::refused(platform, &failure)),
         }
-        Err(failure) => callbacks.pages.render(Page::refused(platform, &failure)),
-    }
+    };
+    RECEIVE.serve_public(&headers, response).await
 }
 
 /// `POST /oauth/callback/{platform}`: confirms the link.
@@ -120,18 +124,21 @@ async fn confirm(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Ok(platform) = platform.parse() else {
-        return callbacks.pages.render(Page::not_found());
-    };
-    let confirmed = callbacks.confirm(platform, (&client, &headers), body).await;
-    match callbacks.counted(platform, confirmed) {
-        Ok(page) => {
-            let mut response = callbacks.pages.render(page);
-            cookie::delete(platform, &mut response);
-            response
+    let response = async {
+        let Ok(platform) = platform.parse() else {
+            return callbacks.pages.render(Page::not_found());
+        };
+        let confirmed = callbacks.confirm(platform, (&client, &headers), body).await;
+        match callbacks.counted(platform, confirmed) {
+            Ok(page) => {
+                let mut response = callbacks.pages.render(page);
+                cookie::delete(platform, &mut response);
+                response
+            }
+            Err(failure) => callbacks.pages.render(Page::refused(platform, &failure)),
         }
-        Err(failure) => callbacks.pages.render(Page::refused(platform, &failure)),
-    }
+    };
+    CONFIRM.serve_public(&headers, response).await
 }
 
 async fn method_not_allowed(State(callbacks): State<Arc<Callbacks>>) -> Response {
@@ -277,6 +284,18 @@ fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a JobOutcome) -> Result<T, Fai
     let read = outcome.data.read();
     read.map_err(|_unreadable| Failure::of(ErrorCode::Internal))
 }
+
+/// Route of [`receive`].
+const RECEIVE: HttpRoute = HttpRoute {
+    method: "GET",
+    path: "/oauth/callback/{platform}",
+};
+
+/// Route of [`confirm`].
+const CONFIRM: HttpRoute = HttpRoute {
+    method: "POST",
+    ..RECEIVE
+};
 
 /// Maximum size of the form, in bytes. Its one field has 28.
 const MAX_BODY: usize = 1024;

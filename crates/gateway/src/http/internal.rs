@@ -48,6 +48,8 @@ pub(crate) struct Internal {
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) outage: Arc<BusOutage>,
     pub(crate) workers: Arc<WorkerClient>,
+    /// Scheme of the requests.
+    pub(crate) scheme: &'static str,
     /// Timeout of a job.
     pub(crate) job_timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
@@ -58,9 +60,9 @@ pub(crate) struct Internal {
 /// Returns the routes of the internal API, which `drain` closes.
 pub(crate) fn router(internal: Internal, drain: ApiDrain) -> Router {
     Router::new()
-        .route("/v1/users/{id}/events", post(publish::publish))
-        .route("/v1/users/{id}/connections", get(sessions::connections))
-        .route("/v1/users/{id}/sessions", delete(sessions::end))
+        .route(publish::ROUTE.path, post(publish::publish))
+        .route(sessions::LIST.path, get(sessions::connections))
+        .route(sessions::END.path, delete(sessions::end))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(error::describe))
         .layer(from_fn_with_state(drain, drain::apply))

@@ -30,6 +30,7 @@ use super::response::{failure_response, retry_after};
 use crate::handshake::request::user_agent;
 use crate::listener::client::Client;
 use crate::metrics::Metrics;
+use crate::trace::HttpRoute;
 use crate::workers::{Requester, WorkerClient};
 
 /// State of the webhook routes.
@@ -55,7 +56,7 @@ impl Webhooks {
 /// Returns the routes of the webhooks.
 pub(super) fn router(webhooks: Webhooks) -> Router {
     Router::new()
-        .route("/webhooks/{platform}", get(challenge).post(deliver))
+        .route(DELIVERY.path, get(challenge).post(deliver))
         .with_state(Arc::new(webhooks))
 }
 
@@ -67,11 +68,14 @@ async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Ok(platform) = platform.parse() else {
-        return refused(&Failure::of(ErrorCode::NotSupported));
+    let response = async {
+        let Ok(platform) = platform.parse() else {
+            return refused(&Failure::of(ErrorCode::NotSupported));
+        };
+        let answer = webhooks.deliver(platform, (&client, &headers), body).await;
+        webhooks.answer(platform, answer)
     };
-    let answer = webhooks.deliver(platform, (&client, &headers), body).await;
-    webhooks.answer(platform, answer)
+    DELIVERY.serve_public(&headers, response).await
 }
 
 /// `GET /webhooks/{platform}?crc_token=`: answers the CRC challenge of X. Other platforms have no challenge.
@@ -82,12 +86,15 @@ async fn challenge(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let Ok(AccountType::XTwitter) = platform.parse() else {
-        return refused(&Failure::of(ErrorCode::NotSupported));
+    let response = async {
+        let Ok(AccountType::XTwitter) = platform.parse() else {
+            return refused(&Failure::of(ErrorCode::NotSupported));
+        };
+        let query = uri.query().unwrap_or_default();
+        let answer = webhooks.challenge((&client, &headers), query).await;
+        webhooks.answer(AccountType::XTwitter, answer)
     };
-    let query = uri.query().unwrap_or_default();
-    let answer = webhooks.challenge((&client, &headers), query).await;
-    webhooks.answer(AccountType::XTwitter, answer)
+    CHALLENGE.serve_public(&headers, response).await
 }
 
 impl Webhooks {
@@ -194,6 +201,18 @@ fn refused(failure: &Failure) -> Response {
     }
     response
 }
+
+/// Route of [`deliver`].
+const DELIVERY: HttpRoute = HttpRoute {
+    method: "POST",
+    path: "/webhooks/{platform}",
+};
+
+/// Route of [`challenge`].
+const CHALLENGE: HttpRoute = HttpRoute {
+    method: "GET",
+    ..DELIVERY
+};
 
 /// Maximum size of the body, in bytes. GitHub's largest comment has 64 KiB, plus about 30 KiB of context.
 const MAX_BODY: usize = 256 * 1024;

@@ -71,6 +71,7 @@ mod tests {
     use protocol::time::Timestamp;
     use protocol::wire::Dialect;
     use telemetry::metrics::Metrics as Registry;
+    use telemetry::trace::DeliverySampling;
 
     use super::*;
     use crate::bus_outage::BusOutage;
@@ -88,6 +89,7 @@ mod tests {
             &BusRoles::from(Arc::clone(&bus)),
             Arc::new(BusOutage::new()),
             feed,
+            DeliverySampling::NONE,
             Arc::new(metrics),
         );
         let (user, session) = (UserId::new("u").unwrap(), SessionId::new("s").unwrap());

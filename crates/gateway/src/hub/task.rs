@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lifecycle::PeriodicLoop;
+use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 use protocol::id::UserId;
 use tokio::sync::{Notify, mpsc};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Hub;
 use super::channels::{ChannelId, ComparisonRound, HubQuery, UserChannels};
 use super::gap::PAGE;
+use crate::trace;
 
 /// Result of a query.
 enum QueryResult {
@@ -49,7 +51,7 @@ impl Hub {
                 () = soft.cancelled() => return,
                 received = received.recv() => match received {
                     Some(ChannelMessage::Event { user, offset, envelope }) => {
-                        self.channels().received(&user, offset, envelope, &self.metrics);
+                        self.receive(&user, offset, envelope);
                     }
                     Some(ChannelMessage::Redeemed { user, token, redemption }) => {
                         self.channels().redeemed(&user, &token, redemption);
@@ -81,6 +83,16 @@ impl Hub {
                 };
                 pending.push(Arc::clone(&self).run_query(query).boxed());
             }
+        }
+    }
+
+    /// Delivers a received event to the sockets of its user, or finds that an earlier one is missing.
+    fn receive(&self, user: &UserId, offset: Offset, envelope: Arc<Envelope>) {
+        let span = trace::delivery(self.deliveries, &envelope);
+        let receive = || self.channels().received(user, offset, envelope, &self.metrics);
+        match span {
+            Some(span) => span.in_scope(receive),
+            None => receive(),
         }
     }
 

@@ -48,4 +48,5 @@ mod socket_limit;
 mod tls;
 mod token_sizes;
 mod tokens;
+mod traces;
 mod upgrade;

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use gateway::{Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TrustedProxies};
+use gateway::{
+    ClientContext, Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TraceSettings,
+    TrustedProxies,
+};
 
 use super::number::number;
 use super::{
@@ -75,6 +78,9 @@ pub struct GatewayArgs {
     /// Drain window: time over which a draining gateway spreads its closes, after the drain delay.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s", help_heading = heading::DRAIN)]
     pub drain_window: String,
+    /// Use of the `traceparent` of a client's command: `link`, or `parent` to continue its trace and its sampling decision.
+    #[arg(long, env = "POSTERN_TRACE_CLIENT_CONTEXT", default_value = "link", help_heading = heading::LOG)]
+    pub trace_client_context: String,
     /// PROXY protocol of trusted proxies in front of the gateway: `off`, `optional` or `required`.
     #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off", help_heading = heading::LISTENERS)]
     pub proxy_protocol: String,
@@ -143,6 +149,10 @@ impl GatewayArgs {
         );
         let drain_delay = problems.take("POSTERN_DRAIN_DELAY", duration(&self.drain_delay));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
+        let client_context = problems.take(
+            "POSTERN_TRACE_CLIENT_CONTEXT",
+            self.trace_client_context.parse::<ClientContext>(),
+        );
         let proxies = self.proxies(problems);
         let (tokens, token_file) = tokens?;
         let tls = TlsSettings {
@@ -168,6 +178,10 @@ impl GatewayArgs {
             drain_delay: drain_delay?,
             drain_window: drain_window?,
             internal_api: internal_settings,
+            traces: TraceSettings {
+                client_context: client_context?,
+                ..TraceSettings::default()
+            },
             ..Settings::new(listen?, tls, tokens)
         };
         Some(GatewayNode {

@@ -9,6 +9,7 @@ use crate::code::ErrorCode;
 use crate::fault::Fault;
 use crate::id::UserId;
 use crate::json::lenient;
+use crate::trace::TraceParent;
 
 /// Payload of a command. Nothing here has a default: a payload that forgets its user does not compile.
 pub(super) trait Payload {
@@ -110,6 +111,13 @@ pub fn idempotency_key(data: &Value) -> Result<Option<String>, InvalidCommand> {
             problem: "a text of 1 to 128 characters was expected".to_owned(),
         }),
     }
+}
+
+/// Trace context of a payload, beside its own fields: W3C `traceparent`. One that is not valid counts as none, since a command is not
+/// refused for its trace.
+#[must_use]
+pub fn traceparent(data: &Value) -> Option<TraceParent> {
+    data.get("traceparent")?.as_str()?.parse().ok()
 }
 
 /// Reads an untrusted payload; null counts as an empty object.

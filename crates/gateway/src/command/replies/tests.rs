@@ -19,7 +19,7 @@ use super::*;
 use crate::bus_outage::BusOutage;
 use crate::metrics::Metrics;
 use crate::session::SessionMonitor;
-use crate::settings::Timing;
+use crate::settings::{ClientContext, Timing};
 use crate::socket::{Caller, OutboundQueue, OutgoingMessage};
 use crate::workers::WorkerClient;
 
@@ -58,7 +58,7 @@ impl SilentNode {
         let commands = Arc::new(Commands::new(
             (Arc::clone(&shared) as _, shared, outage),
             (sessions, workers),
-            (Timing::default(), None),
+            (Timing::default(), None, ClientContext::Link),
             tasks.clone(),
             Arc::new(Metrics::new(&Registry::new("test").meter(), &tasks)),
         ));

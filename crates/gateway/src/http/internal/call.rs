@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, FromRequestParts, Path};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bus::SessionKey;
 use http::HeaderMap;
 use http::request::Parts;
@@ -20,6 +20,7 @@ use super::error::ApiError;
 use crate::handshake::request::{bearer, user_agent};
 use crate::ids;
 use crate::settings::{InternalCaller, Scope};
+use crate::trace::{HttpRoute, received};
 use crate::workers::Requester;
 
 /// Head of a request.
@@ -51,7 +52,10 @@ pub(super) struct Call {
     caller: InternalCaller,
     scope: Scope,
     origin: Option<Origin>,
-    traceparent: TraceParent,
+    /// Scheme of the request.
+    scheme: &'static str,
+    /// Trace context of the request.
+    traceparent: Option<TraceParent>,
 }
 
 impl Call {
@@ -64,20 +68,22 @@ impl Call {
         Requester::internal_api(session, self.origin.clone(), self.traceparent)
     }
 
-    /// Runs the operation of the call in its span, and logs the outcome.
+    /// Runs the operation of the call in its spans, and logs the outcome.
     pub(super) async fn run(
         &self,
+        route: HttpRoute,
         operation: impl Future<Output = Result<Response, ApiError>>,
-    ) -> Result<Response, ApiError> {
+    ) -> Response {
         let logged = async {
             let outcome = operation.await;
             match &outcome {
                 Ok(response) => tracing::debug!(status = response.status().as_u16(), "internal API request served"),
                 Err(error) => tracing::debug!(?error, "internal API request failed"),
             }
-            outcome
+            outcome.unwrap_or_else(IntoResponse::into_response)
         };
-        logged.instrument(self.span()).await
+        let response = logged.instrument(self.span());
+        route.serve_trusted(self.scheme, self.traceparent, response).await
     }
 
     fn span(&self) -> Span {
@@ -112,7 +118,8 @@ impl Internal {
             origin: head
                 .peer
                 .map(|peer| Origin::of_peer(peer.ip(), user_agent(&head.headers))),
-            traceparent: self.trace(&head.headers),
+            scheme: self.scheme,
+            traceparent: received(&head.headers),
         })
     }
 
@@ -123,12 +130,5 @@ impl Internal {
             let peer = head.peer.map(tracing::field::display);
             tracing::warn!(reason, caller, peer, suppressed, "internal API request refused");
         }
-    }
-
-    /// Returns the trace context of the request (W3C Trace Context), or a new one.
-    fn trace(&self, headers: &HeaderMap) -> TraceParent {
-        let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let parent = parent.and_then(|text| text.parse().ok());
-        parent.unwrap_or_else(|| ids::trace(&*self.entropy))
     }
 }

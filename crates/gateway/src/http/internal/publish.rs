@@ -22,6 +22,7 @@ use super::event::Publication;
 use super::{Internal, json_response};
 use crate::ids;
 use crate::settings::Scope;
+use crate::trace::HttpRoute;
 
 /// `POST /v1/users/{id}/events`: 202 once the event has an offset in the user's event log, or, for an alert, is committed.
 pub(super) async fn publish(
@@ -30,7 +31,7 @@ pub(super) async fn publish(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::PublishEvents, &head)?;
-    call.run(internal.publish(&call, &body)).await
+    Ok(call.run(ROUTE, internal.publish(&call, &body)).await)
 }
 
 impl Internal {
@@ -92,6 +93,12 @@ fn accepted(event_id: &EventId) -> Response {
     }
     json_response(StatusCode::ACCEPTED, &AcceptedEvent { event_id })
 }
+
+/// Route of [`publish`].
+pub(super) const ROUTE: HttpRoute = HttpRoute {
+    method: "POST",
+    path: "/v1/users/{id}/events",
+};
 
 /// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
 const MAX_EVENT: usize = 16 * 1024;

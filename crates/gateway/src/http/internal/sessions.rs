@@ -19,6 +19,7 @@ use super::call::{Call, RequestHead};
 use super::error::ApiError;
 use super::{Internal, json_response};
 use crate::settings::Scope;
+use crate::trace::HttpRoute;
 
 /// `GET /v1/users/{id}/connections`: the user's sockets on all gateways, oldest first.
 pub(super) async fn connections(
@@ -26,13 +27,13 @@ pub(super) async fn connections(
     head: RequestHead,
 ) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::ReadConnections, &head)?;
-    call.run(internal.connections(&call)).await
+    Ok(call.run(LIST, internal.connections(&call)).await)
 }
 
 /// `DELETE /v1/users/{id}/sessions`: ends all sessions; returns their number once the end is committed.
 pub(super) async fn end(State(internal): State<Arc<Internal>>, head: RequestHead) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::EndSessions, &head)?;
-    call.run(internal.end_sessions(&call)).await
+    Ok(call.run(END, internal.end_sessions(&call)).await)
 }
 
 /// Socket of a user, in the encoding of the internal API.
@@ -103,3 +104,15 @@ impl Internal {
         }
     }
 }
+
+/// Route of [`connections`].
+pub(super) const LIST: HttpRoute = HttpRoute {
+    method: "GET",
+    path: "/v1/users/{id}/connections",
+};
+
+/// Route of [`end`].
+pub(super) const END: HttpRoute = HttpRoute {
+    method: "DELETE",
+    path: "/v1/users/{id}/sessions",
+};

@@ -10,6 +10,7 @@ use protocol::id::{ConnectionId, EventId, ResumeTokenId, SessionId};
 use protocol::json::Json;
 use protocol::wire::Dialect;
 use telemetry::metrics::Metrics as Registry;
+use telemetry::trace::DeliverySampling;
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -41,6 +42,7 @@ impl SilentHub {
             &BusRoles::from(Arc::new(bus.clone()) as Arc<dyn Bus>),
             Arc::new(BusOutage::new()),
             feed,
+            DeliverySampling::NONE,
             Arc::new(metrics),
         ));
         let (sender, received) = mpsc::channel(8);

@@ -1,0 +1,40 @@
+//! Spans for export of the bus, by the semantic conventions of OpenTelemetry.
+
+use std::borrow::Cow;
+
+use protocol::cluster::envelope::Envelope;
+use protocol::trace::TraceParent;
+use telemetry::trace::{self, TARGET};
+use tracing::{Span, info_span};
+
+/// Span of the publication of an event, and the event with the context of that span, to which its deliveries are linked. An event that
+/// was queued in a trace is published in the same trace. An event whose publication is not sampled has no context.
+pub(crate) fn publication<'a>(system: &'static str, event: &'a Envelope) -> (Span, Cow<'a, Envelope>) {
+    let span = info_span!(
+        target: TARGET,
+        "send",
+        otel.name = "send events",
+        otel.kind = "producer",
+        "messaging.system" = system,
+        "messaging.operation.name" = "send",
+        "messaging.operation.type" = "send",
+        "messaging.destination.name" = "events",
+        event = event.event.as_str(),
+    );
+    if span.is_disabled() {
+        return (span, Cow::Borrowed(event));
+    }
+    let is_in_its_trace = |current: &TraceParent| {
+        let queued = event.traceparent.as_ref();
+        queued.is_none_or(|queued| queued.trace() == current.trace())
+    };
+    if !trace::current().as_ref().is_some_and(is_in_its_trace) {
+        trace::continue_from(&span, event.traceparent.as_ref());
+    }
+    let traceparent = span.in_scope(trace::current).filter(TraceParent::is_sampled);
+    let event = Envelope {
+        traceparent,
+        ..event.clone()
+    };
+    (span, Cow::Owned(event))
+}
