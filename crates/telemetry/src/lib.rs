@@ -8,4 +8,5 @@ mod dependencies;
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod process;
 pub mod trace;

@@ -11,6 +11,7 @@ use lifecycle::{Clock, Dependencies, DrainReport, Entropy, OsEntropy, Readiness,
 use store::vault::AuditKeys;
 use store::{PgSettings, PgStore};
 use telemetry::metrics::Metrics;
+use tokio::runtime::Handle;
 
 use super::http_listener::HttpListener;
 use super::identity::NodeIdentity;
@@ -40,6 +41,7 @@ impl NodeRuntime {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (metrics, dependencies) = (Metrics::new(identity.id()), Dependencies::new(Arc::clone(&clock)));
         metrics.watch(dependencies.clone());
+        telemetry::process::observe(&metrics.meter(), &Handle::current());
         Self {
             clock,
             entropy: Arc::new(OsEntropy),
