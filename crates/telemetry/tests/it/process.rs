@@ -14,10 +14,12 @@ fn value(metrics: &Metrics, series: &str) -> f64 {
     let value = text
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    value
-        .unwrap_or_else(|| panic!("{series} is not in\n{text}"))
-        .parse()
-        .unwrap()
+    assert!(
+        value.is_some(),
+        "{series} is not in
+{text}"
+    );
+    value.unwrap().parse().unwrap()
 }
 
 #[tokio::test]
