@@ -7,6 +7,24 @@ use protocol::trace::TraceParent;
 use telemetry::trace::{self, TARGET};
 use tracing::{Span, info_span};
 
+use crate::operation::Operation;
+
+/// Span of an operation on Redis, without its keys and arguments. Only within a trace: the heartbeats and polls of a node would be one
+/// each.
+pub(crate) fn operation(operation: Operation) -> Span {
+    if !trace::is_enabled() || trace::current().is_none() {
+        return Span::none();
+    }
+    info_span!(
+        target: TARGET,
+        "redis",
+        otel.name = operation.name(),
+        otel.kind = "client",
+        "db.system.name" = "redis",
+        "db.operation.name" = operation.name(),
+    )
+}
+
 /// Span of the publication of an event, and the event with the context of that span, to which its deliveries are linked. An event that
 /// was queued in a trace is published in the same trace. An event whose publication is not sampled has no context.
 pub(crate) fn publication<'a>(system: &'static str, event: &'a Envelope) -> (Span, Cow<'a, Envelope>) {

@@ -31,6 +31,7 @@ use protocol::fault::chain;
 use protocol::time::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 pub(super) use self::arg::Arg;
 pub use self::connector::ConnectError;
@@ -50,6 +51,7 @@ use self::server_clock::ServerClock;
 use crate::BusError;
 use crate::metrics::Metrics;
 use crate::operation::Operation;
+use crate::trace;
 
 /// Command connection to one Redis. Clones share it.
 #[derive(Clone)]
@@ -206,15 +208,15 @@ impl Client {
         receivers.map(drop)
     }
 
-    /// Runs one fred command, in bounded time and number, and measures it.
+    /// Runs one fred command, in bounded time and number, measures it, and has a span for it within a trace.
     async fn ask<T>(
         &self,
         step: &'static str,
         operation: Operation,
         command: impl AsyncFnOnce(fred::clients::Client) -> Result<T, fred::error::Error>,
     ) -> Result<T, BusError> {
-        let begin = Instant::now();
-        let outcome: Result<T, CommandFailure> = async {
+        let (begin, span) = (Instant::now(), trace::operation(operation));
+        let command = async {
             self.shared.check_up()?;
             let permit = timeout(COMMAND_TIMEOUT, self.shared.permits.acquire()).await;
             let _permit = permit
@@ -222,13 +224,14 @@ impl Client {
                 .and_then(Result::ok)
                 .ok_or(CommandFailure::TooManyCommands)?;
             Ok(command(self.shared.fred()).await?)
-        }
-        .await;
+        };
+        let outcome: Result<T, CommandFailure> = command.instrument(span.clone()).await;
         let error_type = outcome.as_ref().err().map(CommandFailure::error_type);
         self.shared.metrics.operation(operation, begin.elapsed(), error_type);
         outcome.map_err(|failure| {
-            let outage = failure.outage();
+            let (outage, error_type) = (failure.outage(), failure.error_type());
             let error = failure.at_step(step);
+            telemetry::trace::failed(&span, error_type, &error);
             if let Some(class) = outage {
                 // A command that was not sent failed for the reason of the heartbeat.
                 let class = self.shared.health().fault().unwrap_or(class);
