@@ -8,7 +8,7 @@ mod redis_names;
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// Error codes, close codes, metrics and Redis names, each in both places or in neither; quoted log lines.
+/// Error codes, close codes, metrics and Redis names, each in both places or in neither; quoted log lines; metrics on other pages.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     [
         error_and_close_codes::errors(tree),
@@ -19,6 +19,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     .iter()
     .flat_map(compare)
     .chain(log_lines::check(tree))
+    .chain(metrics::elsewhere(tree))
     .collect()
 }
 
