@@ -20,6 +20,15 @@ pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([install, test], root)
 }
 
+/// Fault drill of every dependency, under a real Prometheus. It takes some 20 minutes and prints a table of faults and alerts.
+pub(crate) fn drill(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--locked", "--package", "postern", "--test", "it"]);
+    test.args(["drill::", "--", "--nocapture"]);
+    test.env("POSTERN_DRILL_ALL", "1");
+    run_all([test], root)
+}
+
 /// Rollouts behind `HAProxy`: each gateway is replaced five times, and Redis is stopped for 30 s.
 pub(crate) fn rollout(root: &Path) -> anyhow::Result<ExitCode> {
     let mut test = Command::new(env!("CARGO"));

@@ -22,10 +22,11 @@ fn main() -> anyhow::Result<ExitCode> {
             metadata.target_directory.as_std_path(),
         ),
         ["long", "clients"] => long::clients(metadata.workspace_root.as_std_path()),
+        ["long", "drill"] => long::drill(metadata.workspace_root.as_std_path()),
         ["long", "rollout"] => long::rollout(metadata.workspace_root.as_std_path()),
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
         _ => bail!(
-            "usage: cargo xtask tidy | long autobahn | long clients | long rollout | long fuzz [TARGET [SECONDS]]"
+            "usage: cargo xtask tidy | long autobahn | long clients | long drill | long rollout | long fuzz [TARGET [SECONDS]]"
         ),
     }
 }

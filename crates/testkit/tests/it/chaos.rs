@@ -275,7 +275,6 @@ async fn each_condition_replaces_the_one_before() {
     pair.proxy.set_condition(Condition::Hung);
     send(&mut pair.client, "late").await;
     assert!(is_silent(&mut pair.server).await);
-    let mut waiting = TcpStream::connect(addr).await.unwrap();
 
     pair.proxy.set_condition(Condition::Dead);
     assert!(is_reset(&mut pair.client).await);
@@ -283,12 +282,13 @@ async fn each_condition_replaces_the_one_before() {
 
     let delay = Duration::from_millis(300);
     pair.proxy.set_condition(Condition::Slow(delay));
+    let mut client = TcpStream::connect(addr).await.unwrap();
     let (mut server, _) = pair.listener.accept().await.unwrap();
     let began = tokio::time::Instant::now();
-    send(&mut waiting, "there").await;
+    send(&mut client, "there").await;
     assert_eq!(receive(&mut server, 5).await, "there");
     send(&mut server, "back").await;
-    assert_eq!(receive(&mut waiting, 4).await, "back");
+    assert_eq!(receive(&mut client, 4).await, "back");
     assert!(began.elapsed() >= delay, "{:?}", began.elapsed());
 
     pair.proxy.set_condition(Condition::Healthy);

@@ -1,0 +1,45 @@
+//! Fault drill: the dependencies of a cluster become slow and dead in turn, while a real Prometheus evaluates the chart's rules: the alert of
+//! that dependency fires, no alert names another one, and it clears.
+//!
+//! In CI with Redis alone. `cargo xtask long drill` sets `POSTERN_DRILL_ALL`: every dependency, each also hung. Ranges and `for` of the
+//! rules are shorter by [`stage::FASTER`]; `promtool test rules` tests the true ones.
+
+mod dashboard;
+mod exercise;
+mod load;
+mod metric_names;
+mod stage;
+
+use std::time::Duration;
+
+use testkit::chaos::Condition;
+
+use self::exercise::Exercise;
+use self::stage::{DEPENDENCIES, Stage};
+use crate::stage::by_hand;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_of_a_dependency_fires_its_alert_alone_and_the_alert_clears() {
+    let is_whole = by_hand("POSTERN_DRILL_ALL").is_some();
+    let dependencies: &[&str] = if is_whole { &DEPENDENCIES } else { &["redis"] };
+    let rounds: &[&[Condition]] = match is_whole {
+        true => &[&[SLOW, Condition::Dead], &[Condition::Hung]],
+        false => &[&[SLOW, Condition::Dead]],
+    };
+    let stage = Box::pin(Stage::start()).await;
+    let mut findings = stage.refused_rules().await;
+    println!("{}", exercise::HEADER);
+    for &dependency in dependencies {
+        for conditions in rounds {
+            let exercise = Exercise::run(&stage, dependency, conditions).await;
+            println!("{exercise}");
+            findings.extend(exercise.findings());
+        }
+    }
+    findings.extend(dashboard::empty_panels(&stage.prometheus).await);
+    findings.extend(metric_names::differences(&stage.prometheus).await);
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Far above what any dependency takes otherwise, and below every timeout of a single call.
+const SLOW: Condition = Condition::Slow(Duration::from_secs(1));
