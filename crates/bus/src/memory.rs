@@ -12,7 +12,7 @@ mod sessions;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lifecycle::Entropy;
+use lifecycle::{Clock, Entropy, SystemClock};
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
@@ -28,8 +28,8 @@ pub struct MemoryBus {
 
 #[derive(Debug)]
 struct MemoryState {
-    /// Zero of its clock.
-    started: Instant,
+    /// Start of its clock, which from then on follows tokio's.
+    started: (Instant, Timestamp),
     /// Source of new epochs.
     entropy: Arc<dyn Entropy>,
     events: Mutex<events::EventState>,
@@ -51,7 +51,7 @@ impl MemoryBus {
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self {
             shared: Arc::new(MemoryState {
-                started: Instant::now(),
+                started: (Instant::now(), SystemClock.now().into()),
                 entropy,
                 events: Mutex::default(),
                 lanes: jobs::LaneQueues::default(),
@@ -70,9 +70,10 @@ impl MemoryBus {
 }
 
 impl MemoryState {
-    /// Time on the clock of the bus, which starts at 1970.
+    /// Time on the clock of the bus.
     fn time(&self) -> Timestamp {
-        Timestamp::from_millis(0).plus(self.started.elapsed())
+        let (instant, time) = self.started;
+        time.plus(instant.elapsed())
     }
 }
 

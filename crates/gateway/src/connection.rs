@@ -36,11 +36,12 @@ pub(crate) use self::resume::Resumption;
 pub(crate) use self::state::Bounds;
 
 use self::accepted::Accepted;
-use self::draining::{ClosedSocket, Draining};
+use self::draining::Draining;
 use self::link::Link;
 use self::live::Served;
 use crate::handshake::upgrade::Upgrade;
 use crate::join_checks::JoinChecks;
+use crate::label::Label;
 use crate::listener::Stream;
 use crate::listener::admission::Admission;
 use crate::listener::client::Client;
@@ -70,25 +71,33 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Serves a stream that has just become a WebSocket, to its end.
-    pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, client: Client, permit: PendingPermit) {
+    /// Serves a stream that has just become a WebSocket, to its end. Its connection was `accepted` then.
+    pub(crate) async fn serve(
+        &self,
+        stream: Stream,
+        upgrade: Upgrade,
+        client: Client,
+        (permit, accepted): (PendingPermit, Instant),
+    ) {
         let link = Link::new(stream, &upgrade.protocol, upgrade.deflate.as_ref(), &self.links);
         let origin = Origin::of_peer(client.address(), upgrade.user_agent);
-        let accepted = self.authentication.open(link, upgrade.protocol, origin, permit);
-        let draining = self.live(accepted, client).await;
-        let ClosedSocket { close_reason, pending } = draining.flush(self.close_within).await;
+        let unauthenticated = self.authentication.open(link, upgrade.protocol, origin, permit);
+        let draining = self.live(unauthenticated, client, accepted).await;
+        let closed = draining.flush(self.close_within).await;
+        let close_reason = closed.close_reason;
         if close_reason == CloseReason::Restart {
-            self.handover.add(pending);
+            self.handover.add(closed.pending);
         }
-        self.metrics.closed(
-            close_reason.code().map_or(0, |code| code.as_u16()),
-            close_reason.label(),
-        );
+        if let Some(ended) = closed.session_ended_at {
+            self.links.durations.revocation_closed(ended);
+        }
+        self.metrics.closed(close_reason);
         tracing::debug!(reason = close_reason.label(), "socket closed");
     }
 
     /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one.
-    async fn live(&self, mut accepted: Accepted, client: Client) -> Draining {
+    async fn live(&self, mut accepted: Accepted, client: Client, since: Instant) -> Draining {
+        let mut connecting_since = Some(since);
         loop {
             let authenticated = match accepted.authenticate(&self.authentication).await {
                 Ok(authenticated) => authenticated,
@@ -98,6 +107,9 @@ impl Connections {
                 Ok(live) => live,
                 Err(draining) => return draining,
             };
+            if let Some(since) = connecting_since.take() {
+                self.metrics.connect_duration(since.elapsed());
+            }
             self.join_checks.add(live.caller(), live.is_recovered());
             match live.serve(&self.serving).await {
                 Served::Left(link, origin) => match self.admission.admit(client.limited_address(), Instant::now()) {

@@ -6,6 +6,7 @@ mod drain;
 mod prepare;
 mod services;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use self::services::{Inputs, Services};
 use crate::connection::Connections;
 use crate::http::internal::InternalApi;
 use crate::http::{Http, UpgradedStream};
+use crate::listener::Stream;
 use crate::listener::certificate::Reloader;
 use crate::listener::client::Client;
 use crate::listener::internal_tls::InternalTlsReloader;
@@ -34,7 +36,7 @@ use crate::listener::pending::PendingPermit;
 use crate::listener::proxy::ProxyHeaders;
 use crate::listener::tcp::{IncomingConnection, Listener};
 use crate::listener::tls::Tls;
-use crate::metrics::Metrics;
+use crate::metrics::{HandshakeOutcome, Metrics, RefusalReason};
 
 /// Gateway that is ready to be spawned: its port is bound, its certificate loaded, its subscriptions on the bus are open.
 pub struct Gateway {
@@ -147,13 +149,8 @@ impl Acceptor {
         let Some(client) = Box::pin(self.client(&mut tcp, (peer, &pending), tls_by)).await else {
             return;
         };
-        let stream = match self.tls.handshake(tcp, &pending, tls_by).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.metrics.refused("tls");
-                tracing::debug!(%error, "TLS handshake failed");
-                return;
-            }
+        let Some(stream) = Box::pin(self.encrypt(tcp, &pending, tls_by)).await else {
+            return;
         };
         let served = Box::pin(Arc::clone(&self.http).serve(stream, (client, &pending), accepted)).await;
         match served {
@@ -163,14 +160,32 @@ impl Acceptor {
                 client,
                 socket: _socket,
             })) => {
-                Box::pin(self.connections.serve(stream, upgrade, client, pending)).await;
+                let permit = (pending, accepted);
+                Box::pin(self.connections.serve(stream, upgrade, client, permit)).await;
             }
             Ok(None) => {}
             Err(error) => {
-                self.metrics.refused(error.label());
+                self.metrics.refused(error.reason());
                 tracing::debug!(error = chain(&error), "HTTP request failed");
             }
         }
+    }
+
+    /// Performs the TLS handshake of a connection. `None` for a failed one.
+    async fn encrypt(&self, tcp: TcpStream, pending: &PendingPermit, deadline: Instant) -> Option<Stream> {
+        let started = Instant::now();
+        let encrypted = self.tls.handshake(tcp, pending, deadline).await;
+        let outcome = match &encrypted {
+            Ok(_) => HandshakeOutcome::Ok,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => HandshakeOutcome::Timeout,
+            Err(_) => HandshakeOutcome::Failed,
+        };
+        self.metrics.tls_handshake(outcome, started.elapsed());
+        if let Err(error) = &encrypted {
+            self.metrics.refused(RefusalReason::Tls);
+            tracing::debug!(%error, "TLS handshake failed");
+        }
+        encrypted.ok()
     }
 
     /// Reads the PROXY header of a connection and applies the limits of the address in it. `None` for a refused connection.
@@ -183,7 +198,7 @@ impl Acceptor {
         let client = match self.proxies.client(tcp, peer, deadline).await {
             Ok(client) => client?,
             Err(refusal) => {
-                self.metrics.refused(refusal.label());
+                self.metrics.refused(refusal.reason());
                 self.proxies.log(&refusal, peer);
                 return None;
             }

@@ -8,5 +8,4 @@ pub(crate) mod token;
 pub(crate) mod upgrade;
 
 mod engineio;
-mod token_error;
 mod websocket;

@@ -35,7 +35,7 @@ use crate::listener::admission::Admission;
 use crate::listener::client::Client;
 use crate::listener::pending::PendingPermit;
 use crate::listener::{Stream, linger};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusalReason};
 use crate::settings::{Origins, Proxies, Rate, Timing};
 use crate::socket_limit::{SocketLimit, SocketPermit};
 
@@ -80,13 +80,13 @@ pub(crate) enum ServeError {
 }
 
 impl ServeError {
-    /// Returns the metric label.
-    pub(crate) fn label(&self) -> &'static str {
+    /// Returns the reason in the metric of refused connections.
+    pub(crate) fn reason(&self) -> RefusalReason {
         match self {
-            Self::Http(error) if error.is_timeout() => "slow_request",
-            Self::Http(_) => "http",
-            Self::SlowRequest => "slow_request",
-            Self::SlowReader => "slow_reader",
+            Self::Http(error) if error.is_timeout() => RefusalReason::SlowRequest,
+            Self::Http(_) => RefusalReason::Http,
+            Self::SlowRequest => RefusalReason::SlowRequest,
+            Self::SlowReader => RefusalReason::SlowReader,
         }
     }
 }

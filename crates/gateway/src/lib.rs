@@ -35,11 +35,14 @@ mod workers;
 
 mod bus_outage;
 mod bus_roles;
+mod close_reason;
 mod deflate;
 pub mod fuzz;
 mod ids;
+mod label;
 mod metrics;
 mod rate;
+mod token_error;
 mod trace;
 
 pub use self::http::internal::InternalApi;

@@ -1,38 +1,48 @@
-//! Metrics of a gateway.
+//! Metrics of a gateway. Every label is from a bounded set, and every counter has all its series from the start.
 
+mod bus_durations;
+mod counters;
+mod deliveries;
+mod durations;
+mod labels;
+mod series;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Liveness;
 use lifecycle::Tasks;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Gauge, Meter, UpDownCounter};
 use protocol::account::AccountType;
 use protocol::cluster::job::Lane;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::wire::Dialect;
-use std::time::Duration;
+
+use self::counters::{Counters, NO_COMMAND, close_labels};
+use self::deliveries::DeliveryCounts;
+use self::durations::Durations;
+use self::series::{each, outcome};
+use crate::close_reason::CloseReason;
+use crate::label::Label;
+use crate::token_error::TokenError;
+
+pub(crate) use self::bus_durations::BusDurations;
+pub(crate) use self::labels::{
+    CertificateFiles, HandshakeOutcome, InternalRefusal, RefusalReason, ResumeOutcome, TokenPurpose,
+};
 
 /// Instruments of one gateway.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    counters: Counters,
     pending: UpDownCounter<i64>,
     sockets: UpDownCounter<i64>,
-    connects: Counter<u64>,
-    refusals: Counter<u64>,
-    token_refusals: Counter<u64>,
-    closes: Counter<u64>,
-    commands: Counter<u64>,
-    command_seconds: Histogram<f64>,
-    deliveries: Counter<u64>,
-    gaps: Counter<u64>,
-    resyncs: Counter<u64>,
-    resumes: Counter<u64>,
-    published: Counter<u64>,
-    internal_refusals: Counter<u64>,
-    callbacks: Counter<u64>,
-    webhooks: Counter<u64>,
-    certificate_failures: Counter<u64>,
+    deliveries: Arc<DeliveryCounts>,
     certificate_expires: Gauge<f64>,
-    refusals_uncounted: Counter<u64>,
     lane_served: Gauge<u64>,
+    durations: Durations,
 }
 
 impl Metrics {
@@ -44,76 +54,22 @@ impl Metrics {
             .with_description("Tasks that panicked; a connection's panic costs only itself")
             .with_callback(move |observer| observer.observe(panics.panics(), &[]))
             .build();
-        let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
         Self {
-            pending: meter
-                .i64_up_down_counter("postern.gateway.pending_connections")
-                .with_description("Connections that are not authenticated yet")
-                .build(),
-            sockets: meter
-                .i64_up_down_counter("postern.gateway.sockets")
-                .with_description("Authenticated sockets that are open, by dialect")
-                .build(),
-            connects: counter("postern.gateway.connects", "Sockets that became live, by dialect"),
-            refusals: counter("postern.gateway.refusals", "Connections refused, by reason"),
-            token_refusals: counter(
-                "postern.gateway.token_refusals",
-                "Tokens that were refused, by entrance and kind",
-            ),
-            closes: counter("postern.gateway.closes", "WebSockets closed, by close code and reason"),
-            commands: counter("postern.gateway.commands", "Commands answered, by event and outcome"),
-            command_seconds: meter
-                .f64_histogram("postern.gateway.command.duration")
-                .with_unit("s")
-                .with_description("Time from a command to its answer, by event")
-                .build(),
-            deliveries: counter("postern.gateway.deliveries", "Events queued for a socket, by event"),
-            gaps: counter("postern.gateway.gaps", "Reads of a user's event log because of a gap"),
-            resyncs: counter(
-                "postern.gateway.resyncs",
-                "Sockets that missed events which cannot be recovered",
-            ),
-            resumes: counter("postern.gateway.resumes", "Attempts to resume, by outcome"),
-            published: counter(
-                "postern.gateway.published",
-                "Events published by the internal API, by event",
-            ),
-            internal_refusals: counter(
-                "postern.gateway.internal_refusals",
-                "Requests and TLS handshakes that the internal API refused, by reason",
-            ),
-            callbacks: counter(
-                "postern.gateway.callbacks",
-                "OAuth callbacks and confirmations, by platform and outcome",
-            ),
-            webhooks: counter(
-                "postern.gateway.webhooks",
-                "Requests to platforms' webhooks, by platform and outcome",
-            ),
-            certificate_failures: counter(
-                "postern.gateway.certificate.failures",
-                "Certificate reloads that failed",
-            ),
+            counters: Counters::new(meter),
+            pending: pending(meter),
+            sockets: sockets(meter),
+            deliveries: deliveries(meter),
             certificate_expires: meter
                 .f64_gauge("postern.gateway.certificate.expires_timestamp")
                 .with_unit("s")
                 .with_description("Expiry of the certificate in use, in seconds since 1970")
                 .build(),
-            refusals_uncounted: counter(
-                "postern.gateway.refusals_uncounted",
-                "Refused commands missing in the audit log, because too many users were refused at once",
-            ),
             lane_served: meter
                 .u64_gauge("postern.gateway.lane_served")
                 .with_description("1 while workers claim jobs of the lane, 0 after 5 s without a claim, by lane")
                 .build(),
+            durations: Durations::new(meter),
         }
-    }
-
-    /// Records whether workers claim the jobs of a lane.
-    pub(crate) fn lane_served(&self, lane: Lane, served: bool) {
-        self.lane_served
-            .record(u64::from(served), &[KeyValue::new("lane", lane.as_str())]);
     }
 
     /// Registers the gauge of the share of the sockets in use.
@@ -126,6 +82,21 @@ impl Metrics {
             .build();
     }
 
+    /// Durations since times on this clock.
+    pub(crate) fn bus_durations(&self, clock: Arc<dyn Liveness>) -> BusDurations {
+        BusDurations {
+            delivery: self.durations.delivery.clone(),
+            revocation_close: self.durations.revocation_close.clone(),
+            clock,
+        }
+    }
+
+    /// Records whether workers claim the jobs of a lane.
+    pub(crate) fn lane_served(&self, lane: Lane, served: bool) {
+        self.lane_served
+            .record(u64::from(served), &[KeyValue::new("lane", lane.as_str())]);
+    }
+
     /// Adds to the number of connections that are not authenticated yet.
     pub(crate) fn pending(&self, change: i64) {
         self.pending.add(change, &[]);
@@ -133,8 +104,8 @@ impl Metrics {
 
     /// Counts a socket as open until the return value is dropped.
     pub(crate) fn connected(&self, dialect: Dialect) -> OpenSocket {
-        let labels = [KeyValue::new("dialect", dialect_name(dialect))];
-        self.connects.add(1, &labels);
+        let labels = [KeyValue::new("dialect", dialect.label())];
+        self.counters.connects.add(1, &labels);
         self.sockets.add(1, &labels);
         OpenSocket {
             sockets: self.sockets.clone(),
@@ -142,99 +113,156 @@ impl Metrics {
         }
     }
 
+    /// Records the time from the accept of a connection to its live socket.
+    pub(crate) fn connect_duration(&self, duration: Duration) {
+        self.durations.connect(duration);
+    }
+
+    /// Records a TLS handshake of a client.
+    pub(crate) fn tls_handshake(&self, outcome: HandshakeOutcome, duration: Duration) {
+        self.durations.tls_handshake(outcome, duration);
+    }
+
     /// Counts a refused connection.
-    pub(crate) fn refused(&self, reason: &'static str) {
-        self.refusals.add(1, &[KeyValue::new("reason", reason)]);
+    pub(crate) fn refused(&self, reason: RefusalReason) {
+        self.counters
+            .refusals
+            .add(1, &[KeyValue::new("reason", reason.label())]);
     }
 
-    /// Counts a refused token, by purpose and kind.
-    pub(crate) fn token_refused(&self, entrance: &'static str, kind: &'static str) {
-        let labels = [KeyValue::new("entrance", entrance), KeyValue::new("kind", kind)];
-        self.token_refusals.add(1, &labels);
+    /// Counts a refused token, and the refused connection where it was presented for one.
+    pub(crate) fn token_refused(&self, purpose: TokenPurpose, error: TokenError) {
+        let labels = [
+            KeyValue::new("entrance", purpose.label()),
+            KeyValue::new("kind", error.kind()),
+        ];
+        self.counters.token_refusals.add(1, &labels);
+        if purpose == TokenPurpose::Connect {
+            self.counters.refusals.add(1, &[KeyValue::new("reason", error.label())]);
+        }
     }
 
-    /// Counts a closed WebSocket; code 0 is no Close frame.
-    pub(crate) fn closed(&self, code: u16, reason: &'static str) {
-        let labels = [KeyValue::new("code", i64::from(code)), KeyValue::new("reason", reason)];
-        self.closes.add(1, &labels);
+    /// Counts a closed WebSocket.
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        self.counters.closes.add(1, &close_labels(reason));
     }
 
     /// Counts an answered command.
     pub(crate) fn answered(&self, kind: CommandKind, error: Option<ErrorCode>, after: Duration) {
-        let event = KeyValue::new("event", kind.event());
-        self.command_seconds
-            .record(after.as_secs_f64(), std::slice::from_ref(&event));
-        let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
-        self.commands.add(1, &[event, outcome]);
+        self.durations.command(kind, after);
+        let labels = [KeyValue::new("event", kind.event()), outcome(error)];
+        self.counters.commands.add(1, &labels);
     }
 
     /// Counts a refusal that the audit log misses.
     pub(crate) fn refusal_uncounted(&self) {
-        self.refusals_uncounted.add(1, &[]);
+        self.counters.refusals_uncounted.add(1, &[]);
     }
 
     /// Counts an answered request without a command.
     pub(crate) fn refused_request(&self, error: ErrorCode) {
-        let labels = [KeyValue::new("event", "none"), KeyValue::new("outcome", error.as_str())];
-        self.commands.add(1, &labels);
+        let labels = [KeyValue::new("event", NO_COMMAND), outcome(Some(error))];
+        self.counters.commands.add(1, &labels);
     }
 
     /// Counts the sockets for which an event was queued.
     pub(crate) fn delivered(&self, event: &str, sockets: usize) {
-        let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
-        self.deliveries
-            .add(sockets, &[KeyValue::new("event", event.to_owned())]);
+        self.deliveries.add(event, sockets);
     }
 
     /// Counts a read of a user's log because of a gap.
     pub(crate) fn gap(&self) {
-        self.gaps.add(1, &[]);
+        self.counters.gaps.add(1, &[]);
     }
 
     /// Counts sockets that missed events.
     pub(crate) fn resync(&self, sockets: usize) {
-        self.resyncs.add(u64::try_from(sockets).unwrap_or(u64::MAX), &[]);
+        self.counters
+            .resyncs
+            .add(u64::try_from(sockets).unwrap_or(u64::MAX), &[]);
     }
 
     /// Counts an attempt to resume.
-    pub(crate) fn resumed(&self, outcome: &'static str) {
-        self.resumes.add(1, &[KeyValue::new("outcome", outcome)]);
+    pub(crate) fn resumed(&self, outcome: ResumeOutcome, after: Duration) {
+        self.counters
+            .resumes
+            .add(1, &[KeyValue::new("outcome", outcome.label())]);
+        self.durations.resume(outcome, after);
     }
 
-    /// Counts an event published by the internal API.
+    /// Counts an event published by the internal API, by the name of its [`Event`](protocol::event::Event).
     pub(crate) fn published(&self, event: &'static str) {
-        self.published.add(1, &[KeyValue::new("event", event)]);
+        self.counters.published.add(1, &[KeyValue::new("event", event)]);
     }
 
     /// Counts an OAuth callback or a confirmation.
     pub(crate) fn called_back(&self, platform: AccountType, error: Option<ErrorCode>) {
-        let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
-        self.callbacks
-            .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
+        self.counters
+            .callbacks
+            .add(1, &[KeyValue::new("platform", platform.as_str()), outcome(error)]);
     }
 
     /// Counts a request to a webhook.
     pub(crate) fn webhook(&self, platform: AccountType, error: Option<ErrorCode>) {
-        let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
-        self.webhooks
-            .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
+        self.counters
+            .webhooks
+            .add(1, &[KeyValue::new("platform", platform.as_str()), outcome(error)]);
     }
 
     /// Counts a request or a TLS handshake that the internal API refused.
-    pub(crate) fn internal_refused(&self, reason: &'static str) {
-        self.internal_refusals.add(1, &[KeyValue::new("reason", reason)]);
+    pub(crate) fn internal_refused(&self, reason: InternalRefusal) {
+        self.counters
+            .internal_refusals
+            .add(1, &[KeyValue::new("reason", reason.label())]);
     }
 
     /// Counts a failed reload of a listener's certificate, or of its client authorities.
-    pub(crate) fn certificate_failed(&self, listener: &'static str) {
-        self.certificate_failures.add(1, &[KeyValue::new("listener", listener)]);
+    pub(crate) fn certificate_failed(&self, files: CertificateFiles) {
+        self.counters
+            .certificate_failures
+            .add(1, &[KeyValue::new("listener", files.label())]);
     }
 
     /// Records the expiry of the certificate that a listener uses, since 1970.
-    pub(crate) fn certificate_expires(&self, listener: &'static str, at: Duration) {
-        let labels = [KeyValue::new("listener", listener)];
+    pub(crate) fn certificate_expires(&self, files: CertificateFiles, at: Duration) {
+        let labels = [KeyValue::new("listener", files.label())];
         self.certificate_expires.record(at.as_secs_f64(), &labels);
     }
+}
+
+fn pending(meter: &Meter) -> UpDownCounter<i64> {
+    let pending = meter
+        .i64_up_down_counter("postern.gateway.pending_connections")
+        .with_description("Connections that are not authenticated yet")
+        .build();
+    pending.add(0, &[]);
+    pending
+}
+
+fn sockets(meter: &Meter) -> UpDownCounter<i64> {
+    let sockets = meter
+        .i64_up_down_counter("postern.gateway.sockets")
+        .with_description("Authenticated sockets that are open, by dialect")
+        .build();
+    each::<Dialect>("dialect")
+        .iter()
+        .for_each(|labels| sockets.add(0, labels));
+    sockets
+}
+
+fn deliveries(meter: &Meter) -> Arc<DeliveryCounts> {
+    let counts = Arc::new(DeliveryCounts::new());
+    let counted = Arc::clone(&counts);
+    meter
+        .u64_observable_counter("postern.gateway.deliveries")
+        .with_description("Events queued for a socket, by event")
+        .with_callback(move |observer| {
+            for (event, count) in counted.all() {
+                observer.observe(count, &[KeyValue::new("event", event)]);
+            }
+        })
+        .build();
+    counts
 }
 
 /// Socket that counts as open.
@@ -246,16 +274,6 @@ pub(crate) struct OpenSocket {
 
 impl Drop for OpenSocket {
     fn drop(&mut self) {
-        let labels = [KeyValue::new("dialect", dialect_name(self.dialect))];
-        self.sockets.add(-1, &labels);
-    }
-}
-
-fn dialect_name(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::NativeJson => "native_json",
-        Dialect::NativeMsgpack => "native_msgpack",
-        Dialect::SocketIo => "socketio",
-        Dialect::SocketIoMsgpack => "socketio_msgpack",
+        self.sockets.add(-1, &[KeyValue::new("dialect", self.dialect.label())]);
     }
 }

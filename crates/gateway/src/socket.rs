@@ -5,7 +5,6 @@
 mod batch;
 mod caller;
 mod client_encoding;
-mod close_reason;
 mod close_request;
 mod outbound;
 mod outgoing;
@@ -13,7 +12,7 @@ mod outgoing;
 pub(crate) use self::batch::{Batching, FeedEvent};
 pub(crate) use self::caller::Caller;
 pub(crate) use self::client_encoding::ClientEncoding;
-pub(crate) use self::close_reason::CloseReason;
 pub(crate) use self::close_request::CloseRequest;
 pub(crate) use self::outbound::{MAX_QUEUE_BYTES, OutboundQueue, Overflowed};
-pub(crate) use self::outgoing::OutgoingMessage;
+pub(crate) use self::outgoing::{OutgoingMessage, QueuedMessage};
+pub(crate) use crate::close_reason::CloseReason;

@@ -21,16 +21,28 @@ pub enum Event {
     Notification(Notification),
 }
 
-impl Event {
-    /// Name on the wire.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::StatusChanged(_) => name::STATUS_CHANGED,
-            Self::Alert(_) => name::ALERT,
-            Self::SettingsUpdated(_) => name::SETTINGS_UPDATED,
-            Self::Notification(_) => name::NOTIFICATION,
+/// Names of all variants, each by one row. A variant without a row does not compile.
+macro_rules! names {
+    ($($variant:ident => $name:expr),+ $(,)?) => {
+        /// Names of all events.
+        pub const NAMES: &[&'static str] = &[$($name),+];
+
+        /// Name on the wire.
+        #[must_use]
+        pub fn name(&self) -> &'static str {
+            match self {
+                $(Self::$variant(_) => $name),+
+            }
         }
+    };
+}
+
+impl Event {
+    names! {
+        StatusChanged => name::STATUS_CHANGED,
+        Alert => name::ALERT,
+        SettingsUpdated => name::SETTINGS_UPDATED,
+        Notification => name::NOTIFICATION,
     }
 
     /// Delivery class of the event.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::code::{CloseCode, ErrorCode};
+use protocol::time::Timestamp;
 use protocol::wire::socketio;
 
 use super::handover::PendingCommands;
@@ -23,6 +24,8 @@ pub(super) struct ClosedSocket {
     pub(super) close_reason: CloseReason,
     /// Commands that were pending when a drain closed the socket.
     pub(super) pending: PendingCommands,
+    /// Time of the end of its session, where an event announced it.
+    pub(super) session_ended_at: Option<Timestamp>,
 }
 
 impl Draining {
@@ -62,6 +65,7 @@ impl Draining {
         ClosedSocket {
             close_reason: self.close_reason,
             pending,
+            session_ended_at: self.link.close_request().session_ended_at(),
         }
     }
 

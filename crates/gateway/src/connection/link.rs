@@ -21,6 +21,7 @@ use super::transport::{Transport, TransportEvent};
 use crate::deflate::{DeflateParams, DeflatePool};
 use crate::handshake::upgrade::Protocol;
 use crate::listener::Stream;
+use crate::metrics::BusDurations;
 use crate::settings::Heartbeat;
 use crate::socket::{Batching, ClientEncoding, CloseReason, CloseRequest, OutboundQueue};
 
@@ -29,6 +30,8 @@ pub(crate) struct LinkSettings {
     pub(crate) deflation: DeflatePool,
     pub(crate) bounds: Bounds,
     pub(crate) drain: DrainWindow,
+    /// Latencies of deliveries.
+    pub(crate) durations: Arc<BusDurations>,
 }
 
 /// WebSocket of one client, before and after authentication. The phases of a connection pass it on in a box.
@@ -65,7 +68,7 @@ impl Link {
             codec: Codec::new(protocol),
             timer: Box::pin(sleep_until(state.wake_at())),
             state,
-            outbound: Arc::new(OutboundQueue::new(deflate)),
+            outbound: Arc::new(OutboundQueue::new(deflate, Arc::clone(&settings.durations))),
             close_request: Arc::default(),
             drain: settings.drain.delay(),
         })
@@ -143,7 +146,7 @@ impl Link {
     /// previous one are dropped.
     pub(super) fn disconnected(&mut self) -> Result<(), CloseReason> {
         self.outbound.close();
-        self.outbound = Arc::new(OutboundQueue::new(self.outbound.deflate().cloned()));
+        self.outbound = Arc::new(self.outbound.successor());
         self.close_request = Arc::default();
         self.feed(Input::Disconnected).map(drop)
     }

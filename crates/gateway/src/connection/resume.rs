@@ -9,10 +9,11 @@ use protocol::fault::chain;
 use protocol::id::{ConnectionId, ResumeTokenId};
 use protocol::time::Timestamp;
 use protocol::wire::auth::Resume;
+use tokio::time::Instant;
 
 use super::replay::PAGE;
 use crate::handshake::token::Identity;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ResumeOutcome};
 
 /// Issue and redemption of resume tokens.
 #[derive(Clone)]
@@ -79,14 +80,17 @@ impl Resumption {
         received_at: Timestamp,
         metrics: &Metrics,
     ) -> Result<Option<Resumed>, BusError> {
-        let redeemed = self.redeem_token(resume, identity, received_at).await?;
-        metrics.resumed(match &redeemed {
-            Ok(_) => "recovered",
-            Err(Unrecovered::Unknown) => "unknown",
-            Err(Unrecovered::ForeignOffset) => "foreign_offset",
-            Err(Unrecovered::Gap) => "lost",
-        });
-        Ok(redeemed.ok())
+        let started = Instant::now();
+        let redeemed = self.redeem_token(resume, identity, received_at).await;
+        let outcome = match &redeemed {
+            Ok(Ok(_)) => ResumeOutcome::Recovered,
+            Ok(Err(Unrecovered::Unknown)) => ResumeOutcome::Unknown,
+            Ok(Err(Unrecovered::ForeignOffset)) => ResumeOutcome::ForeignOffset,
+            Ok(Err(Unrecovered::Gap)) => ResumeOutcome::Lost,
+            Err(_) => ResumeOutcome::Unavailable,
+        };
+        metrics.resumed(outcome, started.elapsed());
+        Ok(redeemed?.ok())
     }
 
     /// Starts at this offset and issues the resume token, if any, before the client receives it: the client may return at once.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
 use protocol::code::CloseCode;
+use protocol::time::Timestamp;
 use protocol::wire::Message;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -26,7 +27,7 @@ use tokio_tungstenite::tungstenite::{self, Error};
 use self::frame_scanner::{FrameScanner, MAX_FRAGMENTS, Packing, TooManyFragments};
 use crate::deflate::{InflateError, PerMessageDeflate};
 use crate::listener::{Stream, linger};
-use crate::socket::{CloseReason, MAX_QUEUE_BYTES, OutboundQueue, OutgoingMessage, Overflowed};
+use crate::socket::{CloseReason, MAX_QUEUE_BYTES, OutboundQueue, OutgoingMessage, Overflowed, QueuedMessage};
 
 /// WebSocket of one client. One owner reads and writes, so that its buffers can be replaced.
 pub(super) struct Transport {
@@ -168,12 +169,15 @@ impl Transport {
 
     /// Ready when nothing is left to write; pending while the peer accepts no bytes.
     fn poll_write(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> Poll<Result<(), TransportEvent>> {
+        let mut written = PublishTimes::default();
         loop {
             let Some(socket) = self.socket.as_mut() else {
                 return Poll::Ready(Err(TransportEvent::Ended(CloseReason::Lost)));
             };
             if self.unflushed {
-                match socket.poll_flush_unpin(cx) {
+                let flushed = socket.poll_flush_unpin(cx);
+                outbound.record_delivered(written.take());
+                match flushed {
                     Poll::Pending => return outbound.poll_overflowed(cx).map(|_| Err(TransportEvent::Overflowed)),
                     Poll::Ready(Ok(())) => self.unflushed = false,
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(TransportEvent::Ended(close_reason(&error)))),
@@ -182,7 +186,10 @@ impl Transport {
             for _ in 0..BATCH {
                 match outbound.poll_pop(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(message)) => self.send_data(message),
+                    Poll::Ready(Ok(QueuedMessage { message, published_at })) => {
+                        written.add(published_at);
+                        self.send_data(message);
+                    }
                     Poll::Ready(Err(Overflowed)) => return Poll::Ready(Err(TransportEvent::Overflowed)),
                 }
             }
@@ -280,6 +287,37 @@ impl Transport {
             .take()
             .and_then(|socket| build(socket.into_inner(), self.limits));
         true
+    }
+}
+
+/// Times of publish of the events in one write. On the stack: the write of an event allocates nothing for it.
+struct PublishTimes {
+    times: [Timestamp; BATCH],
+    count: usize,
+}
+
+impl Default for PublishTimes {
+    fn default() -> Self {
+        Self {
+            times: [Timestamp::from_millis(0); BATCH],
+            count: 0,
+        }
+    }
+}
+
+impl PublishTimes {
+    /// Adds the time of a message, if it is an event.
+    fn add(&mut self, published_at: Option<Timestamp>) {
+        if let (Some(published_at), Some(time)) = (published_at, self.times.get_mut(self.count)) {
+            *time = published_at;
+            self.count += 1;
+        }
+    }
+
+    /// Takes all times.
+    fn take(&mut self) -> &[Timestamp] {
+        let count = std::mem::take(&mut self.count);
+        self.times.get(..count).unwrap_or_default()
     }
 }
 

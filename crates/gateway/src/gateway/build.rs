@@ -166,6 +166,7 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
             length: settings.drain_window,
             entropy: Arc::clone(&env.entropy),
         },
+        durations: Arc::new(env.metrics.bus_durations(Arc::clone(&env.bus.liveness))),
     }
 }
 

@@ -10,8 +10,11 @@ use protocol::answer::Failure;
 use tokio_util::sync::CancellationToken;
 
 use super::token::{Identity, TokenVerifier};
-use super::token_error::TokenError;
+use crate::label::Label;
 use crate::metrics::Metrics;
+use crate::token_error::TokenError;
+
+pub(crate) use crate::metrics::TokenPurpose;
 
 /// Verifies tokens; counts and logs the refused ones.
 pub(crate) struct Authenticator {
@@ -19,24 +22,6 @@ pub(crate) struct Authenticator {
     log: RefusalLog,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-}
-
-/// Purpose of a token that a client presents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenPurpose {
-    /// Connect of a new socket.
-    Connect,
-    /// Refresh by `auth:refresh`.
-    Refresh,
-}
-
-impl TokenPurpose {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Refresh => "refresh",
-        }
-    }
 }
 
 impl Authenticator {
@@ -57,10 +42,7 @@ impl Authenticator {
     pub(crate) async fn authenticate(&self, token: &str, purpose: TokenPurpose) -> Result<Identity, Failure> {
         self.verifier.fetch_unknown_key(token).await;
         self.verifier.verify(token, self.clock.now()).map_err(|error| {
-            self.metrics.token_refused(purpose.label(), error.kind());
-            if purpose == TokenPurpose::Connect {
-                self.metrics.refused(error.label());
-            }
+            self.metrics.token_refused(purpose, error);
             if self.log.admits(error) {
                 tracing::info!(
                     kind = error.kind(),

@@ -6,6 +6,7 @@ use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
 use super::request::Endpoint;
+use crate::metrics::RefusalReason;
 use crate::socket_limit::RETRY_AFTER;
 
 /// Reason for refusing an upgrade request.
@@ -27,8 +28,8 @@ pub(crate) enum UpgradeRefusal {
     Unavailable,
     /// Maximum number of sockets of this gateway reached.
     Full,
-    /// Limit of the client's address, by its metric label. Only behind a proxy: a direct client is dropped before TLS.
-    AddressLimit(&'static str),
+    /// Limit of the client's address. Only behind a proxy: a direct client is dropped before TLS.
+    AddressLimit(RefusalReason),
 }
 
 /// Error of Engine.IO, with code and message of the reference implementation.
@@ -47,18 +48,18 @@ pub(crate) enum EngineError {
 }
 
 impl UpgradeRefusal {
-    /// Returns the metric label.
-    pub(crate) fn label(self) -> &'static str {
+    /// Returns the reason in the metric of refused connections.
+    pub(crate) fn reason(self) -> RefusalReason {
         match self {
-            Self::TokenInQuery => "token_in_query",
-            Self::Origin(_) => "origin",
-            Self::Engine(EngineError::UnknownTransport) => "transport",
-            Self::Engine(_) => "engineio",
-            Self::Subprotocol => "subprotocol",
-            Self::Handshake | Self::Version => "handshake",
-            Self::Unavailable => "unavailable",
-            Self::Full => "max_sockets",
-            Self::AddressLimit(label) => label,
+            Self::TokenInQuery => RefusalReason::TokenInQuery,
+            Self::Origin(_) => RefusalReason::Origin,
+            Self::Engine(EngineError::UnknownTransport) => RefusalReason::Transport,
+            Self::Engine(_) => RefusalReason::EngineIo,
+            Self::Subprotocol => RefusalReason::Subprotocol,
+            Self::Handshake | Self::Version => RefusalReason::Handshake,
+            Self::Unavailable => RefusalReason::Unavailable,
+            Self::Full => RefusalReason::MaxSockets,
+            Self::AddressLimit(reason) => reason,
         }
     }
 

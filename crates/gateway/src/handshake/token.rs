@@ -17,8 +17,8 @@ use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
 use self::claims::{Claims, ExpectedClaims};
-use super::token_error::TokenError;
 use crate::settings::{TokenKeys, TokenLimits, TokenSettings};
+use crate::token_error::TokenError;
 
 /// Verifier of access tokens.
 #[derive(Debug)]

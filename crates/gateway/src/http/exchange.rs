@@ -129,7 +129,7 @@ impl<'c> Exchange<'c> {
     }
 
     fn refuse(&self, refusal: UpgradeRefusal, headers: &HeaderMap) -> Response<Body> {
-        self.http.metrics.refused(refusal.label());
+        self.http.metrics.refused(refusal.reason());
         let mut response = refusal.response();
         self.add_cors_headers(headers, &mut response);
         response

@@ -9,6 +9,7 @@ use super::callback::CallbackBus;
 use super::*;
 use crate::bus_outage::BusOutage;
 use crate::ids;
+use crate::label::Label;
 use crate::workers::WorkerClient;
 
 fn http() -> Arc<Http> {
@@ -55,7 +56,7 @@ async fn serve(stream: DuplexStream, accepted: Instant) -> (u64, &'static str) {
     let outcome = match &served {
         Ok(Some(_)) => "upgraded",
         Ok(None) => "answered",
-        Err(error) => error.label(),
+        Err(error) => error.reason().label(),
     };
     (accepted.elapsed().as_secs(), outcome)
 }

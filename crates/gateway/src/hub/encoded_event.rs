@@ -5,6 +5,7 @@ use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::offset::Offset;
 use protocol::event::{DeliveryClass, name};
+use protocol::time::Timestamp;
 use protocol::wire::{Message, Push};
 use serde::Deserialize;
 
@@ -16,6 +17,7 @@ pub(super) struct EncodedEvent {
     push: Push,
     class: DeliveryClass,
     syncing: Option<AccountType>,
+    published_at: Option<Timestamp>,
     by_encoding: [Option<Message>; ClientEncoding::COUNT],
     /// One entry per encoding and window, nearly always of one window.
     deflated: Vec<(ClientEncoding, Window, OutgoingMessage)>,
@@ -32,6 +34,7 @@ impl EncodedEvent {
             },
             class: envelope.class,
             syncing: syncing(envelope),
+            published_at: envelope.published_at,
             by_encoding: Default::default(),
             deflated: Vec::new(),
         }
@@ -41,11 +44,12 @@ impl EncodedEvent {
     pub(super) fn send(&mut self, encoding: ClientEncoding, outbound: &OutboundQueue) {
         let alone = self.outgoing(encoding, outbound.deflate());
         match self.class {
-            DeliveryClass::Critical | DeliveryClass::State => outbound.push(alone),
+            DeliveryClass::Critical | DeliveryClass::State => outbound.push_event(alone, self.published_at),
             DeliveryClass::Feed => outbound.push_feed(FeedEvent {
                 message: self.message(encoding),
                 alone,
                 syncing: self.syncing,
+                published_at: self.published_at,
             }),
         }
     }

@@ -7,6 +7,8 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::offset::Offset;
 use protocol::event::{Notice, name};
 use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::security::SessionExpired;
+use protocol::time::Timestamp;
 use protocol::wire::Push;
 use tokio::sync::mpsc;
 
@@ -156,8 +158,12 @@ impl Subscriber {
 
     /// Returns false: the event itself is not sent to clients.
     fn close_if_addressed(&self, envelope: &Envelope, reason: CloseReason) -> bool {
-        if self.is_addressed(&envelope.audience) {
-            self.close(reason);
+        if !self.is_addressed(&envelope.audience) {
+            return false;
+        }
+        match end_of_session(envelope) {
+            Some(at) => self.socket.close_request.end_session(at),
+            None => self.close(reason),
         }
         false
     }
@@ -173,6 +179,13 @@ impl Subscriber {
             Audience::Socket(connection) => *connection == self.socket.connection,
         }
     }
+}
+
+/// Time of the end of a session that an event announces.
+fn end_of_session(envelope: &Envelope) -> Option<Timestamp> {
+    let is_end = envelope.event == name::SESSION_EXPIRED;
+    let ended = is_end.then(|| envelope.data.read::<SessionExpired>().ok()).flatten();
+    ended.map(|ended| ended.timestamp)
 }
 
 /// Close reason of an event between nodes that closes the sockets it names. Each socket notifies its client itself.

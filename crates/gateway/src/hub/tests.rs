@@ -93,8 +93,11 @@ impl TestSocket {
     fn queued(&self) -> Vec<Message> {
         let mut cx = Context::from_waker(noop_waker_ref());
         std::iter::from_fn(|| match self.outbound.poll_pop(&mut cx) {
-            Poll::Ready(Ok(OutgoingMessage::Plain(message))) => Some(message),
-            Poll::Ready(_) | Poll::Pending => None,
+            Poll::Ready(Ok(queued)) => match queued.message {
+                OutgoingMessage::Plain(message) => Some(message),
+                _ => None,
+            },
+            Poll::Ready(Err(_)) | Poll::Pending => None,
         })
         .collect()
     }

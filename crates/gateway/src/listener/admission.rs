@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::pending::{PendingConnections, PendingPermit};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusalReason};
 use crate::rate::Limits;
 use crate::settings::Rate;
 
@@ -32,8 +32,8 @@ impl Admission {
     /// Without an address only the total is limited.
     ///
     /// # Errors
-    /// Metric label of the limit that was reached.
-    pub(crate) fn admit(&self, address: Option<IpAddr>, now: Instant) -> Result<PendingPermit, &'static str> {
+    /// Limit that was reached.
+    pub(crate) fn admit(&self, address: Option<IpAddr>, now: Instant) -> Result<PendingPermit, RefusalReason> {
         if let Some(address) = address {
             self.charge(address, now)?;
         }
@@ -43,8 +43,8 @@ impl Admission {
     /// Applies the limits of an address to a permit that was acquired without one, once a proxy has named its client.
     ///
     /// # Errors
-    /// Metric label of the limit that was reached.
-    pub(crate) fn identify(&self, permit: &PendingPermit, client: &Client, now: Instant) -> Result<(), &'static str> {
+    /// Limit that was reached.
+    pub(crate) fn identify(&self, permit: &PendingPermit, client: &Client, now: Instant) -> Result<(), RefusalReason> {
         match client.limited_address() {
             Some(address) if !permit.is_identified() => {
                 self.charge(address, now)?;
@@ -54,9 +54,9 @@ impl Admission {
         }
     }
 
-    fn charge(&self, address: IpAddr, now: Instant) -> Result<(), &'static str> {
+    fn charge(&self, address: IpAddr, now: Instant) -> Result<(), RefusalReason> {
         let Some(rate) = &self.rate else { return Ok(()) };
         let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.admit(&address, now).map_err(|_wait| "connect_rate")
+        rate.admit(&address, now).map_err(|_wait| RefusalReason::ConnectRate)
     }
 }

@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
 use tokio_util::sync::CancellationToken;
 use x509_cert::der::{self, Decode};
 
-use crate::metrics::Metrics;
+use crate::metrics::{CertificateFiles, Metrics};
 use crate::settings::TlsSettings;
 
 /// Certificate of new handshakes.
@@ -55,11 +55,11 @@ impl CertificateUse {
         }
     }
 
-    /// Metric label.
-    pub(crate) fn label(self) -> &'static str {
+    /// Files in the metrics.
+    fn files(self) -> CertificateFiles {
         match self {
-            Self::Public => "public",
-            Self::Internal => "internal",
+            Self::Public => CertificateFiles::Public,
+            Self::Internal => CertificateFiles::Internal,
         }
     }
 }
@@ -86,7 +86,7 @@ impl Reloader {
     ) -> Result<Self, CertificateError> {
         let watch = FileWatch::open(certificate_use.variables(), [files.certificate, files.key]).await?;
         let loaded = Loaded::parse(watch.contents(), &provider)?;
-        metrics.certificate_expires(certificate_use.label(), loaded.expires);
+        metrics.certificate_expires(certificate_use.files(), loaded.expires);
         Ok(Self {
             certificate_use,
             watch,
@@ -115,7 +115,7 @@ impl Reloader {
                 let loaded = Loaded::parse(&contents, &self.provider).map_err(|error| chain(&error));
                 ready(loaded.map(|loaded| {
                     self.metrics
-                        .certificate_expires(self.certificate_use.label(), loaded.expires);
+                        .certificate_expires(self.certificate_use.files(), loaded.expires);
                     self.current.set(loaded);
                 }))
             };
@@ -124,7 +124,7 @@ impl Reloader {
                 () = self.watch.poll(reload) => {}
             }
             if std::mem::replace(&mut failures, status.failures()) != status.failures() {
-                self.metrics.certificate_failed(self.certificate_use.label());
+                self.metrics.certificate_failed(self.certificate_use.files());
             }
             let validity = self.validity();
             if std::mem::replace(&mut logged, validity) != validity {

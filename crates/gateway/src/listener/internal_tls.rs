@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate::{Certificate, CertificateError, CertificateUse, Reloader};
 use super::tls::server_config;
-use crate::metrics::Metrics;
+use crate::metrics::{CertificateFiles, InternalRefusal, Metrics};
 use crate::rate::{LOG_RATE, LogLimit};
 use crate::settings::InternalTlsSettings;
 
@@ -51,7 +51,7 @@ impl InternalTls {
         let accepted = timeout(self.timeout, handshake).await;
         let accepted = accepted.unwrap_or_else(|elapsed| Err(elapsed.into()));
         if let Err(error) = &accepted {
-            self.metrics.internal_refused("tls");
+            self.metrics.internal_refused(InternalRefusal::Tls);
             if let Some(suppressed) = self.log.admit(Instant::now()) {
                 tracing::warn!(%error, %peer, suppressed, "internal API TLS handshake failed");
             }
@@ -173,7 +173,7 @@ impl ClientCaReloader {
             };
             self.watch.poll(reload).await;
             if std::mem::replace(&mut failures, status.failures()) != status.failures() {
-                self.metrics.certificate_failed("internal_client_ca");
+                self.metrics.certificate_failed(CertificateFiles::InternalClientCa);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusalReason};
 
 /// Permits of connections without a verified token. There are at most as many counted addresses as permits.
 pub(crate) struct PendingConnections {
@@ -63,8 +63,8 @@ impl PendingPermit {
     /// Counts the permit under this address.
     ///
     /// # Errors
-    /// Metric label of the limit per address.
-    pub(super) fn identify(&self, address: IpAddr) -> Result<(), &'static str> {
+    /// Limit per address.
+    pub(super) fn identify(&self, address: IpAddr) -> Result<(), RefusalReason> {
         let counted = self.pending.count(&mut self.pending.counts(), address)?;
         if let Some(before) = self.counted().replace(counted) {
             self.pending.counts().release(before.address);
@@ -93,8 +93,8 @@ impl PendingConnections {
     /// Acquires a permit for a connection from this address, or from a trusted proxy that has not named its client yet.
     ///
     /// # Errors
-    /// Metric label of the limit that was reached.
-    pub(crate) fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Result<PendingPermit, &'static str> {
+    /// Limit that was reached.
+    pub(crate) fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Result<PendingPermit, RefusalReason> {
         let mut counts = self.counts();
         // The limit per address comes first: its label then does not depend on other addresses.
         let is_full = counts.total >= self.limit;
@@ -103,7 +103,7 @@ impl PendingConnections {
             if let Some(counted) = counted {
                 counts.release(counted.address);
             }
-            return Err("pending_connections");
+            return Err(RefusalReason::PendingConnections);
         }
         counts.total += 1;
         self.metrics.pending(1);
@@ -113,10 +113,10 @@ impl PendingConnections {
         })
     }
 
-    fn count(&self, counts: &mut PendingCounts, address: IpAddr) -> Result<CountedAddress, &'static str> {
+    fn count(&self, counts: &mut PendingCounts, address: IpAddr) -> Result<CountedAddress, RefusalReason> {
         let count = counts.by_address.get(&address).map_or(0, |entry| entry.count);
         if self.per_address.is_some_and(|limit| count >= limit) {
-            return Err("pending_per_address");
+            return Err(RefusalReason::PendingPerAddress);
         }
         let entry = counts.by_address.entry(address).or_insert_with(|| AddressCount {
             count: 0,
@@ -184,7 +184,10 @@ mod tests {
         let mut permits: Vec<_> = (0..4)
             .map(|_| pending.acquire(Some(address(1))).ok().unwrap())
             .collect();
-        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_per_address"));
+        assert_eq!(
+            pending.acquire(Some(address(1))).err(),
+            Some(RefusalReason::PendingPerAddress)
+        );
         permits.pop();
         assert!(pending.acquire(Some(address(1))).is_ok());
         drop(permits);
@@ -202,7 +205,10 @@ mod tests {
         let permits: Vec<_> = (0..64)
             .map(|n| pending.acquire(Some(address(n % 16))).ok().unwrap())
             .collect();
-        assert_eq!(pending.acquire(Some(address(99))).err(), Some("pending_connections"));
+        assert_eq!(
+            pending.acquire(Some(address(99))).err(),
+            Some(RefusalReason::PendingConnections)
+        );
         drop(permits);
         assert!(pending.acquire(Some(address(99))).is_ok());
     }
@@ -213,7 +219,10 @@ mod tests {
         let permits: Vec<_> = (0..5)
             .map(|_| pending.acquire(Some(address(1))).ok().unwrap())
             .collect();
-        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_connections"));
+        assert_eq!(
+            pending.acquire(Some(address(1))).err(),
+            Some(RefusalReason::PendingConnections)
+        );
         assert_eq!(permits.len(), 5);
     }
 
@@ -237,15 +246,18 @@ mod tests {
     fn connection_without_address_counts_in_total_until_it_is_identified() {
         let pending = pending(32, true);
         let permits: Vec<_> = (0..32).map(|_| pending.acquire(None).ok().unwrap()).collect();
-        assert_eq!(pending.acquire(None).err(), Some("pending_connections"));
+        assert_eq!(pending.acquire(None).err(), Some(RefusalReason::PendingConnections));
         let identified: Vec<_> = permits.iter().map(|permit| permit.identify(address(1))).collect();
         assert_eq!(identified[..2], [Ok(()), Ok(())]);
         assert!(
             identified[2..]
                 .iter()
-                .all(|refused| *refused == Err("pending_per_address"))
+                .all(|refused| *refused == Err(RefusalReason::PendingPerAddress))
         );
-        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_per_address"));
+        assert_eq!(
+            pending.acquire(Some(address(1))).err(),
+            Some(RefusalReason::PendingPerAddress)
+        );
         drop(permits);
         let counts = pending.counts();
         assert_eq!((counts.total, counts.by_address.len()), (0, 0));
@@ -255,7 +267,10 @@ mod tests {
     fn fewer_than_sixteen_permits_allow_one_per_address() {
         let pending = pending(2, true);
         let _one = pending.acquire(Some(address(1))).ok().unwrap();
-        assert_eq!(pending.acquire(Some(address(1))).err(), Some("pending_per_address"));
+        assert_eq!(
+            pending.acquire(Some(address(1))).err(),
+            Some(RefusalReason::PendingPerAddress)
+        );
         assert!(pending.acquire(Some(address(2))).is_ok());
     }
 }

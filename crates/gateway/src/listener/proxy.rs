@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::header::{Beginning, HeaderError};
 use super::client::Client;
+use crate::metrics::RefusalReason;
 use crate::rate::LogLimit;
 use crate::settings::{Proxies, ProxyProtocol, Rate};
 
@@ -47,16 +48,16 @@ pub(crate) enum ProxyRefusal {
 }
 
 impl ProxyRefusal {
-    /// Returns the metric label.
-    pub(crate) fn label(&self) -> &'static str {
+    /// Returns the reason in the metric of refused connections.
+    pub(crate) fn reason(&self) -> RefusalReason {
         match self {
-            Self::Off => "proxy_off",
-            Self::UntrustedHeader => "proxy_untrusted_header",
-            Self::UntrustedPeer => "proxy_untrusted_peer",
-            Self::Missing => "proxy_missing",
-            Self::Malformed(_) => "proxy_malformed",
-            Self::TimedOut => "proxy_timeout",
-            Self::NoTls => "tls",
+            Self::Off => RefusalReason::ProxyOff,
+            Self::UntrustedHeader => RefusalReason::ProxyUntrustedHeader,
+            Self::UntrustedPeer => RefusalReason::ProxyUntrustedPeer,
+            Self::Missing => RefusalReason::ProxyMissing,
+            Self::Malformed(_) => RefusalReason::ProxyMalformed,
+            Self::TimedOut => RefusalReason::ProxyTimeout,
+            Self::NoTls => RefusalReason::Tls,
         }
     }
 }

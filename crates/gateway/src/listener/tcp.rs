@@ -14,7 +14,7 @@ use super::admission::Admission;
 use super::client::Client;
 use super::pending::PendingPermit;
 use super::proxy::ProxyHeaders;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusalReason};
 use crate::settings::Settings;
 
 /// Bound TCP listener.
@@ -90,7 +90,7 @@ impl Listener {
                     Err(reason) => self.metrics.refused(reason),
                 },
                 Err(error) => {
-                    self.metrics.refused("accept");
+                    self.metrics.refused(RefusalReason::Accept);
                     tracing::warn!(%error, "tcp accept failed, retrying");
                     // Usually out of file descriptors. Without a pause the loop would spin until some are closed.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -102,15 +102,15 @@ impl Listener {
     /// Acquires the permits of a connection.
     ///
     /// # Errors
-    /// Metric label of the limit that was reached.
-    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<IncomingConnection, &'static str> {
+    /// Limit that was reached.
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<IncomingConnection, RefusalReason> {
         let accepted = Instant::now();
         self.proxies.admit(peer).map_err(|refusal| {
             self.proxies.log(&refusal, peer);
-            refusal.label()
+            refusal.reason()
         })?;
         let open = Arc::clone(&self.open).try_acquire_owned();
-        let open = open.map_err(|_none_left| "open_connections")?;
+        let open = open.map_err(|_none_left| RefusalReason::OpenConnections)?;
         let client = Client::of_peer(peer, self.proxies.proxies());
         let pending = self.admission.admit(client.limited_address(), accepted)?;
         Ok(IncomingConnection {

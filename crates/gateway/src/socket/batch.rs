@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
+use protocol::time::Timestamp;
 use protocol::wire::Message;
 use protocol::wire::native::{self, Encoding};
 use tokio::time::Instant;
@@ -27,6 +28,8 @@ pub(crate) struct FeedEvent {
     pub(crate) alone: OutgoingMessage,
     /// Account whose running sync the event reports. The last of several such events supersedes the others.
     pub(crate) syncing: Option<AccountType>,
+    /// Time of its publish.
+    pub(crate) published_at: Option<Timestamp>,
 }
 
 /// Pending events in the sequence of the log.
@@ -86,6 +89,7 @@ mod tests {
             alone: message.clone().into(),
             message,
             syncing,
+            published_at: None,
         }
     }
 

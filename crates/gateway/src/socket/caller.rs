@@ -13,9 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::client_encoding::ClientEncoding;
-use super::close_reason::CloseReason;
 use super::close_request::CloseRequest;
 use super::outbound::OutboundQueue;
+use crate::close_reason::CloseReason;
 use crate::handshake::token::Identity;
 use crate::workers::Requester;
 

@@ -2,21 +2,24 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
+use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Batching, FeedEvent};
-use super::outgoing::OutgoingMessage;
+use super::outgoing::{OutgoingMessage, QueuedMessage};
 use crate::deflate::PerMessageDeflate;
+use crate::metrics::BusDurations;
 
 /// Queue of one socket: at most 4,096 messages and 1 MiB, besides the batched feed events, at most 64 and 48 KiB. An overflow closes the
 /// socket as a slow consumer; on resumption its client gets the missed events from the log. An empty queue uses no memory.
 #[derive(Debug, Default)]
 pub(crate) struct OutboundQueue {
     deflate: Option<PerMessageDeflate>,
+    durations: Option<Arc<BusDurations>>,
     queue: Mutex<Queue>,
     task: AtomicWaker,
 }
@@ -28,7 +31,7 @@ pub(crate) struct Overflowed;
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<OutgoingMessage>,
+    messages: VecDeque<QueuedMessage>,
     bytes: usize,
     /// Batching of feed events, if enabled.
     batching: Option<Batching>,
@@ -46,10 +49,20 @@ enum QueueState {
 }
 
 impl OutboundQueue {
-    /// Creates the queue of a socket with the negotiated compression, if any.
-    pub(crate) fn new(deflate: Option<PerMessageDeflate>) -> Self {
+    /// Creates the queue of a socket with the negotiated compression, if any. Latencies of its events are recorded in `durations`.
+    pub(crate) fn new(deflate: Option<PerMessageDeflate>, durations: Arc<BusDurations>) -> Self {
         Self {
             deflate,
+            durations: Some(durations),
+            ..Self::default()
+        }
+    }
+
+    /// Creates the queue of the next client on the same socket.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            deflate: self.deflate.clone(),
+            durations: self.durations.clone(),
             ..Self::default()
         }
     }
@@ -67,19 +80,28 @@ impl OutboundQueue {
     /// Queues a message after all batched feed events. A message that does not fit is dropped with the whole queue, and the task is
     /// notified. A closed queue ignores messages.
     pub(crate) fn push(&self, message: impl Into<OutgoingMessage>) {
+        self.push_queued(QueuedMessage::untimed(message));
+    }
+
+    /// Queues an event like any other message; it was published then.
+    pub(crate) fn push_event(&self, message: OutgoingMessage, published_at: Option<Timestamp>) {
+        self.push_queued(QueuedMessage { message, published_at });
+    }
+
+    fn push_queued(&self, message: QueuedMessage) {
         let mut queue = self.lock();
         queue.send_batch();
-        queue.add(message.into());
+        queue.add(message);
         drop(queue);
         self.task.wake();
     }
 
-    /// Adds a feed event to the batch, if batching is enabled, else queues it.
+    /// Adds a feed event to the batch, if batching is enabled, else queues it. The delay of a batch is intended, so it is not timed.
     pub(crate) fn push_feed(&self, event: FeedEvent) {
         let mut queue = self.lock();
         let Some(Batching { every, .. }) = queue.batching else {
             drop(queue);
-            return self.push(event.alone);
+            return self.push_event(event.alone, event.published_at);
         };
         if queue.state != QueueState::Open {
             return;
@@ -126,7 +148,7 @@ impl OutboundQueue {
 
     /// Queues a message before all others: the greeting precedes events that were queued meanwhile.
     pub(crate) fn push_first(&self, message: impl Into<OutgoingMessage>) {
-        let message = message.into();
+        let message = QueuedMessage::untimed(message);
         let mut queue = self.lock();
         if queue.state == QueueState::Open {
             queue.bytes = queue.bytes.saturating_add(message.len());
@@ -137,7 +159,7 @@ impl OutboundQueue {
     }
 
     /// Takes the next message, or registers the task to be woken for it.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<OutgoingMessage, Overflowed>> {
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<QueuedMessage, Overflowed>> {
         if let Some(next) = self.pop() {
             return Poll::Ready(next);
         }
@@ -152,6 +174,13 @@ impl OutboundQueue {
         match self.lock().state {
             QueueState::Overflowed => Poll::Ready(Overflowed),
             QueueState::Open | QueueState::Closed => Poll::Pending,
+        }
+    }
+
+    /// Records the latencies of events that have just been written to the socket.
+    pub(crate) fn record_delivered(&self, published_at: &[Timestamp]) {
+        if let Some(durations) = &self.durations {
+            durations.delivered(published_at);
         }
     }
 
@@ -171,7 +200,7 @@ impl OutboundQueue {
         self.lock().state == QueueState::Closed
     }
 
-    fn pop(&self) -> Option<Result<OutgoingMessage, Overflowed>> {
+    fn pop(&self) -> Option<Result<QueuedMessage, Overflowed>> {
         let mut queue = self.lock();
         if queue.state == QueueState::Overflowed {
             return Some(Err(Overflowed));
@@ -190,7 +219,7 @@ impl OutboundQueue {
 }
 
 impl Queue {
-    fn add(&mut self, message: OutgoingMessage) {
+    fn add(&mut self, message: QueuedMessage) {
         if self.state != QueueState::Open {
             return;
         }
@@ -206,7 +235,7 @@ impl Queue {
     fn send_batch(&mut self) {
         let array = self.batching.and_then(|batching| batching.array);
         for message in self.batch.take(array) {
-            self.add(message);
+            self.add(QueuedMessage::untimed(message));
         }
     }
 
@@ -221,7 +250,7 @@ impl Queue {
 const MAX_MESSAGES: usize = 4_096;
 /// Bound of the queue, in bytes.
 pub(crate) const MAX_QUEUE_BYTES: usize = 1024 * 1024;
-/// Capacity that an empty queue keeps: a few messages are usual, of 48 bytes each.
+/// Capacity that an empty queue keeps: a few messages are usual, of 64 bytes each.
 const KEPT_CAPACITY: usize = 8;
 
 #[cfg(test)]
@@ -240,7 +269,8 @@ mod tests {
     }
 
     fn next(outbound: &OutboundQueue) -> Poll<Result<OutgoingMessage, Overflowed>> {
-        outbound.poll_pop(&mut Context::from_waker(noop_waker_ref()))
+        let queued = outbound.poll_pop(&mut Context::from_waker(noop_waker_ref()));
+        queued.map_ok(|queued| queued.message)
     }
 
     #[test]
@@ -295,6 +325,7 @@ mod tests {
             alone: message.clone().into(),
             message,
             syncing: None,
+            published_at: Some(Timestamp::from_millis(7)),
         }
     }
 
@@ -327,6 +358,28 @@ mod tests {
         let outbound = OutboundQueue::default();
         outbound.push_feed(feed(2));
         assert_eq!(next(&outbound), Poll::Ready(Ok(feed(2).alone)));
+    }
+
+    #[test]
+    fn event_keeps_the_time_of_its_publish_unless_it_is_batched() {
+        let published_at = |outbound: &OutboundQueue| {
+            let mut cx = Context::from_waker(noop_waker_ref());
+            let Poll::Ready(Ok(queued)) = outbound.poll_pop(&mut cx) else {
+                panic!("the queue is empty");
+            };
+            queued.published_at
+        };
+        let now = Some(Timestamp::from_millis(7));
+        let outbound = OutboundQueue::default();
+        outbound.push_event(text(1), now);
+        outbound.push_feed(feed(1));
+        outbound.push(text(1));
+        assert_eq!([(); 3].map(|()| published_at(&outbound)), [now, now, None]);
+
+        let batching = collecting(None);
+        batching.push_feed(feed(1));
+        batching.send_batch();
+        assert_eq!(published_at(&batching), None);
     }
 
     #[test]

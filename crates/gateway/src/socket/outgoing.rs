@@ -1,6 +1,7 @@
 //! Outgoing message of a socket, as it is written on the wire.
 
 use bytes::Bytes;
+use protocol::time::Timestamp;
 use protocol::wire::Message;
 
 use crate::deflate::PerMessageDeflate;
@@ -14,6 +15,15 @@ pub(crate) enum OutgoingMessage {
     DeflatedText(Bytes),
     /// Compressed payload of a binary message.
     DeflatedBinary(Bytes),
+}
+
+/// Message in the queue of one socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueuedMessage {
+    /// Message.
+    pub(crate) message: OutgoingMessage,
+    /// Time of the publish of its event; `None` for any other message, and where the delivery is delayed on purpose.
+    pub(crate) published_at: Option<Timestamp>,
 }
 
 impl OutgoingMessage {
@@ -33,6 +43,21 @@ impl OutgoingMessage {
             | Self::DeflatedText(bytes)
             | Self::DeflatedBinary(bytes) => bytes.len(),
         }
+    }
+}
+
+impl QueuedMessage {
+    /// Message that is no event, or not to be timed.
+    pub(super) fn untimed(message: impl Into<OutgoingMessage>) -> Self {
+        Self {
+            message: message.into(),
+            published_at: None,
+        }
+    }
+
+    /// Size in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.message.len()
     }
 }
 

@@ -108,9 +108,9 @@ impl SilentNode {
     /// Waits for the client's answer; returns its data and the time since the request.
     async fn answered(&self) -> (Value, Duration) {
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
-        let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
-        let OutgoingMessage::Plain(Message::Text(text)) = message else {
-            panic!("{message:?}")
+        let queued = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
+        let OutgoingMessage::Plain(Message::Text(text)) = queued.message else {
+            panic!("{queued:?}")
         };
         let frame: Value = serde_json::from_str(from_utf8(&text).unwrap()).unwrap();
         (frame["data"].clone(), self.asked.elapsed())

@@ -32,6 +32,7 @@ async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, Can
             length: Duration::from_secs(20),
             entropy: Arc::new(SeededEntropy::new(7)),
         },
+        durations: Arc::new(BusDurations::sample(&telemetry::metrics::Metrics::new("test"))),
     };
     let protocol = Protocol::Native {
         encoding: Encoding::Json,
@@ -100,6 +101,7 @@ fn feed(text: &'static str) -> FeedEvent {
         alone: message.clone().into(),
         message,
         syncing: None,
+        published_at: None,
     }
 }
 

@@ -2,11 +2,14 @@
 
 mod deflate;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::Message as Theirs;
 
 use super::*;
+use crate::metrics::BusDurations;
 
 type Peer = WebSocketStream<DuplexStream>;
 
@@ -116,6 +119,34 @@ async fn close_sends_its_code_and_waits_for_the_peer() {
     let close = transport.close(Some((CloseCode::TooSlow, "too slow")), Duration::from_secs(30));
     let (closed, ()) = tokio::join!(received, close);
     assert_eq!(closed, (4413, "too slow".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_is_timed_until_its_write_and_not_until_it_is_queued() {
+    let metrics = telemetry::metrics::Metrics::new("test");
+    let durations = Arc::new(BusDurations::sample(&metrics));
+    let outbound = OutboundQueue::new(None, Arc::clone(&durations));
+    let (mut transport, mut peer) = pair(16).await;
+    outbound.push(text(200));
+    assert_eq!(next(&mut transport, &outbound).await, TransportEvent::Blocked);
+    outbound.push_event(text(1).into(), Some(durations.now()));
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    let recorded = |figure: &str| metrics.render().unwrap().lines().any(|line| line == figure);
+    assert!(!recorded("postern_gateway_delivery_latency_seconds_count 1"));
+
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let read = async {
+        for len in [200, 1] {
+            assert_eq!(peer.next().await.unwrap().unwrap().len(), len);
+        }
+    };
+    let write = async { while next(&mut transport, &outbound).await == TransportEvent::Flowing {} };
+    tokio::select! {
+        () = read => {}
+        () = write => {}
+    }
+    assert!(recorded("postern_gateway_delivery_latency_seconds_count 1"));
+    assert!(recorded("postern_gateway_delivery_latency_seconds_sum 3"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Identity;
-use crate::handshake::token_error::TokenError;
+use crate::token_error::TokenError;
 
 /// Claims that are read (RFC 7519, section 4.1; `sid` and `auth_time` of OpenID Connect). They are decoded as any JSON type first: a
 /// claim of the wrong type then has an error of its own, and only if the claim is needed.

@@ -19,6 +19,8 @@ use super::Internal;
 use super::error::ApiError;
 use crate::handshake::request::{bearer, user_agent};
 use crate::ids;
+use crate::label::Label;
+use crate::metrics::InternalRefusal;
 use crate::settings::{InternalCaller, Scope};
 use crate::trace::{HttpRoute, received};
 use crate::workers::Requester;
@@ -97,16 +99,16 @@ impl Internal {
     /// anyone who reaches the port can cause such lines.
     pub(super) fn authorize(&self, scope: Scope, head: &RequestHead) -> Result<Call, ApiError> {
         let Some(token) = bearer(&head.headers) else {
-            self.refused("token_missing", None, head);
+            self.refused(InternalRefusal::TokenMissing, None, head);
             return Err(ApiError::Unauthorized);
         };
         let callers = self.callers.get();
         let Some(caller) = callers.find(&token) else {
-            self.refused("token_unknown", None, head);
+            self.refused(InternalRefusal::TokenUnknown, None, head);
             return Err(ApiError::Unauthorized);
         };
         if !caller.scopes.contains(&scope) {
-            self.refused("scope", Some(caller), head);
+            self.refused(InternalRefusal::Scope, Some(caller), head);
             return Err(ApiError::MissingScope(scope));
         }
         let user = UserId::new(head.user.as_str())
@@ -123,11 +125,12 @@ impl Internal {
         })
     }
 
-    fn refused(&self, reason: &'static str, caller: Option<&InternalCaller>, head: &RequestHead) {
+    fn refused(&self, reason: InternalRefusal, caller: Option<&InternalCaller>, head: &RequestHead) {
         self.metrics.internal_refused(reason);
         if let Some(suppressed) = self.refusal_log.admit(Instant::now()) {
             let caller = caller.map(InternalCaller::label);
             let peer = head.peer.map(tracing::field::display);
+            let reason = reason.label();
             tracing::warn!(reason, caller, peer, suppressed, "internal API request refused");
         }
     }

@@ -92,8 +92,8 @@ impl SilentHub {
     async fn time_to_message(&self) -> Duration {
         let start = Instant::now();
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
-        let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
-        assert!(matches!(message, OutgoingMessage::Plain(_)));
+        let queued = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
+        assert!(matches!(queued.message, OutgoingMessage::Plain(_)));
         start.elapsed()
     }
 }
