@@ -5,6 +5,7 @@ mod answer;
 mod pending;
 mod refusals;
 mod replies;
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use self::refusals::Refusals;
 use crate::bus_outage::BusOutage;
 use crate::handshake::authenticator::{Authenticator, TokenPurpose};
 use crate::handshake::token::Identity;
-use crate::metrics::Metrics;
+use crate::metrics::{CommandStage, Metrics};
 use crate::session::SessionMonitor;
 use crate::settings::{ClientContext, Rate, Timing};
 use crate::socket::Caller;
@@ -103,6 +104,7 @@ impl Commands {
     /// Takes `auth:refresh`: another token of the same user and session. True if it has replaced the current one.
     pub(crate) async fn refresh(&self, caller: &Caller, request: Request, authenticator: &Authenticator) -> bool {
         let Request { data, id, .. } = request;
+        let opened = Instant::now();
         let (span, _no_job) = self.client_context.command(CommandKind::Refresh, &data);
         let outline = Outline::traced(CommandKind::Refresh, &data, span.clone());
         let renewal = async {
@@ -114,13 +116,13 @@ impl Commands {
             Ok(identity) => {
                 caller.renew_token(&identity);
                 let expires = identity.expires;
-                self.metrics.answered(CommandKind::Refresh, None, Duration::ZERO);
+                self.metrics.answered(CommandKind::Refresh, None, opened.elapsed());
                 let refreshed = Answer::Refresh(RefreshAnswer { expires_at: expires });
                 answer::with_event(caller, CommandKind::Refresh, &refreshed.data(), id.as_ref());
                 true
             }
             Err(failure) => {
-                self.answer_failed(caller, &outline, &failure, id.as_ref(), Duration::ZERO);
+                self.answer_failed(caller, &outline, &failure, id.as_ref(), opened.elapsed());
                 false
             }
         }
@@ -183,6 +185,7 @@ impl Commands {
             caller: Arc::clone(caller),
             request,
             opened: now,
+            enqueued: None,
             deadline: now + self.deadline(outline.kind()),
             outline,
             _permit: permit,
@@ -207,7 +210,8 @@ impl Commands {
             return Err(Failure::of(ErrorCode::Internal));
         };
         let kind = command.kind();
-        let renewed = trace::step(trace::admission(), self.admit(caller, command)).await?;
+        let admission = trace::step(trace::admission(), self.admit(caller, command));
+        let renewed = self.timed(kind, CommandStage::Admit, admission).await?;
         match (kind.policy().executor, renewed) {
             (Executor::Gateway, Some(renewed)) => {
                 self.complete(&Reply {
@@ -218,8 +222,11 @@ impl Commands {
                 Ok(())
             }
             (Executor::Worker, _) => {
-                let submitted = self.workers.submit(job, self.deadline(kind)).await;
-                submitted.map_err(|error| Failure::of(error.code()))
+                let submission = self.workers.submit(job, self.deadline(kind));
+                let submitted = self.timed(kind, CommandStage::Enqueue, submission).await;
+                submitted.map_err(|error| Failure::of(error.code()))?;
+                self.pending.mark_enqueued(&job.id, Instant::now());
+                Ok(())
             }
             (Executor::Gateway, None) | (Executor::Connection, _) => Err(Failure::of(ErrorCode::Internal)),
         }
@@ -256,6 +263,7 @@ impl Commands {
         let Some(pending) = self.pending.remove(&reply.job) else {
             return;
         };
+        self.record_wait(&pending);
         let span = pending.outline.span();
         span.in_scope(|| self.answer(&pending, &reply.outcome));
         if let Some(error) = reply.outcome.error {
@@ -280,6 +288,7 @@ impl Commands {
     /// Completes a pending request with a failure.
     fn fail(&self, id: &JobId, failure: &Failure) {
         if let Some(pending) = self.pending.remove(id) {
+            self.record_unanswered_wait(&pending);
             let after = pending.opened.elapsed();
             self.answer_failed(
                 &pending.caller,

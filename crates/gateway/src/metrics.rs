@@ -30,7 +30,7 @@ use crate::token_error::TokenError;
 
 pub(crate) use self::bus_durations::BusDurations;
 pub(crate) use self::labels::{
-    CertificateFiles, HandshakeOutcome, InternalRefusal, RefusalReason, ResumeOutcome, TokenPurpose,
+    CertificateFiles, CommandStage, HandshakeOutcome, InternalRefusal, RefusalReason, ResumeOutcome, TokenPurpose,
 };
 
 /// Instruments of one gateway.
@@ -152,6 +152,11 @@ impl Metrics {
         self.durations.command(kind, after);
         let labels = [KeyValue::new("event", kind.event()), outcome(error)];
         self.counters.commands.add(1, &labels);
+    }
+
+    /// Records the time of a command in one stage.
+    pub(crate) fn command_stage(&self, kind: CommandKind, stage: CommandStage, duration: Duration) {
+        self.durations.command_stage(kind, stage, duration);
     }
 
     /// Counts a refusal that the audit log misses.

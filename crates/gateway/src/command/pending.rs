@@ -23,6 +23,8 @@ pub(super) struct PendingRequest {
     pub(super) request: Option<RequestId>,
     /// Time of the request.
     pub(super) opened: Instant,
+    /// Time at which its job was enqueued.
+    pub(super) enqueued: Option<Instant>,
     /// Time by which it is answered.
     pub(super) deadline: Instant,
     /// Permit of the caller for a pending command.
@@ -56,6 +58,13 @@ impl PendingRequests {
     pub(super) fn insert(&self, job: JobId, request: PendingRequest) {
         let read_at = (request.opened + FIRST_READ).min(last_read(&request));
         self.requests().insert(job, PendingEntry { request, read_at });
+    }
+
+    /// Records that the job of a request is enqueued, unless the request is complete already.
+    pub(super) fn mark_enqueued(&self, job: &JobId, at: Instant) {
+        if let Some(entry) = self.requests().get_mut(job) {
+            entry.request.enqueued = Some(at);
+        }
     }
 
     /// Removes a request; a second call returns none.
@@ -126,6 +135,7 @@ mod tests {
             outline: Outline::of(CommandKind::List, &Value::Null),
             request: None,
             opened: now,
+            enqueued: None,
             deadline: now + job_timeout,
             _permit: caller.pending_permit().unwrap(),
             caller,

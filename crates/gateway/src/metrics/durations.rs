@@ -6,13 +6,14 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
 use protocol::command::CommandKind;
 
-use super::labels::{HandshakeOutcome, ResumeOutcome};
+use super::labels::{CommandStage, HandshakeOutcome, ResumeOutcome};
 use crate::label::Label;
 
 /// Histograms of durations that begin and end on this gateway, and of those that begin on another node.
 #[derive(Debug)]
 pub(super) struct Durations {
     command: Histogram<f64>,
+    command_stage: Histogram<f64>,
     connect: Histogram<f64>,
     tls_handshake: Histogram<f64>,
     resume: Histogram<f64>,
@@ -33,6 +34,10 @@ impl Durations {
             command: histogram(
                 "postern.gateway.command.duration",
                 "Time from a command to its answer, by event",
+            ),
+            command_stage: histogram(
+                "postern.gateway.command.stage.duration",
+                "Time of a command in one stage, by event",
             ),
             connect: histogram(
                 "postern.gateway.connect.duration",
@@ -60,6 +65,14 @@ impl Durations {
     pub(super) fn command(&self, kind: CommandKind, duration: Duration) {
         self.command
             .record(duration.as_secs_f64(), &[KeyValue::new("event", kind.event())]);
+    }
+
+    pub(super) fn command_stage(&self, kind: CommandKind, stage: CommandStage, duration: Duration) {
+        let labels = [
+            KeyValue::new("event", kind.event()),
+            KeyValue::new("stage", stage.label()),
+        ];
+        self.command_stage.record(duration.as_secs_f64(), &labels);
     }
 
     pub(super) fn connect(&self, duration: Duration) {

@@ -155,6 +155,23 @@ labels!(ResumeOutcome {
     Unavailable => "unavailable",
 });
 
+/// Stage of a command between its arrival and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommandStage {
+    /// Checks of the session and of the limits.
+    Admit,
+    /// Enqueuing of the job.
+    Enqueue,
+    /// Wait for a worker's answer.
+    Wait,
+}
+
+labels!(CommandStage {
+    Admit => "admit",
+    Enqueue => "enqueue",
+    Wait => "wait",
+});
+
 /// Files of certificates that are reloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CertificateFiles {

@@ -30,12 +30,14 @@ struct SilentNode {
     asked: Instant,
     missed: Arc<Notify>,
     outbound: Arc<OutboundQueue>,
+    metrics: Registry,
     _announce: mpsc::Sender<Reply>,
     _tasks: Tasks,
 }
 
 impl SilentNode {
     async fn new() -> Self {
+        let metrics = Registry::new("test");
         let entropy = Arc::new(SeededEntropy::new(7));
         let bus = MemoryBus::new(Arc::clone(&entropy) as _);
         let tasks = Tasks::new();
@@ -60,7 +62,7 @@ impl SilentNode {
             (sessions, workers),
             (Timing::default(), None, ClientContext::Link),
             tasks.clone(),
-            Arc::new(Metrics::new(&Registry::new("test").meter(), &tasks)),
+            Arc::new(Metrics::new(&metrics.meter(), &tasks)),
         ));
         let (announce, replies) = mpsc::channel(8);
         let missed = Arc::new(Notify::new());
@@ -85,6 +87,7 @@ impl SilentNode {
             asked,
             missed,
             outbound,
+            metrics,
             _announce: announce,
             _tasks: tasks,
         }
@@ -161,6 +164,28 @@ async fn missing_reply_is_a_timeout_at_the_deadline() {
         after >= Duration::from_secs(10) && after <= Duration::from_secs(10) + 2 * TICK,
         "{after:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_of_a_command_is_that_of_its_stages() {
+    let node = SilentNode::new().await;
+    node.answered().await;
+    let rendered = node.metrics.render().unwrap();
+    let figure = |name: &str| {
+        let line = format!("postern_gateway_command_{name} ");
+        let value = rendered.lines().find_map(|found| found.strip_prefix(&line));
+        value
+            .unwrap_or_else(|| panic!("{line} is not in\n{rendered}"))
+            .parse::<f64>()
+            .unwrap()
+    };
+    for stage in ["admit", "enqueue", "wait"] {
+        let count = format!("stage_duration_seconds_count{{event=\"account:list\",stage=\"{stage}\"}}");
+        assert_eq!(figure(&count), 1.0, "{stage}");
+    }
+    let wait = figure("stage_duration_seconds_sum{event=\"account:list\",stage=\"wait\"}");
+    assert_eq!(wait, figure("duration_seconds_sum{event=\"account:list\"}"));
+    assert!(wait >= 10.0, "no worker answered before the deadline");
 }
 
 const HALF_AN_HOUR: SessionSeed = SessionSeed {
