@@ -39,6 +39,7 @@ mod memory;
 mod postgres;
 
 mod metrics;
+mod step;
 
 pub use accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,

@@ -26,11 +26,12 @@ use crate::accounts::{
     Unlink, UnlinkOutcome, WriteOutcome,
 };
 use crate::answers::Receipt;
+use crate::step::Step;
 
 #[async_trait]
 impl Accounts for PgStore {
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
-        let step = "list the accounts";
+        let step = Step::ListAccounts;
         let list = "SELECT account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
                     connected_at, last_synced, error_message \
                     FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"";
@@ -40,7 +41,7 @@ impl Accounts for PgStore {
     }
 
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
-        let step = "look up the account";
+        let step = Step::LookUpAccount;
         let read = "SELECT account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
                     connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, generation, \
                     cursor \
@@ -52,7 +53,7 @@ impl Accounts for PgStore {
     }
 
     async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
-        let step = "look up the access epoch";
+        let step = Step::LookUpAccessEpoch;
         let read = "SELECT access_epoch FROM users WHERE user_id = $1";
         let rows = self.pool.query(step, read, &[&user.as_str()]).await?;
         let epoch = rows.first().map_or(Ok(0), |row| row.try_get(0));
@@ -60,19 +61,19 @@ impl Accounts for PgStore {
     }
 
     async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {
-        self.pool.transact("begin the exchange", &BeginExchange(exchange)).await
+        self.pool.transact(Step::BeginExchange, &BeginExchange(exchange)).await
     }
 
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
         let audit = &self.audit;
         let linked = self
             .pool
-            .transact("store the link", &LinkAccount { link, receipt, audit })
+            .transact(Step::StoreLink, &LinkAccount { link, receipt, audit })
             .await;
         if let (Err(StoreError::TooLate(_)), None) = (&linked, link.pending_link) {
             // The platform granted the link, and nobody else has its tokens.
             self.pool
-                .transact("revoke an unused grant", &RevokeUnused { link, receipt, audit })
+                .transact(Step::RevokeUnusedGrant, &RevokeUnused { link, receipt, audit })
                 .await?;
         }
         linked
@@ -84,7 +85,7 @@ impl Accounts for PgStore {
             receipt,
             audit: &self.audit,
         };
-        self.pool.transact("store the failed link", &work).await
+        self.pool.transact(Step::StoreFailedLink, &work).await
     }
 
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
@@ -93,13 +94,13 @@ impl Accounts for PgStore {
             receipt,
             audit: &self.audit,
         };
-        self.pool.transact("unlink the account", &work).await
+        self.pool.transact(Step::UnlinkAccount, &work).await
     }
 
     async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
         self.pool
             .transact(
-                "commit the revocation of all access",
+                Step::CommitRevocationOfAllAccess,
                 &RevokeEverything {
                     all,
                     audit: &self.audit,

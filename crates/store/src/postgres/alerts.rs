@@ -17,6 +17,7 @@ use crate::alerts::{Acknowledged, Alerts, SignIn};
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::rules::{self, PAGE};
+use crate::step::Step;
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -27,11 +28,11 @@ impl Alerts for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("raise the alert", &work).await
+        self.pool.transact(Step::RaiseAlert, &work).await
     }
 
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
-        let step = "read the alerts";
+        let step = Step::ReadAlerts;
         let read = "SELECT user_id, alert_id, severity, type, message, at, requires_action FROM alerts \
                     WHERE user_id = $1 \
                     AND id > coalesce((SELECT id FROM alerts WHERE user_id = $1 AND alert_id = $2), 0) \
@@ -45,7 +46,7 @@ impl Alerts for PgStore {
     }
 
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
-        let step = "read the open alerts";
+        let step = Step::ReadOpenAlerts;
         let read = "SELECT user_id, alert_id, severity, type, message, at, requires_action FROM alerts \
                     WHERE user_id = $1 AND requires_action AND acked_at IS NULL ORDER BY id LIMIT $2";
         let rows = self.pool.query(step, read, &[&user.as_str(), &i64::from(PAGE)]).await?;
@@ -66,12 +67,12 @@ impl Alerts for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("mark the alert as acknowledged", &work).await
+        self.pool.transact(Step::MarkAlertAsAcknowledged, &work).await
     }
 }
 
 impl PgStore {
-    fn page(&self, step: &'static str, rows: &[Row]) -> Result<Vec<Alert>, StoreError> {
+    fn page(&self, step: Step, rows: &[Row]) -> Result<Vec<Alert>, StoreError> {
         let alerts = rows.iter().map(row::alert).collect::<Result<Vec<_>, _>>();
         alerts
             .map(rules::page)

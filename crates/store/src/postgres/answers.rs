@@ -10,6 +10,7 @@ use super::{PgStore, session_check};
 use crate::StoreError;
 use crate::answers::{Actor, Answers, Idempotency, PreviousAnswer};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
+use crate::step::Step;
 use crate::vault::Ciphertext;
 
 #[async_trait]
@@ -20,7 +21,7 @@ impl Answers for PgStore {
         job: &JobId,
         idempotency: Option<&Idempotency>,
     ) -> Result<PreviousAnswer, StoreError> {
-        let step = "look up a previous answer";
+        let step = Step::LookUpPreviousAnswer;
         let find = "SELECT answer, job_id = $1 AS own, job_id = $1 OR body = $3 AS same FROM answers \
                     WHERE (job_id = $1 OR scope = $2) AND expires_at > now() ORDER BY job_id = $1 DESC LIMIT 1";
         let scope = idempotency.map(|key| key.scope.as_slice());
@@ -59,29 +60,29 @@ impl Answers for PgStore {
         let deliveries_kept = DELIVERIES_KEPT_FOR.as_secs_f64();
         let seen_kept = SEEN_KEPT_FOR.as_secs_f64();
         let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
-        Ok(self.delete("delete expired answers", answers, &[&batch]).await?
+        Ok(self.delete(Step::DeleteExpiredAnswers, answers, &[&batch]).await?
             + self
-                .delete("delete expired exchanges", exchanges, &[&batch, &kept])
+                .delete(Step::DeleteExpiredExchanges, exchanges, &[&batch, &kept])
                 .await?
             + self
-                .delete("delete expired confirmations", confirmations, &[&batch, &kept])
+                .delete(Step::DeleteExpiredConfirmations, confirmations, &[&batch, &kept])
                 .await?
             + self
-                .delete("delete expired alerts", alerts, &[&batch, &alerts_kept])
+                .delete(Step::DeleteExpiredAlerts, alerts, &[&batch, &alerts_kept])
                 .await?
             + self
-                .delete("delete expired deliveries", deliveries, &[&batch, &deliveries_kept])
+                .delete(Step::DeleteExpiredDeliveries, deliveries, &[&batch, &deliveries_kept])
                 .await?
             + self
-                .delete("delete expired devices", seen, &[&batch, &seen_kept])
+                .delete(Step::DeleteExpiredDevices, seen, &[&batch, &seen_kept])
                 .await?
-            + self.delete("delete sent events", events, &[&batch, &kept]).await?)
+            + self.delete(Step::DeleteSentEvents, events, &[&batch, &kept]).await?)
     }
 }
 
 impl PgStore {
     /// Deletes in batches, so that no statement runs, or holds locks, for long.
-    async fn delete(&self, step: &'static str, batch: &str, values: &[&dyn Parameter]) -> Result<u64, StoreError> {
+    async fn delete(&self, step: Step, batch: &str, values: &[&dyn Parameter]) -> Result<u64, StoreError> {
         let mut deleted = 0;
         for _ in 0..MAX_BATCHES {
             let rows = self.pool.query(step, batch, values).await?.len();

@@ -15,6 +15,7 @@ use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, extend};
+use crate::step::Step;
 use crate::vault::AuditKeys;
 
 /// Appends a row. The caller holds the lock of the user's head row, so that chains do not fork. Without the lock the row's number
@@ -108,7 +109,7 @@ impl Audit for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("record refusals", &work).await
+        self.pool.transact(Step::RecordRefusals, &work).await
     }
 
     async fn record_confirmation(
@@ -123,11 +124,11 @@ impl Audit for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("record a confirmation", &work).await
+        self.pool.transact(Step::RecordConfirmation, &work).await
     }
 
     async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
-        let step = "look up the next audited user";
+        let step = Step::LookUpNextAuditedUser;
         let (beyond, user) = after(user);
         let first = |table| format!("(SELECT user_id FROM {table} WHERE user_id {beyond} $1 ORDER BY user_id LIMIT 1)");
         let (rows, heads) = (first("audit"), first("audit_heads"));
@@ -138,7 +139,7 @@ impl Audit for PgStore {
     }
 
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
-        let step = "read a chain's head";
+        let step = Step::ReadChainHead;
         // One statement, so that head and rows are of one snapshot.
         let read = "SELECT $1::text AS user_id, seq, mac, (SELECT max(seq) FROM audit WHERE user_id = $1) AS last \
                     FROM (SELECT) AS one_row LEFT JOIN audit_heads ON user_id = $1";
@@ -155,7 +156,7 @@ impl Audit for PgStore {
     }
 
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-        let step = "read audit rows";
+        let step = Step::ReadAuditRows;
         let read = "SELECT user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
                     job_id, trace_id, key_id, mac FROM audit WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -165,7 +166,7 @@ impl Audit for PgStore {
     }
 
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
-        let step = "read unlogged heads";
+        let step = Step::ReadUnloggedHeads;
         let (beyond, user) = after(user);
         let read = format!(
             "SELECT user_id, seq, mac FROM audit_heads WHERE logged < seq AND user_id {beyond} $1 ORDER BY user_id LIMIT $2"
@@ -184,7 +185,7 @@ impl Audit for PgStore {
         let users: Vec<_> = heads.iter().map(|head| head.user.as_str()).collect();
         let numbers: Vec<_> = heads.iter().map(|head| head.seq).collect();
         self.pool
-            .query("mark heads as logged", mark, &[&users, &numbers])
+            .query(Step::MarkHeadsAsLogged, mark, &[&users, &numbers])
             .await?;
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::connection::Opener;
 use super::error::Failure;
 use super::permits::ConnectionPermits;
 use super::settings::CONNECT_TIMEOUT;
+use crate::metrics::OperationTimer;
 
 /// Connections of one pool with the permits to use them. Clones share them.
 #[derive(Debug, Clone)]
@@ -69,8 +70,9 @@ impl Connections {
         }
     }
 
-    /// Checks out an idle connection, or opens one more. If the server refuses one more, waits for another caller's.
-    pub(super) async fn check_out(&self, limits: WaitLimits) -> Result<Checkout, Failure> {
+    /// Checks out an idle connection, or opens one more. If the server refuses one more, waits for another caller's. The timer measures
+    /// how long the server takes to open one.
+    pub(super) async fn check_out(&self, limits: WaitLimits, timer: &OperationTimer<'_>) -> Result<Checkout, Failure> {
         let mut refusal = None;
         loop {
             let Some(permit) = self.permit(limits).await else {
@@ -81,7 +83,7 @@ impl Connections {
             } else {
                 limits.normal()
             };
-            let failure = match within(until, self.pool.get()).await {
+            let failure = match within(until, timer.measure(self.pool.get())).await {
                 Ok(connection) => {
                     return Ok(Checkout {
                         connection,

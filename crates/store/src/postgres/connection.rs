@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::parameter::Query;
 use super::settings::PgSettings;
 use super::{RootsError, tls};
-use crate::metrics::Metrics;
+use crate::metrics::{DiscardReason, Metrics};
 
 /// Connection of the pool.
 #[derive(Debug)]
@@ -137,13 +137,13 @@ impl Opener {
     }
 
     /// Reason to discard an idle connection.
-    fn fault(&self, connection: &Connection) -> Option<&'static str> {
+    fn fault(&self, connection: &Connection) -> Option<DiscardReason> {
         if connection.client.is_closed() {
-            Some("closed")
+            Some(DiscardReason::Closed)
         } else if connection.server != self.condemned.load(Ordering::Relaxed) {
-            Some("condemned")
+            Some(DiscardReason::Condemned)
         } else if Instant::now() >= connection.retires_at {
-            Some("age")
+            Some(DiscardReason::Age)
         } else {
             None
         }
@@ -164,7 +164,7 @@ impl managed::Manager for Opener {
             return Ok(());
         };
         self.metrics.discarded(fault, 1);
-        Err(RecycleError::message(fault))
+        Err(RecycleError::message(fault.as_str()))
     }
 }
 

@@ -12,11 +12,12 @@ use super::transaction::Transaction;
 use super::{PgStore, locks, outbox, row};
 use crate::StoreError;
 use crate::deliveries::{Deliveries, Delivery, DeliveryOutcome};
+use crate::step::Step;
 
 #[async_trait]
 impl Deliveries for PgStore {
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
-        self.pool.transact("deliver notifications", &Deliver(delivery)).await
+        self.pool.transact(Step::DeliverNotifications, &Deliver(delivery)).await
     }
 }
 

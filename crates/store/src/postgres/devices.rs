@@ -13,6 +13,7 @@ use super::{PgStore, audit, locks, outbox, row};
 use crate::StoreError;
 use crate::audit::Entry;
 use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
+use crate::step::Step;
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -22,7 +23,7 @@ impl Devices for PgStore {
             sign_in_check,
             keys: &self.audit,
         };
-        self.pool.transact("check the sign-in", &work).await
+        self.pool.transact(Step::CheckSignIn, &work).await
     }
 }
 

@@ -7,6 +7,7 @@ use super::error::Failure;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::encrypted_columns::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
+use crate::step::Step;
 use crate::vault::{self, Ciphertext};
 
 #[async_trait]
@@ -18,7 +19,7 @@ impl EncryptedColumns for PgStore {
         after: Option<&EncryptedText>,
         max: usize,
     ) -> Result<Vec<EncryptedText>, StoreError> {
-        let step = "look up texts under other keys";
+        let step = Step::LookUpTextsUnderOtherKeys;
         let prefix = vault::prefix(key_id);
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let number = after.map_or(i64::MIN, |after| after.number);
@@ -41,7 +42,7 @@ impl EncryptedColumns for PgStore {
     }
 
     async fn has_texts_under(&self, column: EncryptedColumn, key_id: &str) -> Result<bool, StoreError> {
-        let step = "look up texts under a key";
+        let step = Step::LookUpTextsUnderKey;
         let found = self
             .pool
             .query(step, &find_under(column), &[&vault::prefix(key_id)])
@@ -61,7 +62,7 @@ impl EncryptedColumns for PgStore {
         let replaced = self
             .pool
             .query(
-                "replace encrypted texts",
+                Step::ReplaceEncryptedTexts,
                 &replace(column),
                 &[&numbers, &users, &scopes, &old, &new],
             )

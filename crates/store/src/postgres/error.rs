@@ -12,6 +12,8 @@ use tokio_postgres::error::SqlState;
 
 use super::connection::OpenError;
 use crate::StoreError;
+use crate::metrics::{DiscardReason, OperationEnd};
+use crate::step::Step;
 
 /// Failure of one attempt at a transaction.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,24 @@ impl Failure {
         }
     }
 
+    /// Class of the failure, one of few and without text of the server: that of an outage, or the failure's own.
+    pub(super) fn class(&self) -> &'static str {
+        if let Some(outage) = self.outage() {
+            return outage;
+        }
+        match self {
+            Self::Open(_) | Self::OpenTimeout => "unreachable",
+            Self::NoConnection | Self::PoolClosed => "no_connection",
+            Self::Statement(error) if is_conflict(error) => "conflict",
+            Self::Statement(_) => "statement",
+            Self::Row(_) => "row",
+            Self::Silent => "timeout",
+            Self::Commit(failure) => failure.class(),
+            Self::TooLate => "too_late",
+            Self::SessionEnded => "session_ended",
+        }
+    }
+
     /// Class of an outage of the server.
     fn outage(&self) -> Option<&'static str> {
         match self {
@@ -118,7 +138,8 @@ impl Failure {
     }
 
     /// Error of the operation `step` that failed.
-    pub(super) fn during(self, step: &'static str) -> StoreError {
+    pub(super) fn during(self, step: Step) -> StoreError {
+        let step = step.as_str();
         let is_unavailable = match &self {
             Self::Open(_) | Self::OpenTimeout | Self::NoConnection | Self::PoolClosed | Self::Silent => true,
             Self::Statement(error) => is_unavailable(error) || is_conflict(error),
@@ -137,6 +158,16 @@ impl Failure {
                 source: Box::new(failure),
             },
         }
+    }
+}
+
+/// End of an attempt at an operation, in the metric of operations on the server. Where the caller's own condition does not hold, the
+/// server has done its part.
+pub(super) fn operation_end<T>(outcome: &Result<T, Failure>) -> OperationEnd {
+    match outcome {
+        Ok(_) | Err(Failure::TooLate | Failure::SessionEnded) => OperationEnd::Succeeded,
+        Err(Failure::NoConnection | Failure::PoolClosed) => OperationEnd::NotSent,
+        Err(failure) => OperationEnd::Failed(failure.class()),
     }
 }
 
@@ -175,13 +206,13 @@ pub(super) enum ConnectionFault {
 }
 
 impl ConnectionFault {
-    /// Metric label.
-    pub(super) fn as_str(self) -> &'static str {
+    /// Reason for which the connection is discarded.
+    pub(super) fn discard_reason(self) -> DiscardReason {
         match self {
-            Self::Silent => "silent",
-            Self::ReadOnly => "read_only",
-            Self::Shutdown => "shutdown",
-            Self::Closed => "closed",
+            Self::Silent => DiscardReason::Silent,
+            Self::ReadOnly => DiscardReason::ReadOnly,
+            Self::Shutdown => DiscardReason::Shutdown,
+            Self::Closed => DiscardReason::Closed,
         }
     }
 }

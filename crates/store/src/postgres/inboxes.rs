@@ -11,11 +11,12 @@ use super::PgStore;
 use super::error::Failure;
 use crate::StoreError;
 use crate::inboxes::{InboxLease, Inboxes};
+use crate::step::Step;
 
 #[async_trait]
 impl Inboxes for PgStore {
     async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError> {
-        let step = "lease an inbox";
+        let step = Step::LeaseInbox;
         let take = "INSERT INTO inboxes (account_type, fence, leased_until) \
                     SELECT $1, 1, now() + $2 * interval '1 second' \
                     WHERE NOT EXISTS (SELECT FROM pauses WHERE account_type = $1 AND until > now()) \
@@ -52,7 +53,7 @@ impl Inboxes for PgStore {
         let finished = self
             .pool
             .query(
-                "finish the read of an inbox",
+                Step::FinishReadOfInbox,
                 finish,
                 &[&platform, &lease.fence, &cursor, &next],
             )

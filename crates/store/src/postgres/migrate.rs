@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use super::pool::Pool;
 use super::settings::{CONNECT_TIMEOUT, PgSettings};
 use super::{SetupError, tls};
+use crate::step::Step;
 
 /// Migrates the schema and returns the applied migrations. Concurrent calls are serialized by an advisory lock of the session, so
 /// this needs Postgres itself, not a pooler that gives each transaction another connection. Migrates the first schema of the
@@ -40,9 +41,9 @@ pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
     let needed = migrations()?.last().map_or(0, Migration::version);
     let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
     let applied = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
-    let exists = pool.query("look up the schema", exists, &[]).await?;
+    let exists = pool.query(Step::LookUpSchema, exists, &[]).await?;
     let found = match exists.first().map(|row| row.try_get(0)) {
-        Some(Ok(true)) => pool.query("read the schema's version", applied, &[]).await?,
+        Some(Ok(true)) => pool.query(Step::ReadSchemaVersion, applied, &[]).await?,
         _ => Vec::new(),
     };
     let found = found.first().map_or(Ok(0), |row| row.try_get(0));

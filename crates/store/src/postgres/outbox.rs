@@ -15,8 +15,10 @@ use super::transaction::Transaction;
 use super::{PgStore, alert_rows, locks, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
+use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed};
 use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
+use crate::step::Step;
 
 #[async_trait]
 impl Outbox for PgStore {
@@ -26,7 +28,14 @@ impl Outbox for PgStore {
         loop {
             let page = self
                 .pool
-                .transact("relay events", &RelayPage { user, publisher })
+                .transact(
+                    Step::RelayEvents,
+                    &RelayPage {
+                        user,
+                        publisher,
+                        metrics: &self.metrics,
+                    },
+                )
                 .await?;
             sent += page.sent;
             match page.end {
@@ -38,7 +47,7 @@ impl Outbox for PgStore {
     }
 
     async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
-        let step = "look up unsent events";
+        let step = Step::LookUpUnsentEvents;
         let find = "SELECT DISTINCT user_id FROM outbox \
                     WHERE sent_at IS NULL AND created_at < now() - $1 * interval '1 second' LIMIT $2";
         let after = BEHIND_AFTER.as_secs_f64();
@@ -49,7 +58,7 @@ impl Outbox for PgStore {
     }
 
     async fn resend_recent(&self) -> Result<u64, StoreError> {
-        let step = "mark recent events as unsent";
+        let step = Step::MarkRecentEventsAsUnsent;
         // Relays run at the same time; what they send from here on needs no resending.
         let rows = self.pool.query(step, "SELECT now()", &[]).await?;
         let started = rows.first().map(|row| row.try_get::<_, OffsetDateTime>(0)).transpose();
@@ -73,7 +82,7 @@ impl Outbox for PgStore {
     }
 
     async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
-        let step = "measure the outbox";
+        let step = Step::MeasureOutbox;
         let measure = "SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE sent_at IS NULL LIMIT $1) AS unsent) AS events, \
                        (SELECT extract(epoch FROM now() - created_at)::double precision FROM outbox \
                         WHERE sent_at IS NULL ORDER BY created_at LIMIT 1) AS oldest";
@@ -128,6 +137,7 @@ pub(super) async fn send_with_subject(
 struct RelayPage<'a> {
     user: &'a UserId,
     publisher: &'a dyn Publisher,
+    metrics: &'a Metrics,
 }
 
 /// Result of one page.
@@ -155,7 +165,8 @@ impl Work for RelayPage<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Page>, Failure> {
         locks::lock_relay(tx, self.user).await?;
-        let read = "SELECT id, envelope FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2";
+        let read = "SELECT id, envelope, extract(epoch FROM clock_timestamp() - created_at)::double precision AS age \
+                    FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2";
         let rows = tx.query(read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
         let full = rows.len() == usize::from(PAGE);
         let mut end = if full { PageEnd::Page } else { PageEnd::Outbox };
@@ -170,6 +181,7 @@ impl Work for RelayPage<'_> {
                 end = PageEnd::Refusal;
                 break;
             }
+            self.metrics.published(row::seconds(row, "age")? + started.elapsed());
             sent.push(row.try_get("id")?);
         }
         if sent.is_empty() {

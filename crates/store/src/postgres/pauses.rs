@@ -10,12 +10,13 @@ use super::transaction::Transaction;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::pauses::Pauses;
+use crate::step::Step;
 
 #[async_trait]
 impl Pauses for PgStore {
     async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
         let (platform, wait) = (platform.as_str(), wait.as_secs_f64());
-        self.pool.query("pause a platform", PAUSE, &[&platform, &wait]).await?;
+        self.pool.query(Step::PausePlatform, PAUSE, &[&platform, &wait]).await?;
         Ok(())
     }
 }

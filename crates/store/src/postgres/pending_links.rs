@@ -17,6 +17,7 @@ use crate::StoreError;
 use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
 use crate::pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
+use crate::step::Step;
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -32,11 +33,11 @@ impl PendingLinks for PgStore {
             receipt,
             audit,
         };
-        self.pool.transact("store the pending link", &work).await
+        self.pool.transact(Step::StorePendingLink, &work).await
     }
 
     async fn pending_link(&self, user: &UserId, id: &PendingLinkId) -> Result<Option<PendingLink>, StoreError> {
-        let step = "look up a pending link";
+        let step = Step::LookUpPendingLink;
         let find =
             format!("SELECT {COLUMNS} FROM pending_links WHERE hash = $1 AND user_id = $2 AND now() < expires_at");
         let rows = self
@@ -48,7 +49,7 @@ impl PendingLinks for PgStore {
     }
 
     async fn expire_pending_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
-        let step = "look up expired pending links";
+        let step = Step::LookUpExpiredPendingLinks;
         let find = "SELECT id, user_id, account_type, platform_user_id FROM pending_links WHERE expires_at <= now() \
                     ORDER BY expires_at LIMIT 1";
         let rows = self.pool.query(step, find, &[]).await?;
@@ -62,7 +63,7 @@ impl PendingLinks for PgStore {
             receipt,
             audit,
         };
-        self.pool.transact("remove an expired pending link", &work).await?;
+        self.pool.transact(Step::RemoveExpiredPendingLink, &work).await?;
         Ok(true)
     }
 }

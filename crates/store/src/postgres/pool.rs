@@ -12,12 +12,13 @@ use tokio_postgres::Row;
 use super::RootsError;
 use super::checkout::{Checkout, Connections, WaitLimits, within};
 use super::connection::{Connection, Opener};
-use super::error::{ConnectionFault, Failure};
+use super::error::{ConnectionFault, Failure, operation_end};
 use super::parameter::{Parameter, Query};
 use super::settings::PgSettings;
 use super::transaction::{Transaction, run_alone, run_both_alone};
 use crate::StoreError;
-use crate::metrics::{Metrics, PoolUsage};
+use crate::metrics::{Metrics, OperationTimer, PoolUsage};
+use crate::step::Step;
 
 /// Pool with a bounded number of connections. Clones share it.
 #[derive(Debug, Clone)]
@@ -72,12 +73,12 @@ impl Pool {
     }
 
     /// Runs a transaction. After a conflict with another one, or on a broken connection, retries at once, up to 3 attempts in all.
-    pub(super) async fn transact<W: Work>(&self, step: &'static str, work: &W) -> Result<W::Outcome, StoreError> {
+    pub(super) async fn transact<W: Work>(&self, step: Step, work: &W) -> Result<W::Outcome, StoreError> {
         let limits = WaitLimits::new(W::TIME_LIMIT, work.deadline());
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
-            match self.attempt(work, limits).await {
+            match self.attempt(step, work, limits).await {
                 Err(failure) if failure.may_be_repeated() && left > 0 => {}
                 Ok(outcome) => {
                     self.succeeded();
@@ -91,7 +92,7 @@ impl Pool {
     /// Runs one statement in a transaction of its own.
     pub(super) async fn query(
         &self,
-        step: &'static str,
+        step: Step,
         sql: &str,
         parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, StoreError> {
@@ -102,7 +103,7 @@ impl Pool {
     /// Runs two statements, one after the other, in a transaction of their own. They are sent together.
     pub(super) async fn query_both(
         &self,
-        step: &'static str,
+        step: Step,
         first: Query<'_>,
         second: Query<'_>,
     ) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
@@ -112,17 +113,20 @@ impl Pool {
 
     async fn ask<T>(
         &self,
-        step: &'static str,
+        step: Step,
         ask: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
+        let timer = self.metrics.operation(step);
         let answer = async {
             let limits = WaitLimits::new(TIME_LIMIT, None);
-            let checkout = self.connections.check_out(limits).await?;
-            let answer = within(checkout.until, ask(&checkout.connection)).await;
+            let checkout = self.check_out(limits, &timer).await?;
+            let answer = within(checkout.until, timer.measure(ask(&checkout.connection))).await;
             self.check_in(checkout, answer.as_ref().err());
             answer
         };
-        match answer.await {
+        let answer = answer.await;
+        timer.end(operation_end(&answer));
+        match answer {
             Ok(answer) => {
                 self.succeeded();
                 Ok(answer)
@@ -138,15 +142,16 @@ impl Pool {
         move || match pool.upgrade().map(|pool| pool.status()) {
             Some(status) => PoolUsage {
                 idle: status.available,
-                in_use: status.size.saturating_sub(status.available),
+                used: status.size.saturating_sub(status.available),
                 waiting: permits.waiting(),
+                max: status.max_size,
             },
             None => PoolUsage::default(),
         }
     }
 
     /// Counts a failure, reports an outage, and converts the failure into the error of this step.
-    pub(super) fn report(&self, step: &'static str, failure: Failure) -> StoreError {
+    pub(super) fn report(&self, step: Step, failure: Failure) -> StoreError {
         let error = failure.during(step);
         self.metrics.failed(step, &error);
         if let (Some(dependency), Some(class)) = (&self.dependency, error.outage()) {
@@ -161,11 +166,22 @@ impl Pool {
         }
     }
 
-    async fn attempt<W: Work>(&self, work: &W, limits: WaitLimits) -> Result<W::Outcome, Failure> {
-        let checkout = self.connections.check_out(limits).await?;
-        let outcome = transaction(&checkout.connection, work, checkout.until).await;
-        self.check_in(checkout, outcome.as_ref().err());
+    async fn attempt<W: Work>(&self, step: Step, work: &W, limits: WaitLimits) -> Result<W::Outcome, Failure> {
+        let timer = self.metrics.operation(step);
+        let outcome = async {
+            let checkout = self.check_out(limits, &timer).await?;
+            let outcome = transaction(&checkout.connection, &timer, work, checkout.until).await;
+            self.check_in(checkout, outcome.as_ref().err());
+            outcome
+        };
+        let outcome = outcome.await;
+        timer.end(operation_end(&outcome));
         outcome
+    }
+
+    async fn check_out(&self, limits: WaitLimits, timer: &OperationTimer<'_>) -> Result<Checkout, Failure> {
+        let _wait = self.metrics.connection_wait();
+        self.connections.check_out(limits, timer).await
     }
 
     /// Returns a connection, or closes it if it is broken. If the server is the cause, also closes the idle connections, which
@@ -183,13 +199,18 @@ impl Pool {
         if fault != ConnectionFault::Closed {
             closed.extend(pool.retain(|_, _| false).removed);
         }
-        self.metrics.discarded(fault.as_str(), closed.len());
+        self.metrics.discarded(fault.discard_reason(), closed.len());
     }
 }
 
-async fn transaction<W: Work>(connection: &Connection, work: &W, until: Instant) -> Result<W::Outcome, Failure> {
+async fn transaction<W: Work>(
+    connection: &Connection,
+    timer: &OperationTimer<'_>,
+    work: &W,
+    until: Instant,
+) -> Result<W::Outcome, Failure> {
     let (tx, ending) = within(until, async {
-        let tx = Transaction::begin(connection).await?;
+        let tx = Transaction::begin(connection, timer).await?;
         let ending = work.run(&tx).await?;
         Ok::<_, Failure>((tx, ending))
     })

@@ -14,6 +14,7 @@ use super::{PgStore, locks, row};
 use crate::StoreError;
 use crate::queue::{MAX_DEAD_TASKS, PlatformCapacity, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
+use crate::step::Step;
 use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 
 #[async_trait]
@@ -24,7 +25,7 @@ impl TaskQueue for PgStore {
         capacities: &[PlatformCapacity],
         ttl: Duration,
     ) -> Result<Vec<Task>, StoreError> {
-        let step = "lease tasks";
+        let step = Step::LeaseTasks;
         self.give_up_expired_tasks().await?;
         let take = "UPDATE tasks SET fence = fence + 1, tries = tries + 1, leased_by = $1, \
                     leased_until = now() + $2 * interval '1 second' \
@@ -60,7 +61,7 @@ impl TaskQueue for PgStore {
         task: &TaskId,
         tokens: &EncryptedTokens,
     ) -> Result<Option<RevokeScope>, StoreError> {
-        let step = "replace the tokens of a task";
+        let step = Step::ReplaceTokensOfTask;
         let keep = "UPDATE tasks SET access_token = $3, refresh_token = $4, token_expires_at = $5 \
                     WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING scope";
         let (access, refresh, expires_at) = row::token_columns(Some(tokens));
@@ -94,13 +95,13 @@ impl TaskQueue for PgStore {
             &issued.scope.as_str(),
             &after.as_secs_f64(),
         ];
-        let queued = self.pool.query("queue a provisional revocation", queue, &values);
+        let queued = self.pool.query(Step::QueueProvisionalRevocation, queue, &values);
         queued.await.map(drop)
     }
 
     async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
         let work = SetTaskOwner { task, platform_user_id };
-        self.pool.transact("set the owner of a task", &work).await
+        self.pool.transact(Step::SetOwnerOfTask, &work).await
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -108,13 +109,13 @@ impl TaskQueue for PgStore {
                       WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING 1";
         let finished = self
             .pool
-            .query("finish a task", finish, &[&task.row, &task.fence])
+            .query(Step::FinishTask, finish, &[&task.row, &task.fence])
             .await?;
         Ok(!finished.is_empty())
     }
 
     async fn retry_task(&self, task: &TaskId, after: Duration, reason: &str) -> Result<bool, StoreError> {
-        let step = "reschedule a task";
+        let step = Step::RescheduleTask;
         let reschedule = "UPDATE tasks SET leased_by = NULL, leased_until = NULL, last_error = $4, \
                         due_at = now() + $3 * interval '1 second', dead_at = CASE WHEN tries >= $5::bigint THEN now() END \
                         WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL \
@@ -144,7 +145,7 @@ impl TaskQueue for PgStore {
     }
 
     async fn dead_tasks(&self) -> Result<u64, StoreError> {
-        let step = "count dead tasks";
+        let step = Step::CountDeadTasks;
         let count = "SELECT count(*) AS tasks FROM (SELECT FROM tasks WHERE dead_at IS NOT NULL LIMIT $1) AS dead";
         let rows = self.pool.query(step, count, &[&i64::from(MAX_DEAD_TASKS)]).await?;
         let tasks = rows.first().map(|row| row.try_get::<_, i64>("tasks")).transpose();
@@ -160,7 +161,7 @@ impl PgStore {
                     WHERE dead_at IS NULL AND tries >= $1::bigint AND leased_until <= now() RETURNING 1";
         let given_up = self
             .pool
-            .query("give up expired tasks", give_up, &[&i64::from(LAST_TRY)])
+            .query(Step::GiveUpExpiredTasks, give_up, &[&i64::from(LAST_TRY)])
             .await?;
         self.metrics.gave_up(given_up.len() as u64);
         Ok(())

@@ -16,11 +16,12 @@ use crate::answers::Receipt;
 use crate::refreshes::{
     DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,
 };
+use crate::step::Step;
 
 #[async_trait]
 impl Refreshes for PgStore {
     async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError> {
-        self.pool.transact("begin the refresh", &BeginRefresh(refresh)).await
+        self.pool.transact(Step::BeginRefresh, &BeginRefresh(refresh)).await
     }
 
     async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
@@ -29,13 +30,13 @@ impl Refreshes for PgStore {
                     RETURNING 1";
         let (user, account) = (refresh.lease.user.as_str(), refresh.lease.account.as_str());
         let values: [&dyn Parameter; 4] = [&user, &account, &refresh.generation, &refresh.attempt_id];
-        self.pool.query("undo the refresh", undo, &values).await?;
+        self.pool.query(Step::UndoRefresh, undo, &values).await?;
         Ok(())
     }
 
     async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError> {
         self.pool
-            .transact("store the refreshed tokens", &FinishRefresh(refreshed))
+            .transact(Step::StoreRefreshedTokens, &FinishRefresh(refreshed))
             .await
     }
 
@@ -49,6 +50,6 @@ impl Refreshes for PgStore {
             receipt,
             audit: &self.audit,
         };
-        self.pool.transact("mark the link as disconnected", &work).await
+        self.pool.transact(Step::MarkLinkAsDisconnected, &work).await
     }
 }

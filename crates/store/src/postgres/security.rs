@@ -14,12 +14,13 @@ use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
 use crate::security::{Security, SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule};
+use crate::step::Step;
 use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Security for PgStore {
     async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError> {
-        let step = "read the security settings";
+        let step = Step::ReadSecuritySettings;
         let rows = self.pool.query(step, columns::READ, &[&user.as_str()]).await?;
         let record = rows
             .first()
@@ -39,7 +40,7 @@ impl Security for PgStore {
             decide,
             audit: &self.audit,
         };
-        self.pool.transact("update the security settings", &work).await
+        self.pool.transact(Step::UpdateSecuritySettings, &work).await
     }
 }
 

@@ -28,12 +28,13 @@ use crate::sessions::{
     CommittedEnds, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, SessionOpenOutcome, SessionOpenRequest,
     SessionRecord, SessionRecords, SessionsReceipt,
 };
+use crate::step::Step;
 
 #[async_trait]
 impl SessionRecords for PgStore {
     async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
         self.pool
-            .transact("store the opened session", &OpenSession(opening))
+            .transact(Step::StoreOpenedSession, &OpenSession(opening))
             .await
     }
 
@@ -41,7 +42,7 @@ impl SessionRecords for PgStore {
         let values: [&dyn Parameter; 2] = [&user.as_str(), &session.as_str()];
         Ok(!self
             .pool
-            .query("read the session", session_check::ENDED, &values)
+            .query(Step::ReadSession, session_check::ENDED, &values)
             .await?
             .is_empty())
     }
@@ -56,12 +57,12 @@ impl SessionRecords for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("commit session ends", &work).await
+        self.pool.transact(Step::CommitSessionEnds, &work).await
     }
 
     async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
         let work = CountFailure { user, session };
-        self.pool.transact("count a wrong second factor", &work).await
+        self.pool.transact(Step::CountWrongSecondFactor, &work).await
     }
 
     async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
@@ -77,7 +78,7 @@ impl SessionRecords for PgStore {
     }
 
     async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError> {
-        let step = "list the sessions of a user";
+        let step = Step::ListSessionsOfUser;
         let list = "SELECT session_id, opened_at, address, device_id, device_name, user_agent, \
                     extract(epoch FROM exp_at - now())::float8 AS left_secs \
                     FROM sessions JOIN users USING (user_id) \
@@ -95,7 +96,7 @@ impl SessionRecords for PgStore {
         after: Option<&(UserId, SessionId)>,
         limit: usize,
     ) -> Result<Vec<(UserId, SessionId)>, StoreError> {
-        let step = "list the live sessions";
+        let step = Step::ListLiveSessions;
         let list = "SELECT user_id, session_id FROM sessions WHERE ended_at IS NULL \
                     AND exp_at > (SELECT copied_at FROM session_deadlines) - $1 * interval '1 second' \
                     AND (user_id COLLATE \"C\", session_id COLLATE \"C\") > ($2, $3) \
@@ -117,13 +118,16 @@ impl SessionRecords for PgStore {
         let sessions: Vec<&str> = left.iter().map(|((_, session), _)| session.as_str()).collect();
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
         let values: [&dyn Parameter; 3] = [&users, &sessions, &seconds];
-        self.pool.query("save session deadlines", save, &values).await.map(drop)
+        self.pool
+            .query(Step::SaveSessionDeadlines, save, &values)
+            .await
+            .map(drop)
     }
 
     async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
         let mark = "UPDATE session_deadlines SET copied_at = greatest(copied_at, now() - $1 * interval '1 second')";
         self.pool
-            .query("mark session deadlines as saved", mark, &[&ago.as_secs_f64()])
+            .query(Step::MarkSessionDeadlinesAsSaved, mark, &[&ago.as_secs_f64()])
             .await
             .map(drop)
     }
@@ -135,7 +139,10 @@ impl SessionRecords for PgStore {
         let sessions: Vec<&str> = left.iter().map(|(session, _)| session.as_str()).collect();
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
         let values: [&dyn Parameter; 3] = [&user.as_str(), &sessions, &seconds];
-        self.pool.query("reset session deadlines", set, &values).await.map(drop)
+        self.pool
+            .query(Step::ResetSessionDeadlines, set, &values)
+            .await
+            .map(drop)
     }
 }
 

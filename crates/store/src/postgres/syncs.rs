@@ -16,6 +16,7 @@ use super::{PgStore, row};
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::queue::PlatformCapacity;
+use crate::step::Step;
 use crate::syncs::{FinishedSync, LeasedSync, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
 
 #[async_trait]
@@ -25,7 +26,7 @@ impl Syncs for PgStore {
         capacities: &[PlatformCapacity],
         ttl: Duration,
     ) -> Result<Vec<LeasedSync>, StoreError> {
-        let step = "lease due syncs";
+        let step = Step::LeaseDueSyncs;
         let lease = "UPDATE accounts SET fence = nextval('account_generations'), \
                     leased_until = now() + $3 * interval '1 second' \
                     WHERE (user_id, account_type) IN (SELECT due.user_id, due.account_type \
@@ -62,7 +63,7 @@ impl Syncs for PgStore {
             account,
             ttl,
         };
-        self.pool.transact("lease a sync", &work).await
+        self.pool.transact(Step::LeaseSync, &work).await
     }
 
     async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError> {
@@ -72,7 +73,7 @@ impl Syncs for PgStore {
         let renewed = self
             .pool
             .query(
-                "renew the lease of a sync",
+                Step::RenewLeaseOfSync,
                 renew,
                 &[&lease.user.as_str(), &lease.account.as_str(), &lease.fence, &ttl],
             )
@@ -86,12 +87,10 @@ impl Syncs for PgStore {
             session,
             syncing,
         };
-        self.pool.transact("announce the sync", &work).await
+        self.pool.transact(Step::AnnounceSync, &work).await
     }
 
     async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError> {
-        self.pool
-            .transact("store the sync", &FinishSync { sync, receipt })
-            .await
+        self.pool.transact(Step::StoreSync, &FinishSync { sync, receipt }).await
     }
 }

@@ -4,39 +4,33 @@
 use futures_util::future::{try_join3, try_join4};
 use tokio_postgres::{Error, Row};
 
-use super::connection::Connection;
+use super::connection::{Answer, Connection};
 use super::error::Failure;
 use super::parameter::{Parameter, Query};
+use crate::metrics::OperationTimer;
 
 /// Open transaction. When dropped, it is rolled back before anything else is sent on its connection.
 pub(super) struct Transaction<'a> {
-    connection: &'a Connection,
-    is_open: bool,
+    open: OpenTransaction<'a>,
+    timer: &'a OperationTimer<'a>,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) async fn begin(connection: &'a Connection) -> Result<Self, Error> {
-        let transaction = Self::opened(connection);
-        connection.run_plain(BEGIN).await?;
-        Ok(transaction)
-    }
-
-    /// Constructed before BEGIN is sent: a caller that stops waiting for the answer may have sent it.
-    fn opened(connection: &'a Connection) -> Self {
-        Self {
-            connection,
-            is_open: true,
-        }
+    /// Begins a transaction whose statements are measured by this timer.
+    pub(super) async fn begin(connection: &'a Connection, timer: &'a OperationTimer<'a>) -> Result<Self, Error> {
+        let open = OpenTransaction::new(connection);
+        timer.measure(connection.run_plain(BEGIN)).await?;
+        Ok(Self { open, timer })
     }
 
     /// Sends COMMIT at the first poll.
-    pub(super) async fn commit(mut self) -> Result<(), Error> {
-        self.is_open = false;
-        self.connection.run_plain("COMMIT").await
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        let Self { open, timer } = self;
+        timer.measure(open.commit()).await
     }
 
     pub(super) async fn query(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<Vec<Row>, Error> {
-        Ok(self.connection.run((sql, parameters)).await?.rows)
+        Ok(self.run((sql, parameters)).await?.rows)
     }
 
     /// First row, if there is one.
@@ -52,17 +46,44 @@ impl<'a> Transaction<'a> {
 
     /// Executes a statement and returns the number of rows that it wrote.
     pub(super) async fn execute(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<u64, Error> {
-        Ok(self.connection.run((sql, parameters)).await?.affected)
+        Ok(self.run((sql, parameters)).await?.affected)
     }
 
     /// Runs two statements, one after the other. They are sent together.
     pub(super) async fn query_both(&self, first: Query<'_>, second: Query<'_>) -> Result<(Vec<Row>, Vec<Row>), Error> {
-        let (first, second) = self.connection.run_both(first, second).await?;
+        let both = self.open.connection.run_both(first, second);
+        let (first, second) = self.timer.measure(both).await?;
         Ok((first.rows, second.rows))
+    }
+
+    async fn run(&self, query: Query<'_>) -> Result<Answer, Error> {
+        self.timer.measure(self.open.connection.run(query)).await
     }
 }
 
-impl Drop for Transaction<'_> {
+/// Transaction that is rolled back when dropped, unless COMMIT was sent.
+struct OpenTransaction<'a> {
+    connection: &'a Connection,
+    is_open: bool,
+}
+
+impl<'a> OpenTransaction<'a> {
+    /// Constructed before BEGIN is sent: a caller that stops waiting for the answer may have sent it.
+    fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            is_open: true,
+        }
+    }
+
+    /// Sends COMMIT at the first poll.
+    async fn commit(mut self) -> Result<(), Error> {
+        self.is_open = false;
+        self.connection.run_plain("COMMIT").await
+    }
+}
+
+impl Drop for OpenTransaction<'_> {
     fn drop(&mut self) {
         if self.is_open {
             self.connection.send_plain("ROLLBACK");
@@ -73,7 +94,7 @@ impl Drop for Transaction<'_> {
 /// Runs a statement in a transaction of its own. All messages are sent together.
 pub(super) async fn run_alone(connection: &Connection, query: Query<'_>) -> Result<Vec<Row>, Error> {
     let ready = connection.prepare(query).await?;
-    let transaction = Transaction::opened(connection);
+    let transaction = OpenTransaction::new(connection);
     let started = connection.run_plain(BEGIN);
     let sent = connection.send(&ready, query);
     let ((), answer, ()) = try_join3(started, sent, transaction.commit()).await?;
@@ -87,7 +108,7 @@ pub(super) async fn run_both_alone(
     second: Query<'_>,
 ) -> Result<(Vec<Row>, Vec<Row>), Error> {
     let (ready, then) = (connection.prepare(first).await?, connection.prepare(second).await?);
-    let transaction = Transaction::opened(connection);
+    let transaction = OpenTransaction::new(connection);
     let started = connection.run_plain(BEGIN);
     let (sent, sent_then) = (connection.send(&ready, first), connection.send(&then, second));
     let ((), first, second, ()) = try_join4(started, sent, sent_then, transaction.commit()).await?;

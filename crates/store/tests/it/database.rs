@@ -1,10 +1,9 @@
 //! Migrated schemas and databases on the server that all tests share.
 
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use prometheus::{Registry, TextEncoder};
 use protocol::secret::Secret;
 use store::{Accounts, PgSettings, PgStore, migrate};
+use telemetry::metrics::Metrics;
 use testkit::Postgres;
 use testkit::postgres::{Database, PgBouncer, Schema};
 use tokio::sync::OnceCell;
@@ -57,19 +56,16 @@ pub(crate) fn meter() -> Meter {
 
 /// Meter, and a function that returns its metrics in Prometheus's text format.
 pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
-    let registry = Registry::new();
-    let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    let exporter = exporter.without_counter_suffixes().scope_info_enabled(false);
-    let provider = SdkMeterProvider::builder()
-        .with_reader(exporter.build().unwrap())
-        .build();
-    let meter = provider.meter("test");
-    let figures = move || {
-        // Metrics exist only as long as the provider.
-        let _provider = &provider;
-        TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
-    };
-    (meter, figures)
+    let metrics = Metrics::new("test");
+    (metrics.meter(), move || metrics.render().unwrap())
+}
+
+/// Value of a series in these metrics; none if it does not exist.
+pub(crate) fn value(figures: &str, series: &str) -> Option<f64> {
+    let value = figures
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map(|value| value.parse().unwrap())
 }
 
 /// Opens all connections of the pool of a test's store.

@@ -122,12 +122,12 @@ async fn chain_of_every_store_error_says_each_thing_once() {
         .collect();
     assert_eq!(covered, [true; 10]);
     for failure in failures {
-        let error = failure.during("store the link");
+        let error = failure.during(Step::StoreLink);
         assert_says_each_thing_once(&error);
         assert_says_each_thing_once(&SetupError::from(error));
     }
     for failure in self::failures().await {
-        assert_says_each_thing_once(&VerifyError::Store(failure.during("read audit rows")));
+        assert_says_each_thing_once(&VerifyError::Store(failure.during(Step::ReadAuditRows)));
     }
 }
 
@@ -135,7 +135,7 @@ async fn chain_of_every_store_error_says_each_thing_once() {
 async fn chain_of_an_open_failure_names_step_and_cause() {
     let failure = Failure::from(PoolError::Backend(OpenError::Postgres(db_error("28P01").await)));
     let expected = ["store the link", "db error", "FATAL: password authentication failed"];
-    assert_eq!(parts(&failure.during("store the link")), expected);
+    assert_eq!(parts(&failure.during(Step::StoreLink)), expected);
 }
 
 #[test]

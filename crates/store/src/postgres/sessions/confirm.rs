@@ -11,10 +11,11 @@ use crate::postgres::PgStore;
 use crate::postgres::error::Failure;
 use crate::postgres::row::{self, timestamp, written};
 use crate::sessions::CommittedEnds;
+use crate::step::Step;
 
 impl PgStore {
     pub(super) async fn find_unconfirmed(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
-        let step = "look up unconfirmed session ends";
+        let step = Step::LookUpUnconfirmedSessionEnds;
         let find = "SELECT user_id FROM sessions WHERE end_unconfirmed \
                     UNION SELECT user_id FROM users WHERE sessions_end_unconfirmed LIMIT $1";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -24,7 +25,7 @@ impl PgStore {
     }
 
     pub(super) async fn read_unconfirmed(&self, user: &UserId) -> Result<CommittedEnds, StoreError> {
-        let step = "read unconfirmed session ends";
+        let step = Step::ReadUnconfirmedSessionEnds;
         let sessions = "SELECT session_id, ended_at FROM sessions \
                         WHERE user_id = $1 AND end_unconfirmed AND ended_at IS NOT NULL";
         let all = "SELECT sessions_ended_at, sessions_ended_except FROM users \
@@ -36,7 +37,7 @@ impl PgStore {
 
     /// Confirms these ends, but not those that were committed since they were read.
     pub(super) async fn confirm(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError> {
-        let step = "confirm session ends";
+        let step = Step::ConfirmSessionEnds;
         if !ends.sessions.is_empty() {
             let confirm = "UPDATE sessions SET end_unconfirmed = false \
                            FROM unnest($2::text[], $3::timestamptz[]) AS confirmed (confirmed_session, confirmed_end) \

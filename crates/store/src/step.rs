@@ -1,0 +1,105 @@
+//! Operations on the database: the closed set of names that errors, metrics and traces have for them.
+
+/// Defines the operations with their names.
+macro_rules! steps {
+    ($($step:ident => $name:literal,)+) => {
+        /// Operation: one transaction, or one statement in a transaction of its own.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Step {
+            $($step,)+
+        }
+
+        impl Step {
+            /// All operations.
+            pub(crate) const ALL: [Self; [$($name),+].len()] = [$(Self::$step),+];
+
+            /// Name, such as `store the link`.
+            pub(crate) fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$step => $name,)+
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    AnnounceSync => "announce the sync",
+    BeginExchange => "begin the exchange",
+    BeginRefresh => "begin the refresh",
+    CheckSignIn => "check the sign-in",
+    CommitRevocationOfAllAccess => "commit the revocation of all access",
+    CommitSessionEnds => "commit session ends",
+    ConfirmSessionEnds => "confirm session ends",
+    CountDeadTasks => "count dead tasks",
+    CountWrongSecondFactor => "count a wrong second factor",
+    DeleteExpiredAlerts => "delete expired alerts",
+    DeleteExpiredAnswers => "delete expired answers",
+    DeleteExpiredConfirmations => "delete expired confirmations",
+    DeleteExpiredDeliveries => "delete expired deliveries",
+    DeleteExpiredDevices => "delete expired devices",
+    DeleteExpiredExchanges => "delete expired exchanges",
+    DeleteSentEvents => "delete sent events",
+    DeliverNotifications => "deliver notifications",
+    FinishReadOfInbox => "finish the read of an inbox",
+    FinishTask => "finish a task",
+    GiveUpExpiredTasks => "give up expired tasks",
+    LeaseDueSyncs => "lease due syncs",
+    LeaseInbox => "lease an inbox",
+    LeaseSync => "lease a sync",
+    LeaseTasks => "lease tasks",
+    ListAccounts => "list the accounts",
+    ListLiveSessions => "list the live sessions",
+    ListSessionsOfUser => "list the sessions of a user",
+    LookUpAccessEpoch => "look up the access epoch",
+    LookUpAccount => "look up the account",
+    LookUpExpiredPendingLinks => "look up expired pending links",
+    LookUpNextAuditedUser => "look up the next audited user",
+    LookUpPendingLink => "look up a pending link",
+    LookUpPreviousAnswer => "look up a previous answer",
+    LookUpSchema => "look up the schema",
+    LookUpTextsUnderKey => "look up texts under a key",
+    LookUpTextsUnderOtherKeys => "look up texts under other keys",
+    LookUpUnconfirmedSessionEnds => "look up unconfirmed session ends",
+    LookUpUnsentEvents => "look up unsent events",
+    MarkAlertAsAcknowledged => "mark the alert as acknowledged",
+    MarkHeadsAsLogged => "mark heads as logged",
+    MarkLinkAsDisconnected => "mark the link as disconnected",
+    MarkRecentEventsAsUnsent => "mark recent events as unsent",
+    MarkSessionDeadlinesAsSaved => "mark session deadlines as saved",
+    MeasureOutbox => "measure the outbox",
+    PausePlatform => "pause a platform",
+    QueueProvisionalRevocation => "queue a provisional revocation",
+    RaiseAlert => "raise the alert",
+    ReadAlerts => "read the alerts",
+    ReadAuditRows => "read audit rows",
+    ReadChainHead => "read a chain's head",
+    ReadOpenAlerts => "read the open alerts",
+    ReadSchemaVersion => "read the schema's version",
+    ReadSecuritySettings => "read the security settings",
+    ReadSession => "read the session",
+    ReadUnconfirmedSessionEnds => "read unconfirmed session ends",
+    ReadUnloggedHeads => "read unlogged heads",
+    RecordConfirmation => "record a confirmation",
+    RecordRefusals => "record refusals",
+    RecordUseOfVaultKey => "record the use of a vault key",
+    RelayEvents => "relay events",
+    RemoveExpiredPendingLink => "remove an expired pending link",
+    RenewLeaseOfSync => "renew the lease of a sync",
+    ReplaceEncryptedTexts => "replace encrypted texts",
+    ReplaceTokensOfTask => "replace the tokens of a task",
+    RescheduleTask => "reschedule a task",
+    ResetSessionDeadlines => "reset session deadlines",
+    RevokeUnusedGrant => "revoke an unused grant",
+    SaveSessionDeadlines => "save session deadlines",
+    SetOwnerOfTask => "set the owner of a task",
+    StoreFailedLink => "store the failed link",
+    StoreLink => "store the link",
+    StoreOpenedSession => "store the opened session",
+    StorePendingLink => "store the pending link",
+    StoreRefreshedTokens => "store the refreshed tokens",
+    StoreSync => "store the sync",
+    UndoRefresh => "undo the refresh",
+    UnlinkAccount => "unlink the account",
+    UpdateSecuritySettings => "update the security settings",
+}
