@@ -84,8 +84,7 @@ pub(crate) fn submission(lane: Lane, event: &'static str) -> Span {
 /// sampled, or this delivery is not.
 pub(crate) fn delivery(sampling: DeliverySampling, envelope: &Envelope) -> Option<Span> {
     let publication = envelope.traceparent.as_ref()?;
-    // One span for all sockets, so that its number is that of none.
-    if !sampling.takes(publication, 0) {
+    if !sampling.takes(publication) {
         return None;
     }
     let event = envelope.event.as_str();
