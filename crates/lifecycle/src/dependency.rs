@@ -1,4 +1,4 @@
-//! Dependencies of a node, such as Redis: the state of each, since when, and the class of its last error.
+//! Dependencies of a node, such as Redis or a mail server: the state of each, since when, and the class of its last error.
 
 use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,14 +25,25 @@ impl Dependencies {
         }
     }
 
-    /// Dependency of this name. The first call creates it, and the node waits for it from then on.
+    /// Dependency of this name, to which this node keeps connections. The first call creates it, and the node waits for it from then on.
     #[must_use]
     pub fn named(&self, name: &'static str) -> Dependency {
+        self.find_or_create(name, DependencyState::Waiting)
+    }
+
+    /// Dependency of this name that is called only when there is work for it, such as a mail server. The node does not wait for it, and
+    /// nothing but that work finds an outage, or its end. The first call creates it.
+    #[must_use]
+    pub fn on_demand(&self, name: &'static str) -> Dependency {
+        self.find_or_create(name, DependencyState::Unused)
+    }
+
+    fn find_or_create(&self, name: &'static str, initial: DependencyState) -> Dependency {
         let mut all = self.list();
         if let Some(known) = all.iter().find(|dependency| dependency.shared.name == name) {
             return known.clone();
         }
-        let created = Dependency::new(name, Arc::clone(&self.clock));
+        let created = Dependency::new((name, initial), Arc::clone(&self.clock));
         all.push(created.clone());
         created
     }
@@ -78,6 +89,8 @@ struct Shared {
 pub enum DependencyState {
     /// Not reached since the start of the node.
     Waiting,
+    /// Not called since the start of the node, which does not wait for it.
+    Unused,
     /// The last operations succeeded.
     Up,
     /// Operations have failed since it was up.
@@ -90,6 +103,7 @@ impl DependencyState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Unused => "unused",
             Self::Up => "up",
             Self::Down => "down",
         }
@@ -101,6 +115,8 @@ impl DependencyState {
 pub struct DependencyStatus {
     /// Name, such as `redis`.
     pub name: &'static str,
+    /// True for a dependency to which the node keeps connections: its state is that of now. Else it is that of the last calls.
+    pub is_monitored: bool,
     /// State.
     pub state: DependencyState,
     /// Time of the last change of the state.
@@ -119,10 +135,11 @@ pub struct DependencyError {
 }
 
 impl Dependency {
-    fn new(name: &'static str, clock: Arc<dyn Clock>) -> Self {
+    fn new((name, initial): (&'static str, DependencyState), clock: Arc<dyn Clock>) -> Self {
         let status = DependencyStatus {
             name,
-            state: DependencyState::Waiting,
+            is_monitored: initial == DependencyState::Waiting,
+            state: initial,
             since: clock.now(),
             last_error: None,
         };
@@ -182,7 +199,7 @@ impl Dependency {
         }
     }
 
-    /// Reports whether the dependency is up: the value of a gauge.
+    /// Reports whether the last operations succeeded.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.shared.is_up.load(Ordering::Acquire)

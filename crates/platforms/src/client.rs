@@ -28,6 +28,7 @@ impl PlatformClient {
     /// [`InsecureUrl`].
     pub(crate) fn new(dialect: &'static Dialect, settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
         settings.check()?;
+        http.list(dialect.account);
         Ok(Self {
             dialect,
             settings,

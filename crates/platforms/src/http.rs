@@ -9,11 +9,14 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, Response, StatusCode};
 use jwks::{JwksClient, system_tls};
+use lifecycle::Dependencies;
 use opentelemetry::metrics::Meter;
+use protocol::account::AccountType;
 use protocol::secret::Secret;
 use url::Url;
 
 use crate::metrics::Metrics;
+use crate::outage::Outages;
 use crate::route::Route;
 
 /// Sends requests to platforms. A clone shares its connections.
@@ -21,6 +24,7 @@ use crate::route::Route;
 pub struct Http {
     transport: Transport,
     metrics: Metrics,
+    outages: Outages,
 }
 
 #[derive(Clone)]
@@ -148,6 +152,7 @@ impl Http {
         Self {
             transport,
             metrics: Metrics::default(),
+            outages: Outages::default(),
         }
     }
 
@@ -158,6 +163,20 @@ impl Http {
             metrics: Metrics::new(meter),
             ..self
         }
+    }
+
+    /// Reports outages of platforms to these dependencies: the only log lines of their calls.
+    #[must_use]
+    pub fn reporting_to(self, dependencies: Dependencies) -> Self {
+        Self {
+            outages: Outages::reported_to(dependencies),
+            ..self
+        }
+    }
+
+    /// Lists a platform among the dependencies before its first call.
+    pub(crate) fn list(&self, platform: AccountType) {
+        self.outages.list(platform);
     }
 
     /// Client of a key set, with this client's connections and bounds on time.
@@ -176,6 +195,8 @@ impl Http {
             Transport::Scripted(script) => Ok(script(&request)),
         };
         timer.end(answer.as_ref().map(Response::status).map_err(CallError::error_type));
+        self.outages
+            .record(route.platform, answer.as_ref().map(Response::status));
         answer
     }
 }

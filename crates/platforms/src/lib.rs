@@ -8,8 +8,8 @@
 //!
 //! In reading order: [`platform`] defines the operations of a platform and their errors, [`inbox`] those of its bot, [`webhook`]
 //! verifies and reads its deliveries; [`settings`] configures one; [`github`], [`discord`], [`x_twitter`] and [`telegram`]
-//! implement them; [`oauth`], [`api`], [`http`], [`client`], [`route`], [`cursor`] and [`rate_limit`] are shared, [`metrics`] measures their calls. Every answer of a platform is decoded by
-//! [`untrusted`].
+//! implement them; [`oauth`], [`api`], [`http`], [`client`], [`route`], [`cursor`] and [`rate_limit`] are shared, [`metrics`] measures
+//! their calls, and [`outage`] reports those that fail. Every answer of a platform is decoded by [`untrusted`].
 
 mod api;
 mod client;
@@ -21,6 +21,7 @@ mod inbox;
 mod loopback;
 mod metrics;
 mod oauth;
+mod outage;
 mod platform;
 mod rate_limit;
 mod recipients;
@@ -37,6 +38,7 @@ pub use http::{BuildError, Http, Timeouts};
 pub use inbox::{BotInbox, BotSettings, InboxPage};
 pub use jwks::system_tls;
 pub use loopback::is_loopback;
+pub use outage::is_logged_outage;
 pub use platform::{
     AddressedNotification, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, PauseScope, Platform,
     PlatformNotification, Profile, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage,

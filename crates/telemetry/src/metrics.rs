@@ -43,14 +43,14 @@ impl Metrics {
         self.provider.meter("postern")
     }
 
-    /// Observes `postern_dependency_up` at each collection: 1 for a dependency that is up, else 0. Each has a value from its creation
-    /// on.
+    /// Observes `postern_dependency_up` at each collection: 1 for a monitored dependency that is up, else 0. Each has a value from its
+    /// creation on. One that is called on demand has none: its state is as old as its last call.
     pub fn watch(&self, dependencies: Dependencies) {
         self.meter()
             .u64_observable_gauge("postern.dependency.up")
             .with_description("1 if the dependency answers this node, else 0")
             .with_callback(move |gauge| {
-                for status in dependencies.statuses() {
+                for status in dependencies.statuses().iter().filter(|status| status.is_monitored) {
                     let up = u64::from(status.state == DependencyState::Up);
                     gauge.observe(up, &[KeyValue::new("dependency", status.name)]);
                 }

@@ -55,6 +55,7 @@ pub(crate) use change::{FactorChangeError, PreparedFactorChange};
 pub(crate) use decision::{audit_event, change, refuse};
 pub use email::{EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmtpUrl, SmtpServer};
 pub(crate) use events::settings_updated;
+pub(crate) use message::{is_logged_outage, is_refused_message};
 pub use operator::{OperatorOutcome, reset_factor, unlock_factor};
 pub use sender::MessageSenders;
 pub use sms::{InvalidSmsUrl, SmsError, SmsSender, SmsSettings};

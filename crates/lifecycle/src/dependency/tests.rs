@@ -90,3 +90,38 @@ fn dependency_is_listed_before_its_first_result_and_once() {
     assert!(dependencies.named("redis").is_up());
     assert_eq!(listed(&dependencies), [("redis", "up"), ("postgres", "waiting")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn outage_of_a_dependency_that_was_not_used_before_has_its_begin_and_end() {
+    let (log, _guard) = Log::capture();
+    let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH));
+    let dependencies = Dependencies::new(clock);
+    let smtp = dependencies.on_demand("smtp");
+    assert_eq!(smtp.status().state.as_str(), "unused");
+    for _ in 0..3 {
+        smtp.failed("unreachable", "connect: refused");
+        advance(QUIET).await;
+    }
+    assert_eq!(smtp.status().state, DependencyState::Down);
+    smtp.succeeded();
+    assert_eq!(dependencies.on_demand("smtp").status().state, DependencyState::Up);
+    assert_eq!(
+        log.lines(),
+        [
+            "WARN outage began dependency=\"smtp\" class=\"unreachable\" error=connect: refused",
+            "INFO outage ended dependency=\"smtp\" failures=3 seconds=3",
+        ]
+    );
+}
+
+#[test]
+fn only_dependencies_with_kept_connections_are_monitored() {
+    let dependencies = Dependencies::new(Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)));
+    let _both = (dependencies.named("redis"), dependencies.on_demand("smtp"));
+    let monitored: Vec<bool> = dependencies
+        .statuses()
+        .iter()
+        .map(|status| status.is_monitored)
+        .collect();
+    assert_eq!(monitored, [true, false]);
+}

@@ -7,6 +7,7 @@ mod discord;
 mod exchange;
 mod http;
 mod metrics;
+mod outages;
 mod profile;
 mod response_format;
 mod revoke;

@@ -220,6 +220,7 @@ impl Parts {
         runtime: &NodeRuntime,
     ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
+        let http = http.reporting_to(runtime.dependencies.clone());
         let http = http.metered(&runtime.metrics.meter());
         let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
         let discord = Discord::new(simulated_discord(simulator)?, http.clone()).map_err(StartError::from)?;

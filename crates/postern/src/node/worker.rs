@@ -36,7 +36,9 @@ async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) 
     reloads.watch(node.database_file, move |text| {
         ready(database.replace_credentials(&text))
     });
-    let http = Http::new(Timeouts::default())?.metered(&runtime.metrics.meter());
+    let http = Http::new(Timeouts::default())?
+        .metered(&runtime.metrics.meter())
+        .reporting_to(runtime.dependencies.clone());
     let platforms = offered(
         [node.github, node.discord, node.x_twitter],
         node.telegram,
@@ -161,10 +163,8 @@ fn message_senders(
 ) -> Result<MessageSenders, StartError> {
     let email =
         email.map(|settings| EmailSender::new(settings, Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy)));
-    Ok(MessageSenders {
-        email: email.transpose()?,
-        sms: sms.map(SmsSender::new).transpose()?,
-    })
+    let (email, sms) = (email.transpose()?, sms.map(SmsSender::new).transpose()?);
+    Ok(MessageSenders::new(email, sms, &runtime.dependencies))
 }
 
 /// Drain timeout, a little above the longest deadline of a lane, so that claimed jobs finish.

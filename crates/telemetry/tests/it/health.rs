@@ -81,7 +81,7 @@ async fn dependencies_are_reported_with_state_time_and_class_and_never_fail_the_
     let metrics = Metrics::new("worker-1");
     metrics.watch(dependencies.clone());
     let redis = dependencies.named("redis");
-    let _postgres = dependencies.named("postgres");
+    let _others = (dependencies.named("postgres"), dependencies.on_demand("smtp"));
     redis.succeeded();
     redis.failed("auth", "redis://gate:hunter2@redis: WRONGPASS");
 
@@ -94,6 +94,7 @@ async fn dependencies_are_reported_with_state_time_and_class_and_never_fail_the_
     let expected = json!({ "dependencies": [
         { "name": "redis", "state": "down", "since": epoch, "lastError": { "class": "auth", "at": epoch } },
         { "name": "postgres", "state": "waiting", "since": epoch, "lastError": null },
+        { "name": "smtp", "state": "unused", "since": epoch, "lastError": null },
     ]});
     assert_eq!(serde_json::from_str::<Value>(&report).unwrap(), expected);
 
@@ -102,6 +103,7 @@ async fn dependencies_are_reported_with_state_time_and_class_and_never_fail_the_
         let line = format!("postern_dependency_up{{dependency=\"{name}\"}} 0\n");
         assert!(scrape.contains(&line), "{scrape}");
     }
+    assert!(!scrape.contains("dependency=\"smtp\""), "nothing checks it: {scrape}");
 }
 
 #[tokio::test]

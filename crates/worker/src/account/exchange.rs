@@ -4,8 +4,6 @@ use std::future::Future;
 
 use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile};
 use protocol::account::AccountType;
-use protocol::code::ErrorCode;
-use protocol::fault::chain;
 use protocol::secret::Secret;
 use store::{Exchange, ExchangeStart, Revocation};
 use tokio::time::{error::Elapsed, timeout_at};
@@ -17,6 +15,7 @@ use super::link::GrantedAccount;
 use super::provisional_revocation::{IssuedGrant, is_queued};
 use crate::call::{Call, digest};
 use crate::metrics::ExchangeLabel;
+use crate::outage::log_unavailable_platform;
 use crate::platform::rate_limit;
 
 /// Authorization code to be sent to its platform.
@@ -116,8 +115,7 @@ impl AccountService {
             Ok(_) => ExchangeLabel::Granted,
             // The client reads `oauth_failed`, since the code is consumed; the cause is the platform, which hung or failed.
             Err(error @ ExchangeError::Unknown(..)) => {
-                let code = ErrorCode::PlatformUnavailable.as_str();
-                tracing::warn!(code, platform = %account, error = chain(error), "authorization code exchange of unknown outcome");
+                log_unavailable_platform(account, error, "authorization code exchange of unknown outcome");
                 ExchangeLabel::Unavailable
             }
             Err(ExchangeError::NotSent(..)) => ExchangeLabel::Unavailable,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::addressed::Addressees;
 use crate::metrics::{InboxReadLabel, Metrics};
+use crate::outage::is_logged;
 use crate::platform::rate_limit;
 
 /// Reads one inbox whenever this worker holds its lease.
@@ -40,6 +41,9 @@ impl InboxReader {
                 Ok(InboxRead::Partial) => {
                     outage.succeeded();
                     more.notify_one();
+                }
+                Err(error) if is_logged(&error) => {
+                    tracing::debug!(error = chain(&error), "inbox not read in an outage");
                 }
                 Err(error) => outage.failed(format_args!("{}: {}", error.code().as_str(), chain(&error))),
             }

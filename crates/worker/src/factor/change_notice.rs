@@ -5,7 +5,7 @@ use protocol::id::UserId;
 use protocol::security::FactorMethod;
 use store::vault::Ciphertext;
 
-use super::message::Message;
+use super::message::{Message, is_logged_outage};
 use super::{FactorService, factor_binding};
 
 impl FactorService {
@@ -34,7 +34,9 @@ impl FactorService {
             let (message_senders, metrics) = (self.message_senders.clone(), self.metrics.clone());
             self.tasks.each("notice of a changed factor", async move {
                 let message = Message::factor_changed();
-                if let Err(error) = message_senders.send(method, &address, &message, &metrics).await {
+                if let Err(error) = message_senders.send(method, &address, &message, &metrics).await
+                    && !is_logged_outage(&error)
+                {
                     tracing::warn!(
                         method = method.as_str(),
                         error = chain(&error),

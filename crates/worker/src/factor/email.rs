@@ -174,6 +174,7 @@ impl EmailSender {
         match self.transport.send(email).await {
             Ok(_response) => Ok(()),
             Err(error) => Err(match error.status() {
+                Some(status) if concerns_client(status.into()) => SendError::Rejected(status.into()),
                 Some(status) => SendError::Refused(status.into()),
                 None => SendError::Unreached(whole_chain(&error)),
             }),
@@ -185,6 +186,12 @@ impl fmt::Debug for EmailSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("EmailSender").field(&self.from).finish()
     }
+}
+
+/// Reports whether a status of SMTP (RFC 5321, RFC 4954) is about this client or the state of the server, and not about one message:
+/// the server closes the connection, is out of order or of storage, or does not accept the login.
+fn concerns_client(status: u16) -> bool {
+    matches!(status, 421 | 451 | 452 | 454 | 530 | 534 | 535 | 538)
 }
 
 /// Error of lettre as one part of a chain: its text already contains the text of its source.

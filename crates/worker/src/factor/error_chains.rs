@@ -23,6 +23,7 @@ fn send_errors() -> Vec<SendError> {
         SendError::NotOffered,
         SendError::Unaddressed,
         SendError::Refused(550),
+        SendError::Rejected(421),
         SendError::Unreached(cause()),
         SendError::Late(Duration::from_secs(6)),
     ]
@@ -69,7 +70,7 @@ pub(crate) fn factor_change_errors() -> Vec<FactorChangeError> {
 #[test]
 fn errors_of_the_second_factor_repeat_no_part() {
     check_chains!(SendError:
-        SendError::NotOffered | SendError::Unaddressed | SendError::Refused(_) | SendError::Unreached(_) | SendError::Late(_)
+        SendError::NotOffered | SendError::Unaddressed | SendError::Refused(_) | SendError::Rejected(_) | SendError::Unreached(_) | SendError::Late(_)
             => send_errors(),
     );
     check_chains!(StepUpError:

@@ -1,5 +1,7 @@
 //! Message that carries a code or a notice, and the failure to send it.
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use protocol::code::ErrorCode;
@@ -49,8 +51,10 @@ pub(crate) enum SendError {
     Unaddressed,
     #[error("the server refused the message with status {0}")]
     Refused(u16),
+    #[error("the server refused this client with status {0}")]
+    Rejected(u16),
     #[error("the server could not be reached")]
-    Unreached(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unreached(#[source] Box<dyn Error + Send + Sync>),
     #[error("the server did not accept the message within {0:?}")]
     Late(Duration),
 }
@@ -61,11 +65,36 @@ impl SendError {
         match self {
             Self::NotOffered => MessageLabel::NotOffered,
             Self::Unaddressed => MessageLabel::Unaddressed,
-            Self::Refused(_) => MessageLabel::Refused,
+            Self::Refused(_) | Self::Rejected(_) => MessageLabel::Refused,
             Self::Unreached(_) => MessageLabel::Unreached,
             Self::Late(_) => MessageLabel::Late,
         }
     }
+
+    /// Class of a failure of the server itself; none for one of this message.
+    pub(super) fn outage(&self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(_) => Some("refused"),
+            Self::Unreached(_) => Some("unreachable"),
+            Self::Late(_) => Some("timeout"),
+            Self::NotOffered | Self::Unaddressed | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Reports whether the failure is part of an outage of a mail server or SMS API, which [`super::MessageSenders`] logs.
+pub(crate) fn is_logged_outage(error: &(dyn Error + 'static)) -> bool {
+    send_error(error).is_some_and(|failure| failure.outage().is_some())
+}
+
+/// Reports whether the failure is about one message, whose server is there.
+pub(crate) fn is_refused_message(error: &(dyn Error + 'static)) -> bool {
+    send_error(error).is_some_and(|failure| failure.outage().is_none())
+}
+
+fn send_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a SendError> {
+    let mut causes = iter::successors(Some(error), |error| (*error).source());
+    causes.find_map(|error| error.downcast_ref())
 }
 
 impl Fault for SendError {
@@ -73,7 +102,7 @@ impl Fault for SendError {
         match self {
             Self::NotOffered => ErrorCode::NotSupported,
             Self::Unaddressed => ErrorCode::Internal,
-            Self::Refused(_) | Self::Unreached(_) | Self::Late(_) => ErrorCode::Unavailable,
+            Self::Refused(_) | Self::Rejected(_) | Self::Unreached(_) | Self::Late(_) => ErrorCode::Unavailable,
         }
     }
 }

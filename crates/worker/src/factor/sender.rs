@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lifecycle::{Dependencies, Dependency};
+use protocol::fault::chain;
 use protocol::secret::Secret;
 use protocol::security::FactorMethod;
 use tokio::time::timeout;
@@ -18,9 +20,27 @@ pub struct MessageSenders {
     pub email: Option<EmailSender>,
     /// Sender of text messages.
     pub sms: Option<SmsSender>,
+    outages: SenderOutages,
+}
+
+/// Dependencies of the senders, to which outages are reported.
+#[derive(Debug, Clone, Default)]
+struct SenderOutages {
+    smtp: Option<Dependency>,
+    sms: Option<Dependency>,
 }
 
 impl MessageSenders {
+    /// Senders whose outages are reported as `smtp` and `sms`, each if it is configured.
+    #[must_use]
+    pub fn new(email: Option<EmailSender>, sms: Option<SmsSender>, dependencies: &Dependencies) -> Self {
+        let outages = SenderOutages {
+            smtp: email.is_some().then(|| dependencies.on_demand("smtp")),
+            sms: sms.is_some().then(|| dependencies.on_demand("sms")),
+        };
+        Self { email, sms, outages }
+    }
+
     /// Reports whether a factor of this method can be used.
     pub(super) fn offers(&self, method: FactorMethod) -> bool {
         match method {
@@ -42,6 +62,7 @@ impl MessageSenders {
         let sent = timeout(TIMEOUT, self.send_by(method, address, message)).await;
         let sent = sent.unwrap_or(Err(SendError::Late(TIMEOUT)));
         timer.end(sent.as_ref().map_or_else(SendError::label, |()| MessageLabel::Sent));
+        self.outages.record(method, sent.as_ref().err());
         sent
     }
 
@@ -50,6 +71,26 @@ impl MessageSenders {
             (FactorMethod::Sms, Some(sms), _) => sms.send(address, message).await,
             (FactorMethod::Email, _, Some(email)) => email.send(address, message).await,
             _ => Err(SendError::NotOffered),
+        }
+    }
+}
+
+impl SenderOutages {
+    /// Records the end of a message. A server that refuses one message is there.
+    fn record(&self, method: FactorMethod, error: Option<&SendError>) {
+        let dependency = match method {
+            FactorMethod::Totp => None,
+            FactorMethod::Sms => self.sms.as_ref(),
+            FactorMethod::Email => self.smtp.as_ref(),
+        };
+        let Some(dependency) = dependency else { return };
+        match error {
+            None | Some(SendError::Refused(_)) => dependency.succeeded(),
+            Some(error) => {
+                if let Some(class) = error.outage() {
+                    dependency.failed(class, chain(error));
+                }
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use platforms::{is_loopback, system_tls};
 use protocol::secret::Secret;
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
 use url::Url;
 
 use super::message::{Message, SendError};
@@ -111,10 +111,11 @@ impl SmsSender {
             .form(&form);
         let unreached = |error: reqwest::Error| SendError::Unreached(error.without_url().into());
         let status = request.send().await.map_err(unreached)?.status();
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(SendError::Refused(status.as_u16()))
+        match status {
+            _ if status.is_success() => Ok(()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(SendError::Rejected(status.as_u16())),
+            _ if status.is_server_error() => Err(SendError::Rejected(status.as_u16())),
+            _ => Err(SendError::Refused(status.as_u16())),
         }
     }
 }

@@ -21,8 +21,9 @@ use tokio::time::{Instant, timeout_at};
 use super::dispatch::Dispatch;
 use super::work_policy;
 use crate::call::{Call, LanePermit, Refusal};
+use crate::factor::{is_logged_outage, is_refused_message};
 use crate::metrics::{LATE, Metrics, OK};
-use crate::outage::report_failure;
+use crate::outage::{is_logged, report_failure};
 use crate::outbox::OutboxRelay;
 
 /// Runs jobs.
@@ -173,14 +174,19 @@ impl Runner {
         }
     }
 
-    /// Logs the error of an operation, by the severity of its code. An outage of bus or store is one line at its begin and one at its
+    /// Logs the error of an operation, by the severity of its code. An outage of a dependency is one line at its begin and one at its
     /// end, however many jobs fail in it.
     fn report(&self, refusal: &(dyn Refusal + 'static)) {
         let code = refusal.code();
         let error = chain(refusal);
         match code.fault_class() {
             FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "job refused"),
-            FaultClass::Dependency if code == ErrorCode::Unavailable => report_failure(&self.execution, refusal),
+            FaultClass::Dependency if is_logged(refusal) || is_logged_outage(refusal) => {
+                tracing::debug!(code = code.as_str(), error, "job failed in an outage");
+            }
+            FaultClass::Dependency if code == ErrorCode::Unavailable && !is_refused_message(refusal) => {
+                report_failure(&self.execution, refusal);
+            }
             FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "job failed"),
             FaultClass::Internal => tracing::error!(code = code.as_str(), error, "job failed"),
         }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::retry_delay::retry_delay;
 use crate::metrics::{Metrics, RevocationLabel};
+use crate::outage::is_logged;
 use crate::platform::{NotOffered, Offered, rate_limit};
 
 /// Attempts revocations.
@@ -78,13 +79,12 @@ impl Revoker {
         let why = chain(error);
         let ours = self.queue.retry_task(&task.id, after, &why).await?;
         if task.tries + 1 < MAX_ATTEMPTS {
-            tracing::warn!(
-                code = error.code().as_str(),
-                user = %task.user,
-                platform = %task.revocation.account,
-                error = why,
-                "revocation failed, retrying"
-            );
+            let (code, user, platform) = (error.code().as_str(), &task.user, task.revocation.account);
+            if is_logged(error) {
+                tracing::debug!(code, %user, %platform, error = why, "revocation failed, retrying");
+            } else {
+                tracing::warn!(code, %user, %platform, error = why, "revocation failed, retrying");
+            }
             return Ok((ours, RevocationLabel::Retried));
         }
         tracing::error!(

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use lifecycle::Backoff;
 use platforms::{RefreshError, Tokens};
-use protocol::code::ErrorCode;
 use protocol::fault::chain;
 use protocol::security::AlertType;
 use store::{Credentials, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, StoreError, SyncLease, TokenColumn};
@@ -17,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{SyncFailure, Syncer};
 use crate::metrics::RefreshLabel;
+use crate::outage::log_unavailable_platform;
 use crate::platform::{encrypt_tokens, token_binding};
 
 impl Syncer {
@@ -71,12 +71,7 @@ impl Syncer {
                         .await;
                 }
                 Err(error @ RefreshError::Unknown(..)) => {
-                    tracing::warn!(
-                        code = ErrorCode::PlatformUnavailable.as_str(),
-                        platform = %lease.account,
-                        error = chain(&error),
-                        "token refresh of unknown outcome"
-                    );
+                    log_unavailable_platform(lease.account, &error, "token refresh of unknown outcome");
                     if is_last {
                         return self
                             .disconnected_or_replaced(lease, &found, AlertType::RefreshFailed)

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::lease::LEASE;
 use super::{SyncFailure, Syncer};
-use crate::outage::report_failure;
+use crate::outage::{is_logged, report_failure};
 use crate::platform::PlatformPermits;
 use crate::settings::PlatformConcurrency;
 
@@ -72,10 +72,12 @@ impl Syncer {
     }
 }
 
-/// Logs a failed sync: a platform or a dependency that fails as WARN; a rate limit, which is logged when it begins, as DEBUG.
+/// Logs a failed sync: a platform or a dependency that fails as WARN; part of an outage, or a rate limit, each logged when it begins, as
+/// DEBUG.
 fn report(user: &UserId, platform: AccountType, error: &SyncFailure) {
     let code = error.code();
-    let is_expected = code == ErrorCode::PlatformRateLimited || code.fault_class() == FaultClass::Caller;
+    let is_refusal = code == ErrorCode::PlatformRateLimited || code.fault_class() == FaultClass::Caller;
+    let is_expected = is_refusal || is_logged(error);
     let (code, error) = (code.as_str(), chain(error));
     if is_expected {
         tracing::debug!(%user, %platform, code, error, "scheduled sync failed");

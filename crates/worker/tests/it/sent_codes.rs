@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{ManualClock, OsEntropy};
+use lifecycle::{Dependencies, ManualClock, OsEntropy};
 use protocol::secret::Secret;
 use serde_json::{Value, json};
 use testkit::mail::{MailSecurity, MailServer};
 use testkit::sms::SmsServer;
+use testkit::wait;
+use tokio::time::Instant;
 use worker::{EmailSender, EmailSettings, FromAddress, MessageSenders, Running, SmsSender, SmsSettings, SmtpServer};
 
 use crate::client::{Client, assert_error, assert_success};
 use crate::env::TestEnv;
 use crate::factor::{disconnect, update, verify};
+use crate::log::Log;
 
 const EMAIL: &str = "user@example.com";
 const NUMBER: &str = "+436601234567";
@@ -23,6 +26,7 @@ struct SenderTest {
     mail: MailServer,
     sms: SmsServer,
     client: Client,
+    dependencies: Dependencies,
     _worker: Running,
 }
 
@@ -41,10 +45,10 @@ impl SenderTest {
             Secret::new("token"),
             "+15550100".to_owned(),
         );
-        env.message_senders = MessageSenders {
-            email: Some(EmailSender::new(settings, clock, Arc::new(OsEntropy)).unwrap()),
-            sms: Some(SmsSender::new(api.unwrap()).unwrap()),
-        };
+        let email = EmailSender::new(settings, clock, Arc::new(OsEntropy)).unwrap();
+        let dependencies = Dependencies::new(Arc::<ManualClock>::clone(&env.clock));
+        env.message_senders =
+            MessageSenders::new(Some(email), Some(SmsSender::new(api.unwrap()).unwrap()), &dependencies);
         let worker = env.worker().await;
         let client = signed_in(&env, "u", "s").await;
         Self {
@@ -52,6 +56,7 @@ impl SenderTest {
             mail,
             sms,
             client,
+            dependencies,
             _worker: worker,
         }
     }
@@ -350,6 +355,47 @@ async fn messages_are_timed_by_method_and_outcome() {
             .wait_for_count("postern_worker_factor_messages_total", &labels, 1)
             .await;
     }
+}
+
+#[tokio::test]
+async fn outage_of_a_sender_is_one_line_at_its_begin_and_one_at_its_end() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let mut it = SenderTest::new().await;
+    let states = |it: &SenderTest| {
+        let statuses = it.dependencies.statuses().into_iter();
+        statuses
+            .map(|status| (status.name, status.state.as_str()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(states(&it), [("smtp", "unused"), ("sms", "unused")]);
+    it.sms.answers(400);
+    assert_error(&update(&mut it.client, by_sms()).await, "unavailable");
+    assert_eq!(
+        states(&it),
+        [("smtp", "unused"), ("sms", "up")],
+        "one message was refused"
+    );
+
+    it.sms.answers(503);
+    for _ in 0..2 {
+        assert_error(&update(&mut it.client, by_sms()).await, "unavailable");
+    }
+    assert_eq!(states(&it), [("smtp", "unused"), ("sms", "down")]);
+    let failed = Instant::now();
+    wait::until_true("a second without a failure", wait::deadline(), async || {
+        failed.elapsed() > Duration::from_secs(1)
+    })
+    .await;
+    it.sms.answers(201);
+    assert_success(&update(&mut it.client, by_sms()).await);
+    assert_eq!(states(&it), [("smtp", "unused"), ("sms", "up")]);
+
+    let (began, ended) = (log.lines("outage began"), log.lines("outage ended"));
+    assert_eq!((began.len(), ended.len()), (1, 1), "{began:?} {ended:?}");
+    assert!(began[0].contains("dependency=\"sms\" class=\"refused\""), "{began:?}");
+    assert!(ended[0].contains("failures=2"), "{ended:?}");
+    assert_eq!(log.lines(" WARN ").len(), 2, "the refused message and the outage");
 }
 
 #[tokio::test]
