@@ -13,6 +13,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{NotUntil, Quota, RateLimiter};
 use tokio::time::Instant;
 
+use crate::label::Label;
 use crate::settings::Rate;
 
 /// Rate limit of one counter.
@@ -93,6 +94,22 @@ impl LogLimit {
             return None;
         }
         Some(std::mem::take(&mut state.suppressed))
+    }
+}
+
+/// Rate limits of log lines of several kinds: a flood of one kind suppresses no other.
+pub(crate) struct LogLimits<L>(Vec<(L, LogLimit)>);
+
+impl<L: Label + PartialEq> LogLimits<L> {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        let limits = L::ALL.iter().map(|kind| (*kind, LogLimit::new(rate, now)));
+        Self(limits.collect())
+    }
+
+    /// Returns the number of lines of this kind suppressed since the last one, or `None` if this line is suppressed too.
+    pub(crate) fn admit(&self, kind: L, now: Instant) -> Option<u64> {
+        let (_, limit) = self.0.iter().find(|(of, _)| *of == kind)?;
+        limit.admit(now)
     }
 }
 

@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 use crate::key_set::{KeySet, NoKeySet};
+use crate::metrics::FetchOutcome;
 use crate::tls::system_tls;
 use crate::url::JwksUrl;
 
@@ -65,13 +66,13 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Label of the metric of fetches.
-    pub(crate) fn label(&self) -> &'static str {
+    /// Outcome in the metrics of fetches.
+    pub(crate) fn outcome(&self) -> FetchOutcome {
         match self {
-            Self::NoAnswer(_) => "no_answer",
-            Self::Status(_) => "status",
-            Self::TooLarge => "too_large",
-            Self::Unreadable(_) => "unreadable",
+            Self::NoAnswer(_) => FetchOutcome::NoAnswer,
+            Self::Status(_) => FetchOutcome::Status,
+            Self::TooLarge => FetchOutcome::TooLarge,
+            Self::Unreadable(_) => FetchOutcome::Unreadable,
         }
     }
 }

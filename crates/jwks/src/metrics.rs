@@ -1,15 +1,53 @@
 //! Instruments of an issuer's keys, under the names of the gateway, whose meter they are built from.
 
+use std::time::Duration;
+
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Meter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use tokio::sync::watch;
 
 use crate::fetch_state::FetchState;
+
+/// Defines the outcomes with their labels. Each has a series from the start, so none is left out of the list.
+macro_rules! outcomes {
+    ($($(#[$doc:meta])+ $outcome:ident => $label:literal,)+) => {
+        /// Outcome of a fetch.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum FetchOutcome {
+            $($(#[$doc])+ $outcome,)+
+        }
+
+        impl FetchOutcome {
+            const ALL: &[Self] = &[$(Self::$outcome),+];
+
+            /// Label of the metrics.
+            pub(crate) fn label(self) -> &'static str {
+                match self {
+                    $(Self::$outcome => $label),+
+                }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// Key set.
+    Ok => "ok",
+    /// No connection, or no complete answer in time.
+    NoAnswer => "no_answer",
+    /// Status other than 200.
+    Status => "status",
+    /// Answer over the size bound.
+    TooLarge => "too_large",
+    /// Answer that is no key set.
+    Unreadable => "unreadable",
+}
 
 /// Instruments of an issuer's keys.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     fetches: Counter<u64>,
+    fetch_duration: Histogram<f64>,
     keys: Gauge<u64>,
 }
 
@@ -26,10 +64,19 @@ impl Metrics {
                 }
             })
             .build();
+        let fetches = meter
+            .u64_counter("postern.gateway.jwks.fetches")
+            .with_description("Fetches of the issuer's keys, by outcome")
+            .build();
+        for outcome in FetchOutcome::ALL {
+            fetches.add(0, &[KeyValue::new("outcome", outcome.label())]);
+        }
         Self {
-            fetches: meter
-                .u64_counter("postern.gateway.jwks.fetches")
-                .with_description("Fetches of the issuer's keys, by outcome")
+            fetches,
+            fetch_duration: meter
+                .f64_histogram("postern.gateway.jwks.fetch.duration")
+                .with_unit("s")
+                .with_description("Duration of fetches of the issuer's keys, by outcome")
                 .build(),
             keys: meter
                 .u64_gauge("postern.gateway.jwks.keys")
@@ -38,14 +85,15 @@ impl Metrics {
         }
     }
 
-    /// Records a fetch with this number of usable keys.
-    pub(crate) fn fetched(&self, keys: usize) {
-        self.fetches.add(1, &[KeyValue::new("outcome", "ok")]);
-        self.keys.record(keys as u64, &[]);
+    /// Records a fetch.
+    pub(crate) fn fetched(&self, outcome: FetchOutcome, duration: Duration) {
+        let labels = [KeyValue::new("outcome", outcome.label())];
+        self.fetches.add(1, &labels);
+        self.fetch_duration.record(duration.as_secs_f64(), &labels);
     }
 
-    /// Records a failed fetch.
-    pub(crate) fn failed(&self, outcome: &'static str) {
-        self.fetches.add(1, &[KeyValue::new("outcome", outcome)]);
+    /// Records the number of usable keys.
+    pub(crate) fn keys(&self, keys: usize) {
+        self.keys.record(keys as u64, &[]);
     }
 }

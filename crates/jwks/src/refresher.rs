@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{FetchError, JwksClient};
 use crate::fetch_state::{FetchRequests, FetchState};
 use crate::key_set::KeySet;
-use crate::metrics::Metrics;
+use crate::metrics::{FetchOutcome, Metrics};
 use crate::settings::JwksSettings;
 
 /// Keeps the keys of an issuer up to date.
@@ -55,6 +55,7 @@ impl JwksRefresher {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY.min(self.refresh));
         loop {
             let request = self.requests.number();
+            let started = Instant::now();
             let fetched = tokio::select! {
                 () = soft.cancelled() => return,
                 fetched = self.client.fetch() => fetched,
@@ -65,6 +66,8 @@ impl JwksRefresher {
             } else {
                 backoff.next(&*self.entropy)
             };
+            let outcome = fetched.as_ref().map_or_else(FetchError::outcome, |_| FetchOutcome::Ok);
+            self.metrics.fetched(outcome, started.elapsed());
             self.apply(fetched, request);
             tokio::select! {
                 () = soft.cancelled() => return,
@@ -78,7 +81,7 @@ impl JwksRefresher {
     fn apply(&mut self, fetched: Result<KeySet, FetchError>, request: u64) {
         let keys = match fetched {
             Ok(keys) => {
-                self.metrics.fetched(keys.len());
+                self.metrics.keys(keys.len());
                 self.issuer.succeeded();
                 if keys.is_empty() {
                     tracing::warn!(
@@ -91,8 +94,7 @@ impl JwksRefresher {
                 Some(Arc::new(keys))
             }
             Err(error) => {
-                self.metrics.failed(error.label());
-                self.issuer.failed(error.label(), chain(&error));
+                self.issuer.failed(error.outcome().label(), chain(&error));
                 tracing::debug!(error = chain(&error), "jwks fetch failed, keeping the last keys");
                 None
             }

@@ -26,7 +26,7 @@ use crate::http::{Available, Http};
 use crate::hub::Hub;
 use crate::listener::admission::Admission;
 use crate::listener::tcp::Listener;
-use crate::rate::{LOG_RATE, LogLimit};
+use crate::rate::{LOG_RATE, LogLimits};
 use crate::settings::Settings;
 use crate::socket_limit::SocketLimit;
 
@@ -175,7 +175,7 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services, dra
     let api = settings.internal_api.as_ref()?;
     let internal = Internal {
         callers: api.callers.clone(),
-        refusal_log: LogLimit::new(LOG_RATE, Instant::now()),
+        refusal_log: LogLimits::new(LOG_RATE, Instant::now()),
         events: Arc::clone(&env.bus.events),
         presence: Arc::clone(&env.bus.presence),
         outage: Arc::clone(&env.outage),

@@ -26,8 +26,8 @@ pub(crate) use self::drain::ApiDrain;
 
 use crate::bus_outage::BusOutage;
 use crate::listener::internal_tls::InternalTls;
-use crate::metrics::Metrics;
-use crate::rate::LogLimit;
+use crate::metrics::{InternalRefusal, Metrics};
+use crate::rate::LogLimits;
 use crate::settings::InternalCallers;
 use crate::workers::WorkerClient;
 
@@ -43,7 +43,7 @@ pub struct InternalApi {
 /// State of the internal API.
 pub(crate) struct Internal {
     pub(crate) callers: Reloadable<InternalCallers>,
-    pub(crate) refusal_log: LogLimit,
+    pub(crate) refusal_log: LogLimits<InternalRefusal>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) outage: Arc<BusOutage>,

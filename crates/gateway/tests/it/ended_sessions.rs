@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bus::{Events, SessionKey, SessionRegistry};
+use lifecycle::{Clock, SystemClock};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{DeliveryClass, Notice};
@@ -27,19 +28,22 @@ fn key() -> SessionKey {
 
 /// Ends the session on the bus, the first step of a worker.
 async fn end(gateway: &TestGateway) {
-    let ended_at = Timestamp::from_millis(1_795_451_460_007);
     gateway
         .bus
-        .end(&key(), ended_at, Duration::from_secs(60))
+        .end(&key(), ENDED_AT, Duration::from_secs(60))
         .await
         .unwrap();
 }
 
 /// Publishes the end of the session, the second step of a worker.
 async fn announce(gateway: &TestGateway) {
+    announce_end(gateway, ENDED_AT).await;
+}
+
+async fn announce_end(gateway: &TestGateway, ended_at: Timestamp) {
     let notice = Notice::SessionExpired(SessionExpired {
         user_id: key().user,
-        timestamp: Timestamp::from_millis(1_795_451_460_007),
+        timestamp: ended_at,
         reason: SessionEnd::Ended,
     });
     let envelope = Envelope {
@@ -60,6 +64,19 @@ async fn assert_ended(socket: &Native) {
     assert_eq!(socket.closed().await.code, 4403);
     let names: Vec<_> = socket.unread().into_iter().map(|event| event.name).collect();
     assert_eq!(names, ["security:session_expired"]);
+}
+
+#[tokio::test]
+async fn close_after_an_end_is_timed_from_the_end_and_not_from_its_announcement() {
+    let gateway = TestGateway::new().await;
+    let socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let late = Duration::from_secs(3);
+    announce_end(&gateway, Timestamp::from(SystemClock.now()).minus(late)).await;
+    assert_ended(&socket).await;
+    let durations = "postern_gateway_revocation_close_duration_seconds";
+    gateway.metric_is(&format!("{durations}_count"), 1.0).await;
+    let seconds = gateway.metric(&format!("{durations}_sum"));
+    assert!(seconds >= late.as_secs_f64(), "{seconds}");
 }
 
 /// The test's worker opens sessions and checks nothing else.
@@ -150,3 +167,5 @@ async fn command_in_admission_is_dropped_when_session_ends() {
     other.request("account:list", json!({})).await;
     assert!(worker.jobs().iter().all(|job| job.user.as_str() == "v"));
 }
+
+const ENDED_AT: Timestamp = Timestamp::from_millis(1_795_451_460_007);

@@ -8,6 +8,7 @@ use http::Request;
 use lifecycle::Reloadable;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use testkit::log::Log;
 use testkit::wait;
 use tower::ServiceExt;
 
@@ -77,6 +78,28 @@ async fn caller_is_served_on_the_routes_of_its_scopes_only() {
     }
     let refused = gateway.metric(r#"postern_gateway_internal_refusals_total{reason="scope"}"#);
     assert!((refused - 6.0).abs() < 0.5, "{refused}");
+}
+
+#[tokio::test]
+async fn flood_of_unknown_tokens_hides_no_refusal_of_another_kind_in_the_log() {
+    let gateway = gateway(&Reloadable::new(callers(&json!([entry(
+        "support",
+        &["publish_events"],
+        "t"
+    )]))))
+    .await;
+    let (log, _guard) = Log::capture();
+    let list = ("GET", "/v1/users/GEN-001/connections");
+    for number in 0..500 {
+        let token = format!("guess-{number}");
+        assert_eq!(send(&gateway.internal, list, &token, Body::empty()).await.0, 401);
+    }
+    assert_eq!(send(&gateway.internal, list, "t", Body::empty()).await.0, 403);
+    let lines = log.lines("internal API request refused");
+    let of = |reason: &str| lines.iter().filter(|line| line.contains(reason)).count();
+    assert!(of("token_unknown") < 100, "{lines:#?}");
+    assert_eq!(of("reason=\"scope\""), 1, "{lines:#?}");
+    assert!(log.lines("guess-").is_empty(), "no line has a token");
 }
 
 #[tokio::test]

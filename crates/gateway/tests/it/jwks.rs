@@ -55,6 +55,10 @@ async fn all_key_types_are_accepted_and_withdrawn_key_is_refused_after_refresh()
         assert!(is_accepted(&gateway, &signer.token_with_kid(kid, "u")).await, "{kid}");
     }
     gateway.metric_is("postern_gateway_jwks_keys", 3.0).await;
+    for outcome in ["no_answer", "status", "too_large", "unreadable"] {
+        let zero = format!("{} 0", fetches(outcome));
+        assert!(gateway.scrape().lines().any(|line| line == zero), "{zero}");
+    }
 
     issuer.respond_with(IssuerResponse::Keys(keys[1..].to_vec()));
     wait_accepted(&gateway, &signers[0].token_with_kid("rsa", "u"), false).await;
@@ -212,6 +216,8 @@ async fn invalid_jwks_responses_keep_cached_keys_and_are_bounded() {
             gateway.metric(&fetches(outcome)) > before
         })
         .await;
+        let timed = format!("postern_gateway_jwks_fetch_duration_seconds_count{{outcome=\"{outcome}\"}}");
+        assert!(gateway.metric(&timed) > 0.5, "{outcome}");
         assert!(is_accepted(&gateway, &token).await, "{outcome}");
         assert!(
             !is_accepted(&gateway, &attacker_key.token_with_kid("1", "u")).await,

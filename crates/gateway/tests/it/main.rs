@@ -32,6 +32,7 @@ mod heartbeat;
 mod internal_callers;
 mod jwks;
 mod lossy_links;
+mod metrics;
 mod no_worker;
 mod official_client;
 mod proxies;

@@ -201,9 +201,14 @@ impl TestGateway {
         self.publish_status(user, account_type, AccountStatus::Syncing).await;
     }
 
+    /// Returns all metrics, as they are scraped.
+    pub(crate) fn scrape(&self) -> String {
+        self.metrics.render().unwrap()
+    }
+
     /// Returns the value of a metric with exactly these labels, or 0 if it does not exist.
     pub(crate) fn metric(&self, line: &str) -> f64 {
-        let rendered = self.metrics.render().unwrap();
+        let rendered = self.scrape();
         let value = rendered
             .lines()
             .find_map(|found| found.strip_prefix(line)?.trim().parse().ok());

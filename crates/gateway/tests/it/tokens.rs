@@ -5,6 +5,7 @@ use std::time::Duration;
 use gateway::TokenKey;
 use serde_json::{Value, json};
 use testkit::client::{Closed, Refused};
+use testkit::log::Log;
 use testkit::token::{Signer, algorithm_confusion, claims, expired_claims, now, unsigned, with_altered_signature};
 use testkit::{Native, SocketIo, wait};
 
@@ -163,6 +164,35 @@ async fn refused_refresh_reports_reason_and_keeps_the_socket() {
         gateway.metric_is(&metric, counted + 1.0).await;
     }
     assert!(socket.is_open());
+}
+
+#[tokio::test]
+async fn flood_of_refused_tokens_writes_one_line_per_kind_and_the_number_of_the_others() {
+    let (log, _guard) = Log::capture();
+    let gateway = TestGateway::with(|settings| settings.timing.token_refusals = Duration::from_secs(3_600)).await;
+    let expired = gateway.signer.sign(&expired_claims("u"));
+    for _ in 0..FLOOD {
+        for token in [expired.as_str(), "not a token"] {
+            assert!(Native::connect(&gateway.endpoint, token).await.is_err());
+        }
+    }
+    let lines_of = |what: &str, kind: &str| {
+        let lines = log.lines(what).into_iter();
+        lines
+            .filter(|line| line.contains(&format!("kind=\"{kind}\"")))
+            .collect::<Vec<_>>()
+    };
+    for kind in ["expired", "malformed"] {
+        assert_eq!(lines_of("token refused", kind).len(), 1, "{kind}");
+    }
+    gateway.drain(wait::deadline()).await;
+    for kind in ["expired", "malformed"] {
+        let counted = lines_of("token refusals suppressed", kind);
+        assert_eq!(counted.len(), 1, "{kind}");
+        assert!(counted[0].contains(&format!("suppressed={}", FLOOD - 1)), "{counted:?}");
+    }
+    assert_eq!(log.lines("token refus").len(), 4);
+    assert!(log.lines(&expired).is_empty(), "no line has a token");
 }
 
 #[tokio::test]
@@ -344,3 +374,5 @@ fn closed_4401() -> Closed {
         reason: "unauthenticated".to_owned(),
     }
 }
+
+const FLOOD: usize = 50;

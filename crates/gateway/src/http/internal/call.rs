@@ -127,7 +127,7 @@ impl Internal {
 
     fn refused(&self, reason: InternalRefusal, caller: Option<&InternalCaller>, head: &RequestHead) {
         self.metrics.internal_refused(reason);
-        if let Some(suppressed) = self.refusal_log.admit(Instant::now()) {
+        if let Some(suppressed) = self.refusal_log.admit(reason, Instant::now()) {
             let caller = caller.map(InternalCaller::label);
             let peer = head.peer.map(tracing::field::display);
             let reason = reason.label();
