@@ -7,11 +7,14 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode, header};
 use reqwest::Client;
 use reqwest::redirect::Policy;
+use telemetry::trace;
+use tracing::Instrument;
 use url::Url;
 
 use crate::key_set::{KeySet, NoKeySet};
 use crate::metrics::FetchOutcome;
 use crate::tls::system_tls;
+use crate::trace::{fetch_span, record_status};
 use crate::url::JwksUrl;
 
 /// Fetches the key set of one issuer.
@@ -122,7 +125,11 @@ impl JwksClient {
     /// [`FetchError`].
     pub async fn fetch(&self) -> Result<KeySet, FetchError> {
         let body = match &self.transport {
-            Transport::Network(client) => self.get(client).await?,
+            Transport::Network(client) => {
+                let span = fetch_span(&self.url);
+                let fetched = self.get(client).instrument(span.clone()).await;
+                fetched.inspect_err(|error| trace::failed(&span, error.label(), error))?
+            }
             Transport::Scripted(script) => self.replay(&**script)?,
         };
         Ok(KeySet::parse(&body)?)
@@ -131,6 +138,7 @@ impl JwksClient {
     async fn get(&self, client: &Client) -> Result<Vec<u8>, FetchError> {
         let request = client.get(self.url.clone()).header(header::ACCEPT, "application/json");
         let mut answer = request.send().await.map_err(no_answer)?;
+        record_status(answer.status().as_u16());
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
         }

@@ -19,6 +19,7 @@ mod refresher;
 mod settings;
 mod tls;
 mod token_key;
+mod trace;
 mod url;
 
 pub use client::{FetchError, JwksClient, JwksError};

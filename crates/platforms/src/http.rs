@@ -13,11 +13,14 @@ use lifecycle::Dependencies;
 use opentelemetry::metrics::Meter;
 use protocol::account::AccountType;
 use protocol::secret::Secret;
+use telemetry::trace;
+use tracing::Instrument;
 use url::Url;
 
 use crate::metrics::Metrics;
 use crate::outage::Outages;
 use crate::route::Route;
+use crate::trace::{call_span, record_status};
 
 /// Sends requests to platforms. A clone shares its connections.
 #[derive(Debug, Clone)]
@@ -189,15 +192,24 @@ impl Http {
 
     /// Sends a request of this route once, and reads the whole answer, whatever its status.
     pub(crate) async fn send(&self, route: Route, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+        let span = call_span(route, &request);
         let timer = self.metrics.start(route, request.method());
-        let answer = match &self.transport {
-            Transport::Network(network) => network.send(request).await,
-            Transport::Scripted(script) => Ok(script(&request)),
-        };
+        let answer = self.transmit(request).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => record_status(&span, answer.status()),
+            Err(error) => trace::failed(&span, error.error_type(), error),
+        }
         timer.end(answer.as_ref().map(Response::status).map_err(CallError::error_type));
         self.outages
             .record(route.platform, answer.as_ref().map(Response::status));
         answer
+    }
+
+    async fn transmit(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+        match &self.transport {
+            Transport::Network(network) => network.send(request).await,
+            Transport::Scripted(script) => Ok(script(&request)),
+        }
     }
 }
 

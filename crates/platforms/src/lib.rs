@@ -28,6 +28,7 @@ mod recipients;
 mod route;
 mod settings;
 mod telegram;
+mod trace;
 mod untrusted;
 mod webhook;
 mod x_twitter;

@@ -23,6 +23,7 @@ pub mod postgres;
 pub mod prometheus;
 pub mod redis;
 pub mod sms;
+pub mod spans;
 pub mod tls;
 pub mod token;
 

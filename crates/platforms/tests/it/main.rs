@@ -13,5 +13,6 @@ mod response_format;
 mod revoke;
 mod sync;
 mod telegram;
+mod traces;
 mod world;
 mod x_twitter;

@@ -55,7 +55,7 @@ pub(in crate::tidy) const ALLOWED: &[CrateRule] = &[
     rule(
         "platforms",
         &["jwks", "telemetry", "lifecycle", "protocol"],
-        &["simulator"],
+        &["simulator", "testkit"],
     ),
     rule("jwks", &["telemetry", "lifecycle", "protocol"], &["testkit"]),
     rule("telemetry", &["lifecycle", "protocol"], &["testkit"]),
