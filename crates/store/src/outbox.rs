@@ -1,10 +1,12 @@
 //! Outbox: events that are committed and not yet published.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
+use telemetry::trace;
 
 use crate::StoreError;
 
@@ -51,6 +53,17 @@ pub struct OutboxBacklog {
 impl OutboxBacklog {
     /// Bound of the count, and so of what a measurement reads.
     pub const MAX_EVENTS: u32 = 10_000;
+}
+
+/// Event with the trace context of the transaction that queues it, which the relay continues.
+pub(crate) fn in_trace(event: &Envelope) -> Cow<'_, Envelope> {
+    match trace::current() {
+        Some(context) => Cow::Owned(Envelope {
+            traceparent: Some(context),
+            ..event.clone()
+        }),
+        None => Cow::Borrowed(event),
+    }
 }
 
 /// Result of [`Outbox::relay_user`].

@@ -31,6 +31,7 @@ mod sessions;
 mod settings;
 mod syncs;
 mod tls;
+mod trace;
 mod transaction;
 
 use lifecycle::Dependency;

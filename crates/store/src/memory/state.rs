@@ -15,6 +15,7 @@ use crate::accounts::Credentials;
 use crate::alerts::SignIn;
 use crate::answers::{Idempotency, PreviousAnswer, Receipt};
 use crate::audit::{Entry, extend};
+use crate::outbox::in_trace;
 use crate::rules;
 use crate::security::SecurityRecord;
 use crate::sessions::EndAllSessions;
@@ -202,7 +203,7 @@ impl State {
             self.unsent.insert((user.clone(), number));
             let outgoing = OutboxRow {
                 user: user.clone(),
-                event: event.clone(),
+                event: in_trace(event).into_owned(),
                 created_at: now,
                 sent_at: None,
             };

@@ -102,6 +102,15 @@ impl Failure {
         }
     }
 
+    /// SQLSTATE of the server's answer, if it is the cause.
+    pub(super) fn sql_state(&self) -> Option<&str> {
+        match self {
+            Self::Open(OpenError::Postgres(error)) | Self::Statement(error) => error.code().map(SqlState::code),
+            Self::Commit(failure) => failure.sql_state(),
+            _ => None,
+        }
+    }
+
     /// Class of the failure, one of few and without text of the server: that of an outage, or the failure's own.
     pub(super) fn class(&self) -> &'static str {
         if let Some(outage) = self.outage() {

@@ -16,7 +16,7 @@ use super::{PgStore, alert_rows, locks, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::metrics::Metrics;
-use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed};
+use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, in_trace};
 use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 use crate::step::Step;
 
@@ -124,7 +124,7 @@ pub(super) async fn send_with_subject(
         {
             continue;
         }
-        let envelope = serde_json::to_string(event).map_err(Failure::row)?;
+        let envelope = serde_json::to_string(&*in_trace(event)).map_err(Failure::row)?;
         new += tx
             .execute(insert, &[&user.as_str(), &event.id.as_str(), &envelope])
             .await?;

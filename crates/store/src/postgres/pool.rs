@@ -8,6 +8,7 @@ use lifecycle::Dependency;
 use protocol::fault::chain;
 use tokio::time::Instant;
 use tokio_postgres::Row;
+use tracing::Instrument;
 
 use super::RootsError;
 use super::checkout::{Checkout, Connections, WaitLimits, within};
@@ -15,6 +16,7 @@ use super::connection::{Connection, Opener};
 use super::error::{ConnectionFault, Failure, operation_end};
 use super::parameter::{Parameter, Query};
 use super::settings::PgSettings;
+use super::trace::{operation_span, record_failure};
 use super::transaction::{Transaction, run_alone, run_both_alone};
 use crate::StoreError;
 use crate::metrics::{Metrics, OperationTimer, PoolUsage};
@@ -75,16 +77,20 @@ impl Pool {
     /// Runs a transaction. After a conflict with another one, or on a broken connection, retries at once, up to 3 attempts in all.
     pub(super) async fn transact<W: Work>(&self, step: Step, work: &W) -> Result<W::Outcome, StoreError> {
         let limits = WaitLimits::new(W::TIME_LIMIT, work.deadline());
+        let span = operation_span(step);
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
-            match self.attempt(step, work, limits).await {
+            match self.attempt(step, work, limits).instrument(span.clone()).await {
                 Err(failure) if failure.may_be_repeated() && left > 0 => {}
                 Ok(outcome) => {
                     self.succeeded();
                     return Ok(outcome);
                 }
-                Err(failure) => return Err(self.report(step, failure)),
+                Err(failure) => {
+                    record_failure(&span, &failure);
+                    return Err(self.report(step, failure));
+                }
             }
         }
     }
@@ -124,14 +130,18 @@ impl Pool {
             self.check_in(checkout, answer.as_ref().err());
             answer
         };
-        let answer = answer.await;
+        let span = operation_span(step);
+        let answer = answer.instrument(span.clone()).await;
         timer.end(operation_end(&answer));
         match answer {
             Ok(answer) => {
                 self.succeeded();
                 Ok(answer)
             }
-            Err(failure) => Err(self.report(step, failure)),
+            Err(failure) => {
+                record_failure(&span, &failure);
+                Err(self.report(step, failure))
+            }
         }
     }
 

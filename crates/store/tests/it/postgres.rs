@@ -15,3 +15,4 @@ mod pooler;
 mod races;
 mod schema;
 mod tls;
+mod traces;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use opentelemetry::Context;
+use opentelemetry::context::FutureExt as _;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use protocol::trace::TraceParent;
 use store::{Link, OutboxBacklog, Store};
 use testkit::wait;
 
@@ -10,6 +14,7 @@ use crate::sample::{event, link, receipt, user};
 
 super::kept_by_both_stores!(
     events_are_published_unchanged_and_in_sequence,
+    event_has_the_trace_context_of_the_transaction_that_queued_it,
     refusal_stops_the_relay_and_keeps_the_sequence,
     concurrent_relays_of_one_user_publish_each_event_once_in_sequence,
     relay_publishes_only_its_users_events,
@@ -41,6 +46,25 @@ async fn events_are_published_unchanged_and_in_sequence(store: &dyn Store) {
     assert_eq!((relayed.sent, relayed.stopped), (250, false));
     let written: Vec<_> = names.iter().map(|name| event(name)).collect();
     assert_eq!(recorder.taken(), written);
+}
+
+async fn event_has_the_trace_context_of_the_transaction_that_queued_it(store: &dyn Store) {
+    let sampled = |trace: u128, span: u64| {
+        let (trace, span) = (TraceId::from(trace), SpanId::from(span));
+        let span = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
+        Context::new().with_remote_span_context(span)
+    };
+    commit(store, "GEN-001", 1).with_context(sampled(7, 11)).await;
+    commit(store, "GEN-002", 1).await;
+    let published = async |id| {
+        let (user, recorder) = (user(id), Recorder::new());
+        // The relay runs in a trace of its own, which is not that of the event.
+        let relayed = store.relay_user(&user, &recorder).with_context(sampled(9, 13));
+        relayed.await.unwrap();
+        recorder.taken().remove(0).traceparent
+    };
+    assert_eq!(published("GEN-001").await, TraceParent::of_span(7, 11, true));
+    assert_eq!(published("GEN-002").await, None);
 }
 
 async fn refusal_stops_the_relay_and_keeps_the_sequence(store: &dyn Store) {
