@@ -27,6 +27,7 @@ mod message;
 mod sender;
 mod sent_code;
 mod sms;
+mod trace;
 
 mod decision;
 mod events;

@@ -10,6 +10,7 @@ mod slots;
 
 mod dispatch;
 mod run;
+mod trace;
 mod work_policy;
 
 pub(crate) use dispatch::Dispatch;

@@ -33,6 +33,7 @@ mod error_chains;
 mod maintenance;
 mod metrics;
 mod outage;
+mod trace;
 
 pub use factor::{
     EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl,

@@ -13,12 +13,14 @@ use protocol::id::WorkerId;
 use store::vault::Vault;
 use store::{Accounts, Pauses, PlatformCapacity, TaskQueue};
 use tokio::sync::Notify;
+use tracing::Instrument;
 
 use self::attempt::Revoker;
 use crate::metrics::Metrics;
 use crate::outage::report_failure;
 use crate::platform::{Offered, PlatformPermits};
 use crate::settings::PlatformConcurrency;
+use crate::trace::background_span;
 
 /// Leases due revocations and attempts them.
 pub(crate) struct Revocations {
@@ -70,10 +72,12 @@ impl Revocations {
                     continue;
                 };
                 let revoker = Arc::clone(&revoker);
-                self.tasks.each("revocation", async move {
+                let span = background_span("revocation", task.revocation.account);
+                let revocation = async move {
                     revoker.revoke(task).await;
                     drop(permit);
-                });
+                };
+                self.tasks.each("revocation", revocation.instrument(span));
             }
         }
     }

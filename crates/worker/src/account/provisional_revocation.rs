@@ -13,12 +13,14 @@ use store::vault::Vault;
 use store::{Revocation, RevokeScope, StoreError, TaskQueue};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::Instrument;
 
 use super::AccountService;
 use super::connect_error::{ConnectError, NotQueued};
 use crate::call::Call;
 use crate::metrics::{Metrics, RevocationLabel};
 use crate::platform::{Offered, encrypt_tokens};
+use crate::trace::task_span;
 
 /// Grant that a platform has issued.
 pub(super) struct IssuedGrant {
@@ -51,7 +53,8 @@ impl AccountService {
             metrics: self.metrics.clone(),
         };
         let (issued, receive) = oneshot::channel();
-        self.tasks.each("exchange", issuance.run(issued));
+        let exchange = issuance.run(issued).instrument(task_span("exchange code"));
+        self.tasks.each("exchange", exchange);
         match timeout_at(call.platform_deadline(), receive).await {
             Ok(issued) => issued.map_err(ConnectError::Cut),
             Err(elapsed) => Ok(Err(ExchangeError::Unknown(account, elapsed.into()))),

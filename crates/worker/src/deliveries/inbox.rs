@@ -13,11 +13,13 @@ use store::{InboxLease, Inboxes, Pauses, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::addressed::Addressees;
 use crate::metrics::{InboxReadLabel, Metrics};
 use crate::outage::is_logged;
 use crate::platform::rate_limit;
+use crate::trace::{background_span, record_failure};
 
 /// Reads one inbox whenever this worker holds its lease.
 pub(crate) struct InboxReader {
@@ -55,11 +57,17 @@ impl InboxReader {
         let Some(lease) = self.inboxes.lease_inbox(platform, LEASE).await? else {
             return Ok(InboxRead::NotDue);
         };
+        let span = background_span("read inbox", platform);
+        self.read_leased(&lease, drain).instrument(span).await
+    }
+
+    async fn read_leased(&self, lease: &InboxLease, drain: &CancellationToken) -> Result<InboxRead, InboxError> {
+        let platform = self.inbox.account_type();
         let read = tokio::select! {
             read = timeout(READ_TIMEOUT, self.inbox.read(lease.cursor.as_ref())) => read,
             // The next worker continues from the same cursor.
             () = drain.cancelled() => {
-                self.finish(&lease, None, Duration::ZERO).await?;
+                self.finish(lease, None, Duration::ZERO).await?;
                 return Ok(InboxRead::All);
             }
         };
@@ -76,7 +84,7 @@ impl InboxReader {
                 } else {
                     self.inbox.read_every()
                 };
-                self.finish(&lease, page.cursor.as_ref(), next).await?;
+                self.finish(lease, page.cursor.as_ref(), next).await?;
                 Ok(if page.more { InboxRead::Partial } else { InboxRead::All })
             }
             Err(error) => {
@@ -88,7 +96,8 @@ impl InboxReader {
                     ApiError::Refused(_) => AFTER_REFUSAL,
                     ApiError::Unavailable(..) => AFTER_FAILURE,
                 };
-                self.finish(&lease, None, wait).await?;
+                record_failure(&Span::current(), &error);
+                self.finish(lease, None, wait).await?;
                 Err(error.into())
             }
         }

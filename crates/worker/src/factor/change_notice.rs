@@ -4,9 +4,11 @@ use protocol::fault::chain;
 use protocol::id::UserId;
 use protocol::security::FactorMethod;
 use store::vault::Ciphertext;
+use tracing::Instrument;
 
 use super::message::{Message, is_logged_outage};
 use super::{FactorService, factor_binding};
+use crate::trace::task_span;
 
 impl FactorService {
     /// Sends a notice to each of these addresses once, in the background and without a retry.
@@ -32,7 +34,7 @@ impl FactorService {
             }
             notified.push(address.expose().to_owned());
             let (message_senders, metrics) = (self.message_senders.clone(), self.metrics.clone());
-            self.tasks.each("notice of a changed factor", async move {
+            let notice = async move {
                 let message = Message::factor_changed();
                 if let Err(error) = message_senders.send(method, &address, &message, &metrics).await
                     && !is_logged_outage(&error)
@@ -43,7 +45,9 @@ impl FactorService {
                         "notice of a changed second factor not sent"
                     );
                 }
-            });
+            };
+            let span = task_span("notice of a changed factor");
+            self.tasks.each("notice of a changed factor", notice.instrument(span));
         }
     }
 }

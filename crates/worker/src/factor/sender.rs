@@ -6,11 +6,14 @@ use lifecycle::{Dependencies, Dependency};
 use protocol::fault::chain;
 use protocol::secret::Secret;
 use protocol::security::FactorMethod;
+use telemetry::trace;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::email::EmailSender;
 use super::message::{Message, SendError};
 use super::sms::SmsSender;
+use super::trace::message_span;
 use crate::metrics::{MessageLabel, Metrics};
 
 /// Senders that the operator has configured. A method without a sender is not offered.
@@ -58,9 +61,12 @@ impl MessageSenders {
         message: &Message,
         metrics: &Metrics,
     ) -> Result<(), SendError> {
-        let timer = metrics.message(method);
-        let sent = timeout(TIMEOUT, self.send_by(method, address, message)).await;
+        let (span, timer) = (message_span(method), metrics.message(method));
+        let sent = timeout(TIMEOUT, self.send_by(method, address, message).instrument(span.clone())).await;
         let sent = sent.unwrap_or(Err(SendError::Late(TIMEOUT)));
+        if let Err(error) = &sent {
+            trace::failed(&span, error.label().as_str(), error);
+        }
         timer.end(sent.as_ref().map_or_else(SendError::label, |()| MessageLabel::Sent));
         self.outages.record(method, sent.as_ref().err());
         sent

@@ -10,6 +10,7 @@ use reqwest::{Client, StatusCode};
 use url::Url;
 
 use super::message::{Message, SendError};
+use super::trace::record_status;
 
 /// SMS API with its account.
 #[derive(Debug, Clone)]
@@ -111,6 +112,7 @@ impl SmsSender {
             .form(&form);
         let unreached = |error: reqwest::Error| SendError::Unreached(error.without_url().into());
         let status = request.send().await.map_err(unreached)?.status();
+        record_status(status.as_u16());
         match status {
             _ if status.is_success() => Ok(()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(SendError::Rejected(status.as_u16())),

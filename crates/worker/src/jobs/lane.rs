@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::renew::{ClaimedEntries, EntryGuard, renew};
 use super::run::Runner;
 use super::slots::{UserClaim, UserSlots};
+use super::trace::process_span;
 use crate::call::LanePermit;
 use crate::metrics::Metrics;
 use crate::outage::report_failure;
@@ -142,7 +143,7 @@ impl LaneServer {
     }
 
     fn start(&self, claimed: ClaimedJob, mut admission: Admission, guard: EntryGuard) {
-        let span = span_of(&claimed);
+        let (span, process) = (span_of(&claimed), process_span(self.lane, &claimed.job));
         let runner = Arc::clone(&self.runner);
         let (lane, metrics) = (self.lane, self.metrics.clone());
         let run = async move {
@@ -158,19 +159,19 @@ impl LaneServer {
             }
             drop((guard, admission));
         };
-        self.tasks.each("job", run.instrument(span));
+        self.tasks.each("job", run.instrument(process).instrument(span));
     }
 
     /// Refuses a job of a user that has the maximum of waiting jobs.
     fn refuse(&self, claimed: ClaimedJob, guard: EntryGuard) {
-        let span = span_of(&claimed);
+        let (span, process) = (span_of(&claimed), process_span(self.lane, &claimed.job));
         let runner = Arc::clone(&self.runner);
         let lane = self.lane;
         let refuse = async move {
             runner.refuse(lane, &claimed).await;
             drop(guard);
         };
-        self.tasks.each("job", refuse.instrument(span));
+        self.tasks.each("job", refuse.instrument(process).instrument(span));
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::dispatch::Dispatch;
+use super::trace::record_end;
 use super::work_policy;
 use crate::call::{Call, LanePermit, Refusal};
 use crate::factor::{is_logged_outage, is_refused_message};
@@ -62,6 +63,7 @@ impl Runner {
         let started = Instant::now();
         let ended = self.work(&job, deadline, permit.clone()).await;
         self.metrics.job(job.work.name(), ended.label(), started.elapsed());
+        record_end(ended.label(), ended.failure());
         tracing::debug!(ended = ended.label(), "job done");
         tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
         drop(permit);
@@ -79,16 +81,18 @@ impl Runner {
             ..Failure::of(ErrorCode::RateLimited)
         };
         let outcome = JobOutcome::from(&call.complete(failure));
-        self.metrics
-            .job(job.work.name(), ErrorCode::RateLimited.as_str(), Duration::ZERO);
+        let refused = ErrorCode::RateLimited.as_str();
+        self.metrics.job(job.work.name(), refused, Duration::ZERO);
+        record_end(refused, None);
         self.answer(lane, entry, job, Some(outcome)).await;
     }
 
     /// Removes a job that has waited until its deadline; the gateway has answered `timeout`.
     pub(super) async fn expire(&self, lane: Lane, claimed: &ClaimedJob) {
         tracing::warn!("job dropped, its deadline passed before it could run");
-        self.metrics
-            .job(claimed.job.work.name(), Ended::Late.label(), Duration::ZERO);
+        let late = Ended::Late.label();
+        self.metrics.job(claimed.job.work.name(), late, Duration::ZERO);
+        record_end(late, Some(late));
         self.answer(lane, &claimed.entry, &claimed.job, None).await;
     }
 
@@ -214,6 +218,17 @@ impl Ended {
         match self {
             Self::Answered(outcome) | Self::Panicked(outcome, _) => outcome.error.map_or(OK, ErrorCode::as_str),
             Self::Late => LATE,
+        }
+    }
+
+    /// Label of an end that is a failure of the cluster or of one of its dependencies.
+    fn failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Answered(outcome) => {
+                let failed = |code: &ErrorCode| code.fault_class() != FaultClass::Caller;
+                outcome.error.filter(failed).map(ErrorCode::as_str)
+            }
+            Self::Panicked(..) | Self::Late => Some(self.label()),
         }
     }
 }

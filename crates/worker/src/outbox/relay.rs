@@ -9,9 +9,13 @@ use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
 use protocol::id::UserId;
 use store::{Outbox, PublishError, Publisher};
+use telemetry::trace;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::metrics::Metrics;
 use crate::outage::report_failure;
+use crate::trace::record_failure;
 
 /// Relays the outbox events of users.
 pub(crate) struct OutboxRelay {
@@ -42,14 +46,18 @@ impl OutboxRelay {
 
     /// Publishes the committed events of this user; true if all were published. The others stay in the outbox, for the sweep.
     pub(crate) async fn user(&self, user: &UserId) -> bool {
-        match self.outbox.relay_user(user, &self.publisher).await {
+        let span = relay_span();
+        let relayed = self.outbox.relay_user(user, &self.publisher);
+        match relayed.instrument(span.clone()).await {
             Ok(relayed) => {
                 self.outage.succeeded();
                 self.metrics.relay(relayed);
+                span.record("events", i64::try_from(relayed.sent).unwrap_or(i64::MAX));
                 !relayed.stopped
             }
             Err(error) => {
                 report_failure(&self.outage, &error);
+                record_failure(&span, &error);
                 false
             }
         }
@@ -88,4 +96,16 @@ impl BusPublisher {
         }
         self.events.publish(user, event).await.map(drop)
     }
+}
+
+/// Span of one run of the relay: in the trace of the job that runs it, or a trace of its own for the sweep. The publication of an
+/// event is in the trace of the transaction that queued it, whichever run of the relay publishes it.
+fn relay_span() -> Span {
+    tracing::info_span!(
+        target: trace::TARGET,
+        "relay",
+        otel.name = "relay outbox",
+        otel.kind = "internal",
+        events = Empty,
+    )
 }

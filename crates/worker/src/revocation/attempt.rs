@@ -11,11 +11,13 @@ use store::vault::{Vault, VaultError};
 use store::{Accounts, Pauses, StoreError, Task, TaskQueue};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use tracing::Span;
 
 use super::retry_delay::retry_delay;
 use crate::metrics::{Metrics, RevocationLabel};
 use crate::outage::is_logged;
 use crate::platform::{NotOffered, Offered, rate_limit};
+use crate::trace::record_failure;
 
 /// Attempts revocations.
 pub(super) struct Revoker {
@@ -36,7 +38,10 @@ impl Revoker {
         let attempted = timeout(TIMEOUT, self.end(&task)).await;
         let stored = match attempted.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(revoked) => self.finish(&task, revoked).await,
-            Err(error) => self.schedule_retry(&task, &error).await,
+            Err(error) => {
+                record_failure(&Span::current(), &error);
+                self.schedule_retry(&task, &error).await
+            }
         };
         match stored {
             Ok((true, outcome)) => self.metrics.revocation(account, outcome),

@@ -13,11 +13,13 @@ use protocol::security::AlertType;
 use store::{Credentials, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, StoreError, SyncLease, TokenColumn};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument;
 
 use super::{SyncFailure, Syncer};
 use crate::metrics::RefreshLabel;
 use crate::outage::log_unavailable_platform;
 use crate::platform::{encrypt_tokens, token_binding};
+use crate::trace::task_span;
 
 impl Syncer {
     /// Refreshes the tokens and commits them, in a task of its own, which continues when the caller stops waiting: tokens that only this
@@ -25,9 +27,11 @@ impl Syncer {
     pub(super) async fn refresh(&self, lease: &SyncLease, found: &Credentials) -> Result<Credentials, SyncFailure> {
         let (refreshed, receive) = oneshot::channel();
         let (worker, lease, found) = (self.clone(), lease.clone(), found.clone());
-        self.tasks.each("refresh", async move {
+        let refresh = async move {
             drop(refreshed.send(worker.refresh_and_commit(&lease, found).await));
-        });
+        };
+        self.tasks
+            .each("refresh", refresh.instrument(task_span("refresh tokens")));
         receive.await.unwrap_or(Err(SyncFailure::Superseded))
     }
 

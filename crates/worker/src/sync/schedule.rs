@@ -10,12 +10,14 @@ use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
 use store::{LeasedSync, PlatformCapacity};
 use tokio::sync::Notify;
+use tracing::{Instrument, Span};
 
 use super::lease::LEASE;
 use super::{SyncFailure, Syncer};
 use crate::outage::{is_logged, report_failure};
 use crate::platform::PlatformPermits;
 use crate::settings::PlatformConcurrency;
+use crate::trace::{background_span, record_failure};
 
 /// Leases due accounts and syncs them.
 pub(crate) struct Schedule(pub(crate) Syncer);
@@ -27,8 +29,9 @@ impl Schedule {
         let platforms = syncer.offered.all();
         let permits = PlatformPermits::new(AT_ONCE, syncer.metrics.clone());
         let freed = Arc::new(Notify::new());
+        let tasks = syncer.tasks.clone();
         let outage = OutageReporter::new("lease due syncs");
-        let mut ticks = PeriodicLoop::new(PERIOD, syncer.tasks.soft());
+        let mut ticks = PeriodicLoop::new(PERIOD, tasks.soft());
         while ticks.next_or_notified(&freed).await {
             let capacity = |platform: &AccountType| PlatformCapacity {
                 platform: *platform,
@@ -49,13 +52,15 @@ impl Schedule {
                     continue;
                 };
                 let (syncer, freed) = (syncer.clone(), Arc::clone(&freed));
-                syncer.tasks.clone().each("sync", async move {
+                let span = background_span("sync", taken.lease.account);
+                let sync = async move {
                     syncer.due(taken).await;
                     drop(permit);
                     if more {
                         freed.notify_one();
                     }
-                });
+                };
+                tasks.each("sync", sync.instrument(span));
             }
         }
     }
@@ -67,6 +72,7 @@ impl Syncer {
         self.metrics.sync_lag(account, taken.late);
         if let Err(error) = self.sync(taken, None).await {
             report(&user, account, &error);
+            record_failure(&Span::current(), &error);
         }
         self.relay.user(&user).await;
     }
