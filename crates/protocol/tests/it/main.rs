@@ -5,6 +5,7 @@
 
 mod cluster;
 mod docs;
+mod enumerations;
 mod frames;
 mod hostile;
 mod lenient;

@@ -1,0 +1,31 @@
+//! Each `ALL` has every variant: metrics have a series for each of its values from the start, and a missing one would be exposed late.
+
+use std::fmt::Debug;
+
+use protocol::account::AccountType;
+use protocol::code::{ErrorCode, TokenFault};
+use protocol::lane::Lane;
+use protocol::security::{AlertType, FactorMethod, Severity};
+use serde::de::DeserializeOwned;
+
+/// Asserts that these are the names of all variants, which serde lists when it refuses another one.
+fn assert_complete<T: Debug + DeserializeOwned>(names: &[&str]) {
+    let refusal = serde_json::from_str::<T>("\"?\"").unwrap_err().to_string();
+    // "unknown variant `?`, expected one of `a`, `b`"
+    let mut variants: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();
+    let mut names = names.to_vec();
+    variants.sort_unstable();
+    names.sort_unstable();
+    assert_eq!(names, variants);
+}
+
+#[test]
+fn lists_of_all_values_have_every_variant() {
+    assert_complete::<ErrorCode>(&ErrorCode::ALL.map(ErrorCode::as_str));
+    assert_complete::<TokenFault>(&TokenFault::ALL.map(TokenFault::as_str));
+    assert_complete::<AccountType>(&AccountType::ALL.map(AccountType::as_str));
+    assert_complete::<Lane>(&Lane::ALL.map(Lane::as_str));
+    assert_complete::<Severity>(&Severity::ALL.map(Severity::as_str));
+    assert_complete::<AlertType>(&AlertType::ALL.map(AlertType::as_str));
+    assert_complete::<FactorMethod>(&FactorMethod::ALL.map(FactorMethod::as_str));
+}
