@@ -30,7 +30,8 @@ use crate::token_error::TokenError;
 
 pub(crate) use self::bus_durations::BusDurations;
 pub(crate) use self::labels::{
-    CertificateFiles, CommandStage, HandshakeOutcome, InternalRefusal, RefusalReason, ResumeOutcome, TokenPurpose,
+    CertificateFiles, CommandStage, HandshakeOutcome, InternalRefusal, RefusalReason, ResumeOutcome, SessionDeadline,
+    TokenPurpose,
 };
 
 /// Instruments of one gateway.
@@ -116,6 +117,11 @@ impl Metrics {
     /// Records the time from the accept of a connection to its live socket.
     pub(crate) fn connect_duration(&self, duration: Duration) {
         self.durations.connect(duration);
+    }
+
+    /// Records how late the sockets of a session were warned or closed.
+    pub(crate) fn session_lateness(&self, deadline: SessionDeadline, late: Duration) {
+        self.durations.session_lateness(deadline, late);
     }
 
     /// Records a TLS handshake of a client.

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use self::table::{MemberId, SessionTable};
 use crate::bus_outage::BusOutage;
 use crate::ids;
+use crate::metrics::{Metrics, SessionDeadline};
 use crate::socket::Caller;
 use crate::workers::WorkerClient;
 
@@ -46,6 +47,7 @@ pub(crate) struct SessionMonitor {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tasks: Tasks,
+    metrics: Arc<Metrics>,
 }
 
 /// Membership of a socket in its session. Dropping it removes the socket.
@@ -64,6 +66,7 @@ impl SessionMonitor {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         tasks: Tasks,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             sessions,
@@ -77,7 +80,13 @@ impl SessionMonitor {
             clock,
             entropy,
             tasks,
+            metrics,
         }
+    }
+
+    /// Records that a socket was closed after the expiry of its token.
+    pub(crate) fn token_expired(&self, late: Duration) {
+        self.metrics.session_lateness(SessionDeadline::Token, late);
     }
 
     /// Sender of hints that the deadline of a session may have changed.
@@ -206,7 +215,9 @@ impl SessionMonitor {
 impl Membership {
     /// Records the expiry of the socket's new token.
     pub(crate) fn renew(&self, token_ends: Instant) {
-        self.monitor.table().renew(&self.key, self.id, token_ends);
+        self.monitor
+            .table()
+            .renew(&self.key, self.id, token_ends, Instant::now());
         self.monitor.changed.notify_one();
     }
 }

@@ -112,7 +112,7 @@ impl Live {
             match next {
                 Ok(AfterMessage::Continue) => {}
                 Ok(AfterMessage::Disconnect) => return Served::Left(self.link, self.caller.origin.clone()),
-                Err(reason) => return Served::Ended(self.end(reason, on.clock.now().into())),
+                Err(reason) => return Served::Ended(self.end(reason, on)),
             }
         }
     }
@@ -171,9 +171,14 @@ impl Live {
     }
 
     /// Notifies a client whose session has ended of the reason.
-    fn end(self, reason: CloseReason, now: Timestamp) -> Draining {
+    fn end(self, reason: CloseReason, on: &Serving) -> Draining {
+        let now: Timestamp = on.clock.now().into();
         let expired = match reason {
-            CloseReason::TokenExpired => Some((self.caller.token().ends, SessionEnd::TokenExpired)),
+            CloseReason::TokenExpired => {
+                let ends = self.caller.token().ends;
+                on.sessions.token_expired(now.since(ends));
+                Some((ends, SessionEnd::TokenExpired))
+            }
             CloseReason::SessionIdle => Some((now, SessionEnd::Idle)),
             CloseReason::SessionEnded => Some((now, SessionEnd::Ended)),
             _ => None,

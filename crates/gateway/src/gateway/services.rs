@@ -120,6 +120,7 @@ impl Services {
             Arc::clone(clock),
             Arc::clone(entropy),
             env.tasks.clone(),
+            Arc::clone(metrics),
         ));
         let commands = Commands::new(
             (Arc::clone(&bus.jobs), Arc::clone(&bus.limits), Arc::clone(outage)),

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
 use protocol::command::CommandKind;
 
-use super::labels::{CommandStage, HandshakeOutcome, ResumeOutcome};
+use super::labels::{CommandStage, HandshakeOutcome, ResumeOutcome, SessionDeadline};
 use crate::label::Label;
 
 /// Histograms of durations that begin and end on this gateway, and of those that begin on another node.
@@ -17,6 +17,7 @@ pub(super) struct Durations {
     connect: Histogram<f64>,
     tls_handshake: Histogram<f64>,
     resume: Histogram<f64>,
+    session_lateness: Histogram<f64>,
     /// Publish of an event to its write to a socket.
     pub(super) delivery: Histogram<f64>,
     /// End of a session to the close of its socket.
@@ -51,6 +52,10 @@ impl Durations {
                 "postern.gateway.resume.duration",
                 "Time of the redemption of a resume token and the read of missed events, by outcome",
             ),
+            session_lateness: histogram(
+                "postern.gateway.session.lateness",
+                "Time from a deadline of a session until its sockets are warned or closed, by deadline",
+            ),
             delivery: histogram(
                 "postern.gateway.delivery.latency",
                 "Time from the publish of an event to its write to a socket",
@@ -82,6 +87,11 @@ impl Durations {
     pub(super) fn tls_handshake(&self, outcome: HandshakeOutcome, duration: Duration) {
         self.tls_handshake
             .record(duration.as_secs_f64(), &[KeyValue::new("outcome", outcome.label())]);
+    }
+
+    pub(super) fn session_lateness(&self, deadline: SessionDeadline, late: Duration) {
+        self.session_lateness
+            .record(late.as_secs_f64(), &[KeyValue::new("deadline", deadline.label())]);
     }
 
     pub(super) fn resume(&self, outcome: ResumeOutcome, duration: Duration) {

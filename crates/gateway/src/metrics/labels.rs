@@ -172,6 +172,23 @@ labels!(CommandStage {
     Wait => "wait",
 });
 
+/// Deadline of a session, or of the token of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionDeadline {
+    /// Start of the warning lead.
+    Warning,
+    /// Expiry of a session without activity.
+    Idle,
+    /// Expiry of the token.
+    Token,
+}
+
+labels!(SessionDeadline {
+    Warning => "warning",
+    Idle => "idle",
+    Token => "token",
+});
+
 /// Files of certificates that are reloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CertificateFiles {

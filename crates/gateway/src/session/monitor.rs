@@ -1,6 +1,7 @@
 //! Task of the session monitor: queries the bus about what is due and applies the results.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{SessionKey, SessionState};
 use futures_util::future::{join, join_all};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::SessionMonitor;
 use super::open::SessionRefusal;
 use super::table::{EndReason, SessionEffect, TtlQuery};
+use crate::metrics::SessionDeadline;
 use crate::socket::{Caller, CloseReason};
 
 impl SessionMonitor {
@@ -91,7 +93,12 @@ impl SessionMonitor {
     }
 
     fn apply(self: &Arc<Self>, key: &SessionKey, state: SessionState) {
-        let effect = self.table().answered(key, state, Instant::now());
+        let effect = {
+            let mut table = self.table();
+            let effect = table.answered(key, state, Instant::now());
+            self.record_lateness(table.take_late());
+            effect
+        };
         match effect {
             Some(SessionEffect::Reopen(caller, announced)) => {
                 let monitor = Arc::clone(self);
@@ -118,12 +125,23 @@ impl SessionMonitor {
         };
         match end {
             Some(reason) => {
-                let effect = self.table().end(&key, reason);
+                let effect = {
+                    let mut table = self.table();
+                    let effect = table.end(&key, reason, Instant::now());
+                    self.record_lateness(table.take_late());
+                    effect
+                };
                 effect.into_iter().for_each(|effect| self.carry_out(effect));
             }
             None => self.table().retry(&TtlQuery::Check(key), Instant::now()),
         }
         self.changed.notify_one();
+    }
+
+    fn record_lateness(&self, late: Vec<(SessionDeadline, Duration)>) {
+        for (deadline, late) in late {
+            self.metrics.session_lateness(deadline, late);
+        }
     }
 
     fn carry_out(&self, effect: SessionEffect<Arc<Caller>>) {

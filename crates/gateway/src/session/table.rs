@@ -7,6 +7,8 @@ use std::time::Duration;
 use bus::{SessionKey, SessionState, SessionTtl};
 use tokio::time::Instant;
 
+use crate::metrics::SessionDeadline;
+
 /// Sessions of this gateway, with their sockets.
 #[derive(Debug)]
 pub(super) struct SessionTable<M> {
@@ -14,6 +16,8 @@ pub(super) struct SessionTable<M> {
     due: BTreeSet<(Instant, SessionKey)>,
     /// Sessions whose last socket left with activity that has not been reported.
     left_active: Vec<SessionKey>,
+    /// Deadlines that were applied, and how late, since the last [`SessionTable::take_late`].
+    late: Vec<(SessionDeadline, Duration)>,
     last_id: u64,
 }
 
@@ -41,6 +45,9 @@ pub(super) enum SessionEffect<M> {
     /// this number.
     Reopen(M, Option<u64>),
 }
+
+/// Warning, and how late the latest socket is warned, if that is known.
+type TimedWarning<M> = (SessionEffect<M>, Option<Duration>);
 
 /// Reason for the end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +86,8 @@ struct Member<M> {
     socket: M,
     /// Expiry of the socket's token.
     token_ends: Instant,
+    /// Time of the join, or of the last renewal of the token.
+    since: Instant,
     /// Deadline of the last warning.
     warned: Option<Deadline>,
 }
@@ -112,6 +121,7 @@ impl<M: Clone> SessionTable<M> {
             id,
             socket,
             token_ends,
+            since: now,
             warned: None,
         });
         self.plan(key, None);
@@ -133,10 +143,12 @@ impl<M: Clone> SessionTable<M> {
     }
 
     /// Records the expiry of a socket's new token.
-    pub(super) fn renew(&mut self, key: &SessionKey, member: MemberId, token_ends: Instant) {
+    pub(super) fn renew(&mut self, key: &SessionKey, member: MemberId, token_ends: Instant, now: Instant) {
         if let Some(session) = self.sessions.get_mut(key) {
-            let renewed = session.members.iter_mut().find(|other| other.id == member);
-            renewed.into_iter().for_each(|member| member.token_ends = token_ends);
+            if let Some(member) = session.members.iter_mut().find(|other| other.id == member) {
+                member.token_ends = token_ends;
+                member.since = now;
+            }
             self.plan(key, None);
         }
     }
@@ -203,13 +215,17 @@ impl<M: Clone> SessionTable<M> {
         session.is_queried = false;
         match state {
             SessionState::Alive(alive) => {
+                let due = (session.generation == alive.generation).then_some(session.warns);
                 session.update(&alive, now);
-                let warned = session.warn(&alive, now);
+                let warned = session.warn(&alive, due, now);
+                let (effect, late) = warned.unzip();
+                self.late
+                    .extend(late.flatten().map(|late| (SessionDeadline::Warning, late)));
                 self.plan(key, None);
-                warned
+                effect
             }
-            SessionState::Ended => self.end(key, EndReason::Ended),
-            SessionState::Unknown if session.expires <= now => self.end(key, EndReason::Idle),
+            SessionState::Ended => self.end(key, EndReason::Ended, now),
+            SessionState::Unknown if session.expires <= now => self.end(key, EndReason::Idle, now),
             SessionState::Unknown => session.reopen(None),
             SessionState::Ending(announced) => session.reopen(Some(announced)),
         }
@@ -226,10 +242,19 @@ impl<M: Clone> SessionTable<M> {
     }
 
     /// Removes a session that has ended; its sockets are to be closed.
-    pub(super) fn end(&mut self, key: &SessionKey, end: EndReason) -> Option<SessionEffect<M>> {
+    pub(super) fn end(&mut self, key: &SessionKey, end: EndReason, now: Instant) -> Option<SessionEffect<M>> {
         let session = self.remove(key)?;
+        if end == EndReason::Idle {
+            let late = now.saturating_duration_since(session.expires);
+            self.late.push((SessionDeadline::Idle, late));
+        }
         let sockets = session.members.into_iter().map(|member| member.socket);
         Some(SessionEffect::Close(sockets.collect(), end))
+    }
+
+    /// Deadlines that were applied since the last call, and how late.
+    pub(super) fn take_late(&mut self) -> Vec<(SessionDeadline, Duration)> {
+        std::mem::take(&mut self.late)
     }
 
     fn remove(&mut self, key: &SessionKey) -> Option<SessionEntry<M>> {
@@ -290,24 +315,33 @@ impl<M: Clone> SessionEntry<M> {
         }
     }
 
-    /// Warns each socket once of the deadline that it reaches first.
-    fn warn(&mut self, alive: &SessionTtl, now: Instant) -> Option<SessionEffect<M>> {
+    /// Warns each socket once of the deadline that it reaches first, and returns how late the latest one is warned, if that is known: the
+    /// warning of the session was `due` then.
+    fn warn(&mut self, alive: &SessionTtl, due: Option<Instant>, now: Instant) -> Option<TimedWarning<M>> {
         if alive.generation != self.generation {
             return None;
         }
         let (session_warned, expires, lead) = (alive.warns_in.is_zero(), self.expires, self.lead);
-        let mut sockets = Vec::new();
+        let (mut sockets, mut latest) = (Vec::new(), None);
         for member in &mut self.members {
-            let (deadline, is_due) = if member.token_ends < expires {
-                (Deadline::Token(member.token_ends), member.token_ends <= now + lead)
+            let (deadline, is_due, due) = if member.token_ends < expires {
+                let is_due = member.token_ends <= now + lead;
+                (
+                    Deadline::Token(member.token_ends),
+                    is_due,
+                    member.token_ends.checked_sub(lead),
+                )
             } else {
-                (Deadline::Session(self.generation), session_warned)
+                (Deadline::Session(self.generation), session_warned, due)
             };
             if is_due && member.warned.replace(deadline) != Some(deadline) {
                 sockets.push(member.socket.clone());
+                // No warning is due before its socket, or the token, is there.
+                let late = due.map(|due| now.saturating_duration_since(due.max(member.since)));
+                latest = latest.max(late);
             }
         }
-        (!sockets.is_empty()).then_some(SessionEffect::Warn(sockets, alive.left))
+        (!sockets.is_empty()).then_some((SessionEffect::Warn(sockets, alive.left), latest))
     }
 
     /// Time of the next query: at a hint, for a warning, at the deadline, or to report activity.
@@ -344,6 +378,7 @@ impl<M> Default for SessionTable<M> {
             sessions: HashMap::new(),
             due: BTreeSet::new(),
             left_active: Vec::new(),
+            late: Vec::new(),
             last_id: 0,
         }
     }

@@ -32,6 +32,14 @@ async fn idle_session_is_warned_and_expires_on_all_sockets() {
         assert_eq!(socket.unread(), []);
     }
     assert!(socketio.received_disconnect());
+    for deadline in ["warning", "idle"] {
+        assert!(gateway.metric(&lateness(deadline)) >= 1.0, "{deadline}");
+    }
+}
+
+/// Number of applied deadlines of this kind.
+fn lateness(deadline: &str) -> String {
+    format!("postern_gateway_session_lateness_seconds_count{{deadline=\"{deadline}\"}}")
 }
 
 #[tokio::test]
@@ -203,4 +211,5 @@ async fn token_expiring_before_its_session_is_warned_and_can_be_refreshed() {
     assert_eq!(forgotten.closed().await.code, 4401);
     assert_eq!(forgotten.unread(), []);
     assert!(renewed.is_open());
+    assert!(gateway.metric(&lateness("token")) >= 1.0);
 }

@@ -49,6 +49,7 @@ impl SilentNode {
             node,
             Arc::clone(&entropy) as _,
         ));
+        let instruments = Arc::new(Metrics::new(&metrics.meter(), &tasks));
         let sessions = Arc::new(SessionMonitor::new(
             (Arc::clone(&shared) as _, Arc::clone(&shared) as _, Arc::clone(&outage)),
             Arc::clone(&workers),
@@ -56,13 +57,14 @@ impl SilentNode {
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
             entropy,
             tasks.clone(),
+            Arc::clone(&instruments),
         ));
         let commands = Arc::new(Commands::new(
             (Arc::clone(&shared) as _, shared, outage),
             (sessions, workers),
             (Timing::default(), None, ClientContext::Link),
             tasks.clone(),
-            Arc::new(Metrics::new(&metrics.meter(), &tasks)),
+            instruments,
         ));
         let (announce, replies) = mpsc::channel(8);
         let missed = Arc::new(Notify::new());

@@ -235,7 +235,7 @@ fn socket_is_warned_of_the_expiry_of_its_token_if_that_is_earlier() {
     table.activity(&key());
     assert_eq!(answer(&mut table, &mut server, now + seconds(20)), []);
     // A new token does; then both sockets are warned of the session's expiry, once.
-    table.renew(&key(), member, now + DAY);
+    table.renew(&key(), member, now + DAY, now + seconds(20));
     assert_eq!(table.next(), Some(now + seconds(60)));
     let warned = answer(&mut table, &mut server, now + seconds(60));
     assert_eq!(warned, [SessionEffect::Warn(vec![1, 2], LEAD)]);
@@ -255,4 +255,37 @@ fn session_extended_past_a_socket_s_token_warns_the_socket_again() {
     assert_eq!(answer(&mut table, &mut server, now + seconds(45)), []);
     let of_the_token = answer(&mut table, &mut server, now + seconds(50));
     assert_eq!(of_the_token, [SessionEffect::Warn(vec![1], seconds(55))]);
+}
+
+#[test]
+fn lateness_counts_from_the_deadline_or_from_a_join_after_it() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = SessionTable::default();
+    let seconds = Duration::from_secs;
+    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    let warned = answer(&mut table, &mut server, now + seconds(43));
+    assert_eq!(warned.len(), 1);
+    assert_eq!(table.take_late(), [(SessionDeadline::Warning, seconds(3))]);
+
+    let joined = now + seconds(50);
+    table.join(&key(), (2, now + DAY), &server.alive(joined), joined);
+    assert_eq!(answer(&mut table, &mut server, joined).len(), 1);
+    assert_eq!(table.take_late(), [(SessionDeadline::Warning, Duration::ZERO)]);
+
+    let closed = answer(&mut table, &mut server, now + seconds(62));
+    assert_eq!(closed, [SessionEffect::Close(vec![1, 2], EndReason::Idle)]);
+    assert_eq!(table.take_late(), [(SessionDeadline::Idle, seconds(2))]);
+}
+
+#[test]
+fn lateness_of_a_session_extended_elsewhere_is_unknown() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = SessionTable::default();
+    let seconds = Duration::from_secs;
+    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    server.renew(now + seconds(30));
+    assert_eq!(answer(&mut table, &mut server, now + seconds(75)).len(), 1);
+    assert_eq!(table.take_late(), []);
 }
