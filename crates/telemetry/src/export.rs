@@ -66,9 +66,15 @@ pub struct Exporters {
 pub fn pipelines(settings: ExportSettings, service: ServiceIdentity) -> (Exports, Exporters) {
     let counts = Arc::new(ExportCounts::default());
     let resource = service.resource();
-    let (traces, to_traces) = settings.traces.map(|traces| trace_pipeline(traces, &resource, &counts)).unzip();
+    let (traces, to_traces) = settings
+        .traces
+        .map(|traces| trace_pipeline(traces, &resource, &counts))
+        .unzip();
     let (logs, to_logs) = settings.logs.map(|logs| log_pipeline(logs, &resource, &counts)).unzip();
-    let readers = settings.metrics.as_ref().map(|metrics| MetricReaders::new(metrics.temporality));
+    let readers = settings
+        .metrics
+        .as_ref()
+        .map(|metrics| MetricReaders::new(metrics.temporality));
     let exporters = Exporters {
         resource,
         counts: Arc::clone(&counts),
@@ -135,8 +141,8 @@ impl Exports {
         &self.service
     }
 
-    /// Observes `postern_telemetry_dropped_total` and `postern_telemetry_exports_total`: those of the process, in each of its nodes.
-    pub fn observe(&self, meter: &Meter) {
+    /// Observes the counts of the process, in each of its nodes.
+    pub(crate) fn observe(&self, meter: &Meter) {
         counts::observe(&self.counts, meter);
     }
 
@@ -186,3 +192,12 @@ impl Exporters {
         Ok(())
     }
 }
+
+/// Exports with all signals, whose exporters are gone.
+#[cfg(test)]
+pub(crate) fn to_nowhere(service: ServiceIdentity) -> Exports {
+    pipelines(tests::settings(), service).0
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,10 @@ use lifecycle::{Dependencies, DependencyState};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_prometheus::PrometheusExporter;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
+
+use crate::export::{Exports, ServiceIdentity};
 
 /// Metrics of one node. Clones share them.
 ///
@@ -20,21 +21,35 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates an empty registry. `node` names this node in `target_info`, as OpenTelemetry's `service.instance.id`.
+    /// Creates an empty registry of a node that exports nothing. `node` names it in `target_info`, as OpenTelemetry's
+    /// `service.instance.id`.
     #[must_use]
     pub fn new(node: &str) -> Self {
+        Self::with_exports(&Exports::none(ServiceIdentity::new("postern", node)), node)
+    }
+
+    /// Creates the registry of a node, whose metrics are exported too where `exports` has an exporter of metrics. It begins with the
+    /// metrics of the exporters.
+    #[must_use]
+    pub fn of_node(exports: &Exports, node: &str) -> Self {
+        let metrics = Self::with_exports(exports, node);
+        exports.observe(&metrics.meter());
+        metrics
+    }
+
+    fn with_exports(exports: &Exports, node: &str) -> Self {
         let registry = Registry::new();
-        let resource = Resource::builder_empty()
-            .with_service_name("postern")
-            .with_attribute(KeyValue::new("service.instance.id", node.to_owned()))
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource)
+        let mut provider = SdkMeterProvider::builder()
+            .with_resource(exports.service().of_node(node).resource())
             .with_reader(exporter(registry.clone()))
-            .with_view(buckets_of_seconds)
-            .build();
-        Self { registry, provider }
+            .with_view(buckets_of_seconds);
+        if let Some(readers) = exports.readers() {
+            provider = provider.with_reader(readers.add());
+        }
+        Self {
+            registry,
+            provider: provider.build(),
+        }
     }
 
     /// Meter from which a crate builds its instruments.

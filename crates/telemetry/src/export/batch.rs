@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::Record;
 use super::counts::{ExportCounts, ExportOutcome, Signal};
 use super::settings::BatchSettings;
-use super::Record;
 
 /// Sending end of the queue, as a processor of the SDK. A full queue drops, and never blocks.
 #[derive(Debug)]
@@ -175,10 +175,14 @@ impl<T: Send + 'static> Batcher<T> {
                 ExportOutcome::Failed
             }
             Err(_elapsed) => {
-                self.outage.failed(format_args!("no response within {:?}", self.settings.timeout));
+                self.outage
+                    .failed(format_args!("no response within {:?}", self.settings.timeout));
                 ExportOutcome::Timeout
             }
         };
         self.counts.exported(self.signal, items, outcome);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,11 @@ impl OtlpHttpClient {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let mut request = reqwest::Request::try_from(request)?;
         request.headers_mut().extend(self.headers.clone());
-        let mut response = self.client.execute(request).await.map_err(reqwest::Error::without_url)?;
+        let mut response = self
+            .client
+            .execute(request)
+            .await
+            .map_err(reqwest::Error::without_url)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
             body.extend_from_slice(&chunk);

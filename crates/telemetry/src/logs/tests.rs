@@ -3,12 +3,11 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
 
-use super::{Format, LogsError, init, node_span, subscriber, with_nodes};
-use crate::trace::TARGET;
+use super::{Format, LogsError, init, node_span, subscriber};
+use crate::export::{self, Exports, ServiceIdentity};
+use crate::trace::{self, TARGET};
 
 /// Writer that keeps the output.
 #[derive(Clone, Default)]
@@ -26,18 +25,25 @@ impl io::Write for Sink {
 }
 
 fn logged(format: Format, filter: &str, events: impl FnOnce()) -> String {
-    logged_beside(None, format, filter, events)
+    logged_beside(&not_exporting(), format, filter, events)
 }
 
-/// Log beside an exporter of traces.
-fn logged_beside(traces: Option<&SdkTracerProvider>, format: Format, filter: &str, events: impl FnOnce()) -> String {
+/// Log beside exporters.
+fn logged_beside(exports: &Exports, format: Format, filter: &str, events: impl FnOnce()) -> String {
     let sink = Sink::default();
     let writer = sink.clone();
-    let filter = with_nodes(EnvFilter::try_new(filter).unwrap());
-    let subscriber = subscriber(format, filter, move || writer.clone(), traces);
+    let subscriber = subscriber(format, filter, move || writer.clone(), exports).unwrap();
     tracing::subscriber::with_default(subscriber, events);
     let bytes = sink.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
+}
+
+fn not_exporting() -> Exports {
+    Exports::none(ServiceIdentity::new("postern-test", "one"))
+}
+
+fn exporting() -> Exports {
+    export::to_nowhere(ServiceIdentity::new("postern-test", "one"))
 }
 
 const HOSTILE: &str = "a\nERROR forged\r\u{1b}[2J\u{9b}2J\u{7f}\t";
@@ -59,7 +65,7 @@ fn json_line_contains_the_fields_of_event_and_spans() {
 
 #[test]
 fn hostile_text_is_written_as_one_line_without_control_characters() {
-    for format in [Format::Json, Format::Human] {
+    for format in [Format::Json, Format::Text] {
         let log = logged(format, "info", || {
             let _span = tracing::info_span!("connection", agent = %HOSTILE).entered();
             tracing::info!(shown = %HOSTILE, debugged = ?HOSTILE, "{HOSTILE}");
@@ -78,7 +84,7 @@ fn hostile_text_survives_a_json_round_trip() {
 
 #[test]
 fn filter_applies_level_and_target() {
-    let log = logged(Format::Human, "warn,gateway=debug", || {
+    let log = logged(Format::Text, "warn,gateway=debug", || {
         tracing::info!(target: "worker", "left out");
         tracing::debug!(target: "gateway", "kept");
     });
@@ -114,17 +120,16 @@ fn lines_of_a_node_have_its_id_and_version_under_any_filter() {
             assert_eq!(node["version"], env!("CARGO_PKG_VERSION"), "{filter}");
         }
     }
-    let human = logged(Format::Human, "info", || {
+    let text = logged(Format::Text, "info", || {
         node_span("worker", "one").in_scope(|| tracing::info!("done"));
     });
-    assert!(human.contains(r#"node{role="worker" node="one""#), "{human}");
+    assert!(text.contains(r#"node{role="worker" node="one""#), "{text}");
 }
 
 #[test]
 fn spans_for_export_are_in_no_line() {
-    let provider = SdkTracerProvider::builder().build();
-    for traces in [None, Some(&provider)] {
-        let log = logged_beside(traces, Format::Json, "trace", || {
+    for exports in [not_exporting(), exporting()] {
+        let log = logged_beside(&exports, Format::Json, "trace", || {
             let _job = tracing::info_span!("job").entered();
             let _span = tracing::info_span!(target: TARGET, "exported", secret = "s3cret").entered();
             tracing::info!(target: TARGET, "event of the span");
@@ -147,7 +152,7 @@ fn spans_for_export_are_in_no_line() {
 fn log_is_filtered_alike_beside_an_exporter_of_traces() {
     let provider = SdkTracerProvider::builder().build();
     for traces in [None, Some(&provider)] {
-        let log = logged_beside(traces, Format::Human, "warn,gateway=debug,worker[job]=trace", || {
+        let log = logged_beside(traces, Format::Text, "warn,gateway=debug,worker[job]=trace", || {
             tracing::info!(target: "worker", "left out");
             tracing::debug!(target: "gateway", "kept 1");
             tracing::info_span!(target: "worker", "job").in_scope(|| {
@@ -160,9 +165,40 @@ fn log_is_filtered_alike_beside_an_exporter_of_traces() {
 }
 
 #[test]
+fn lines_within_a_trace_have_its_id() {
+    let mut context = None;
+    let exports = exporting();
+    let mut logged = |format| {
+        logged_beside(&exports, format, "info", || {
+            tracing::info_span!(target: TARGET, "command").in_scope(|| {
+                context = trace::current();
+                let _job = tracing::info_span!("job").entered();
+                tracing::info!(agent = "\"}", "inside");
+            });
+            tracing::info!("outside");
+        })
+    };
+    let (json, text) = (logged(Format::Json), logged(Format::Text));
+    let [inside, outside]: [Value; 2] = std::array::from_fn(|index| {
+        let line = json.lines().nth(index).unwrap();
+        serde_json::from_str(line).unwrap()
+    });
+    assert_eq!(inside["message"], "inside");
+    assert_eq!(inside["agent"], "\"}");
+    assert_eq!(inside["trace_id"].as_str().map(str::len), Some(32), "{json}");
+    assert_eq!(inside["span_id"].as_str().map(str::len), Some(16), "{json}");
+    assert_eq!(outside["message"], "outside");
+    assert!(outside.get("trace_id").is_none(), "{json}");
+    let id = context.unwrap().trace_id();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].contains(&format!(" trace_id={id} span_id=")), "{text}");
+    assert!(!lines[1].contains("trace_id"), "{text}");
+}
+
+#[test]
 fn malformed_filter_is_refused() {
     assert!(matches!(
-        init(Format::Json, "gateway=loud", None),
+        init(Format::Json, "gateway=loud", &not_exporting()),
         Err(LogsError::Filter(_))
     ));
 }

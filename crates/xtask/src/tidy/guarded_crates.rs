@@ -69,6 +69,7 @@ const GUARDED: &[Guarded] = &[
             "crates/jwks/src/client",
             "crates/worker/src/factor/sms",
             "crates/postern/src/publish",
+            "crates/telemetry/src/export",
         ],
         to_do: "use a client built with timeout, size bound and no redirects",
     },
