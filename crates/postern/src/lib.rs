@@ -29,6 +29,7 @@ use cli::{AuditCommand, Cli, Command, ConfigCommand, VaultCommand};
 use config::{EffectiveSettings, Environment, LogArgs, Problems};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
+use telemetry::export::{Exports, ServiceIdentity};
 use telemetry::logs::LogsError;
 
 pub use audit::{AuditError, BrokenChains, HeadsError};
@@ -124,10 +125,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Ru
 /// Initializes the log. A wrong filter is a problem to report, and the default one is in its place until then.
 fn init_log(filter: &str) -> Result<Problems, LogsError> {
     let mut problems = Problems::default();
-    match telemetry::logs::init(node::log_format(), filter, None) {
+    let exports = Exports::none(ServiceIdentity::new("postern", ""));
+    match telemetry::logs::init(node::log_format(), filter, &exports) {
         Err(LogsError::Filter(error)) => {
             problems.report("POSTERN_LOG", format!("is not a log filter: {error}"));
-            telemetry::logs::init(node::log_format(), LogArgs::FILTER, None)?;
+            telemetry::logs::init(node::log_format(), LogArgs::FILTER, &exports)?;
         }
         result => result?,
     }

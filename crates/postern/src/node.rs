@@ -27,7 +27,7 @@ pub(crate) use worker::worker;
 /// Log format: text at a terminal, else JSON.
 pub(crate) fn log_format() -> Format {
     if std::io::stderr().is_terminal() {
-        Format::Human
+        Format::Text
     } else {
         Format::Json
     }

@@ -76,7 +76,7 @@ impl OtlpReceiver {
         self.shared.status.store(status, Ordering::SeqCst);
     }
 
-    /// Everything received so far.
+    /// Telemetry received so far.
     pub fn received(&self) -> Received {
         self.shared.lock().clone()
     }

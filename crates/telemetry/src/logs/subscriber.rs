@@ -35,10 +35,11 @@ where
     }
     // One filter for all, so that what it disables is disabled at its callsite.
     let registry = Registry::default().with(with_nodes(filter)?).with(no_traces());
-    Ok(match format {
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
         Format::Text => Box::new(registry.with(lines(writer))),
         Format::Json => Box::new(registry.with(json(lines(writer)))),
-    })
+    };
+    Ok(subscriber)
 }
 
 /// Layer of one kind of output, with a filter of its own.

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, metric};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-/// Everything received, oldest first.
+/// Received telemetry, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Received {
     /// Heads of all requests, also of those that were refused.
@@ -64,7 +64,7 @@ pub struct ReceivedLog {
 }
 
 impl Received {
-    /// Everything as text, for a search for what must not be in it.
+    /// All of it as text, for a search for what must not be in it.
     pub fn text(&self) -> String {
         format!("{:?}{:?}{:?}", self.spans, self.metrics, self.logs)
     }

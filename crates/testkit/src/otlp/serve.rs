@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -78,7 +78,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static
 
 /// Keeps the head of a request, and refuses it with the status that is set.
 async fn head(State(shared): State<Arc<OtlpState>>, request: Request, next: Next) -> Response {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = request.headers().iter();
     let head = OtlpRequest {
         path: request.uri().path().to_owned(),
