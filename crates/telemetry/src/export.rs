@@ -40,7 +40,7 @@ use crate::trace::LinkedRoots;
 /// Log record with the scope of its logger.
 type Record = (SdkLogRecord, InstrumentationScope);
 
-/// Where the spans, log records and metrics of a process go. Clones share it. Without settings, nowhere.
+/// Destination of the spans, log records and metrics of a process. Clones share it. Without settings it drops them at their sources.
 #[derive(Debug, Clone)]
 pub struct Exports {
     service: ServiceIdentity,

@@ -8,7 +8,7 @@ use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
 use super::tls::OtlpTls;
 
-/// What a process exports: nothing of a signal without settings.
+/// Exported signals of a process: those with settings.
 #[derive(Debug, Clone, Default)]
 pub struct ExportSettings {
     /// Traces.
