@@ -5,9 +5,9 @@ use tracing::Span;
 use tracing::field::Empty;
 use url::Url;
 
-/// Span of a fetch that a token waits for; disabled outside of a trace, as for the fetches by schedule.
+/// Span of a fetch that a token waits for; disabled outside of a sampled trace, as for the fetches by schedule.
 pub(crate) fn fetch_span(url: &Url) -> Span {
-    if trace::current().is_none() {
+    if !trace::is_sampled() {
         return Span::none();
     }
     tracing::info_span!(

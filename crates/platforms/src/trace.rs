@@ -10,9 +10,9 @@ use tracing::field::Empty;
 
 use crate::route::Route;
 
-/// Span of a call; disabled outside of a trace.
+/// Span of a call; disabled outside of a sampled trace.
 pub(crate) fn call_span<B>(route: Route, request: &Request<B>) -> Span {
-    if trace::current().is_none() {
+    if !trace::is_sampled() {
         return Span::none();
     }
     let (method, uri) = (request.method().as_str(), request.uri());

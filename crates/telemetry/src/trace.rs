@@ -58,6 +58,13 @@ pub fn current() -> Option<TraceParent> {
     Context::map_current(|context| sent(context.span().span_context()))
 }
 
+/// Returns true inside of a span that is exported. An operation that has a span only as part of a trace asks this first: a span that is
+/// not exported would cost it as much as one that is.
+#[must_use]
+pub fn is_sampled() -> bool {
+    is_enabled() && current().is_some_and(|current| current.is_sampled())
+}
+
 /// Makes a span the child of a span of another process; without one it keeps its parent. It is called before the span is entered
 /// and before it has children, as it has no effect afterwards.
 pub fn continue_from(span: &Span, parent: Option<&TraceParent>) {

@@ -17,6 +17,7 @@ use self::member::{Launcher, Role};
 use crate::canary::Canaries;
 use crate::client::Endpoint;
 use crate::fail::OrFail as _;
+use crate::otlp::OtlpReceiver;
 use crate::postgres::Schema;
 use crate::redis;
 use crate::tls::Authority;
@@ -178,6 +179,15 @@ impl Cluster {
     ///
     /// Redis and Postgres must be running and not paused.
     pub async fn finish(self) -> Vec<String> {
+        self.finish_with(String::new).await
+    }
+
+    /// Same as [`Cluster::finish`], with everything that the nodes have exported to this receiver until their ends.
+    pub async fn finish_exporting_to(self, receiver: &OtlpReceiver) -> Vec<String> {
+        self.finish_with(|| receiver.received().text()).await
+    }
+
+    async fn finish_with(self, exported: impl FnOnce() -> String) -> Vec<String> {
         self.expiries_arrive().await;
         let mut canaries = self.canaries.all();
         canaries.extend(self.secrets.texts().map(str::to_owned));
@@ -194,6 +204,7 @@ impl Cluster {
         let mut findings = self.keys_without_ttl().await;
         self.stop().await;
         found += &self.logs();
+        found += &exported();
         findings.extend(found.lines().filter(is_leak).map(str::to_owned));
         findings
     }

@@ -7,10 +7,10 @@ use tracing::field::Empty;
 use super::error::Failure;
 use crate::step::Step;
 
-/// Span of an operation, with the wait for a connection and all attempts. Outside of a trace it is disabled: most polls of the
+/// Span of an operation, with the wait for a connection and all attempts. Outside of a sampled trace it is disabled: most polls of the
 /// background tasks find nothing, and would be most of all traces.
 pub(super) fn operation_span(step: Step) -> Span {
-    if trace::current().is_none() {
+    if !trace::is_sampled() {
         return Span::none();
     }
     tracing::info_span!(

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
 use super::layer::{layer, no_traces, only_traces};
-use super::{LinkedRoots, TARGET, continue_from, current, failed, is_enabled, link};
+use super::{LinkedRoots, TARGET, continue_from, current, failed, is_enabled, is_sampled, link};
 
 /// Exporter that keeps the spans.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +97,19 @@ fn current_context_is_that_of_the_innermost_span() {
     let of = |name| super::sent(&named(&spans, name).span_context);
     assert_eq!(contexts, [None, of("outer"), of("inner"), of("outer")]);
     assert!(contexts.into_iter().flatten().all(|context| context.is_sampled()));
+}
+
+#[test]
+fn only_the_inside_of_an_exported_span_is_sampled() {
+    for (sampler, expected) in [(Sampler::AlwaysOn, true), (Sampler::AlwaysOff, false)] {
+        let mut sampled = Vec::new();
+        exported(sampler, || {
+            sampled.push(is_sampled());
+            let _span = tracing::info_span!(target: TARGET, "outer").entered();
+            sampled.push(is_sampled());
+        });
+        assert_eq!(sampled, [false, expected]);
+    }
 }
 
 #[test]

@@ -64,9 +64,12 @@ pub struct ReceivedLog {
 }
 
 impl Received {
-    /// All of it as text, for a search for what must not be in it.
+    /// All items as text, one in each line, for a search for what must not be in it.
     pub fn text(&self) -> String {
-        format!("{:?}{:?}{:?}", self.spans, self.metrics, self.logs)
+        let spans = self.spans.iter().map(|span| format!("{span:?}\n"));
+        let metrics = self.metrics.iter().map(|metric| format!("{metric:?}\n"));
+        let logs = self.logs.iter().map(|log| format!("{log:?}\n"));
+        spans.chain(metrics).chain(logs).collect()
     }
 
     pub(super) fn add_spans(&mut self, request: ExportTraceServiceRequest) {

@@ -5,9 +5,9 @@ use telemetry::trace;
 use tracing::Span;
 use tracing::field::Empty;
 
-/// Span of a message to a mail server or to the SMS API; disabled outside of a trace.
+/// Span of a message to a mail server or to the SMS API; disabled outside of a sampled trace.
 pub(super) fn message_span(method: FactorMethod) -> Span {
-    if trace::current().is_none() {
+    if !trace::is_sampled() {
         return Span::none();
     }
     match method {

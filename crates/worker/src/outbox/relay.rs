@@ -101,6 +101,9 @@ impl BusPublisher {
 /// Span of one run of the relay: in the trace of the job that runs it, or a trace of its own for the sweep. The publication of an
 /// event is in the trace of the transaction that queued it, whichever run of the relay publishes it.
 fn relay_span() -> Span {
+    if trace::current().is_some_and(|current| !current.is_sampled()) {
+        return Span::none();
+    }
     tracing::info_span!(
         target: trace::TARGET,
         "relay",
