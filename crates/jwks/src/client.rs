@@ -128,7 +128,7 @@ impl JwksClient {
             Transport::Network(client) => {
                 let span = fetch_span(&self.url);
                 let fetched = self.get(client).instrument(span.clone()).await;
-                fetched.inspect_err(|error| trace::failed(&span, error.label(), error))?
+                fetched.inspect_err(|error| trace::failed(&span, error.outcome().label(), error))?
             }
             Transport::Scripted(script) => self.replay(&**script)?,
         };
