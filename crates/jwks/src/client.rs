@@ -8,6 +8,7 @@ use http::{Request, Response, StatusCode, header};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use telemetry::trace;
+use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
@@ -22,6 +23,16 @@ use crate::url::JwksUrl;
 pub struct JwksClient {
     transport: Transport,
     url: Url,
+    observer: Option<FetchObserver>,
+}
+
+/// Function that receives the duration and the outcome of each fetch.
+struct FetchObserver(Box<dyn Fn(Duration, Result<(), &FetchError>) + Send + Sync>);
+
+impl fmt::Debug for FetchObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchObserver").finish_non_exhaustive()
+    }
 }
 
 enum Transport {
@@ -107,6 +118,7 @@ impl JwksClient {
         Self {
             transport: Transport::Network(client),
             url,
+            observer: None,
         }
     }
 
@@ -116,6 +128,16 @@ impl JwksClient {
         Self {
             transport: Transport::Scripted(script),
             url,
+            observer: None,
+        }
+    }
+
+    /// Calls `observer` after each fetch, with its duration and its outcome.
+    #[must_use]
+    pub fn observed(self, observer: impl Fn(Duration, Result<(), &FetchError>) + Send + Sync + 'static) -> Self {
+        Self {
+            observer: Some(FetchObserver(Box::new(observer))),
+            ..self
         }
     }
 
@@ -124,15 +146,19 @@ impl JwksClient {
     /// # Errors
     /// [`FetchError`].
     pub async fn fetch(&self) -> Result<KeySet, FetchError> {
+        let started = Instant::now();
         let body = match &self.transport {
             Transport::Network(client) => {
                 let span = fetch_span(&self.url);
                 let fetched = self.get(client).instrument(span.clone()).await;
-                fetched.inspect_err(|error| trace::failed(&span, error.outcome().label(), error))?
+                fetched.inspect_err(|error| trace::failed(&span, error.outcome().label(), error))
             }
-            Transport::Scripted(script) => self.replay(&**script)?,
+            Transport::Scripted(script) => self.replay(&**script),
         };
-        Ok(KeySet::parse(&body)?)
+        if let Some(FetchObserver(observer)) = &self.observer {
+            observer(started.elapsed(), body.as_ref().map(|_body| ()));
+        }
+        Ok(KeySet::parse(&body?)?)
     }
 
     async fn get(&self, client: &Client) -> Result<Vec<u8>, FetchError> {

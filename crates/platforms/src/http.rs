@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{Request, Response, StatusCode};
-use jwks::{JwksClient, system_tls};
+use http::{Method, Request, Response, StatusCode};
+use jwks::{FetchError, JwksClient, system_tls};
 use lifecycle::Dependencies;
 use opentelemetry::metrics::Meter;
 use protocol::account::AccountType;
@@ -182,12 +182,14 @@ impl Http {
         self.outages.list(platform);
     }
 
-    /// Client of a key set, with this client's connections and bounds on time.
-    pub(crate) fn jwks_client(&self, url: Url) -> JwksClient {
-        match &self.transport {
+    /// Client of a key set, with this client's connections, bounds on time and metrics.
+    pub(crate) fn jwks_client(&self, route: Route, url: Url) -> JwksClient {
+        let client = match &self.transport {
             Transport::Network(network) => JwksClient::with_client(network.client.clone(), url),
             Transport::Scripted(script) => JwksClient::scripted(Arc::clone(script), url),
-        }
+        };
+        let metrics = self.metrics.clone();
+        client.observed(move |took, fetched| metrics.record(route, &Method::GET, took, answer_to_fetch(fetched)))
     }
 
     /// Sends a request of this route once, and reads the whole answer, whatever its status.
@@ -243,6 +245,18 @@ impl Network {
         } else {
             CallError::Broken(error)
         }
+    }
+}
+
+/// Status of the answer to a fetch of keys, or the class of the failure.
+fn answer_to_fetch(fetched: Result<(), &FetchError>) -> Result<StatusCode, &'static str> {
+    match fetched {
+        Ok(()) | Err(FetchError::Unreadable(_)) => Ok(StatusCode::OK),
+        Err(FetchError::Status(status)) => Ok(*status),
+        Err(FetchError::TooLarge) => Err(CallError::TooLarge.error_type()),
+        Err(FetchError::NoAnswer(error)) if error.is_connect() => Err("not_sent"),
+        Err(FetchError::NoAnswer(error)) if error.is_timeout() => Err("timeout"),
+        Err(FetchError::NoAnswer(_)) => Err("broken"),
     }
 }
 

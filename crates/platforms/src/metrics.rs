@@ -1,5 +1,7 @@
 //! Instruments of the calls of platforms.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
@@ -22,6 +24,20 @@ impl Metrics {
             .build();
         Self {
             duration: Some(duration),
+        }
+    }
+
+    /// Records a call that another client made.
+    pub(crate) fn record(
+        &self,
+        route: Route,
+        method: &Method,
+        took: Duration,
+        answer: Result<StatusCode, &'static str>,
+    ) {
+        if let Some(duration) = &self.duration {
+            let labels = labels(route, method_name(method), CallEnd::of(answer));
+            duration.record(took.as_secs_f64(), &labels);
         }
     }
 
@@ -55,36 +71,48 @@ enum CallEnd {
     Cancelled,
 }
 
+impl CallEnd {
+    fn of(answer: Result<StatusCode, &'static str>) -> Self {
+        match answer {
+            Ok(status) => Self::Answered(recognized(status)),
+            Err(error_type) => Self::Failed(error_type),
+        }
+    }
+}
+
 impl CallTimer<'_> {
     /// Records the end of the call: the status of the answer, or the class of the failure.
     pub(crate) fn end(mut self, answer: Result<StatusCode, &'static str>) {
-        self.end = match answer {
-            Ok(status) => CallEnd::Answered(recognized(status)),
-            Err(error_type) => CallEnd::Failed(error_type),
-        };
+        self.end = CallEnd::of(answer);
     }
 }
 
 impl Drop for CallTimer<'_> {
     fn drop(&mut self) {
-        let Some(duration) = self.duration else { return };
-        let mut labels = vec![
-            KeyValue::new("platform", self.route.platform.as_str()),
-            KeyValue::new("http.request.method", self.method),
-            KeyValue::new("url.template", self.route.template),
-        ];
-        match self.end {
-            CallEnd::Answered(status) => {
-                labels.push(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
-                if status.is_client_error() || status.is_server_error() {
-                    labels.push(KeyValue::new("error.type", status.as_str().to_owned()));
-                }
-            }
-            CallEnd::Failed(error_type) => labels.push(KeyValue::new("error.type", error_type)),
-            CallEnd::Cancelled => labels.push(KeyValue::new("error.type", "cancelled")),
+        if let Some(duration) = self.duration {
+            let labels = labels(self.route, self.method, self.end);
+            duration.record(self.started.elapsed().as_secs_f64(), &labels);
         }
-        duration.record(self.started.elapsed().as_secs_f64(), &labels);
     }
+}
+
+fn labels(route: Route, method: &'static str, end: CallEnd) -> Vec<KeyValue> {
+    let mut labels = vec![
+        KeyValue::new("platform", route.platform.as_str()),
+        KeyValue::new("http.request.method", method),
+        KeyValue::new("url.template", route.template),
+    ];
+    match end {
+        CallEnd::Answered(status) => {
+            labels.push(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+            if status.is_client_error() || status.is_server_error() {
+                labels.push(KeyValue::new("error.type", status.as_str().to_owned()));
+            }
+        }
+        CallEnd::Failed(error_type) => labels.push(KeyValue::new("error.type", error_type)),
+        CallEnd::Cancelled => labels.push(KeyValue::new("error.type", "cancelled")),
+    }
+    labels
 }
 
 /// Status as a client has to understand it (RFC 9110 section 15): an unknown one is the first of its class, one that is out of range a 500.

@@ -26,6 +26,7 @@ use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevocationPlan,
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
+use crate::route::Route;
 use crate::settings::{InsecureUrl, Settings, is_private};
 
 pub use bot::TelegramBot;
@@ -83,6 +84,8 @@ const DIALECT: Dialect = Dialect {
     user_agent: None,
 };
 
+const JWKS: Route = Route::new(AccountType::Telegram, "/.well-known/jwks.json");
+
 /// A sync of an account without tokens makes no call.
 const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_hours(24),
@@ -108,7 +111,7 @@ impl Telegram {
     pub fn new(settings: TelegramSettings, http: Http, clock: Arc<dyn Clock>) -> Result<Self, InsecureUrl> {
         settings.check()?;
         Ok(Self {
-            keys: OnDemandKeys::new(http.jwks_client(settings.jwks_url)),
+            keys: OnDemandKeys::new(http.jwks_client(JWKS, settings.jwks_url)),
             client: PlatformClient::new(&DIALECT, settings.oauth, http)?,
             issuer: settings.issuer,
             bot_token: settings.bot_token,

@@ -10,6 +10,7 @@ use telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::telegram;
 use crate::world::{IMPATIENT, PATIENT, request, settings, world};
 
 const DURATION: &str = "http_client_request_duration_seconds_count";
@@ -54,6 +55,22 @@ async fn call_is_recorded_by_platform_route_and_status() {
         let refused = "error_type=\"401\",http_request_method=\"GET\",http_response_status_code=\"401\",platform=\"github\",\
                        url_template=\"/user\"";
         assert_recorded(&metrics, refused, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fetch_of_telegram_s_keys_is_recorded_as_a_call() {
+    world(async |world| {
+        let metrics = Metrics::new("test");
+        telegram::identify(&world, &metrics).await;
+        for (method, template) in [("POST", "/token"), ("GET", "/.well-known/jwks.json")] {
+            let labels = format!(
+                "http_request_method=\"{method}\",http_response_status_code=\"200\",platform=\"telegram\",\
+                 url_template=\"{template}\""
+            );
+            assert_recorded(&metrics, &labels, 1);
+        }
     })
     .await;
 }

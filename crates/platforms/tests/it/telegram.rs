@@ -10,6 +10,7 @@ use platforms::{
 use protocol::secret::Secret;
 use simulator::Platform::Telegram as AtTelegram;
 use simulator::{Fault, Kind, Route};
+use telemetry::metrics::Metrics;
 use url::Url;
 
 use crate::world::{REDIRECT_URI, World, assert_no_secret, open_authorize_page, request, settings, world};
@@ -17,6 +18,10 @@ use crate::world::{REDIRECT_URI, World, assert_no_secret, open_authorize_page, r
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 fn telegram(world: &World, issuer: &str) -> Telegram {
+    with_http(world, issuer, Http::new(Timeouts::default()).unwrap())
+}
+
+fn with_http(world: &World, issuer: &str, http: Http) -> Telegram {
     let base = world.simulator.url();
     let url = |path: &str| Url::parse(&format!("{base}/telegram{path}")).unwrap();
     let mut oauth = settings(base);
@@ -27,11 +32,19 @@ fn telegram(world: &World, issuer: &str) -> Telegram {
         jwks_url: url("/.well-known/jwks.json"),
         bot_token: Some(Secret::new("123456:TEST-TOKEN")),
     };
-    Telegram::new(settings, Http::new(Timeouts::default()).unwrap(), Arc::new(SystemClock)).unwrap()
+    Telegram::new(settings, http, Arc::new(SystemClock)).unwrap()
 }
 
 pub(crate) fn here(world: &World) -> Telegram {
     telegram(world, &format!("{}/telegram", world.simulator.url()))
+}
+
+/// Identifies a user by a client whose calls are recorded in these metrics.
+pub(crate) async fn identify(world: &World, metrics: &Metrics) {
+    let http = Http::new(Timeouts::default()).unwrap().metered(&metrics.meter());
+    let telegram = with_http(world, &format!("{}/telegram", world.simulator.url()), http);
+    let back = code(&telegram).await;
+    exchange(&telegram, &back["code"], VERIFIER).await.unwrap();
 }
 
 async fn code(telegram: &Telegram) -> HashMap<String, String> {
