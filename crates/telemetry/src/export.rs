@@ -7,7 +7,7 @@
 
 mod batch;
 mod counts;
-mod http;
+mod http_client;
 mod otlp;
 mod readers;
 mod service;

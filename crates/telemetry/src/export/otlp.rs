@@ -9,7 +9,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::LogExporter as _;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
-use super::http::OtlpHttpClient;
+use super::http_client::OtlpHttpClient;
 use super::settings::{MetricsSettings, OtlpProtocol, OtlpSettings};
 
 /// Exporter that cannot be created.

@@ -150,9 +150,8 @@ fn spans_for_export_are_in_no_line() {
 
 #[test]
 fn log_is_filtered_alike_beside_an_exporter_of_traces() {
-    let provider = SdkTracerProvider::builder().build();
-    for traces in [None, Some(&provider)] {
-        let log = logged_beside(traces, Format::Text, "warn,gateway=debug,worker[job]=trace", || {
+    for exports in [not_exporting(), exporting()] {
+        let log = logged_beside(&exports, Format::Text, "warn,gateway=debug,worker[job]=trace", || {
             tracing::info!(target: "worker", "left out");
             tracing::debug!(target: "gateway", "kept 1");
             tracing::info_span!(target: "worker", "job").in_scope(|| {
