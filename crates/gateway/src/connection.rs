@@ -36,7 +36,7 @@ pub(crate) use self::resume::Resumption;
 pub(crate) use self::state::Bounds;
 
 use self::accepted::Accepted;
-use self::draining::Draining;
+use self::draining::{ClosedSocket, Draining};
 use self::link::Link;
 use self::live::Served;
 use crate::handshake::upgrade::Upgrade;
@@ -83,13 +83,12 @@ impl Connections {
         let origin = Origin::of_peer(client.address(), upgrade.user_agent);
         let unauthenticated = self.authentication.open(link, upgrade.protocol, origin, permit);
         let draining = self.live(unauthenticated, client, accepted).await;
-        let closed = draining.flush(self.close_within).await;
-        let close_reason = closed.close_reason;
-        if close_reason == CloseReason::Restart {
-            self.handover.add(closed.pending);
+        if let Some(ended_at) = draining.session_ended_at() {
+            self.links.durations.revocation_closed(ended_at);
         }
-        if let Some(ended) = closed.session_ended_at {
-            self.links.durations.revocation_closed(ended);
+        let ClosedSocket { close_reason, pending } = draining.flush(self.close_within).await;
+        if close_reason == CloseReason::Restart {
+            self.handover.add(pending);
         }
         self.metrics.closed(close_reason);
         tracing::debug!(reason = close_reason.label(), "socket closed");

@@ -24,8 +24,6 @@ pub(super) struct ClosedSocket {
     pub(super) close_reason: CloseReason,
     /// Commands that were pending when a drain closed the socket.
     pub(super) pending: PendingCommands,
-    /// Time of the end of its session, where an event announced it.
-    pub(super) session_ended_at: Option<Timestamp>,
 }
 
 impl Draining {
@@ -47,6 +45,11 @@ impl Draining {
         }
     }
 
+    /// Time at which the session of the socket was ended, if an event announced it.
+    pub(super) fn session_ended_at(&self) -> Option<Timestamp> {
+        self.link.close_request().session_ended_at()
+    }
+
     /// Sends the queue and closes, within a deadline.
     pub(super) async fn flush(mut self, within: Duration) -> ClosedSocket {
         let mut pending = PendingCommands::None;
@@ -65,7 +68,6 @@ impl Draining {
         ClosedSocket {
             close_reason: self.close_reason,
             pending,
-            session_ended_at: self.link.close_request().session_ended_at(),
         }
     }
 

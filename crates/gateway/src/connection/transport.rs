@@ -187,7 +187,8 @@ impl Transport {
                 match outbound.poll_pop(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(QueuedMessage { message, published_at })) => {
-                        written.add(published_at);
+                        // A peer that accepts no bytes delays its own events alone.
+                        written.add(published_at.filter(|_| !self.blocked));
                         self.send_data(message);
                     }
                     Poll::Ready(Err(Overflowed)) => return Poll::Ready(Err(TransportEvent::Overflowed)),

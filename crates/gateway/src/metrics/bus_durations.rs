@@ -26,7 +26,8 @@ impl BusDurations {
         }
     }
 
-    /// Records that a socket is closed whose session was ended then.
+    /// Records that a socket is no longer served, because its session was ended then. What the peer takes for the close is not counted: a
+    /// lost client would take all the time that there is.
     pub(crate) fn revocation_closed(&self, ended: Timestamp) {
         let duration = self.clock.server_time().since(ended);
         self.revocation_close.record(duration.as_secs_f64(), &[]);

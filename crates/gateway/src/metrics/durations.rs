@@ -62,7 +62,7 @@ impl Durations {
             ),
             revocation_close: histogram(
                 "postern.gateway.revocation.close.duration",
-                "Time from the end of a session to the close of its socket",
+                "Time from the end of a session until its socket is closed, without the peer's part of the close",
             ),
         }
     }

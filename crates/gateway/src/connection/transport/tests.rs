@@ -126,13 +126,27 @@ async fn delivery_is_timed_until_its_write_and_not_until_it_is_queued() {
     let metrics = telemetry::metrics::Metrics::new("test");
     let durations = Arc::new(BusDurations::sample(&metrics));
     let outbound = OutboundQueue::new(None, Arc::clone(&durations));
+    let (mut transport, mut peer) = pair(1024).await;
+    outbound.push_event(text(1).into(), Some(durations.now()));
+    outbound.push(text(2));
+    assert_eq!(latencies(&metrics), None);
+
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    assert_eq!(peer.next().await.unwrap().unwrap().len(), 1);
+    assert_eq!(latencies(&metrics), Some(("1".to_owned(), "3".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_that_waited_for_a_peer_that_reads_nothing_is_not_timed() {
+    let metrics = telemetry::metrics::Metrics::new("test");
+    let durations = Arc::new(BusDurations::sample(&metrics));
+    let outbound = OutboundQueue::new(None, Arc::clone(&durations));
     let (mut transport, mut peer) = pair(16).await;
     outbound.push(text(200));
     assert_eq!(next(&mut transport, &outbound).await, TransportEvent::Blocked);
     outbound.push_event(text(1).into(), Some(durations.now()));
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
-    let recorded = |figure: &str| metrics.render().unwrap().lines().any(|line| line == figure);
-    assert!(!recorded("postern_gateway_delivery_latency_seconds_count 1"));
 
     tokio::time::advance(Duration::from_secs(3)).await;
     let read = async {
@@ -145,8 +159,27 @@ async fn delivery_is_timed_until_its_write_and_not_until_it_is_queued() {
         () = read => {}
         () = write => {}
     }
-    assert!(recorded("postern_gateway_delivery_latency_seconds_count 1"));
-    assert!(recorded("postern_gateway_delivery_latency_seconds_sum 3"));
+    assert_eq!(latencies(&metrics), None);
+
+    outbound.push_event(text(1).into(), Some(durations.now()));
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    assert_eq!(
+        latencies(&metrics),
+        Some(("1".to_owned(), "0".to_owned())),
+        "the peer reads again"
+    );
+}
+
+/// Number and sum of the recorded latencies of deliveries, if any.
+fn latencies(metrics: &telemetry::metrics::Metrics) -> Option<(String, String)> {
+    let rendered = metrics.render().unwrap();
+    let figure = |name: &str| {
+        let name = format!("postern_gateway_delivery_latency_seconds_{name} ");
+        rendered
+            .lines()
+            .find_map(|line| line.strip_prefix(&name).map(str::to_owned))
+    };
+    figure("count").zip(figure("sum"))
 }
 
 #[tokio::test]
