@@ -35,6 +35,7 @@ mod session_ends;
 mod settings;
 mod slow_platform;
 mod sync;
+mod traces;
 mod typed_codes;
 mod unlinked_grants;
 
