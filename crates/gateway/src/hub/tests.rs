@@ -209,8 +209,9 @@ fn event_read_ahead_of_the_channel_is_not_delivered_again() {
     let (mut channels, [early]) = open([("c1", "s", Dialect::NativeJson)]);
     let (late, subscriber, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     assert_eq!(channels.go_live(&user(), subscriber, &at(2)), ReplayProgress::CaughtUp);
+    let metrics = metrics();
     for seq in 1..=3 {
-        channels.received(&user(), at(seq), event(seq, Audience::User), &metrics());
+        channels.received(&user(), at(seq), event(seq, Audience::User), &metrics);
     }
     assert_eq!((early.queue_len(), late.queue_len()), (3, 1));
 }
@@ -303,6 +304,7 @@ fn lose_events(channels: &mut UserChannels, seq: u64) {
 #[test]
 fn offsets_are_compared_batch_by_batch() {
     let mut channels = UserChannels::default();
+    let metrics = metrics();
     for number in 0..1_001 {
         let user = UserId::new(format!("u{number}")).unwrap();
         let socket = SubscribedSocket {
@@ -317,7 +319,7 @@ fn offsets_are_compared_batch_by_batch() {
         let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
             panic!("no subscription query for the first socket")
         };
-        channels.opened(&user, channel, at(0), &metrics());
+        channels.opened(&user, channel, at(0), &metrics);
     }
     channels.compare_all();
     for size in [500, 500, 1] {

@@ -29,6 +29,7 @@ enum SequenceStep {
 /// Channel with a socket that was live from the start and one that resumes.
 struct World {
     channels: UserChannels,
+    metrics: Metrics,
     published: u64,
     announced: VecDeque<u64>,
     reads: VecDeque<(UserId, ChannelId, LogRead)>,
@@ -43,12 +44,14 @@ impl World {
     /// The socket that resumes has handled all events up to `cursor`.
     fn new(published: u64, cursor: u64) -> Self {
         let (mut channels, [live]) = open([("c1", "s", Dialect::NativeJson)]);
+        let metrics = metrics();
         for seq in 1..=published {
-            channels.received(&user(), at(seq), event(seq, Audience::User), &metrics());
+            channels.received(&user(), at(seq), event(seq, Audience::User), &metrics);
         }
         let (resumed, _, _) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
         Self {
             channels,
+            metrics,
             published,
             announced: VecDeque::new(),
             reads: VecDeque::new(),
@@ -70,10 +73,10 @@ impl World {
             SequenceStep::Receive => {
                 if let Some(seq) = self.announced.pop_front() {
                     self.channels
-                        .received(&user(), at(seq), event(seq, Audience::User), &metrics());
+                        .received(&user(), at(seq), event(seq, Audience::User), &self.metrics);
                 }
             }
-            SequenceStep::Compare => self.channels.compared(&user(), at(self.published), &metrics()),
+            SequenceStep::Compare => self.channels.compared(&user(), at(self.published), &self.metrics),
             SequenceStep::StartRead => {
                 if let Some(HubQuery::Read(user, channel, after)) = self.channels.next_query() {
                     let past = self
@@ -84,7 +87,7 @@ impl World {
             }
             SequenceStep::FinishRead => {
                 if let Some((user, channel, past)) = self.reads.pop_front() {
-                    self.channels.read(&user, channel, past, &metrics());
+                    self.channels.read(&user, channel, past, &self.metrics);
                 }
             }
             SequenceStep::Replay(page) => self.replay(page),
