@@ -12,8 +12,7 @@ use crate::operation::Operation;
 /// Span of an operation on Redis, without its keys and arguments. Only within a sampled trace: the heartbeats and polls of a node would be
 /// a trace each, and a span that is not exported would cost each operation as much as one that is.
 pub(crate) fn operation(operation: Operation) -> Span {
-    let is_sampled = || trace::current().is_some_and(|current| current.is_sampled());
-    if !trace::is_enabled() || !is_sampled() {
+    if !trace::is_sampled() {
         return Span::none();
     }
     info_span!(

@@ -15,4 +15,5 @@ mod metrics;
 mod nodes;
 mod refusals;
 mod sample;
+mod traces;
 mod traps;
