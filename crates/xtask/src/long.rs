@@ -23,8 +23,8 @@ pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {
 /// Fault drill of every dependency, under a real Prometheus. It takes some 20 minutes and prints a table of faults and alerts.
 pub(crate) fn drill(root: &Path) -> anyhow::Result<ExitCode> {
     let mut test = Command::new(env!("CARGO"));
-    test.args(["test", "--locked", "--package", "postern", "--test", "it"]);
-    test.args(["drill::", "--", "--nocapture"]);
+    test.args(["test", "--locked", "--package", "postern", "--test", "drill"]);
+    test.args(["--", "--nocapture"]);
     test.env("POSTERN_DRILL_ALL", "1");
     run_all([test], root)
 }

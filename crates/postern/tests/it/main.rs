@@ -22,7 +22,6 @@ mod dependency;
 mod devices;
 mod discord;
 mod drain;
-mod drill;
 mod ended_sessions;
 mod endings;
 mod factor;

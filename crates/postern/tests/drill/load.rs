@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use testkit::client::http::{self, Request};
 use testkit::client::{Endpoint, Native, SocketIo};
 use testkit::cluster::Cluster;
-use testkit::token::Signer;
+use testkit::token::{Signer, claims};
 use testkit::wait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::stage::KEY_ID;
+use crate::stage::KEY_ID;
 
 /// Running load. It ends with this value.
 pub(super) struct Load {
@@ -25,7 +25,7 @@ pub(super) struct Load {
 /// Actions of a user, another one each time.
 #[derive(Clone, Copy, Debug)]
 enum Visit {
-    /// Links an account at this platform, syncs it and disconnects it.
+    /// Links an account at this platform, syncs it and, every other time, disconnects it.
     Link(&'static str),
     /// Requests a code by this method.
     Enrol(&'static str),
@@ -33,9 +33,11 @@ enum Visit {
     Resume,
     /// Has its sessions ended by the internal API.
     End,
+    /// Stays until its token expires.
+    Expire,
 }
 
-const VISITS: [Visit; 8] = [
+const VISITS: [Visit; 9] = [
     Visit::Link("github"),
     Visit::Link("discord"),
     Visit::Link("telegram"),
@@ -44,6 +46,7 @@ const VISITS: [Visit; 8] = [
     Visit::Enrol("sms"),
     Visit::Resume,
     Visit::End,
+    Visit::Expire,
 ];
 
 /// Way into the cluster.
@@ -115,14 +118,15 @@ impl Entrance {
             _ => [&self.gateways[1], &self.gateways[0]],
         };
         match visit {
-            Visit::Link(platform) => self.link(gateways[0], &user, platform).await,
+            Visit::Link(platform) => self.link(gateways[0], &user, platform, number % 4 < 2).await,
             Visit::Enrol(method) => self.enrol(gateways[0], &user, method, number).await,
             Visit::Resume => self.resume(gateways, &user).await,
             Visit::End => self.end(gateways[0], &user).await,
+            Visit::Expire => self.expire(gateways[0], &user).await,
         }
     }
 
-    async fn link(&self, gateway: &Endpoint, user: &str, platform: &str) -> Option<()> {
+    async fn link(&self, gateway: &Endpoint, user: &str, platform: &str, stays: bool) -> Option<()> {
         let client = self.connect(gateway, user).await?;
         let account = json!({ "userId": user, "accountType": platform });
         let mut connect = account.clone();
@@ -131,7 +135,9 @@ impl Entrance {
         succeeds(&client, "account:connect", connect).await?;
         succeeds(&client, "account:sync", account.clone()).await?;
         succeeds(&client, "account:list", json!({})).await?;
-        succeeds(&client, "account:disconnect", account).await?;
+        if !stays {
+            succeeds(&client, "account:disconnect", account).await?;
+        }
         client.close().await;
         Some(())
     }
@@ -172,6 +178,13 @@ impl Entrance {
         Some(())
     }
 
+    async fn expire(&self, gateway: &Endpoint, user: &str) -> Option<()> {
+        let token = self.signed(&claims(user, Duration::from_secs(3)));
+        let client = SocketIo::connect(gateway, &token).await.ok()?;
+        client.closed().await;
+        Some(())
+    }
+
     async fn connect(&self, gateway: &Endpoint, user: &str) -> Option<SocketIo> {
         SocketIo::connect(gateway, &self.token(user)).await.ok()
     }
@@ -184,7 +197,12 @@ impl Entrance {
     }
 
     fn token(&self, user: &str) -> String {
-        self.signer.token_with_kid(KEY_ID, user)
+        self.signed(&claims(user, Duration::from_secs(3_600)))
+    }
+
+    fn signed(&self, claims: &Value) -> String {
+        let header = json!({ "alg": "ES256", "typ": "JWT", "kid": KEY_ID });
+        self.signer.sign_with(&header, claims)
     }
 }
 

@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulator::BOT_TOKEN;
+use simulator::{BOT_TOKEN, Simulator};
 use testkit::chaos::{Condition, Proxy};
 use testkit::cluster::{Builder, Cluster, Member};
 use testkit::issuer::{Issuer, IssuerResponse};
 use testkit::mail::{MailSecurity, MailServer};
+use testkit::otlp::OtlpReceiver;
 use testkit::prometheus::{Faster, Prometheus, Target};
+use testkit::scratch::Scratch;
 use testkit::sms::SmsServer;
 use testkit::token::Signer;
 use testkit::{Postgres, Redis};
+use tokio::task::JoinSet;
 
-use super::load::Load;
-use crate::callback::PUBLIC_URL;
-use crate::stage::{POSTERN, Platforms};
-
+use crate::load::Load;
 /// Values of the label `dependency`.
 pub(super) const DEPENDENCIES: [&str; 9] = [
     "redis",
@@ -55,24 +55,35 @@ pub(super) struct Stage {
 struct Servers {
     redis: Redis,
     postgres: Postgres,
-    platforms: Platforms,
+    /// Base URL of the four platforms.
+    simulator_url: String,
+    _simulator: JoinSet<()>,
     mail: MailServer,
     sms: SmsServer,
     issuer: Issuer,
     signer: Arc<Signer>,
+    otlp: OtlpReceiver,
+    scratch: Scratch,
 }
 
 impl Servers {
     async fn start() -> Self {
         let signer = Arc::new(Signer::es256());
+        let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+        let simulator_url = simulator.handle().url().to_owned();
+        let mut serving = JoinSet::new();
+        serving.spawn(simulator.serve(std::future::pending()));
         Self {
             redis: Redis::start().await,
             postgres: Postgres::start().await,
-            platforms: Platforms::start().await,
+            simulator_url,
+            _simulator: serving,
             mail: MailServer::start(MailSecurity::Plain).await,
             sms: SmsServer::start().await,
             issuer: Issuer::start(IssuerResponse::Keys(vec![signer.jwk(KEY_ID)])).await,
             signer,
+            otlp: OtlpReceiver::start().await,
+            scratch: Scratch::new("drill"),
         }
     }
 
@@ -83,7 +94,7 @@ impl Servers {
             "smtp" => host(&self.mail.url("")),
             "sms" => host(&self.sms.url()),
             "jwks" => host(&self.issuer.url()),
-            _ => host(self.platforms.handle.url()),
+            _ => host(&self.simulator_url),
         }
     }
 }
@@ -101,18 +112,21 @@ impl Stage {
         for dependency in DEPENDENCIES {
             proxies.insert(dependency, Proxy::start(servers.addr(dependency)).await);
         }
-        let builder = Cluster::builder(POSTERN)
+        let builder = Cluster::builder(env!("CARGO_BIN_EXE_postern"))
             .redis(&servers.redis)
             .redis_through(&proxies["redis"])
             .schema(servers.postgres.schema().await)
             .database_through(&proxies["postgres"]);
         let builder = with_senders_and_issuer(builder, &proxies);
-        let builder = with_platforms(builder, &proxies, servers.platforms.handle.url());
+        let builder = with_everything_measured(builder, &servers);
+        let builder = with_platforms(builder, &proxies, &servers.simulator_url);
         let cluster = Box::pin(builder.start()).await;
         let prometheus = Prometheus::start(&targets(&cluster), &rules(), INTERVAL).await;
         prometheus.until_scraped().await;
         let load = Load::start(&cluster, &servers.signer);
         load.until_all_succeed().await;
+        // Scheduled syncs are minutes apart.
+        cluster.schema().sql("UPDATE accounts SET next_sync_at = now()").await;
         Self {
             prometheus,
             proxies,
@@ -151,6 +165,17 @@ fn with_senders_and_issuer(builder: Builder, proxies: &BTreeMap<&str, Proxy>) ->
         .worker_env("POSTERN_SMS_TOKEN", "the-token-of-the-sms-account")
         .worker_env("POSTERN_SMS_FROM", "+15550100")
         .worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL)
+}
+
+/// Turns on what has metrics of its own: the export of telemetry, and a file of settings that is read again.
+fn with_everything_measured(builder: Builder, servers: &Servers) -> Builder {
+    let callers = servers.scratch.write("callers.json", "[]");
+    builder
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", servers.otlp.url())
+        .env("OTEL_METRICS_EXPORTER", "otlp")
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_LOGS_EXPORTER", "none")
+        .gateway_env("POSTERN_INTERNAL_TOKENS_FILE", callers.display())
 }
 
 /// Connects the workers to the simulated platforms, each through its proxy. The issuer of telegram's tokens stays the simulator.
@@ -232,3 +257,6 @@ pub(super) fn repository() -> PathBuf {
 
 /// Id of the issuer's key.
 pub(super) const KEY_ID: &str = "drill";
+
+/// Public URL of the gateways, which no browser opens here.
+const PUBLIC_URL: &str = "https://postern.example";

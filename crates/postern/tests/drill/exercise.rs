@@ -7,7 +7,7 @@ use std::time::Duration;
 use testkit::chaos::Condition;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::stage::Stage;
+use crate::stage::Stage;
 
 /// Faults of one dependency, from the first until no alert names it any more.
 pub(super) struct Exercise {

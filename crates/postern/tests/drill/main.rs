@@ -1,13 +1,16 @@
 //! Fault drill: the dependencies of a cluster become slow and dead in turn, while a real Prometheus evaluates the chart's rules: the alert of
 //! that dependency fires, no alert names another one, and it clears.
 //!
-//! In CI with Redis alone. `cargo xtask long drill` sets `POSTERN_DRILL_ALL`: every dependency, each also hung. Ranges and `for` of the
-//! rules are shorter by [`stage::FASTER`]; `promtool test rules` tests the true ones.
+//! `cargo test` runs it with Redis alone; `cargo xtask long drill` sets `POSTERN_DRILL_ALL`: every dependency, each also hung. Ranges and `for`
+//! of the rules are shorter by [`stage::FASTER`]; `promtool test rules` tests the true ones. A program of its own, so that no other test
+//! takes the processor meanwhile: a machine that is too busy makes every dependency slow.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod dashboard;
 mod exercise;
 mod load;
 mod metric_names;
+mod promql;
 mod stage;
 
 use std::time::Duration;
@@ -16,11 +19,10 @@ use testkit::chaos::Condition;
 
 use self::exercise::Exercise;
 use self::stage::{DEPENDENCIES, Stage};
-use crate::stage::by_hand;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_of_a_dependency_fires_its_alert_alone_and_the_alert_clears() {
-    let is_whole = by_hand("POSTERN_DRILL_ALL").is_some();
+    let is_whole = is_whole();
     let dependencies: &[&str] = if is_whole { &DEPENDENCIES } else { &["redis"] };
     let rounds: &[&[Condition]] = match is_whole {
         true => &[&[SLOW, Condition::Dead], &[Condition::Hung]],
@@ -39,6 +41,11 @@ async fn fault_of_a_dependency_fires_its_alert_alone_and_the_alert_clears() {
     findings.extend(dashboard::empty_panels(&stage.prometheus).await);
     findings.extend(metric_names::differences(&stage.prometheus).await);
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is no node: it has no configuration")]
+fn is_whole() -> bool {
+    std::env::var_os("POSTERN_DRILL_ALL").is_some()
 }
 
 /// Far above what any dependency takes otherwise, and below every timeout of a single call.

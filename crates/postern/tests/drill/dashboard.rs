@@ -3,7 +3,7 @@
 use serde_json::Value;
 use testkit::Prometheus;
 
-use super::stage::files;
+use crate::stage::files;
 
 /// Query of a dashboard, and the panel that it belongs to.
 pub(super) struct PanelQuery {
