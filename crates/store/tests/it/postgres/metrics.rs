@@ -214,7 +214,7 @@ async fn users_and_their_inputs_add_no_series() {
         series.map(|(series, _)| series.to_owned()).collect::<Vec<_>>()
     };
     let once = async |number: u32| {
-        let (name, id) = (format!("canary-{number}"), format!("canary-{number}\"}} 1"));
+        let (name, id) = (format!("canary-{number}"), format!("canary-{number}}} 1"));
         store.link_account(&link(&name, &id), &receipt(&name)).await.unwrap();
         let late = store.unlink_account(&unlink(&name), &late_receipt(&id)).await;
         late.unwrap_err();
