@@ -73,7 +73,8 @@ async fn job_with_what_it_causes_is_in_the_trace_that_queued_it() {
     );
     assert_child(&exchange, &process);
     assert_child(&relay, &process);
-    assert_eq!(attribute(&relay, "events"), "1");
+    // The change of status, and an alert.
+    assert_eq!(attribute(&relay, "events"), "2");
     assert_child(&ended(&spans, "send events").await, &relay);
 }
 
