@@ -51,6 +51,7 @@ mod rolling_workers;
 mod rollout;
 mod rotation;
 mod secrets;
+mod series;
 mod session_ends;
 mod sessions;
 mod silent_clients;

@@ -78,5 +78,9 @@ async fn commands_that_need_postgres_are_unavailable_without_it_and_work_again_a
         other.next_event("account:status_changed").await.data["status"],
         "connected"
     );
+    let logs = cluster.worker(0).logs();
+    for line in ["outage began", "outage ended"] {
+        assert_eq!(logs.matches(line).count(), 1, "{line}: {logs}");
+    }
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

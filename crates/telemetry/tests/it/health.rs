@@ -120,7 +120,7 @@ async fn unready_node_is_live() {
 #[tokio::test]
 async fn metrics_have_the_media_type_of_prometheus() {
     let metrics = Metrics::new("gateway-1");
-    metrics.meter().u64_counter("postern_test_total").build().add(3, &[]);
+    metrics.meter().u64_counter("postern.test").build().add(3, &[]);
     let router = router(&Readiness::new(), metrics);
 
     let scrape = get(&router, "/metrics").await;
