@@ -28,7 +28,7 @@ impl ClientContext {
             "command",
             otel.name = event,
             otel.kind = "server",
-            event,
+            command = event,
             "error.type" = Empty,
         );
         let received = traceparent(data);
@@ -65,7 +65,7 @@ pub(crate) fn answer() -> Span {
 }
 
 /// Span of the submission of a job to the workers.
-pub(crate) fn submission(lane: Lane, event: &'static str) -> Span {
+pub(crate) fn submission(lane: Lane, command: &'static str) -> Span {
     info_span!(
         target: TARGET,
         "send",
@@ -75,7 +75,7 @@ pub(crate) fn submission(lane: Lane, event: &'static str) -> Span {
         "messaging.operation.name" = "send",
         "messaging.operation.type" = "send",
         "messaging.destination.name" = lane.as_str(),
-        event,
+        command,
         "error.type" = Empty,
     )
 }
