@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-/// Variables of the environment that begin with `POSTERN_`.
+/// Variables of the environment that begin with `POSTERN_`, and those of OpenTelemetry.
 #[derive(Debug)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
@@ -22,19 +22,25 @@ impl Environment {
         self.0.get(variable).map(OsString::as_os_str)
     }
 
-    /// Names and values.
+    /// Names and values of the variables of Postern.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        let own = self.0.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+        own.map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 }
 
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
         let variables = variables.into_iter();
-        let ours = variables.filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+        let ours = variables.filter(|(name, _)| {
+            let name = name.as_encoded_bytes();
+            name.starts_with(PREFIX.as_bytes()) || name.starts_with(OPEN_TELEMETRY.as_bytes())
+        });
         Self(ours.collect())
     }
 }
 
 /// Prefix of the names of all variables of Postern.
 pub(super) const PREFIX: &str = "POSTERN_";
+/// Prefix of the names of OpenTelemetry's variables. A process may have more of them than Postern knows, for other programs.
+const OPEN_TELEMETRY: &str = "OTEL_";

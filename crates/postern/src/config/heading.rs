@@ -36,3 +36,5 @@ pub(crate) const X: &str = "X";
 pub(crate) const EMAIL_AND_SMS: &str = "Email and SMS";
 /// Log.
 pub(crate) const LOG: &str = "Log";
+/// Export of traces, metrics and logs.
+pub(crate) const TELEMETRY: &str = "Telemetry (OpenTelemetry)";

@@ -1,0 +1,37 @@
+//! Sampler of traces.
+
+use telemetry::export::TraceSampling;
+
+use crate::config::Problems;
+
+/// Parses the names of OpenTelemetry's samplers, and the ratio of those that have one.
+pub(super) fn parse(name: &str, argument: Option<&str>, problems: &mut Problems) -> Option<TraceSampling> {
+    let ratio = ratio(argument.unwrap_or_default(), problems);
+    let name = name.trim();
+    let root = name.strip_prefix("parentbased_").unwrap_or(name);
+    let ratio = match root {
+        "always_on" => 1.0,
+        "always_off" => 0.0,
+        "traceidratio" => ratio?,
+        _ => {
+            let names = "`always_on`, `always_off`, `traceidratio`, or `parentbased_` and one of these";
+            problems.report("OTEL_TRACES_SAMPLER", format!("is {names}"));
+            return None;
+        }
+    };
+    Some(TraceSampling {
+        ratio,
+        honours_parent: root != name,
+    })
+}
+
+fn ratio(text: &str, problems: &mut Problems) -> Option<f64> {
+    if text.trim().is_empty() {
+        return Some(1.0);
+    }
+    let ratio = text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    if ratio.is_none() {
+        problems.report("OTEL_TRACES_SAMPLER_ARG", "is a number from 0 to 1");
+    }
+    ratio
+}
