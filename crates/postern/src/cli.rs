@@ -12,8 +12,8 @@ use store::PgSettings;
 
 use crate::config::{
     self, AuditVerifyArgs, ConfigError, DatabaseArgs, EffectiveSettings, Environment, GatewayArgs, HEALTH_LISTEN,
-    JwtSecretArgs, LogArgs, MigrateArgs, Problems, RedisArgs, RotateArgs, SecretArg, VaultKeysArgs, WorkerArgs,
-    address, heading,
+    JwtSecretArgs, LogArgs, MigrateArgs, Problems, RedisArgs, RotateArgs, SecretArg, TelemetryArgs, VaultKeysArgs,
+    WorkerArgs, address, heading,
 };
 
 /// Real-time account-security gateway.
@@ -85,6 +85,25 @@ pub enum Command {
 }
 
 impl Command {
+    /// Role of the nodes that the command runs, and the settings of their telemetry; none for a command without nodes.
+    pub(crate) fn nodes(&self) -> Option<(&'static str, &TelemetryArgs)> {
+        match self {
+            Self::Gateway(args) => Some(("gateway", &args.telemetry)),
+            Self::Worker(args) => Some(("worker", &args.telemetry)),
+            Self::Dev(args) => Some(("dev", &args.telemetry)),
+            Self::Migrate(_)
+            | Self::Token(_)
+            | Self::Publish(_)
+            | Self::Healthcheck(_)
+            | Self::SmokeTest(_)
+            | Self::Factor(_)
+            | Self::Pins(_)
+            | Self::Vault(_)
+            | Self::Audit(_)
+            | Self::Config(_) => None,
+        }
+    }
+
     /// Returns true for the commands of a deployment, whose environment is for Postern: there a `POSTERN_` variable that no command
     /// knows is a mistake. The environment of the others is that of a shell.
     pub(crate) fn is_of_deployment(&self) -> bool {
@@ -166,6 +185,9 @@ pub struct DevArgs {
     /// Postgres to use instead of the embedded store; it is migrated first.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Export of telemetry.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 impl DevArgs {

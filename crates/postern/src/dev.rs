@@ -13,17 +13,22 @@ pub use identity::IdentityError;
 
 use cluster::Cluster;
 pub(crate) use identity::Identity;
+use telemetry::export::Exports;
 use tracing::Instrument;
 
 use crate::cli::DevArgs;
+use crate::config::Problems;
 use crate::node::{NodeRuntime, StopSignals};
 
 /// Runs a dev cluster until it stops.
 ///
 /// # Errors
 /// [`DevError`].
-pub(crate) async fn run(args: DevArgs) -> Result<ExitCode, DevError> {
-    let runtime = NodeRuntime::new("dev");
+pub(crate) async fn run(args: DevArgs, exports: &Exports) -> Result<ExitCode, DevError> {
+    let mut problems = Problems::default();
+    let telemetry = args.telemetry.check(&mut problems);
+    problems.finish(telemetry)?;
+    let runtime = NodeRuntime::new("dev", exports);
     let span = runtime.identity.span();
     Box::pin(run_in(args, runtime)).instrument(span).await
 }

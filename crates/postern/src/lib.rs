@@ -10,6 +10,7 @@ pub mod config;
 mod audit;
 mod check;
 mod dev;
+mod exports;
 mod factor;
 mod healthcheck;
 mod http1;
@@ -29,7 +30,7 @@ use cli::{AuditCommand, Cli, Command, ConfigCommand, VaultCommand};
 use config::{EffectiveSettings, Environment, LogArgs, Problems};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
-use telemetry::export::{Exports, ServiceIdentity};
+use telemetry::export::{ExporterError, Exports};
 use telemetry::logs::LogsError;
 
 pub use audit::{AuditError, BrokenChains, HeadsError};
@@ -64,6 +65,9 @@ pub enum RunError {
     /// `postern dev` failed.
     #[error(transparent)]
     Dev(#[from] DevError),
+    /// The telemetry cannot be exported as the settings want it.
+    #[error("export telemetry")]
+    Telemetry(#[from] ExporterError),
     /// `postern migrate` failed.
     #[error("migrate the database")]
     Migrate(#[source] store::SetupError),
@@ -107,7 +111,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Ru
     let program = Cli::command();
     // A core file would contain every key and token of the process.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(RunError::CoreFiles)?;
-    let log = init_log(&cli.log.filter)?;
+    let (exports, exporters) = exports::of_command(&cli.command);
+    let log = init_log(&cli.log, &exports)?;
     config::report_line_breaks(&program, &environment);
     let problems = if cli.command.is_of_deployment() {
         config::unknown_variables(&environment, &program).and(log)
@@ -119,28 +124,36 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Ru
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    runtime.block_on(command(cli.command, settings, problems))
+    let role = cli.command.nodes().map(|(role, _)| role);
+    let work = Box::pin(command(cli.command, settings, problems, &exports));
+    runtime.block_on(exports::exporting(role, &exports, exporters, work))?
 }
 
-/// Initializes the log. A wrong filter is a problem to report, and the default one is in its place until then.
-fn init_log(filter: &str) -> Result<Problems, LogsError> {
+/// Initializes the log. A wrong filter or format is a problem to report, and the default one is in its place until then.
+fn init_log(args: &LogArgs, exports: &Exports) -> Result<Problems, LogsError> {
     let mut problems = Problems::default();
-    let exports = Exports::none(ServiceIdentity::new("postern", ""));
-    match telemetry::logs::init(node::log_format(), filter, &exports) {
+    let format = problems.take("POSTERN_LOG_FORMAT", args.format());
+    let format = format.unwrap_or_else(LogArgs::default_format);
+    match telemetry::logs::init(format, &args.filter, exports) {
         Err(LogsError::Filter(error)) => {
             problems.report("POSTERN_LOG", format!("is not a log filter: {error}"));
-            telemetry::logs::init(node::log_format(), LogArgs::FILTER, &exports)?;
+            telemetry::logs::init(format, LogArgs::FILTER, exports)?;
         }
         result => result?,
     }
     Ok(problems)
 }
 
-async fn command(command: Command, settings: EffectiveSettings, problems: Problems) -> Result<ExitCode, RunError> {
+async fn command(
+    command: Command,
+    settings: EffectiveSettings,
+    problems: Problems,
+    exports: &Exports,
+) -> Result<ExitCode, RunError> {
     match command {
-        Command::Gateway(args) => Ok(Box::pin(node::gateway(args.settings(problems)?)).await?),
-        Command::Worker(args) => Ok(Box::pin(node::worker(args.settings(problems)?)).await?),
-        Command::Dev(args) => Ok(Box::pin(dev::run(*args)).await?),
+        Command::Gateway(args) => Ok(Box::pin(node::gateway(args.settings(problems)?, exports)).await?),
+        Command::Worker(args) => Ok(Box::pin(node::worker(args.settings(problems)?, exports)).await?),
+        Command::Dev(args) => Ok(Box::pin(dev::run(*args, exports)).await?),
         Command::Migrate(args) => {
             let applied = store::migrate(&args.settings(problems)?)
                 .await

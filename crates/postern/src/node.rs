@@ -12,23 +12,11 @@ mod stop;
 mod wait;
 mod worker;
 
-use std::io::IsTerminal;
-
-use telemetry::logs::Format;
-
 pub(crate) use gateway::gateway;
 pub use http_listener::ListenError;
 pub(crate) use http_listener::{HttpListener, ListenerKind};
+pub(crate) use identity::NodeIdentity;
 pub(crate) use runtime::NodeRuntime;
 pub use start_error::StartError;
 pub(crate) use stop::StopSignals;
 pub(crate) use worker::worker;
-
-/// Log format: text at a terminal, else JSON.
-pub(crate) fn log_format() -> Format {
-    if std::io::stderr().is_terminal() {
-        Format::Text
-    } else {
-        Format::Json
-    }
-}

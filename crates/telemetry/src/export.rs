@@ -7,6 +7,7 @@
 
 mod batch;
 mod counts;
+mod error;
 mod http_client;
 mod otlp;
 mod readers;
@@ -24,7 +25,10 @@ use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData};
 use tokio::sync::mpsc;
 
-pub use self::otlp::ExporterError;
+pub use opentelemetry_sdk::metrics::Temporality;
+pub use opentelemetry_sdk::trace::SpanLimits;
+
+pub use self::error::ExporterError;
 pub use self::service::ServiceIdentity;
 pub use self::settings::{
     BatchSettings, ExportSettings, LogsSettings, MetricsSettings, OtlpProtocol, OtlpSettings, TraceSampling,

@@ -24,7 +24,10 @@ impl Environment {
 
     /// Names and values of the variables of Postern.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        let own = self.0.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+        let own = self
+            .0
+            .iter()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
         own.map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 }

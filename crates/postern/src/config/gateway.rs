@@ -8,11 +8,12 @@ use gateway::{
     ClientContext, Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TraceSettings,
     TrustedProxies,
 };
+use telemetry::trace::DeliverySampling;
 
-use super::number::number;
+use super::number::{number, ratio};
 use super::{
     ConfigError, HEALTH_LISTEN, InternalApiArgs, InternalApiNode, PathArg, Problems, RedisArgs, RedisFiles,
-    TokenKeyFile, TokenVerificationArgs, address, duration, heading,
+    TelemetryArgs, TokenKeyFile, TokenVerificationArgs, address, duration, heading,
 };
 
 /// Flags and variables of the gateway.
@@ -79,8 +80,14 @@ pub struct GatewayArgs {
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s", help_heading = heading::DRAIN)]
     pub drain_window: String,
     /// Use of the `traceparent` of a client's command: `link`, or `parent` to continue its trace and its sampling decision.
-    #[arg(long, env = "POSTERN_TRACE_CLIENT_CONTEXT", default_value = "link", help_heading = heading::LOG)]
+    #[arg(long, env = "POSTERN_TRACE_CLIENT_CONTEXT", default_value = "link", help_heading = heading::TELEMETRY)]
     pub trace_client_context: String,
+    /// Share of the deliveries of sampled events that have a span: 0 to 1.
+    #[arg(long, env = "POSTERN_TRACE_DELIVERY_RATIO", default_value = "0.1", help_heading = heading::TELEMETRY)]
+    pub trace_delivery_ratio: String,
+    /// Export of telemetry.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     /// PROXY protocol of trusted proxies in front of the gateway: `off`, `optional` or `required`.
     #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off", help_heading = heading::LISTENERS)]
     pub proxy_protocol: String,
@@ -153,7 +160,10 @@ impl GatewayArgs {
             "POSTERN_TRACE_CLIENT_CONTEXT",
             self.trace_client_context.parse::<ClientContext>(),
         );
+        let deliveries = problems.take("POSTERN_TRACE_DELIVERY_RATIO", ratio(&self.trace_delivery_ratio));
+        let telemetry = self.telemetry.check(problems);
         let proxies = self.proxies(problems);
+        telemetry?;
         let (tokens, token_file) = tokens?;
         let tls = TlsSettings {
             certificate: certificate?,
@@ -180,7 +190,7 @@ impl GatewayArgs {
             internal_api: internal_settings,
             traces: TraceSettings {
                 client_context: client_context?,
-                ..TraceSettings::default()
+                deliveries: DeliverySampling::new(deliveries?),
             },
             ..Settings::new(listen?, tls, tokens)
         };

@@ -8,6 +8,12 @@ pub(super) fn number<T: FromStr>(text: &str, expected: &str) -> Result<T, String
     text.parse().map_err(|_not_a_number| format!("is {expected}"))
 }
 
+/// Parses a share, from 0 to 1.
+pub(super) fn ratio(text: &str) -> Result<f64, &'static str> {
+    let ratio = text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or("is a number from 0 to 1")
+}
+
 /// Refuses a number that a tool wrote as a float, as Helm does with an unquoted one from 1000000: `7.123456789e+09`.
 pub(super) fn refuse_float(text: &str) -> Result<(), String> {
     let is_float = text.split_once("e+").is_some_and(|(mantissa, exponent)| {

@@ -111,7 +111,10 @@ impl TelemetryArgs {
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<TelemetrySettings> {
         let is_disabled = problems.take("OTEL_SDK_DISABLED", boolean(&self.sdk_disabled));
         let attributes = self.attributes(problems);
-        problems.take("OTEL_PROPAGATORS", check_propagators(or_default(&self.propagators, PROPAGATORS)));
+        problems.take(
+            "OTEL_PROPAGATORS",
+            check_propagators(or_default(&self.propagators, PROPAGATORS)),
+        );
         let traces = self.traces(problems);
         let metrics = self.metrics(problems);
         let logs = self.logs(problems);
@@ -121,7 +124,11 @@ impl TelemetryArgs {
             logs: logs?,
         };
         Some(TelemetrySettings {
-            export: if is_disabled? { ExportSettings::default() } else { export },
+            export: if is_disabled? {
+                ExportSettings::default()
+            } else {
+                export
+            },
             attributes: attributes?,
         })
     }
@@ -138,7 +145,11 @@ impl TelemetryArgs {
 
     /// The outer `None` if a value is wrong, the inner one if the signal is not exported.
     fn traces(&self, problems: &mut Problems) -> Option<Option<TracesSettings>> {
-        let sampling = sampler::parse(or_default(&self.traces_sampler, SAMPLER), self.traces_sampler_arg.as_deref(), problems);
+        let sampling = sampler::parse(
+            or_default(&self.traces_sampler, SAMPLER),
+            self.traces_sampler_arg.as_deref(),
+            problems,
+        );
         let batch = self.spans(problems);
         let limits = self.limits(problems);
         let is_exported = self.is_exported(Signal::Traces, self.traces_exporter.as_deref(), problems)?;
@@ -153,8 +164,16 @@ impl TelemetryArgs {
     }
 
     fn metrics(&self, problems: &mut Problems) -> Option<Option<MetricsSettings>> {
-        let interval = milliseconds("OTEL_METRIC_EXPORT_INTERVAL", or_default(&self.metric_export_interval, INTERVAL), problems);
-        let timeout = milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", or_default(&self.metric_export_timeout, TIMEOUT), problems);
+        let interval = milliseconds(
+            "OTEL_METRIC_EXPORT_INTERVAL",
+            or_default(&self.metric_export_interval, INTERVAL),
+            problems,
+        );
+        let timeout = milliseconds(
+            "OTEL_METRIC_EXPORT_TIMEOUT",
+            or_default(&self.metric_export_timeout, TIMEOUT),
+            problems,
+        );
         let temporality = temporality(&self.temporality);
         let temporality = problems.take("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality);
         let is_exported = self.is_exported(Signal::Metrics, self.metrics_exporter.as_deref(), problems)?;
@@ -176,7 +195,7 @@ impl TelemetryArgs {
         Some(otlp.map(|otlp| LogsSettings { otlp, batch }))
     }
 
-    /// Whether a signal is exported: if its exporter says so, else if there is an endpoint for it.
+    /// Returns true if a signal is exported: its exporter says so, or is not set and there is an endpoint for it.
     fn is_exported(&self, signal: Signal, exporter: Option<&str>, problems: &mut Problems) -> Option<bool> {
         match exporter.unwrap_or_default().trim() {
             "" => Some(self.otlp.has_endpoint(signal)),
@@ -190,10 +209,26 @@ impl TelemetryArgs {
     }
 
     fn spans(&self, problems: &mut Problems) -> Option<BatchSettings> {
-        let delay = milliseconds("OTEL_BSP_SCHEDULE_DELAY", or_default(&self.bsp_schedule_delay, SPAN_DELAY), problems);
-        let timeout = milliseconds("OTEL_BSP_EXPORT_TIMEOUT", or_default(&self.bsp_export_timeout, TIMEOUT), problems);
-        let queue = count("OTEL_BSP_MAX_QUEUE_SIZE", or_default(&self.bsp_max_queue_size, QUEUE), problems);
-        let batch = count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", or_default(&self.bsp_max_export_batch_size, BATCH), problems);
+        let delay = milliseconds(
+            "OTEL_BSP_SCHEDULE_DELAY",
+            or_default(&self.bsp_schedule_delay, SPAN_DELAY),
+            problems,
+        );
+        let timeout = milliseconds(
+            "OTEL_BSP_EXPORT_TIMEOUT",
+            or_default(&self.bsp_export_timeout, TIMEOUT),
+            problems,
+        );
+        let queue = count(
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            or_default(&self.bsp_max_queue_size, QUEUE),
+            problems,
+        );
+        let batch = count(
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            or_default(&self.bsp_max_export_batch_size, BATCH),
+            problems,
+        );
         let (delay, timeout, max_queue_size) = (delay?, timeout?, queue?);
         let max_batch_size = within("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch?, max_queue_size, problems)?;
         Some(BatchSettings {
@@ -205,10 +240,26 @@ impl TelemetryArgs {
     }
 
     fn records(&self, problems: &mut Problems) -> Option<BatchSettings> {
-        let delay = milliseconds("OTEL_BLRP_SCHEDULE_DELAY", or_default(&self.blrp_schedule_delay, RECORD_DELAY), problems);
-        let timeout = milliseconds("OTEL_BLRP_EXPORT_TIMEOUT", or_default(&self.blrp_export_timeout, TIMEOUT), problems);
-        let queue = count("OTEL_BLRP_MAX_QUEUE_SIZE", or_default(&self.blrp_max_queue_size, QUEUE), problems);
-        let batch = count("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", or_default(&self.blrp_max_export_batch_size, BATCH), problems);
+        let delay = milliseconds(
+            "OTEL_BLRP_SCHEDULE_DELAY",
+            or_default(&self.blrp_schedule_delay, RECORD_DELAY),
+            problems,
+        );
+        let timeout = milliseconds(
+            "OTEL_BLRP_EXPORT_TIMEOUT",
+            or_default(&self.blrp_export_timeout, TIMEOUT),
+            problems,
+        );
+        let queue = count(
+            "OTEL_BLRP_MAX_QUEUE_SIZE",
+            or_default(&self.blrp_max_queue_size, QUEUE),
+            problems,
+        );
+        let batch = count(
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+            or_default(&self.blrp_max_export_batch_size, BATCH),
+            problems,
+        );
         let (delay, timeout, max_queue_size) = (delay?, timeout?, queue?);
         let max_batch_size = within("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", batch?, max_queue_size, problems)?;
         Some(BatchSettings {
@@ -220,11 +271,31 @@ impl TelemetryArgs {
     }
 
     fn limits(&self, problems: &mut Problems) -> Option<SpanLimits> {
-        let attributes = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", or_default(&self.span_attribute_count_limit, LIMIT), problems);
-        let events = limit("OTEL_SPAN_EVENT_COUNT_LIMIT", or_default(&self.span_event_count_limit, LIMIT), problems);
-        let links = limit("OTEL_SPAN_LINK_COUNT_LIMIT", or_default(&self.span_link_count_limit, LIMIT), problems);
-        let of_event = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", or_default(&self.event_attribute_count_limit, LIMIT), problems);
-        let of_link = limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", or_default(&self.link_attribute_count_limit, LIMIT), problems);
+        let attributes = limit(
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+            or_default(&self.span_attribute_count_limit, LIMIT),
+            problems,
+        );
+        let events = limit(
+            "OTEL_SPAN_EVENT_COUNT_LIMIT",
+            or_default(&self.span_event_count_limit, LIMIT),
+            problems,
+        );
+        let links = limit(
+            "OTEL_SPAN_LINK_COUNT_LIMIT",
+            or_default(&self.span_link_count_limit, LIMIT),
+            problems,
+        );
+        let of_event = limit(
+            "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+            or_default(&self.event_attribute_count_limit, LIMIT),
+            problems,
+        );
+        let of_link = limit(
+            "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+            or_default(&self.link_attribute_count_limit, LIMIT),
+            problems,
+        );
         Some(SpanLimits {
             max_attributes_per_span: attributes?,
             max_events_per_span: events?,
@@ -279,7 +350,9 @@ fn milliseconds(variable: &'static str, text: &str, problems: &mut Problems) -> 
 
 fn count(variable: &'static str, text: &str, problems: &mut Problems) -> Option<usize> {
     let count = problems.take(variable, number::<u32>(text, COUNT))?;
-    let in_bounds = usize::try_from(count).ok().filter(|count| (1..=MAX_COUNT).contains(count));
+    let in_bounds = usize::try_from(count)
+        .ok()
+        .filter(|count| (1..=MAX_COUNT).contains(count));
     if in_bounds.is_none() {
         problems.report(variable, format!("is {COUNT}"));
     }

@@ -1,4 +1,4 @@
-//! Variables, their help and their documentation: configuration.md both ways, and every other file that an operator reads or runs.
+//! Variables, their help and their documentation: two pages both ways, and every other file that an operator reads or runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -10,7 +10,10 @@ use super::secret_variables;
 use super::unknown::known_variables;
 use crate::cli::Cli;
 
-const PAGE: &str = "docs/operations/configuration.md";
+/// Pages with a row for each variable: our own, and those of OpenTelemetry.
+const PAGES: [&str; 2] = ["docs/operations/configuration.md", "docs/operations/telemetry.md"];
+
+const PREFIXES: [&str; 2] = ["POSTERN_", "OTEL_"];
 
 /// Files in which every variable must be known.
 const READ_BY_OPERATORS: [&str; 10] = [
@@ -26,8 +29,11 @@ const READ_BY_OPERATORS: [&str; 10] = [
     "loadtest/README.md",
 ];
 
-/// Variables in those files that are none of the binary's: long forms of tests, and one that a decision leaves out.
-const OTHERS: [&str; 8] = [
+/// Variables in those files that are none of the binary's: long forms of tests, one that a decision leaves out, and those of
+/// OpenTelemetry that have no effect.
+const OTHERS: [&str; 10] = [
+    "OTEL_CONFIG_FILE",
+    "OTEL_LOG_LEVEL",
     "POSTERN_CHAOS_SECONDS",
     "POSTERN_CHAOS_SEED",
     "POSTERN_INTERLEAVINGS",
@@ -58,7 +64,8 @@ fn defaults(command: &Command, found: &mut BTreeMap<String, Option<String>>) {
 
 /// Rows of the page: variables of the first column, and the text of the second.
 fn rows(page: &str) -> Vec<(Vec<String>, String)> {
-    let rows = page.lines().filter(|line| line.starts_with("| `POSTERN_"));
+    let is_row = |line: &&str| PREFIXES.iter().any(|prefix| line.starts_with(&format!("| `{prefix}")));
+    let rows = page.lines().filter(is_row);
     let columns = rows.map(|row| row.split(" | ").collect::<Vec<_>>());
     columns
         .map(|columns| (words(columns[0]), columns[1].trim().to_owned()))
@@ -68,7 +75,12 @@ fn rows(page: &str) -> Vec<(Vec<String>, String)> {
 /// Names of variables in a text. A prefix (`POSTERN_TELEGRAM_*`) is none.
 fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && !"_*<".contains(c))
-        .filter(|word| word.strip_prefix("POSTERN_").is_some_and(|rest| !rest.is_empty()))
+        .filter(|word| {
+            PREFIXES
+                .iter()
+                .filter_map(|prefix| word.strip_prefix(prefix))
+                .any(|rest| !rest.is_empty())
+        })
         .filter(|word| !word.contains(['*', '<']) && !word.ends_with('_'))
         .map(str::to_owned)
         .collect()
@@ -91,7 +103,10 @@ fn variables_named_like_secrets_are_secrets() {
 
 #[test]
 fn every_variable_has_one_row_with_its_default() {
-    let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
+    let page: String = PAGES
+        .iter()
+        .map(|page| std::fs::read_to_string(root().join(page)).unwrap())
+        .collect();
     let mut known = BTreeMap::new();
     defaults(&Cli::command(), &mut known);
     let mut described = BTreeSet::new();
@@ -125,7 +140,7 @@ fn every_variable_has_one_row_with_its_default() {
     }
     let missing = known.keys().filter(|variable| !described.contains(*variable));
     findings.extend(missing.map(|variable| format!("{variable} has no row")));
-    assert!(findings.is_empty(), "{PAGE}:\n{}", findings.join("\n"));
+    assert!(findings.is_empty(), "{PAGES:?}:\n{}", findings.join("\n"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, Sessio
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, RedisFiles,
-    SmsArgs, TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration, heading,
+    SmsArgs, TelegramArgs, TelemetryArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration, heading,
 };
 
 /// Flags and variables of the worker.
@@ -66,6 +66,9 @@ pub struct WorkerArgs {
     /// Second factors by SMS.
     #[command(flatten)]
     pub sms: SmsArgs,
+    /// Export of telemetry.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 /// Checked settings of a worker.
@@ -127,6 +130,7 @@ impl WorkerArgs {
         let x_twitter = self.x_twitter.check(problems);
         let telegram = self.telegram.check(problems);
         let hooks = self.webhooks.check(problems);
+        let telemetry = self.telemetry.check(problems);
         let discord_bot = self.discord.bot(discord.as_ref(), problems);
         let has_webhook = self.webhooks.telegram_webhook_secret.is_some();
         let telegram_bot = self.telegram.bot(telegram.as_ref(), has_webhook, problems);
@@ -146,6 +150,7 @@ impl WorkerArgs {
                 None
             }
         };
+        telemetry?;
         let worker = worker::Settings {
             concurrency: JobConcurrency::default(),
             redirects: redirects?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bus::{Bus, RedisSettings};
 use gateway::{BuildError, BusRoles, Gateway, PreparedGateway, TokenKeys};
 use nix::sys::resource::{Resource, getrlimit};
+use telemetry::export::Exports;
 use tracing::Instrument;
 
 use super::internal_api::{serve_internal_api, watch_callers};
@@ -22,8 +23,8 @@ use crate::config::{GatewayNode, TokenKeyFile};
 ///
 /// # Errors
 /// [`StartError`].
-pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
-    let runtime = NodeRuntime::new("gateway");
+pub(crate) async fn gateway(node: GatewayNode, exports: &Exports) -> Result<ExitCode, StartError> {
+    let runtime = NodeRuntime::new("gateway", exports);
     let mut signals = StopSignals::install()?;
     let span = runtime.identity.span();
     Box::pin(run(node, runtime, &mut signals)).instrument(span).await

@@ -4,7 +4,7 @@ use lifecycle::Entropy;
 use protocol::id::{NodeId, WorkerId};
 use tracing::Span;
 
-/// Id of a node, drawn at its start, and the span in which it runs.
+/// Id of a node and the span in which it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeIdentity {
     id: String,
@@ -12,9 +12,13 @@ pub(crate) struct NodeIdentity {
 }
 
 impl NodeIdentity {
-    /// Draws the id of a node with this role.
-    pub(crate) fn new(role: &'static str, entropy: &dyn Entropy) -> Self {
-        let id = entropy.token();
+    /// Draws the id of a node.
+    pub(crate) fn draw(entropy: &dyn Entropy) -> String {
+        entropy.token()
+    }
+
+    /// Node with this role and a drawn id.
+    pub(crate) fn new(role: &'static str, id: String) -> Self {
         let span = telemetry::logs::node_span(role, &id);
         Self { id, span }
     }

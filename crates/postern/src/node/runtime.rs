@@ -10,6 +10,7 @@ use bus::{RedisBus, RedisRuntime, RedisSettings};
 use lifecycle::{Clock, Dependencies, DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use store::vault::AuditKeys;
 use store::{PgSettings, PgStore};
+use telemetry::export::Exports;
 use telemetry::metrics::Metrics;
 use tokio::runtime::Handle;
 
@@ -33,13 +34,22 @@ pub(crate) struct NodeRuntime {
     pub(crate) tasks: Tasks,
     /// Health listener, which answers to the end of all other tasks.
     health: Tasks,
+    exports: Exports,
 }
 
 impl NodeRuntime {
-    pub(crate) fn new(role: &'static str) -> Self {
-        let identity = NodeIdentity::new(role, &OsEntropy);
+    /// Runtime of the node that is the instance of these exports.
+    pub(crate) fn new(role: &'static str, exports: &Exports) -> Self {
+        let id = exports.service().instance().to_owned();
+        Self::with_identity(NodeIdentity::new(role, id), exports)
+    }
+
+    fn with_identity(identity: NodeIdentity, exports: &Exports) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (metrics, dependencies) = (Metrics::new(identity.id()), Dependencies::new(Arc::clone(&clock)));
+        let (metrics, dependencies) = (
+            Metrics::of_node(exports, identity.id()),
+            Dependencies::new(Arc::clone(&clock)),
+        );
         metrics.watch(dependencies.clone());
         telemetry::process::observe(&metrics.meter(), &Handle::current());
         Self {
@@ -51,6 +61,7 @@ impl NodeRuntime {
             tasks: identity.span().in_scope(Tasks::new),
             health: identity.span().in_scope(Tasks::new),
             identity,
+            exports: exports.clone(),
         }
     }
 
@@ -70,7 +81,7 @@ impl NodeRuntime {
     pub(crate) fn beside(&self, role: &'static str) -> Self {
         Self {
             tasks: self.tasks.clone(),
-            ..Self::new(role)
+            ..Self::with_identity(NodeIdentity::new(role, NodeIdentity::draw(&OsEntropy)), &self.exports)
         }
     }
 

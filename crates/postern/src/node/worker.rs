@@ -13,6 +13,7 @@ use protocol::fault::chain;
 use protocol::secret::Secret;
 use store::vault::{AuditKeys, Vault, VaultKeys};
 use store::{PgStore, check_key_change};
+use telemetry::export::Exports;
 use tracing::Instrument;
 use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
 
@@ -23,8 +24,8 @@ use crate::config::WorkerNode;
 ///
 /// # Errors
 /// [`StartError`].
-pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
-    let runtime = NodeRuntime::new("worker");
+pub(crate) async fn worker(node: WorkerNode, exports: &Exports) -> Result<ExitCode, StartError> {
+    let runtime = NodeRuntime::new("worker", exports);
     let mut signals = StopSignals::install()?;
     let span = runtime.identity.span();
     Box::pin(run(node, runtime, &mut signals)).instrument(span).await

@@ -8,7 +8,9 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 
+use super::error::ExporterError;
 use super::settings::OtlpSettings;
+use super::tls::OtlpTls;
 
 /// HTTP client with the headers of each request. Its debug output leaves out the values of sensitive headers.
 #[derive(Debug)]
@@ -23,8 +25,9 @@ pub(super) struct OtlpHttpClient {
 struct ResponseTooLarge;
 
 impl OtlpHttpClient {
-    pub(super) fn new(settings: &OtlpSettings) -> Result<Self, reqwest::Error> {
-        let mut builder = Client::builder()
+    pub(super) fn new(settings: &OtlpSettings) -> Result<Self, ExporterError> {
+        let client = Client::builder()
+            .tls_backend_preconfigured(OtlpTls::of_http(settings.tls.as_ref())?)
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
             // A redirect would send the headers to an arbitrary host.
             .redirect(Policy::none())
@@ -32,12 +35,10 @@ impl OtlpHttpClient {
             .referer(false)
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(settings.timeout);
-        if let Some(tls) = &settings.tls {
-            builder = builder.tls_backend_preconfigured(tls.of_http());
-        }
+            .timeout(settings.timeout)
+            .build()?;
         Ok(Self {
-            client: builder.build()?,
+            client,
             headers: settings.headers.clone(),
         })
     }

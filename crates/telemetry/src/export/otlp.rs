@@ -2,26 +2,15 @@
 
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig,
-    WithHttpConfig, WithTonicConfig,
+    Compression, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::LogExporter as _;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
+use super::error::ExporterError;
 use super::http_client::OtlpHttpClient;
 use super::settings::{MetricsSettings, OtlpProtocol, OtlpSettings};
-
-/// Exporter that cannot be created.
-#[derive(Debug, thiserror::Error)]
-pub enum ExporterError {
-    /// The HTTP client cannot be set up.
-    #[error("set up the HTTP client of an OTLP exporter")]
-    Client(#[from] reqwest::Error),
-    /// The exporter does not accept its settings.
-    #[error("set up an OTLP exporter")]
-    Exporter(#[from] ExporterBuildError),
-}
 
 pub(super) fn spans(settings: &OtlpSettings, resource: &Resource) -> Result<SpanExporter, ExporterError> {
     let builder = SpanExporter::builder();

@@ -50,7 +50,7 @@ pub struct MetricsSettings {
     pub interval: Duration,
     /// Time limit of an export with its retries.
     pub timeout: Duration,
-    /// Whether counters and histograms count from the start of the process or from the last export.
+    /// Beginning of what counters and histograms count: the start of the process, or the last export.
     pub temporality: Temporality,
 }
 
@@ -98,7 +98,7 @@ pub struct BatchSettings {
 pub struct TraceSampling {
     /// Share of the traces that begin here: 0 to 1. The decision follows from the trace id.
     pub ratio: f64,
-    /// Whether the decision of a span's parent counts. If not, the ratio does for every span.
+    /// True if the decision of a span's parent counts. If not, the ratio does for every span.
     pub honours_parent: bool,
 }
 

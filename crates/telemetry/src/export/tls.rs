@@ -7,7 +7,7 @@ use protocol::secret::Secret;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 /// Authorities that a client of a collector trusts, and the certificate that it presents.
 #[derive(Debug, Clone)]
@@ -46,8 +46,7 @@ impl OtlpTls {
             Some(pem) => trusted(pem)?,
             None => of_the_system(),
         });
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+        let builder = builder()
             .map_err(|_refused| OtlpTlsError::Pair)?
             .with_root_certificates(Arc::clone(&roots));
         let config = match &identity {
@@ -71,9 +70,17 @@ impl OtlpTls {
         })
     }
 
-    /// The same for a client of HTTP.
-    pub(super) fn of_http(&self) -> ClientConfig {
-        (*self.config).clone()
+    /// The same for a client of HTTP. Without settings, for one that is used without TLS, it trusts nobody.
+    ///
+    /// # Errors
+    /// rustls rejects its own defaults.
+    pub(super) fn of_http(tls: Option<&Self>) -> Result<ClientConfig, rustls::Error> {
+        Ok(match tls {
+            Some(tls) => (*tls.config).clone(),
+            None => builder()?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth(),
+        })
     }
 
     /// The same for a client of gRPC.
@@ -84,6 +91,10 @@ impl OtlpTls {
             Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key.expose())),
         }
     }
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()
 }
 
 fn trusted(pem: &str) -> Result<RootCertStore, OtlpTlsError> {

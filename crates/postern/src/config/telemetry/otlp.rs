@@ -99,7 +99,10 @@ impl OtlpArgs {
         let text = problems.secret(variable, given)?;
         let headers = headers(text.expose());
         if headers.is_none() {
-            problems.report(variable, "is a list of header=value, separated by commas, with percent-encoding in the values");
+            problems.report(
+                variable,
+                "is a list of header=value, separated by commas, with percent-encoding in the values",
+            );
         }
         headers
     }
@@ -130,7 +133,10 @@ impl OtlpArgs {
                     OtlpTlsError::Key | OtlpTlsError::Pair => OtlpOption::ClientKey,
                 };
                 let given = self.path(signal, option);
-                problems.report(given.map_or(option.of_all(), |(variable, _)| variable), error.to_string());
+                problems.report(
+                    given.map_or(option.of_all(), |(variable, _)| variable),
+                    error.to_string(),
+                );
                 None
             }
         }
@@ -184,7 +190,9 @@ fn url(text: &str) -> Option<Url> {
 fn with_path(url: &str, signal: Signal, protocol: OtlpProtocol) -> Option<Uri> {
     match protocol {
         OtlpProtocol::Grpc => url.parse().ok(),
-        OtlpProtocol::Http => format!("{}/v1/{}", url.trim_end_matches('/'), signal.path()).parse().ok(),
+        OtlpProtocol::Http => format!("{}/v1/{}", url.trim_end_matches('/'), signal.path())
+            .parse()
+            .ok(),
     }
 }
 

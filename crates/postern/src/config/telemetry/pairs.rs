@@ -18,7 +18,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, NoPairs> {
 
 fn pair(text: &str) -> Result<(String, String), NoPairs> {
     let (key, value) = text.split_once('=').ok_or(NoPairs)?;
-    let value = percent_decode_str(value.trim()).decode_utf8().map_err(|_no_text| NoPairs)?;
+    let value = percent_decode_str(value.trim())
+        .decode_utf8()
+        .map_err(|_no_text| NoPairs)?;
     match key.trim() {
         "" => Err(NoPairs),
         key => Ok((key.to_owned(), value.into_owned())),

@@ -2,7 +2,7 @@
 
 use telemetry::export::TraceSampling;
 
-use crate::config::Problems;
+use crate::config::{Problems, number};
 
 /// Parses the names of OpenTelemetry's samplers, and the ratio of those that have one.
 pub(super) fn parse(name: &str, argument: Option<&str>, problems: &mut Problems) -> Option<TraceSampling> {
@@ -29,9 +29,5 @@ fn ratio(text: &str, problems: &mut Problems) -> Option<f64> {
     if text.trim().is_empty() {
         return Some(1.0);
     }
-    let ratio = text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-    if ratio.is_none() {
-        problems.report("OTEL_TRACES_SAMPLER_ARG", "is a number from 0 to 1");
-    }
-    ratio
+    problems.take("OTEL_TRACES_SAMPLER_ARG", number::ratio(text))
 }

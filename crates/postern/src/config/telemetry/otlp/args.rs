@@ -152,7 +152,7 @@ impl OtlpOption {
 
 /// Arguments by their variables.
 #[derive(Debug, Clone, Default)]
-pub struct OtlpArgs {
+pub(in crate::config) struct OtlpArgs {
     texts: BTreeMap<&'static str, String>,
     headers: BTreeMap<&'static str, SecretArg>,
     paths: BTreeMap<&'static str, PathArg>,
