@@ -50,6 +50,9 @@ pub(crate) fn publication<'a>(system: &'static str, event: &'a Envelope) -> (Spa
         trace::continue_from(&span, event.traceparent.as_ref());
     }
     let traceparent = span.in_scope(trace::current).filter(TraceParent::is_sampled);
+    if traceparent == event.traceparent {
+        return (span, Cow::Borrowed(event));
+    }
     let event = Envelope {
         traceparent,
         ..event.clone()
