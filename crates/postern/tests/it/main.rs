@@ -61,6 +61,7 @@ mod status;
 mod sync_leases;
 mod telegram;
 mod token_limits;
+mod trace_sampling;
 mod vault_rotate;
 mod vault_tampering;
 mod webhooks;
