@@ -1,4 +1,4 @@
-//! Faults of one dependency after the other, and the alerts that fire meanwhile.
+//! Fault of a dependency, and the alerts that fire meanwhile.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,53 +9,41 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::stage::Stage;
 
-/// Faults of one dependency, from the first until no alert names it any more.
+/// Fault of a dependency, from its begin until no alert names the dependency any more.
 pub(super) struct Exercise {
     dependency: &'static str,
-    faults: Vec<Fault>,
-    /// Time from the end of the last fault until no alert of the dependency fired; none if that took too long.
+    fault: Condition,
+    /// Alerts of the dependency that fired.
+    alerts: BTreeSet<String>,
+    /// Time until the first one fired; none if that took too long.
+    fired: Option<Duration>,
+    /// Time from the end of the fault until none fired; none if that took too long.
     cleared: Option<Duration>,
     /// Alerts that named other dependencies.
     foreign: BTreeSet<String>,
 }
 
-/// One fault, and the alerts that did not fire before it.
-struct Fault {
-    condition: Condition,
-    /// Time until the first one fired; none if that took too long.
-    fired: Option<Duration>,
-    alerts: BTreeSet<String>,
-}
-
 impl Exercise {
-    /// Puts the dependency into these conditions in turn, each for [`SHORTEST`] at least and until an alert that names it fires, then repairs
-    /// it and waits until none fires.
-    pub(super) async fn run(stage: &Stage, dependency: &'static str, conditions: &[Condition]) -> Self {
+    /// Puts the dependency into this condition, for [`SHORTEST`] at least and until an alert that names it fires, then repairs it and waits
+    /// until none fires.
+    pub(super) async fn run(stage: &Stage, dependency: &'static str, fault: Condition) -> Self {
         let mut exercise = Self {
             dependency,
-            faults: Vec::new(),
+            fault,
+            alerts: BTreeSet::new(),
+            fired: None,
             cleared: None,
             foreign: BTreeSet::new(),
         };
-        for condition in conditions {
-            let before = exercise.firing(stage).await;
-            stage.set_condition(dependency, *condition);
-            let mut fault = Fault {
-                condition: *condition,
-                fired: None,
-                alerts: BTreeSet::new(),
-            };
-            exercise
-                .observe(stage, |firing, since| {
-                    fault.alerts.extend(firing.difference(&before).cloned());
-                    if fault.fired.is_none() && !fault.alerts.is_empty() {
-                        fault.fired = Some(since);
-                    }
-                    fault.fired.is_some() && since >= SHORTEST
-                })
-                .await;
-            exercise.faults.push(fault);
-        }
+        stage.set_condition(dependency, fault);
+        let (mut alerts, mut fired) = (BTreeSet::new(), None);
+        let fires = |firing: &BTreeSet<String>, since: Duration| {
+            alerts.extend(firing.iter().cloned());
+            fired = fired.or((!alerts.is_empty()).then_some(since));
+            fired.is_some() && since >= SHORTEST
+        };
+        exercise.observe(stage, fires).await;
+        (exercise.alerts, exercise.fired) = (alerts, fired);
         stage.set_condition(dependency, Condition::Healthy);
         exercise.cleared = exercise.observe(stage, |firing, _| firing.is_empty()).await;
         exercise
@@ -100,47 +88,34 @@ impl Exercise {
 
     /// Alerts that did not fire, did not clear, or named another dependency.
     pub(super) fn findings(&self) -> Vec<String> {
-        let dependency = self.dependency;
+        let during = format!("{} {:?}", self.dependency, self.fault);
         let mut findings = Vec::new();
-        for fault in self.faults.iter().filter(|fault| fault.fired.is_none()) {
-            findings.push(format!("{dependency} {:?}: no alert fired", fault.condition));
+        if self.fired.is_none() {
+            findings.push(format!("{during}: no alert fired"));
         }
         if self.cleared.is_none() {
-            findings.push(format!("{dependency}: an alert did not clear"));
+            findings.push(format!("{during}: an alert did not clear"));
         }
-        for alert in &self.foreign {
-            findings.push(format!("{dependency}: {alert} fired"));
-        }
+        let foreign = self.foreign.iter();
+        findings.extend(foreign.map(|alert| format!("{during}: {alert} fired")));
         findings
     }
 }
 
-/// Rows of a table, under [`HEADER`].
+/// Row of a table, under [`HEADER`].
 impl fmt::Display for Exercise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = match self.fault {
+            Condition::Healthy => "none".to_owned(),
+            Condition::Slow(delay) => format!("slow by {} s", delay.as_secs()),
+            Condition::Dead => "dead".to_owned(),
+            Condition::Hung => "hung".to_owned(),
+        };
+        let alerts: Vec<&str> = self.alerts.iter().map(String::as_str).collect();
         let seconds = |time: Option<Duration>| time.map_or("never".to_owned(), |time| format!("{} s", time.as_secs()));
-        let mut rows = self.faults.iter().peekable();
-        while let Some(Fault {
-            condition,
-            fired,
-            alerts,
-        }) = rows.next()
-        {
-            let condition = match condition {
-                Condition::Healthy => "none".to_owned(),
-                Condition::Slow(delay) => format!("slow by {} s", delay.as_secs()),
-                Condition::Dead => "dead".to_owned(),
-                Condition::Hung => "hung".to_owned(),
-            };
-            let alerts: Vec<&str> = alerts.iter().map(String::as_str).collect();
-            let (dependency, alerts, fired) = (self.dependency, alerts.join(", "), seconds(*fired));
-            write!(f, "| {dependency} | {condition} | {alerts} | {fired} |")?;
-            match rows.peek() {
-                Some(_) => writeln!(f, " - |")?,
-                None => write!(f, " {} |", seconds(self.cleared))?,
-            }
-        }
-        Ok(())
+        let (fired, cleared) = (seconds(self.fired), seconds(self.cleared));
+        let (dependency, alerts) = (self.dependency, alerts.join(", "));
+        write!(f, "| {dependency} | {fault} | {alerts} | {fired} | {cleared} |")
     }
 }
 
