@@ -62,6 +62,7 @@ mod sync_leases;
 mod telegram;
 mod token_limits;
 mod trace_sampling;
+mod traces;
 mod vault_rotate;
 mod vault_tampering;
 mod webhooks;
