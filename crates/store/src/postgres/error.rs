@@ -176,6 +176,7 @@ pub(super) fn operation_end<T>(outcome: &Result<T, Failure>) -> OperationEnd {
     match outcome {
         Ok(_) | Err(Failure::TooLate | Failure::SessionEnded) => OperationEnd::Succeeded,
         Err(Failure::NoConnection | Failure::PoolClosed) => OperationEnd::NotSent,
+        Err(failure @ Failure::Silent) => OperationEnd::Interrupted(failure.class()),
         Err(failure) => OperationEnd::Failed(failure.class()),
     }
 }

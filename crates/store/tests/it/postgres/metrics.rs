@@ -153,15 +153,34 @@ async fn operation_is_timed_without_its_wait_for_a_connection_and_its_work_elsew
 }
 
 #[tokio::test]
-async fn operation_whose_caller_stops_waiting_is_recorded_as_cancelled() {
+async fn operation_whose_caller_stops_waiting_for_the_server_is_recorded_as_cancelled() {
+    let proxy = Proxy::start(Postgres::shared().await.addr()).await;
+    let schema = migrated().await;
+    let (meter, figures) = metered();
+    let url = schema.url_through(proxy.addr());
+    let store = PgStore::connect(&settings(&url), audit_keys(), &meter).await.unwrap();
+    proxy.freeze();
+    let user = user("GEN-001");
+    tokio::select! {
+        listed = store.accounts(&user) => panic!("{listed:?}"),
+        () = wait::until_true("the connection to be used", wait::deadline(), async || {
+            figures().contains("db_client_connection_state=\"used\"} 1")
+        }) => {}
+    }
+    let cancelled = operation("count", "list the accounts", ",error_type=\"cancelled\"");
+    assert_eq!(value(&figures(), &cancelled), Some(1.0), "{}", figures());
+}
+
+#[tokio::test]
+async fn operation_whose_caller_stops_waiting_for_the_publisher_is_no_failure_of_the_server() {
     let (_database, store, figures) = with_unsent_event().await;
     let (gate, user) = (Gate::closed(), user("GEN-001"));
     tokio::select! {
         relayed = store.relay_user(&user, &gate) => panic!("{relayed:?}"),
         () = wait::until_true("the publication", wait::deadline(), async || gate.is_reached.load(Ordering::SeqCst)) => {}
     }
-    let cancelled = operation("count", "relay events", ",error_type=\"cancelled\"");
-    assert_eq!(value(&figures(), &cancelled), Some(1.0), "{}", figures());
+    let relayed = operation("count", "relay events", "");
+    assert_eq!(value(&figures(), &relayed), Some(1.0), "{}", figures());
 }
 
 #[tokio::test]
