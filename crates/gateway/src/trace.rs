@@ -169,7 +169,8 @@ pub(crate) fn received(headers: &HeaderMap) -> Option<TraceParent> {
 async fn respond(span: Span, response: impl Future<Output = Response>) -> Response {
     let response = response.instrument(span.clone()).await;
     let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
+    // An unsigned number would be exported as text.
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         trace::failed(&span, error_type(status), &status);
     }
