@@ -62,6 +62,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* Attributes of a pod's telemetry, of which its own variables may make others. */}}
+{{- define "postern.telemetryEnv" -}}
+- { name: K8S_NAMESPACE_NAME, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
+- { name: K8S_POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+- { name: K8S_NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }
+{{- if not (hasKey .values.env "OTEL_RESOURCE_ATTRIBUTES") }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.namespace.name=$(K8S_NAMESPACE_NAME),k8s.pod.name=$(K8S_POD_NAME),k8s.node.name=$(K8S_NODE_NAME)
+{{- end }}
+{{- end }}
+
 {{- define "postern.env" -}}
 {{- range $name, $value := .values.env }}
 - { name: {{ $name }}, value: {{ include "postern.text" $value | quote }} }

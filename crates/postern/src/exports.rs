@@ -45,4 +45,4 @@ pub(crate) async fn exporting<T>(
 }
 
 /// Time limit for the last exports.
-const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);

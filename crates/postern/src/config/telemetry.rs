@@ -123,6 +123,7 @@ impl TelemetryArgs {
             metrics: metrics?,
             logs: logs?,
         };
+        propagators?;
         Some(TelemetrySettings {
             export: if is_disabled? {
                 ExportSettings::default()

@@ -60,6 +60,7 @@ mod stage;
 mod status;
 mod sync_leases;
 mod telegram;
+mod telemetry;
 mod token_limits;
 mod trace_sampling;
 mod traces;
