@@ -219,9 +219,11 @@ def check_rendering():
     resources = template(values={"gateway": {"env": numbers, "drainSeconds": 60, "drainDelaySeconds": 20}})
     gateway = one(resources, "Deployment", "postern-gateway")
     pod = gateway["spec"]["template"]["spec"]
-    rendered = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+    rendered = {variable["name"]: variable.get("value") for variable in pod["containers"][0]["env"]}
     expected = {"A": "7123456789", "B": "1000000", "C": "0.25", "D": "true", "E": "01", "F": "0", "G": "-1.5"}
     expected |= {"POSTERN_DRAIN_DELAY": "20s", "POSTERN_DRAIN_WINDOW": "60s"}
+    names = ["K8S_NAMESPACE_NAME", "K8S_POD_NAME", "K8S_NODE_NAME"]
+    expected["OTEL_RESOURCE_ATTRIBUTES"] = ",".join(f"{name.lower().replace('_', '.')}=$({name})" for name in names)
     for name, value in expected.items():
         expect(f"env {name}", rendered.get(name), value)
     expect("grace period of gateways", pod["terminationGracePeriodSeconds"], 20 + 60 + 15)

@@ -3,15 +3,13 @@
 mod otlp;
 mod pairs;
 mod sampler;
-
-use std::time::Duration;
+mod values;
 
 use clap::Args;
-use telemetry::export::{BatchSettings, ExportSettings, LogsSettings, MetricsSettings, TracesSettings};
-use telemetry::export::{SpanLimits, Temporality};
+use telemetry::export::{BatchSettings, ExportSettings, LogsSettings, MetricsSettings, SpanLimits, TracesSettings};
 
 use self::otlp::{OtlpArgs, Signal};
-use super::number::number;
+use self::values::{boolean, check_propagators, count, limit, milliseconds, or_default, temporality, within};
 use super::{Problems, heading};
 
 /// Settings of the export of telemetry.
@@ -111,10 +109,8 @@ impl TelemetryArgs {
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<TelemetrySettings> {
         let is_disabled = problems.take("OTEL_SDK_DISABLED", boolean(&self.sdk_disabled));
         let attributes = self.attributes(problems);
-        problems.take(
-            "OTEL_PROPAGATORS",
-            check_propagators(or_default(&self.propagators, PROPAGATORS)),
-        );
+        let propagators = check_propagators(or_default(&self.propagators, PROPAGATORS));
+        let propagators = problems.take("OTEL_PROPAGATORS", propagators);
         let traces = self.traces(problems);
         let metrics = self.metrics(problems);
         let logs = self.logs(problems);
@@ -307,71 +303,6 @@ impl TelemetryArgs {
     }
 }
 
-/// Text of a variable, which counts as not set when it is empty.
-fn or_default<'a>(text: &'a str, default: &'a str) -> &'a str {
-    match text.trim() {
-        "" => default,
-        text => text,
-    }
-}
-
-fn boolean(text: &str) -> Result<bool, &'static str> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "" | "false" => Ok(false),
-        "true" => Ok(true),
-        _ => Err("is `true` or `false`"),
-    }
-}
-
-/// Baggage is in the standard's default, and carries nothing here.
-fn check_propagators(text: &str) -> Result<(), &'static str> {
-    let mut names = text.split(',').map(str::trim);
-    let has_context = names.clone().any(|name| name == "tracecontext");
-    if has_context && names.all(|name| matches!(name, "tracecontext" | "baggage")) {
-        Ok(())
-    } else {
-        Err("is `tracecontext` or `tracecontext,baggage`: no other format is supported")
-    }
-}
-
-fn temporality(text: &str) -> Result<Temporality, &'static str> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "" | "cumulative" => Ok(Temporality::Cumulative),
-        "delta" => Ok(Temporality::Delta),
-        "lowmemory" => Ok(Temporality::LowMemory),
-        _ => Err("is `cumulative`, `delta` or `lowmemory`"),
-    }
-}
-
-fn milliseconds(variable: &'static str, text: &str, problems: &mut Problems) -> Option<Duration> {
-    let expected = "a number of milliseconds, at least 1";
-    let milliseconds = problems.take(variable, number::<std::num::NonZeroU32>(text, expected))?;
-    Some(Duration::from_millis(milliseconds.get().into()))
-}
-
-fn count(variable: &'static str, text: &str, problems: &mut Problems) -> Option<usize> {
-    let count = problems.take(variable, number::<u32>(text, COUNT))?;
-    let in_bounds = usize::try_from(count)
-        .ok()
-        .filter(|count| (1..=MAX_COUNT).contains(count));
-    if in_bounds.is_none() {
-        problems.report(variable, format!("is {COUNT}"));
-    }
-    in_bounds
-}
-
-fn within(variable: &'static str, batch: usize, queue: usize, problems: &mut Problems) -> Option<usize> {
-    if batch > queue {
-        problems.report(variable, "is more than the bound of the queue");
-        return None;
-    }
-    Some(batch)
-}
-
-fn limit(variable: &'static str, text: &str, problems: &mut Problems) -> Option<u32> {
-    problems.take(variable, number(text, "a number"))
-}
-
 const SAMPLER: &str = "parentbased_always_on";
 const PROPAGATORS: &str = "tracecontext,baggage";
 const SPAN_DELAY: &str = "5000";
@@ -381,9 +312,6 @@ const QUEUE: &str = "2048";
 const BATCH: &str = "512";
 const INTERVAL: &str = "60000";
 const LIMIT: &str = "128";
-const COUNT: &str = "a number from 1 to 1048576";
-/// Bound of a queue, whose items may take a kilobyte each.
-const MAX_COUNT: usize = 1_048_576;
 
 #[cfg(test)]
 mod tests;

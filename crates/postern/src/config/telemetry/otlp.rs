@@ -14,7 +14,8 @@ pub(super) use self::args::{OtlpArgs, Signal};
 
 use self::args::OtlpOption;
 use super::super::number::number;
-use super::{boolean, pairs};
+use super::pairs;
+use super::values::boolean;
 use crate::config::Problems;
 
 impl OtlpArgs {

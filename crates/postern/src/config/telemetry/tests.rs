@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use telemetry::export::OtlpProtocol;
+use telemetry::export::{OtlpProtocol, Temporality};
 
 use super::*;
 use crate::cli::{Cli, Command};
