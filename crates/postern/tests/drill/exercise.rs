@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use testkit::chaos::Condition;
+use testkit::prometheus::Alert;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::stage::Stage;
@@ -21,6 +22,8 @@ pub(super) struct Exercise {
     cleared: Option<Duration>,
     /// Alerts that named other dependencies.
     foreign: BTreeSet<String>,
+    /// Alerts that named none, as those of error budgets and backlogs.
+    general: BTreeSet<String>,
 }
 
 impl Exercise {
@@ -34,6 +37,7 @@ impl Exercise {
             fired: None,
             cleared: None,
             foreign: BTreeSet::new(),
+            general: BTreeSet::new(),
         };
         stage.set_condition(dependency, fault);
         let (mut alerts, mut fired) = (BTreeSet::new(), None);
@@ -73,15 +77,11 @@ impl Exercise {
         let alerts = stage.prometheus.alerts().await.into_iter();
         let mut firing = BTreeSet::new();
         for alert in alerts.filter(|alert| alert.is_firing) {
-            match alert.labels.get("dependency") {
-                Some(named) if named == self.dependency => {
-                    firing.insert(alert.name);
-                }
-                Some(named) => {
-                    self.foreign.insert(format!("{} ({named})", alert.name));
-                }
-                None => {}
-            }
+            match named(&alert) {
+                Some(named) if named == self.dependency => firing.insert(alert.name),
+                Some(named) => self.foreign.insert(format!("{} ({named})", alert.name)),
+                None => self.general.insert(alert.name),
+            };
         }
         firing
     }
@@ -102,6 +102,13 @@ impl Exercise {
     }
 }
 
+/// Dependency that an alert names, by its label or that of a platform.
+fn named(alert: &Alert) -> Option<String> {
+    let label = |name: &str| alert.labels.get(name);
+    let of_platform = || Some(format!("platform:{}", label("platform")?));
+    label("dependency").cloned().or_else(of_platform)
+}
+
 /// Row of a table, under [`HEADER`].
 impl fmt::Display for Exercise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,17 +118,20 @@ impl fmt::Display for Exercise {
             Condition::Dead => "dead".to_owned(),
             Condition::Hung => "hung".to_owned(),
         };
-        let alerts: Vec<&str> = self.alerts.iter().map(String::as_str).collect();
+        let list = |alerts: &BTreeSet<String>| alerts.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let seconds = |time: Option<Duration>| time.map_or("never".to_owned(), |time| format!("{} s", time.as_secs()));
         let (fired, cleared) = (seconds(self.fired), seconds(self.cleared));
-        let (dependency, alerts) = (self.dependency, alerts.join(", "));
-        write!(f, "| {dependency} | {fault} | {alerts} | {fired} | {cleared} |")
+        let (dependency, alerts, general) = (self.dependency, list(&self.alerts), list(&self.general));
+        write!(
+            f,
+            "| {dependency} | {fault} | {alerts} | {fired} | {cleared} | {general} |"
+        )
     }
 }
 
 /// Head of the table of all exercises.
-pub(super) const HEADER: &str =
-    "| dependency | fault | alert | fires after | clears after |\n| --- | --- | --- | --- | --- |";
+pub(super) const HEADER: &str = "| dependency | fault | its alerts | fire after | clear after | other alerts |\n\
+                                 | --- | --- | --- | --- | --- | --- |";
 
 /// Pause between looks at the alerts.
 const LOOK: Duration = Duration::from_millis(250);

@@ -84,7 +84,7 @@ impl Load {
         for (visit, succeeded) in VISITS.iter().zip(&self.entrance.succeeded) {
             let what = format!("visits to succeed: {visit:?}");
             let several = async || succeeded.load(Ordering::SeqCst) >= 3;
-            wait::until_true(&what, wait::deadline(), several).await;
+            wait::until_true(&what, 4 * wait::deadline(), several).await;
         }
     }
 }
