@@ -34,7 +34,7 @@ impl Metrics {
             operations: seconds(
                 meter,
                 "db.client.operation.duration",
-                "Duration of operations on a database",
+                "Duration of database client operations",
             ),
             failed: counter(meter, "postern.bus.commands_failed", "Failed Redis commands"),
             reconnects: counter(

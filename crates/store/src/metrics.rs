@@ -98,10 +98,7 @@ impl Metrics {
                 "postern.store.tasks_given_up",
                 "Durable tasks that failed too often and are kept for an operator",
             ),
-            operations: seconds(
-                "db.client.operation.duration",
-                "Time for which an attempt at a transaction waited for the server",
-            ),
+            operations: seconds("db.client.operation.duration", "Duration of database client operations"),
             connection_waits: seconds(
                 "db.client.connection.wait_time",
                 "Time until a connection of the pool was obtained",

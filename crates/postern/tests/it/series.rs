@@ -105,4 +105,4 @@ fn assert_bounded(series: &BTreeSet<String>) {
 }
 
 /// Most series of one metric: a command by its outcomes, of which a gateway has each from the start.
-const MOST_OF_A_METRIC: usize = 1_500;
+const MOST_OF_A_METRIC: usize = 1_000;
