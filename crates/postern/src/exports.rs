@@ -6,6 +6,7 @@ use std::time::Duration;
 use lifecycle::{OsEntropy, Tasks};
 use telemetry::export::{ExporterError, Exporters, Exports, ServiceIdentity, pipelines};
 use telemetry::logs::node_span;
+use tracing::Span;
 
 use crate::cli::Command;
 use crate::config::{Problems, TelemetrySettings};
@@ -33,13 +34,16 @@ pub(crate) async fn exporting<T>(
     exporters: Exporters,
     work: impl Future<Output = T>,
 ) -> Result<T, ExporterError> {
-    let span = role.map(|role| node_span(role, exports.service().instance()));
-    let tasks = span.map_or_else(Tasks::new, |span| span.in_scope(Tasks::new));
+    let span = role.map_or_else(Span::none, |role| node_span(role, exports.service().instance()));
+    if exports.has_users() {
+        span.in_scope(|| tracing::warn!("spans have pseudonyms of users (POSTERN_DANGEROUS_TRACE_USERS)"));
+    }
+    let tasks = span.in_scope(Tasks::new);
     exporters.start(&tasks)?;
     let result = work.await;
     let report = tasks.drain(FLUSH_WITHIN).await;
     if !report.is_clean() {
-        tracing::warn!(drain = %report, "telemetry not exported completely");
+        span.in_scope(|| tracing::warn!(drain = %report, "telemetry not exported completely"));
     }
     Ok(result)
 }

@@ -39,7 +39,7 @@ pub use self::tls::{OtlpTls, OtlpTlsError};
 use self::batch::{Batcher, Queue};
 use self::counts::{ExportCounts, Signal};
 use self::readers::MetricReaders;
-use crate::trace::LinkedRoots;
+use crate::trace::{LinkedRoots, UserPseudonyms};
 
 /// Log record with the scope of its logger.
 type Record = (SdkLogRecord, InstrumentationScope);
@@ -50,6 +50,7 @@ pub struct Exports {
     service: ServiceIdentity,
     counts: Arc<ExportCounts>,
     traces: Option<SdkTracerProvider>,
+    users: Option<UserPseudonyms>,
     logs: Option<SdkLoggerProvider>,
     readers: Option<MetricReaders>,
 }
@@ -70,6 +71,10 @@ pub struct Exporters {
 pub fn pipelines(settings: ExportSettings, service: ServiceIdentity) -> (Exports, Exporters) {
     let counts = Arc::new(ExportCounts::default());
     let resource = service.resource();
+    let users = settings
+        .traces
+        .as_ref()
+        .and_then(|traces| traces.dangerous_users.clone());
     let (traces, to_traces) = settings
         .traces
         .map(|traces| trace_pipeline(traces, &resource, &counts))
@@ -90,6 +95,7 @@ pub fn pipelines(settings: ExportSettings, service: ServiceIdentity) -> (Exports
         service,
         counts,
         traces,
+        users,
         logs,
         readers,
     };
@@ -108,6 +114,7 @@ fn trace_pipeline(
         batch,
         sampling,
         limits,
+        dangerous_users: _,
     } = settings;
     let (queue, receiver) = Queue::new(Signal::Traces, batch.max_queue_size, counts);
     let provider = SdkTracerProvider::builder()
@@ -152,6 +159,16 @@ impl Exports {
 
     pub(crate) fn traces(&self) -> Option<&SdkTracerProvider> {
         self.traces.as_ref()
+    }
+
+    /// Returns true if spans have pseudonyms of users.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        self.users.is_some()
+    }
+
+    pub(crate) fn users(&self) -> Option<&UserPseudonyms> {
+        self.users.as_ref()
     }
 
     pub(crate) fn logs(&self) -> Option<&SdkLoggerProvider> {

@@ -29,6 +29,7 @@
 mod delivery;
 mod layer;
 mod sampler;
+mod user;
 
 use std::fmt::Display;
 
@@ -41,6 +42,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 pub use self::delivery::DeliverySampling;
 pub(crate) use self::layer::{layer, no_traces, only_traces};
 pub use self::sampler::LinkedRoots;
+pub use self::user::{ShortKey, UserPseudonyms, set_user};
 
 /// Target of the spans for export.
 pub const TARGET: &str = "postern::trace";

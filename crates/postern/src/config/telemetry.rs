@@ -7,10 +7,11 @@ mod values;
 
 use clap::Args;
 use telemetry::export::{BatchSettings, ExportSettings, LogsSettings, MetricsSettings, SpanLimits, TracesSettings};
+use telemetry::trace::UserPseudonyms;
 
 use self::otlp::{OtlpArgs, Signal};
 use self::values::{boolean, check_propagators, count, limit, milliseconds, or_default, temporality, within};
-use super::{Problems, heading};
+use super::{Problems, SecretArg, heading};
 
 /// Settings of the export of telemetry.
 #[derive(Debug, Clone, Args)]
@@ -42,6 +43,9 @@ pub struct TelemetryArgs {
     /// Share of the traces for `traceidratio`: 0 to 1; default: 1.
     #[arg(long = "otel-traces-sampler-arg", env = "OTEL_TRACES_SAMPLER_ARG", help_heading = heading::TELEMETRY)]
     traces_sampler_arg: Option<String>,
+    /// Key, of at least 32 random bytes, of pseudonyms of users in spans: they show which spans belong to one user.
+    #[arg(long, env = "POSTERN_DANGEROUS_TRACE_USERS", help_heading = heading::TELEMETRY)]
+    dangerous_trace_users: Option<SecretArg>,
     /// Collectors.
     #[command(flatten)]
     otlp: OtlpArgs,
@@ -149,15 +153,27 @@ impl TelemetryArgs {
         );
         let batch = self.spans(problems);
         let limits = self.limits(problems);
+        let users = self.users(problems);
         let is_exported = self.is_exported(Signal::Traces, self.traces_exporter.as_deref(), problems)?;
         let otlp = self.otlp.check(Signal::Traces, is_exported, problems)?;
-        let (batch, sampling, limits) = (batch?, sampling?, limits?);
+        let (batch, sampling, limits, dangerous_users) = (batch?, sampling?, limits?, users?);
         Some(otlp.map(|otlp| TracesSettings {
             otlp,
             batch,
             sampling,
             limits,
+            dangerous_users,
         }))
+    }
+
+    fn users(&self, problems: &mut Problems) -> Option<Option<UserPseudonyms>> {
+        let Some(given) = &self.dangerous_trace_users else {
+            return Some(None);
+        };
+        let key = problems.secret("POSTERN_DANGEROUS_TRACE_USERS", given)?;
+        problems
+            .take("POSTERN_DANGEROUS_TRACE_USERS", UserPseudonyms::new(key))
+            .map(Some)
     }
 
     fn metrics(&self, problems: &mut Problems) -> Option<Option<MetricsSettings>> {

@@ -7,6 +7,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
 use super::tls::OtlpTls;
+use crate::trace::UserPseudonyms;
 
 /// Exported signals of a process: those with settings.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub struct TracesSettings {
     pub sampling: TraceSampling,
     /// Bounds of a span.
     pub limits: SpanLimits,
+    /// Pseudonyms of users in spans; off by default.
+    pub dangerous_users: Option<UserPseudonyms>,
 }
 
 /// Export of logs.

@@ -10,12 +10,13 @@ use opentelemetry_sdk::trace::SpanLimits;
 use protocol::secret::Secret;
 use testkit::tls::Authority;
 use testkit::{OtlpReceiver, Proxy, wait};
+use tracing::Span;
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::logs::{self, Format};
 use crate::metrics::Metrics;
-use crate::trace::TARGET;
+use crate::trace::{self, TARGET};
 
 /// Settings of all signals for one collector, with batches of 4 that wait for 10 ms.
 fn settings_of(otlp: &OtlpSettings) -> ExportSettings {
@@ -34,6 +35,7 @@ fn settings_of(otlp: &OtlpSettings) -> ExportSettings {
                 honours_parent: true,
             },
             limits: SpanLimits::default(),
+            dangerous_users: None,
         }),
         metrics: Some(MetricsSettings {
             otlp: otlp.clone(),
@@ -86,6 +88,10 @@ impl Process {
             settings.metrics.as_mut().unwrap().otlp.endpoint = path("/v1/metrics");
             settings.logs.as_mut().unwrap().otlp.endpoint = path("/v1/logs");
         }
+        Self::of(settings)
+    }
+
+    fn of(settings: ExportSettings) -> Self {
         let attributes = [("k8s.pod.name".to_owned(), "pod-1".to_owned())];
         let service = ServiceIdentity::new("postern-test", "node-1").with_attributes(attributes);
         let (exports, exporters) = pipelines(settings, service);
@@ -176,6 +182,25 @@ async fn all_signals_arrive_with_one_resource_and_the_trace_in_the_log() {
             ("7", "interactive")
         );
     }
+}
+
+#[tokio::test]
+async fn spans_have_the_pseudonym_of_a_user_with_a_key_alone() {
+    let key = || UserPseudonyms::new(Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
+    for (users, expected) in [(None, None), (Some(key()), Some("92ef84ee11826ff0b8557559204be6b5"))] {
+        let receiver = OtlpReceiver::start().await;
+        let mut settings = settings_of(&otlp(&receiver.url(), OtlpProtocol::Grpc));
+        settings.traces.as_mut().unwrap().dangerous_users = users;
+        let process = Process::of(settings);
+        tracing::info_span!(target: TARGET, "job").in_scope(|| trace::set_user(&Span::current(), "GEN-001"));
+        // Neither an entered span of the log nor a line is changed by the layer of the key.
+        assert!(!tracing::enabled!(tracing::Level::DEBUG));
+        let span = receiver.span("the span", |span| span.span.name == "job").await;
+        assert_eq!(span.attributes().get("enduser.pseudo.id").map(String::as_str), expected);
+        assert!(!receiver.received().text().contains("GEN-001"));
+        drop(process);
+    }
+    assert!(UserPseudonyms::new(Secret::new("0123456789abcdef0123456789abcde")).is_err());
 }
 
 #[tokio::test]

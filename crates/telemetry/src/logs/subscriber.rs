@@ -1,6 +1,7 @@
 //! Subscriber of a process: lines of the log, and records and spans for export.
 
 use opentelemetry_appender_tracing::layer::{OpenTelemetryTracingBridge, TracingSpanAttributes};
+use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, FilterFn, ParseError};
@@ -58,6 +59,9 @@ where
     // First, so that the others find the trace of a span that was just entered.
     if let Some(traces) = exports.traces() {
         outputs.push(layer(traces).with_filter(only_traces()).boxed());
+    }
+    if let Some(users) = exports.users() {
+        outputs.push(users.clone().with_filter(LevelFilter::OFF).boxed());
     }
     let of_the_log = with_nodes(filter)?.and(no_traces());
     outputs.push(match format {

@@ -1,6 +1,6 @@
 //! Trace span of a job, by the semantic conventions of OpenTelemetry for messaging.
 
-use protocol::cluster::job::{Job, Lane};
+use protocol::cluster::job::{Job, Lane, Work};
 use telemetry::trace;
 use tracing::Span;
 use tracing::field::Empty;
@@ -20,6 +20,9 @@ pub(super) fn process_span(lane: Lane, job: &Job) -> Span {
         outcome = Empty,
     );
     trace::continue_from(&span, Some(&job.traceparent));
+    if !matches!(job.work, Work::Webhook(_)) {
+        trace::set_user(&span, job.user.as_str());
+    }
     span
 }
 

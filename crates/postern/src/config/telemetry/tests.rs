@@ -208,6 +208,7 @@ fn samplers_are_those_of_the_standard() {
 #[test]
 fn wrong_values_are_reported_by_their_variables_and_without_secrets() {
     for (flag, variable) in [
+        ("dangerous-trace-users=s3cret", "POSTERN_DANGEROUS_TRACE_USERS"),
         ("otel-sdk-disabled=yes", "OTEL_SDK_DISABLED"),
         ("otel-resource-attributes=s3cret", "OTEL_RESOURCE_ATTRIBUTES"),
         ("otel-traces-exporter=console", "OTEL_TRACES_EXPORTER"),
