@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use jwks::{FetchError, JwksClient, system_tls};
 use lifecycle::Dependencies;
 use opentelemetry::metrics::Meter;
 use protocol::account::AccountType;
+use protocol::fault::chain;
 use protocol::secret::Secret;
 use telemetry::trace;
 use tracing::Instrument;
@@ -118,6 +120,28 @@ impl CallError {
             Self::Unreadable => "unreadable",
         }
     }
+
+    /// Class of a failure of the platform itself; none for an answer that says something about this call.
+    fn outage(&self) -> Option<&'static str> {
+        match self {
+            // The request could not be built.
+            Self::NotSent(source) if source.is::<http::Error>() => None,
+            Self::NotSent(_) => Some("unreachable"),
+            Self::TimedOut(_) => Some("timeout"),
+            Self::Broken(_) => Some("broken"),
+            Self::Status(status) if status.is_server_error() => Some("server_error"),
+            Self::Status(_) | Self::TooLarge | Self::Unreadable => None,
+        }
+    }
+}
+
+/// Reports whether the failure at the end of this chain is part of an outage of a platform, whose beginning and end
+/// [`Http::reporting_to`] logs.
+#[must_use]
+pub fn is_logged_outage(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = iter::successors(Some(error), |error| (*error).source());
+    let failure = causes.find_map(|error| error.downcast_ref::<CallError>());
+    failure.is_some_and(|failure| failure.outage().is_some())
 }
 
 /// Largest answer that is read. GitHub's pages of 50 notifications, the largest expected, are below half of it.
@@ -202,9 +226,21 @@ impl Http {
             Err(error) => trace::failed(&span, error.error_type(), error),
         }
         timer.end(answer.as_ref().map(Response::status).map_err(CallError::error_type));
-        self.outages
-            .record(route.platform, answer.as_ref().map(Response::status));
+        self.record_outage(route.platform, &answer);
         answer
+    }
+
+    fn record_outage(&self, platform: AccountType, answer: &Result<Response<Vec<u8>>, CallError>) {
+        let by_status;
+        let end = match answer {
+            Ok(answer) => {
+                by_status = CallError::Status(answer.status());
+                &by_status
+            }
+            Err(error) => error,
+        };
+        self.outages
+            .record(platform, end.outage().map(|class| (class, chain(end))));
     }
 
     async fn transmit(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {

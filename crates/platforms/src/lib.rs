@@ -35,11 +35,10 @@ mod x_twitter;
 
 pub use discord::{Discord, DiscordBot};
 pub use github::Github;
-pub use http::{BuildError, Http, Timeouts};
+pub use http::{BuildError, Http, Timeouts, is_logged_outage};
 pub use inbox::{BotInbox, BotSettings, InboxPage};
 pub use jwks::system_tls;
 pub use loopback::is_loopback;
-pub use outage::is_logged_outage;
 pub use platform::{
     AddressedNotification, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, PauseScope, Platform,
     PlatformNotification, Profile, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage,

@@ -3,10 +3,11 @@
 use std::error::Error;
 
 use http::{Request, StatusCode};
+use protocol::fault::chain;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::{CallError, Http, Timeouts};
+use crate::http::{CallError, Http, Timeouts, is_logged_outage};
 use crate::route::Route;
 use crate::settings::InsecureUrl;
 use crate::webhook::{InvalidWebhookSecret, WebhookError, WebhookVerifier};
@@ -98,4 +99,27 @@ async fn error_chains_repeat_no_part() {
             assert!(!repeated, "{part:?} is repeated in {chain:?}");
         }
     }
+}
+
+fn unavailable(error: CallError) -> ApiError {
+    ApiError::Unavailable(GITHUB, error.into())
+}
+
+#[test]
+fn only_failures_of_the_platform_itself_are_outages() {
+    let status = |code| CallError::Status(StatusCode::from_u16(code).unwrap());
+    for outage in [CallError::TimedOut(Duration::from_secs(4)), status(500), status(503)] {
+        assert!(is_logged_outage(&unavailable(outage)));
+    }
+    let unbuilt = Request::get("no url").body(()).unwrap_err();
+    for other in [
+        CallError::NotSent(unbuilt.into()),
+        CallError::TooLarge,
+        CallError::Unreadable,
+        status(404),
+    ] {
+        let error = unavailable(other);
+        assert!(!is_logged_outage(&error), "{}", chain(&error));
+    }
+    assert!(!is_logged_outage(&ApiError::Refused(GITHUB)));
 }
