@@ -78,6 +78,8 @@ fn is_recovered(before: &Value, after: &Value) -> bool {
 async fn resumes(gateway: &TestGateway, outcome: &str, count: f64) {
     let metric = format!("postern_gateway_resumes_total{{outcome=\"{outcome}\"}}");
     gateway.metric_is(&metric, count).await;
+    let timed = format!("postern_gateway_resume_duration_seconds_count{{outcome=\"{outcome}\"}}");
+    gateway.metric_is(&timed, count).await;
 }
 
 #[tokio::test]
@@ -332,6 +334,7 @@ async fn resume_during_bus_outage_closes_with_1012_and_works_after_it() {
         .emit("auth", json!({ "token": gateway.token("u"), "resume": resume }))
         .await;
     assert_eq!(again.closed().await.code, 1012);
+    resumes(&gateway, "unavailable", 1.0).await;
     gateway.bus.cut(false);
     publish(&gateway, 1).await;
     let again = native_again(&gateway, &ready, None).await;
