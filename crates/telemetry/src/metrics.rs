@@ -39,17 +39,15 @@ impl Metrics {
 
     fn with_exports(exports: &Exports, node: &str) -> Self {
         let registry = Registry::new();
-        let mut provider = SdkMeterProvider::builder()
+        let provider = SdkMeterProvider::builder()
             .with_resource(exports.service().of_node(node).resource())
             .with_reader(exporter(registry.clone()))
             .with_view(buckets_of_seconds);
-        if let Some(readers) = exports.readers() {
-            provider = provider.with_reader(readers.add());
-        }
-        Self {
-            registry,
-            provider: provider.build(),
-        }
+        let provider = match exports.readers() {
+            Some(readers) => readers.build(provider),
+            None => provider.build(),
+        };
+        Self { registry, provider }
     }
 
     /// Meter from which a crate builds its instruments.

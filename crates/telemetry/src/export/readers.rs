@@ -9,7 +9,9 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
+use opentelemetry_sdk::metrics::{
+    InstrumentKind, ManualReader, MeterProviderBuilder, Pipeline, SdkMeterProvider, Temporality,
+};
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +19,12 @@ use super::counts::{ExportCounts, ExportOutcome, Signal};
 use super::settings::MetricsSettings;
 
 /// Readers of a process. Clones share them.
+///
+/// They keep the providers of all nodes alive: the last values of a node are exported after its end.
 #[derive(Debug, Clone)]
 pub(crate) struct MetricReaders {
     temporality: Temporality,
-    readers: Arc<Mutex<Vec<SharedReader>>>,
+    readers: Arc<Mutex<Vec<(SharedReader, SdkMeterProvider)>>>,
 }
 
 impl MetricReaders {
@@ -31,12 +35,13 @@ impl MetricReaders {
         }
     }
 
-    /// Adds a reader, for the meter of one node.
-    pub(crate) fn add(&self) -> SharedReader {
+    /// Builds the provider of one node, with a reader of its own.
+    pub(crate) fn build(&self, provider: MeterProviderBuilder) -> SdkMeterProvider {
         let reader = ManualReader::builder().with_temporality(self.temporality).build();
         let reader = SharedReader(Arc::new(reader));
-        self.lock().push(reader.clone());
-        reader
+        let provider = provider.with_reader(reader.clone()).build();
+        self.lock().push((reader, provider.clone()));
+        provider
     }
 
     /// Exports in each interval until the token is cancelled, and then once more.
@@ -54,7 +59,7 @@ impl MetricReaders {
         loop {
             let is_last = soft.run_until_cancelled(ticks.tick()).await.is_none();
             let readers = self.lock().clone();
-            for reader in readers {
+            for (reader, _provider) in readers {
                 let outcome = export(&reader, &exporter, settings.timeout, &outage).await;
                 counts.exported(Signal::Metrics, 1, outcome);
             }
@@ -64,7 +69,7 @@ impl MetricReaders {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SharedReader>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(SharedReader, SdkMeterProvider)>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,7 +103,7 @@ async fn export(
 
 /// Reader that its meter and the exporting task share.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedReader(Arc<ManualReader>);
+struct SharedReader(Arc<ManualReader>);
 
 impl MetricReader for SharedReader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
