@@ -67,7 +67,6 @@ pub struct Exporters {
 }
 
 /// Creates the exports of a process, and their exporters. It neither connects nor needs a runtime.
-#[must_use]
 pub fn pipelines(settings: ExportSettings, service: ServiceIdentity) -> (Exports, Exporters) {
     let counts = Arc::new(ExportCounts::default());
     let resource = service.resource();
