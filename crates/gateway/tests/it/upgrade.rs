@@ -294,12 +294,8 @@ async fn incomplete_tls_handshake_times_out() {
     gateway
         .metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 1.0)
         .await;
-    let handshakes = "postern_gateway_tls_handshake_duration_seconds";
-    gateway
-        .metric_is(&format!("{handshakes}_count{{outcome=\"timeout\"}}"), 1.0)
-        .await;
-    let seconds = gateway.metric(&format!("{handshakes}_sum{{outcome=\"timeout\"}}"));
-    assert!(seconds > 0.2, "{seconds}");
+    let timed = "postern_gateway_tls_handshake_duration_seconds_count{outcome=\"timeout\"}";
+    gateway.metric_is(timed, 1.0).await;
 }
 
 #[tokio::test]
