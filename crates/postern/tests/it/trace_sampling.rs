@@ -20,6 +20,7 @@ async fn cluster(receiver: &OtlpReceiver, client_context: &str) -> Cluster {
         .env("OTEL_BSP_SCHEDULE_DELAY", "100");
     builder
         .gateway_env("POSTERN_TRACE_CLIENT_CONTEXT", client_context)
+        .gateway_env("POSTERN_TRACE_DELIVERY_RATIO", "1")
         .start()
         .await
 }
@@ -83,8 +84,11 @@ async fn client_whose_context_is_the_parent_decides_on_sampling_in_gateway_and_w
         .await
         .unwrap();
     native.request("account:list", json!({ "userId": "GEN-001" })).await;
-    let command = json!({ "userId": "GEN-001", "traceparent": sampled(1) });
-    native.request("account:list", command).await;
+    let settings = json!({ "sessionTimeout": 45 });
+    let command = json!({ "userId": "GEN-001", "settings": settings, "traceparent": sampled(1) });
+    let answer = native.request("security:update_settings", command).await;
+    assert_eq!(answer.data["success"], true, "{}", answer.data);
+
     let trace = format!("{:032x}", 1);
     for service in ["postern-gateway", "postern-worker"] {
         receiver
@@ -93,7 +97,17 @@ async fn client_whose_context_is_the_parent_decides_on_sampling_in_gateway_and_w
             })
             .await;
     }
+    let delivery = receiver
+        .span("the delivery", |span| {
+            span.span.name == "deliver security:settings_updated"
+        })
+        .await;
+    let linked: Vec<_> = delivery.links().into_iter().map(|(linked, _span)| linked).collect();
+    assert_eq!(linked, [trace.as_str()]);
     let mut others = receiver.received().spans;
-    others.retain(|span| span.trace_id() != trace);
+    others.retain(|span| span.trace_id() != trace && span.trace_id() != delivery.trace_id());
     assert!(others.is_empty(), "{others:#?}");
+
+    let audited = format!("SELECT user_id FROM audit WHERE trace_id = '{trace}'");
+    assert_eq!(cluster.schema().sql(&audited).await, ["GEN-001"]);
 }
