@@ -279,6 +279,17 @@ fn lateness_counts_from_the_deadline_or_from_a_join_after_it() {
 }
 
 #[test]
+fn warning_of_a_token_that_expires_within_the_lead_is_due_at_the_join() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = SessionTable::default();
+    let seconds = Duration::from_secs;
+    table.join(&key(), (1, now + seconds(10)), &server.alive(now), now);
+    assert_eq!(answer(&mut table, &mut server, now + seconds(1)).len(), 1);
+    assert_eq!(table.take_late(), [(SessionDeadline::Warning, seconds(1))]);
+}
+
+#[test]
 fn lateness_of_a_session_extended_elsewhere_is_unknown() {
     let now = Instant::now();
     let mut server = ServerSession::new(now);
