@@ -49,9 +49,10 @@ def main():
         check_metrics(rule.get("alert", rule.get("record")), rule["expr"], documented | recorded)
     check_tests(groups)
     panels = [query for path in DASHBOARDS for query in check_dashboard(path)]
-    for where, query in panels:
+    queries = panels + queries_in_docs()
+    for where, query in queries:
         check_metrics(where, query, documented | recorded)
-    check_queries(panels)
+    check_queries(queries)
 
     if findings:
         print("\n".join(findings), file=sys.stderr)
@@ -233,16 +234,25 @@ def check_target(where, panel, target, variables):
     yield where, re.sub(r"\$\{?(__\w+)\}?", "5m", query).replace("$namespace", ".*").replace("$instance", ".*")
 
 
-def check_queries(panels):
+def queries_in_docs():
+    """Queries in blocks of the language promql, separated by empty lines."""
+    queries = []
+    for path in sorted(DOCS.glob("*.md")):
+        for block in re.findall(r"^```promql\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            queries += [(path.name, re.sub(r"#.*", "", query).strip()) for query in block.split("\n\n")]
+    return queries
+
+
+def check_queries(queries):
     """Parses all queries, as those of one file of rules."""
-    rules = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(panels)]
+    rules = [{"record": f"query:{number}", "expr": query} for number, (_, query) in enumerate(queries)]
     with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "panels.yaml"
-        path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+        path = pathlib.Path(folder) / "queries.yaml"
+        path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
         status, output = promtool("check", "rules", "--lint=none", path)
     if status:
-        numbers = {f"rule {number + 1}": where for number, (where, _) in enumerate(panels)}
-        report("queries of panels", re.sub(r"rule \d+", lambda found: numbers.get(found[0], found[0]), output))
+        numbers = {f"rule {number + 1}": where for number, (where, _) in enumerate(queries)}
+        report("queries", re.sub(r"rule \d+", lambda found: numbers.get(found[0], found[0]), output))
 
 
 if __name__ == "__main__":
