@@ -27,7 +27,9 @@ pub struct JwksClient {
 }
 
 /// Function that receives the duration and the outcome of each fetch.
-struct FetchObserver(Box<dyn Fn(Duration, Result<(), &FetchError>) + Send + Sync>);
+struct FetchObserver(Box<Observe>);
+
+type Observe = dyn Fn(Duration, Result<(), &FetchError>) + Send + Sync;
 
 impl fmt::Debug for FetchObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

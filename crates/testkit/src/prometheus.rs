@@ -112,11 +112,12 @@ impl Prometheus {
     async fn ask(&self, path: &str) -> Result<Value, String> {
         let request = Request::get(&format!("/api/v1/{path}"));
         let answer = http::plain(self.port.addr(), &request).await.or_fail("ask Prometheus");
-        let mut answer = answer.json();
-        match answer["status"].as_str() {
-            Some("success") => Ok(answer["data"].take()),
-            _ => Err(answer["error"].as_str().unwrap_or("no reason given").to_owned()),
+        let answer: Value = answer.json();
+        if answer.get("status").and_then(Value::as_str) == Some("success") {
+            return Ok(answer.get("data").cloned().unwrap_or_default());
         }
+        let reason = answer.get("error").and_then(Value::as_str);
+        Err(reason.unwrap_or("no reason given").to_owned())
     }
 }
 
