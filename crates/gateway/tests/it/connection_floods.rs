@@ -165,8 +165,17 @@ async fn silent_and_incomplete_connections_time_out_and_release_permits() {
                     let record = [&[22, 3, 1, 2, 0, 1, 0, 1, 252][..], &[7; 600]].concat();
                     send_until_closed(endpoint.tcp().await.unwrap(), &record).await;
                 }
-                2 => trickle_head(endpoint.open().await.unwrap()).await,
-                _ => drop(Native::to(&endpoint).open().await.unwrap().closed().await),
+                // On a busy machine the gateway closes a handshake that took too long, as it does the others.
+                2 => {
+                    if let Ok(wire) = endpoint.open().await {
+                        trickle_head(wire).await;
+                    }
+                }
+                _ => {
+                    if let Ok(silent) = Native::to(&endpoint).open().await {
+                        silent.closed().await;
+                    }
+                }
             }
         });
     }
