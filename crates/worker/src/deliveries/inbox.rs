@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
-use platforms::{ApiError, BotInbox};
+use platforms::{AddressedNotification, ApiError, BotInbox};
 use protocol::code::ErrorCode;
 use protocol::fault::{Fault, chain};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use store::{InboxLease, Inboxes, Pauses, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 use super::addressed::Addressees;
 use crate::metrics::{InboxReadLabel, Metrics};
@@ -57,17 +57,11 @@ impl InboxReader {
         let Some(lease) = self.inboxes.lease_inbox(platform, LEASE).await? else {
             return Ok(InboxRead::NotDue);
         };
-        let span = background_span("read inbox", platform);
-        self.read_leased(&lease, drain).instrument(span).await
-    }
-
-    async fn read_leased(&self, lease: &InboxLease, drain: &CancellationToken) -> Result<InboxRead, InboxError> {
-        let platform = self.inbox.account_type();
         let read = tokio::select! {
             read = timeout(READ_TIMEOUT, self.inbox.read(lease.cursor.as_ref())) => read,
             // The next worker continues from the same cursor.
             () = drain.cancelled() => {
-                self.finish(lease, None, Duration::ZERO).await?;
+                self.finish(&lease, None, Duration::ZERO).await?;
                 return Ok(InboxRead::All);
             }
         };
@@ -76,15 +70,13 @@ impl InboxReader {
         match read {
             Ok(page) => {
                 // Stored before the next read acknowledges the new cursor to the platform.
-                self.addressees
-                    .deliver(platform, None, &page.notifications, &[])
-                    .await?;
+                self.deliver(&page.notifications).await?;
                 let next = if page.more {
                     Duration::ZERO
                 } else {
                     self.inbox.read_every()
                 };
-                self.finish(lease, page.cursor.as_ref(), next).await?;
+                self.finish(&lease, page.cursor.as_ref(), next).await?;
                 Ok(if page.more { InboxRead::Partial } else { InboxRead::All })
             }
             Err(error) => {
@@ -96,11 +88,22 @@ impl InboxReader {
                     ApiError::Refused(_) => AFTER_REFUSAL,
                     ApiError::Unavailable(..) => AFTER_FAILURE,
                 };
-                record_failure(&Span::current(), &error);
-                self.finish(lease, None, wait).await?;
+                self.finish(&lease, None, wait).await?;
                 Err(error.into())
             }
         }
+    }
+
+    /// Delivers what was read, in a trace. The read itself has none: most reads find nothing, after seconds of waiting.
+    async fn deliver(&self, notifications: &[AddressedNotification]) -> Result<(), StoreError> {
+        if notifications.is_empty() {
+            return Ok(());
+        }
+        let platform = self.inbox.account_type();
+        let span = background_span("deliver inbox", platform);
+        let delivery = self.addressees.deliver(platform, None, notifications, &[]);
+        let delivered = delivery.instrument(span.clone()).await.map(drop);
+        delivered.inspect_err(|error| record_failure(&span, error))
     }
 
     async fn finish(&self, lease: &InboxLease, cursor: Option<&Value>, next: Duration) -> Result<(), StoreError> {

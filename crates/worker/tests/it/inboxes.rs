@@ -10,6 +10,8 @@ use protocol::account::AccountType;
 use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
 use serde_json::{Value, json};
+use telemetry::trace::TARGET;
+use testkit::spans::{Spans, attribute};
 use testkit::wait;
 use tokio::sync::Notify;
 use worker::Running;
@@ -148,6 +150,26 @@ async fn two_workers_never_read_an_inbox_concurrently_and_deliver_each_message_o
         assert_eq!(notification_content(&mut client).await, number.to_string());
     }
     assert_eq!(inbox.collisions.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn delivery_of_a_message_is_a_trace_and_an_empty_read_is_none() {
+    let (spans, _guard) = Spans::record(TARGET);
+    let (inbox, _env, _workers, mut client) = shared().await;
+    let find = |name: &str| {
+        let spans = spans.all().into_iter();
+        spans.filter(|span| span.name == name).collect::<Vec<_>>()
+    };
+    let reads = inbox.reads();
+    wait::until_true("empty reads", DEADLINE, async || inbox.reads() > reads + 3).await;
+    assert!(find("deliver inbox").is_empty());
+    inbox.receive(1);
+    assert_eq!(notification_content(&mut client).await, "1");
+    let delivery = async || find("deliver inbox").pop();
+    let delivery = wait::until("the span of the delivery", DEADLINE, delivery).await;
+    let published = find("send events").pop().unwrap();
+    assert_eq!(attribute(&published, "event"), "notification:incoming");
+    assert_eq!(published.span_context.trace_id(), delivery.span_context.trace_id());
 }
 
 #[tokio::test]
