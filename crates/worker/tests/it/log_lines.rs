@@ -1,10 +1,16 @@
 //! Failures at platforms and outages of the store, as an operator reads them: one WARN line per failure at a platform, with the code
 //! `platform_unavailable`; one line at the begin and one at the end of an outage.
 
+use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use lifecycle::{Dependencies, SystemClock};
+use platforms::{Github, Http, Settings, Timeouts};
 use protocol::command::CommandKind;
+use protocol::secret::Secret;
+use url::Url;
 
 use crate::client::{assert_error, assert_success};
 use crate::env::TestEnv;
@@ -37,6 +43,43 @@ async fn syncs_at_hanging_platform_are_logged_as_warnings() {
     env.clock.advance(Duration::from_hours(2));
     tokio::time::sleep(Duration::from_secs(60)).await;
     log.assert_warned_of_platform("scheduled sync failed");
+}
+
+/// Jobs of an outage of a platform are no lines of their own.
+#[tokio::test]
+async fn platform_outage_is_one_line_at_its_begin_however_many_jobs_fail() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let env = TestEnv::new(vec![Arc::new(unreachable_github())]);
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    for _ in 0..3 {
+        assert_error(&client.connect("any").await, "platform_unavailable");
+    }
+    let warned = log.lines(" WARN ");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(
+        warned[0].contains("outage began dependency=\"github\" class=\"unreachable\""),
+        "{warned:?}"
+    );
+    assert_eq!(log.lines("job failed in an outage").len(), 3);
+}
+
+/// GitHub at a port where nothing listens, whose outages are reported.
+fn unreachable_github() -> Github {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let base = Url::parse(&format!("http://{}/", free.unwrap())).unwrap();
+    let settings = Settings {
+        client_id: "the-app".to_owned(),
+        client_secret: Secret::new("s"),
+        authorize_url: base.clone(),
+        token_url: base.clone(),
+        api_url: base,
+        revoke_url: None,
+    };
+    let dependencies = Dependencies::new(Arc::new(SystemClock));
+    let http = Http::new(Timeouts::default()).unwrap().reporting_to(dependencies);
+    Github::new(settings, http).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
