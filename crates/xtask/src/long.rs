@@ -20,7 +20,7 @@ pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([install, test], root)
 }
 
-/// Fault drill of every dependency, under a real Prometheus. It takes some 12 minutes and prints a table of faults and alerts.
+/// Fault drill of every dependency, under a real Prometheus. It takes some 20 minutes and prints a table of faults and alerts.
 pub(crate) fn drill(root: &Path) -> anyhow::Result<ExitCode> {
     let mut test = Command::new(env!("CARGO"));
     test.args(["test", "--locked", "--package", "postern", "--test", "drill"]);
