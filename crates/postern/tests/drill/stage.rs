@@ -210,7 +210,7 @@ fn with_platforms(mut builder: Builder, proxies: &BTreeMap<&str, Proxy>, simulat
         .worker_env("POSTERN_TELEGRAM_BOT_TOKEN", BOT_TOKEN)
 }
 
-/// All nodes, with the labels that the chart's PodMonitor gives them.
+/// All nodes, with the labels that the chart's `PodMonitor` gives them.
 fn targets(cluster: &Cluster) -> Vec<Target> {
     let target = |member: &Member, pod: &str, component: &str| Target {
         addr: member.health_addr(),

@@ -18,7 +18,7 @@ async fn under_random_faults_no_event_is_lost_without_notice_or_delivered_twice(
     let stage = Stage::start("chaos", SeededRng::new(seed())).await;
     let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
     let stage = stage.run_with_faults(&Faults::ALL, lasts).await;
-    stage.check(false).await;
+    Box::pin(stage.check(false)).await;
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn flushall_gives_every_client_a_fresh_start() {
     stage.publish_some().await;
     stage.redis.command(&["FLUSHALL"]).await;
     stage.publish_some().await;
-    stage.check(true).await;
+    Box::pin(stage.check(true)).await;
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn failover_to_a_lagging_replica_gives_every_client_a_fresh_start() {
     replica.command(&["REPLICAOF", "NO", "ONE"]).await;
     stage.lead_redis_to(replica);
     stage.publish_some().await;
-    stage.check(true).await;
+    Box::pin(stage.check(true)).await;
 }
 
 fn seed() -> u64 {

@@ -46,7 +46,7 @@ async fn replaced_gateways_refuse_nobody_and_lose_nothing_behind_haproxy() {
     let expected: BTreeMap<_, _> = stage.addresses().chain(NewClients::addresses()).collect();
     assert_eq!(stage.audited_addresses(expected.len()).await, expected);
     let sockets: usize = rounds.iter().map(|round| round.sockets).sum();
-    let findings = stage.check().await;
+    let findings = Box::pin(stage.check()).await;
     // Each reconnect is a resume: what was published meanwhile is replayed.
     assert_eq!((findings.recovered, findings.fresh_starts), (sockets, 0));
     assert_eq!(findings.violations, Vec::<String>::new());
@@ -61,7 +61,7 @@ async fn redis_that_stops_closes_no_socket_behind_haproxy_that_ends_sessions_of_
     stage.publish_another().await;
     assert_eq!(stage.disconnects(), BTreeMap::new());
     assert!(!stage.haproxy_logs().contains("is DOWN"), "{}", stage.haproxy_logs());
-    let findings = stage.check().await;
+    let findings = Box::pin(stage.check()).await;
     assert_eq!((findings.recovered, findings.fresh_starts), (0, 0));
     assert_eq!(findings.violations, Vec::<String>::new());
 }

@@ -98,7 +98,6 @@ fn assert_bounded(series: &BTreeSet<String>) {
         let name = one.split('{').next().unwrap_or_default();
         *counts.entry(name).or_default() += 1;
     }
-    println!("{} series, {counts:#?}", series.len());
     for (name, count) in counts {
         assert!(count <= MOST_OF_A_METRIC, "{name}: {count}");
     }
