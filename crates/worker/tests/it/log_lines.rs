@@ -53,8 +53,8 @@ async fn platform_outage_is_one_line_at_its_begin_however_many_jobs_fail() {
     let env = TestEnv::new(vec![Arc::new(unreachable_github())]);
     let _worker = env.worker().await;
     let mut client = env.client("u", "s").await;
-    for _ in 0..3 {
-        assert_error(&client.connect("any").await, "platform_unavailable");
+    for code in ["code-1", "code-2", "code-3"] {
+        assert_error(&client.connect(code).await, "platform_unavailable");
     }
     let warned = log.lines(" WARN ");
     assert_eq!(warned.len(), 1, "{warned:?}");
