@@ -100,7 +100,7 @@ async fn connect_and_deliveries(receiver: &OtlpReceiver) -> (Trace, Vec<Received
 }
 
 #[tokio::test]
-async fn connect_over_two_gateways_and_a_worker_is_one_trace_with_linked_deliveries() {
+async fn connect_on_two_gateways_and_a_worker_is_one_trace_with_linked_deliveries() {
     let (platforms, receiver) = (Platforms::start().await, OtlpReceiver::start().await);
     let cluster = exporting(&platforms, &receiver).await;
     let (caller, device) = (client(&cluster, 0, USER).await, client(&cluster, 1, USER).await);
