@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
 use protocol::code::CloseCode;
-use protocol::time::Timestamp;
 use protocol::wire::Message;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -169,14 +168,17 @@ impl Transport {
 
     /// Ready when nothing is left to write; pending while the peer accepts no bytes.
     fn poll_write(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> Poll<Result<(), TransportEvent>> {
-        let mut written = PublishTimes::default();
+        // Time of publish of the first event in the write: a write of many events is recorded once, by the longest wait.
+        let mut first_published = None;
         loop {
             let Some(socket) = self.socket.as_mut() else {
                 return Poll::Ready(Err(TransportEvent::Ended(CloseReason::Lost)));
             };
             if self.unflushed {
                 let flushed = socket.poll_flush_unpin(cx);
-                outbound.record_delivered(written.take());
+                if let Some(published_at) = first_published.take() {
+                    outbound.record_delivered(published_at);
+                }
                 match flushed {
                     Poll::Pending => return outbound.poll_overflowed(cx).map(|_| Err(TransportEvent::Overflowed)),
                     Poll::Ready(Ok(())) => self.unflushed = false,
@@ -188,7 +190,7 @@ impl Transport {
                     Poll::Pending => break,
                     Poll::Ready(Ok(QueuedMessage { message, published_at })) => {
                         // A peer that accepts no bytes delays its own events alone.
-                        written.add(published_at.filter(|_| !self.blocked));
+                        first_published = first_published.or(published_at.filter(|_| !self.blocked));
                         self.send_data(message);
                     }
                     Poll::Ready(Err(Overflowed)) => return Poll::Ready(Err(TransportEvent::Overflowed)),
@@ -288,37 +290,6 @@ impl Transport {
             .take()
             .and_then(|socket| build(socket.into_inner(), self.limits));
         true
-    }
-}
-
-/// Times of publish of the events in one write. On the stack: the write of an event allocates nothing for it.
-struct PublishTimes {
-    times: [Timestamp; BATCH],
-    count: usize,
-}
-
-impl Default for PublishTimes {
-    fn default() -> Self {
-        Self {
-            times: [Timestamp::from_millis(0); BATCH],
-            count: 0,
-        }
-    }
-}
-
-impl PublishTimes {
-    /// Adds the time of a message, if it is an event.
-    fn add(&mut self, published_at: Option<Timestamp>) {
-        if let (Some(published_at), Some(time)) = (published_at, self.times.get_mut(self.count)) {
-            *time = published_at;
-            self.count += 1;
-        }
-    }
-
-    /// Takes all times.
-    fn take(&mut self) -> &[Timestamp] {
-        let count = std::mem::take(&mut self.count);
-        self.times.get(..count).unwrap_or_default()
     }
 }
 

@@ -15,15 +15,10 @@ pub(crate) struct BusDurations {
 }
 
 impl BusDurations {
-    /// Records the latencies of events that were published then, and have just been written to a socket.
-    pub(crate) fn delivered(&self, published_at: &[Timestamp]) {
-        if published_at.is_empty() {
-            return;
-        }
-        let now = self.clock.server_time();
-        for published_at in published_at {
-            self.delivery.record(now.since(*published_at).as_secs_f64(), &[]);
-        }
+    /// Records the latency of a write to a socket, whose first event was published then.
+    pub(crate) fn delivered(&self, published_at: Timestamp) {
+        let latency = self.clock.server_time().since(published_at);
+        self.delivery.record(latency.as_secs_f64(), &[]);
     }
 
     /// Records that a socket is no longer served, because its session was ended then. What the peer takes for the close is not counted: a

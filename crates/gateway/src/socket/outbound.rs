@@ -177,8 +177,8 @@ impl OutboundQueue {
         }
     }
 
-    /// Records the latencies of events that have just been written to the socket.
-    pub(crate) fn record_delivered(&self, published_at: &[Timestamp]) {
+    /// Records the latency of a write to the socket, which began with an event that was published then.
+    pub(crate) fn record_delivered(&self, published_at: Timestamp) {
         if let Some(durations) = &self.durations {
             durations.delivered(published_at);
         }

@@ -138,6 +138,21 @@ async fn delivery_is_timed_until_its_write_and_not_until_it_is_queued() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn write_of_several_events_is_timed_once_by_its_first() {
+    let metrics = telemetry::metrics::Metrics::new("test");
+    let durations = Arc::new(BusDurations::sample(&metrics));
+    let outbound = OutboundQueue::new(None, Arc::clone(&durations));
+    let (mut transport, _peer) = pair(1024).await;
+    outbound.push(text(2));
+    for _ in 0..3 {
+        outbound.push_event(text(1).into(), Some(durations.now()));
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    assert_eq!(latencies(&metrics), Some(("1".to_owned(), "3".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn delivery_that_waited_for_a_peer_that_reads_nothing_is_not_timed() {
     let metrics = telemetry::metrics::Metrics::new("test");
     let durations = Arc::new(BusDurations::sample(&metrics));

@@ -35,7 +35,13 @@ async fn open_connections_outlive_the_old_password_and_new_ones_use_the_new_one(
     postgres
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gate'")
         .await;
-    store.accounts(&user("GEN-001")).await.unwrap();
+    // The store may take a connection before it has noticed that it was ended.
+    testkit::wait::until_true(
+        "a connection with the new password",
+        testkit::wait::deadline(),
+        async || store.accounts(&user("GEN-001")).await.is_ok(),
+    )
+    .await;
     let error = connect("before").await.unwrap_err();
     assert!(error.contains("password authentication failed"), "{error}");
 }
