@@ -165,9 +165,8 @@ async fn delivery_of_a_message_is_a_trace_and_an_empty_read_is_none() {
     assert!(find("deliver inbox").is_empty());
     inbox.receive(1);
     assert_eq!(notification_content(&mut client).await, "1");
-    let delivery = async || find("deliver inbox").pop();
-    let delivery = wait::until("the span of the delivery", DEADLINE, delivery).await;
-    let published = find("send events").pop().unwrap();
+    let ended = async |name| wait::until(name, DEADLINE, async || find(name).pop()).await;
+    let (delivery, published) = (ended("deliver inbox").await, ended("send events").await);
     assert_eq!(attribute(&published, "event"), "notification:incoming");
     assert_eq!(published.span_context.trace_id(), delivery.span_context.trace_id());
 }
