@@ -24,6 +24,7 @@ pub mod prometheus;
 pub mod redis;
 pub mod sms;
 pub mod spans;
+pub mod subscriber;
 pub mod tls;
 pub mod token;
 

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::DefaultGuard;
+
+use crate::subscriber::set_default;
 
 /// Captured log lines from INFO up, while the guard lives.
 #[derive(Debug, Clone, Default)]

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 pub use opentelemetry_sdk::trace::SpanData;
 
 use crate::fail::fail;
+use crate::subscriber::set_default;
 
 /// Recorded spans, while the guard lives.
 #[derive(Debug, Clone, Default)]

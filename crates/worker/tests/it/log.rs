@@ -12,7 +12,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(self.clone());
-        tracing::subscriber::set_default(subscriber.with_max_level(tracing::Level::TRACE).finish())
+        testkit::subscriber::set_default(subscriber.with_max_level(tracing::Level::TRACE).finish())
     }
 
     /// Lines of the worker with this message.
