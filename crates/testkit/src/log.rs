@@ -3,9 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::subscriber::DefaultGuard;
-
-use crate::subscriber::set_default;
+use crate::subscriber::{SubscriberGuard, set_default};
 
 /// Captured log lines from INFO up, while the guard lives.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +11,7 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Captures the log of the current thread until the guard is dropped.
-    pub fn capture() -> (Self, DefaultGuard) {
+    pub fn capture() -> (Self, SubscriberGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 pub use opentelemetry_sdk::trace::SpanData;
 
 use crate::fail::fail;
-use crate::subscriber::set_default;
+use crate::subscriber::{SubscriberGuard, set_default};
 
 /// Recorded spans, while the guard lives.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +19,7 @@ pub struct Spans(Arc<Mutex<Vec<SpanData>>>);
 
 impl Spans {
     /// Records the spans with this target, on the current thread, until the guard is dropped.
-    pub fn record(target: &'static str) -> (Self, DefaultGuard) {
+    pub fn record(target: &'static str) -> (Self, SubscriberGuard) {
         let spans = Self::default();
         let provider = SdkTracerProvider::builder()
             .with_simple_exporter(Exporter(spans.clone()))

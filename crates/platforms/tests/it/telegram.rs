@@ -44,7 +44,8 @@ pub(crate) async fn identify(world: &World, metrics: &Metrics) {
     let http = Http::new(Timeouts::default()).unwrap().metered(&metrics.meter());
     let telegram = with_http(world, &format!("{}/telegram", world.simulator.url()), http);
     let back = code(&telegram).await;
-    exchange(&telegram, &back["code"], VERIFIER).await.unwrap();
+    let code = back.get("code").unwrap();
+    exchange(&telegram, code, VERIFIER).await.unwrap();
 }
 
 async fn code(telegram: &Telegram) -> HashMap<String, String> {

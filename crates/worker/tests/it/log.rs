@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
+    pub(crate) fn capture(&self) -> testkit::subscriber::SubscriberGuard {
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(self.clone());
         testkit::subscriber::set_default(subscriber.with_max_level(tracing::Level::TRACE).finish())
     }
