@@ -1,5 +1,6 @@
 //! Export of telemetry: OpenTelemetry's standard variables, all of them checked here. Nothing is exported unless they say so.
 
+mod batch;
 mod otlp;
 mod pairs;
 mod sampler;
@@ -9,8 +10,9 @@ use clap::Args;
 use telemetry::export::{BatchSettings, ExportSettings, LogsSettings, MetricsSettings, SpanLimits, TracesSettings};
 use telemetry::trace::UserPseudonyms;
 
+use self::batch::BatchVariables;
 use self::otlp::{OtlpArgs, Signal};
-use self::values::{boolean, check_propagators, count, limit, milliseconds, or_default, temporality, within};
+use self::values::{boolean, check_propagators, limit, milliseconds, or_default, temporality};
 use super::{Problems, SecretArg, heading};
 
 /// Settings of the export of telemetry.
@@ -222,65 +224,38 @@ impl TelemetryArgs {
     }
 
     fn spans(&self, problems: &mut Problems) -> Option<BatchSettings> {
-        let delay = milliseconds(
-            "OTEL_BSP_SCHEDULE_DELAY",
-            or_default(&self.bsp_schedule_delay, SPAN_DELAY),
-            problems,
-        );
-        let timeout = milliseconds(
-            "OTEL_BSP_EXPORT_TIMEOUT",
-            or_default(&self.bsp_export_timeout, TIMEOUT),
-            problems,
-        );
-        let queue = count(
-            "OTEL_BSP_MAX_QUEUE_SIZE",
-            or_default(&self.bsp_max_queue_size, QUEUE),
-            problems,
-        );
-        let batch = count(
-            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-            or_default(&self.bsp_max_export_batch_size, BATCH),
-            problems,
-        );
-        let (delay, timeout, max_queue_size) = (delay?, timeout?, queue?);
-        let max_batch_size = within("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch?, max_queue_size, problems)?;
-        Some(BatchSettings {
-            delay,
-            timeout,
-            max_queue_size,
-            max_batch_size,
-        })
+        let variables = BatchVariables {
+            delay: (
+                "OTEL_BSP_SCHEDULE_DELAY",
+                or_default(&self.bsp_schedule_delay, SPAN_DELAY),
+            ),
+            timeout: ("OTEL_BSP_EXPORT_TIMEOUT", or_default(&self.bsp_export_timeout, TIMEOUT)),
+            max_queue_size: ("OTEL_BSP_MAX_QUEUE_SIZE", or_default(&self.bsp_max_queue_size, QUEUE)),
+            max_batch_size: (
+                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+                or_default(&self.bsp_max_export_batch_size, BATCH),
+            ),
+        };
+        variables.settings(problems)
     }
 
     fn records(&self, problems: &mut Problems) -> Option<BatchSettings> {
-        let delay = milliseconds(
-            "OTEL_BLRP_SCHEDULE_DELAY",
-            or_default(&self.blrp_schedule_delay, RECORD_DELAY),
-            problems,
-        );
-        let timeout = milliseconds(
-            "OTEL_BLRP_EXPORT_TIMEOUT",
-            or_default(&self.blrp_export_timeout, TIMEOUT),
-            problems,
-        );
-        let queue = count(
-            "OTEL_BLRP_MAX_QUEUE_SIZE",
-            or_default(&self.blrp_max_queue_size, QUEUE),
-            problems,
-        );
-        let batch = count(
-            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
-            or_default(&self.blrp_max_export_batch_size, BATCH),
-            problems,
-        );
-        let (delay, timeout, max_queue_size) = (delay?, timeout?, queue?);
-        let max_batch_size = within("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", batch?, max_queue_size, problems)?;
-        Some(BatchSettings {
-            delay,
-            timeout,
-            max_queue_size,
-            max_batch_size,
-        })
+        let variables = BatchVariables {
+            delay: (
+                "OTEL_BLRP_SCHEDULE_DELAY",
+                or_default(&self.blrp_schedule_delay, RECORD_DELAY),
+            ),
+            timeout: (
+                "OTEL_BLRP_EXPORT_TIMEOUT",
+                or_default(&self.blrp_export_timeout, TIMEOUT),
+            ),
+            max_queue_size: ("OTEL_BLRP_MAX_QUEUE_SIZE", or_default(&self.blrp_max_queue_size, QUEUE)),
+            max_batch_size: (
+                "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+                or_default(&self.blrp_max_export_batch_size, BATCH),
+            ),
+        };
+        variables.settings(problems)
     }
 
     fn limits(&self, problems: &mut Problems) -> Option<SpanLimits> {
