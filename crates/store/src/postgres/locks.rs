@@ -21,13 +21,12 @@ pub(super) async fn lock_user(
     if let Some(epoch) = lock_and_check(tx, user, session).await? {
         return Ok(epoch);
     }
-    let make = "INSERT INTO users (user_id) VALUES ($1) ON CONFLICT DO NOTHING";
-    tx.execute(make, &[&user.as_str()]).await?;
-    let made = lock_and_check(tx, user, session).await?;
-    made.ok_or_else(|| Failure::row(NoHead))
+    // A concurrent transaction inserted the row after this one had looked.
+    let locked = lock_and_check(tx, user, session).await?;
+    locked.ok_or_else(|| Failure::row(NoHead))
 }
 
-/// Locks the row, if it exists, and checks the session. The two statements are sent together, and the second runs with the lock
+/// Locks the row and checks the session. The two statements are sent together, and the second runs with the lock
 /// held: within the first it would see the session as it was before the wait.
 async fn lock_and_check(
     tx: &Transaction<'_>,
@@ -35,13 +34,12 @@ async fn lock_and_check(
     session: Option<&SessionId>,
 ) -> Result<Option<i64>, Failure> {
     let user = user.as_str();
-    let lock = "SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE";
     let row = match session {
-        None => tx.query_opt(lock, &[&user]).await?,
+        None => tx.query_opt(LOCK_USER, &[&user]).await?,
         Some(session) => {
             let session = session.as_str();
             let (locked, ended) = tx
-                .query_both((lock, &[&user]), (session_check::ENDED, &[&user, &session]))
+                .query_both((LOCK_USER, &[&user]), (session_check::ENDED, &[&user, &session]))
                 .await?;
             if !ended.is_empty() {
                 return Err(Failure::SessionEnded);
@@ -51,6 +49,15 @@ async fn lock_and_check(
     };
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
+
+/// Statement that locks the head row of the user `$1`, and inserts it if it is missing. It returns no row if a concurrent transaction
+/// inserted the row after this one had looked. A statement that reads under the lock is sent after this one: within it, it would see
+/// the rows as they were before the wait.
+pub(super) const LOCK_USER: &str = "WITH made AS (INSERT INTO users (user_id) \
+                                    SELECT $1 WHERE NOT EXISTS (SELECT FROM users WHERE user_id = $1) \
+                                    ON CONFLICT DO NOTHING RETURNING access_epoch) \
+                                    SELECT access_epoch FROM made UNION ALL SELECT access_epoch FROM \
+                                    (SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE) AS locked";
 
 /// A user's head row is missing, though users are never deleted.
 #[derive(Debug, thiserror::Error)]

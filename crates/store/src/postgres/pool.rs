@@ -219,13 +219,8 @@ async fn transaction<W: Work>(
     work: &W,
     until: Instant,
 ) -> Result<W::Outcome, Failure> {
-    let (tx, ending) = within(until, async {
-        let tx = Transaction::begin(connection, timer).await?;
-        let ending = work.run(&tx).await?;
-        Ok::<_, Failure>((tx, ending))
-    })
-    .await?;
-    let outcome = match ending {
+    let tx = Transaction::new(connection, timer);
+    let outcome = match within(until, work.run(&tx)).await? {
         // Dropping the transaction rolls it back before anything else is sent on its connection.
         Ending::RollBack(outcome) => return Ok(outcome),
         Ending::CommitBefore(deadline, _) if Instant::now() >= deadline => return Err(Failure::TooLate),

@@ -1,7 +1,9 @@
 //! Transactions. BEGIN sets their limits in the same message, because a pooler rejects options at the start of a connection and
-//! may use another server for each transaction.
+//! may use another server for each transaction. It is sent together with the first statement.
 
-use futures_util::future::{try_join3, try_join4};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::{try_join, try_join3, try_join4};
 use tokio_postgres::{Error, Row};
 
 use super::connection::{Answer, Connection};
@@ -9,18 +11,17 @@ use super::error::Failure;
 use super::parameter::{Parameter, Query};
 use crate::metrics::OperationTimer;
 
-/// Open transaction. When dropped, it is rolled back before anything else is sent on its connection.
+/// Transaction. When dropped, it is rolled back before anything else is sent on its connection.
 pub(super) struct Transaction<'a> {
     open: OpenTransaction<'a>,
     timer: &'a OperationTimer<'a>,
 }
 
 impl<'a> Transaction<'a> {
-    /// Begins a transaction whose statements are measured by this timer.
-    pub(super) async fn begin(connection: &'a Connection, timer: &'a OperationTimer<'a>) -> Result<Self, Error> {
+    /// Creates a transaction whose statements are measured by this timer. Its first statement begins it.
+    pub(super) fn new(connection: &'a Connection, timer: &'a OperationTimer<'a>) -> Self {
         let open = OpenTransaction::new(connection);
-        timer.measure(connection.run_plain(BEGIN)).await?;
-        Ok(Self { open, timer })
+        Self { open, timer }
     }
 
     /// Sends COMMIT at the first poll.
@@ -51,41 +52,71 @@ impl<'a> Transaction<'a> {
 
     /// Runs two statements, one after the other. They are sent together.
     pub(super) async fn query_both(&self, first: Query<'_>, second: Query<'_>) -> Result<(Vec<Row>, Vec<Row>), Error> {
-        let both = self.open.connection.run_both(first, second);
-        let (first, second) = self.timer.measure(both).await?;
+        let (first, second) = self.timer.measure(self.open.run_both(first, second)).await?;
         Ok((first.rows, second.rows))
     }
 
     async fn run(&self, query: Query<'_>) -> Result<Answer, Error> {
-        self.timer.measure(self.open.connection.run(query)).await
+        self.timer.measure(self.open.run(query)).await
     }
 }
 
-/// Transaction that is rolled back when dropped, unless COMMIT was sent.
+/// Transaction that is rolled back when dropped, if BEGIN was sent and COMMIT was not.
 struct OpenTransaction<'a> {
     connection: &'a Connection,
-    is_open: bool,
+    is_open: AtomicBool,
 }
 
 impl<'a> OpenTransaction<'a> {
-    /// Constructed before BEGIN is sent: a caller that stops waiting for the answer may have sent it.
     fn new(connection: &'a Connection) -> Self {
         Self {
             connection,
-            is_open: true,
+            is_open: AtomicBool::new(false),
         }
     }
 
+    async fn run(&self, query: Query<'_>) -> Result<Answer, Error> {
+        if self.is_open() {
+            return self.connection.run(query).await;
+        }
+        // Prepared before BEGIN is sent: otherwise the first statement would be sent later than BEGIN.
+        let ready = self.connection.prepare(query).await?;
+        let sent = self.connection.send(&ready, query);
+        Ok(try_join(self.begin(), sent).await?.1)
+    }
+
+    async fn run_both(&self, first: Query<'_>, second: Query<'_>) -> Result<(Answer, Answer), Error> {
+        if self.is_open() {
+            return self.connection.run_both(first, second).await;
+        }
+        let connection = self.connection;
+        let (ready, then) = (connection.prepare(first).await?, connection.prepare(second).await?);
+        let (sent, sent_then) = (connection.send(&ready, first), connection.send(&then, second));
+        let ((), first, second) = try_join3(self.begin(), sent, sent_then).await?;
+        Ok((first, second))
+    }
+
+    /// Sends BEGIN at the first poll.
+    async fn begin(&self) -> Result<(), Error> {
+        // Set before BEGIN is sent: a caller that stops waiting for the answer may have sent it.
+        self.is_open.store(true, Ordering::Relaxed);
+        self.connection.run_plain(BEGIN).await
+    }
+
     /// Sends COMMIT at the first poll.
-    async fn commit(mut self) -> Result<(), Error> {
-        self.is_open = false;
+    async fn commit(&self) -> Result<(), Error> {
+        self.is_open.store(false, Ordering::Relaxed);
         self.connection.run_plain("COMMIT").await
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for OpenTransaction<'_> {
     fn drop(&mut self) {
-        if self.is_open {
+        if self.is_open() {
             self.connection.send_plain("ROLLBACK");
         }
     }
@@ -95,9 +126,8 @@ impl Drop for OpenTransaction<'_> {
 pub(super) async fn run_alone(connection: &Connection, query: Query<'_>) -> Result<Vec<Row>, Error> {
     let ready = connection.prepare(query).await?;
     let transaction = OpenTransaction::new(connection);
-    let started = connection.run_plain(BEGIN);
     let sent = connection.send(&ready, query);
-    let ((), answer, ()) = try_join3(started, sent, transaction.commit()).await?;
+    let ((), answer, ()) = try_join3(transaction.begin(), sent, transaction.commit()).await?;
     Ok(answer.rows)
 }
 
@@ -109,9 +139,8 @@ pub(super) async fn run_both_alone(
 ) -> Result<(Vec<Row>, Vec<Row>), Error> {
     let (ready, then) = (connection.prepare(first).await?, connection.prepare(second).await?);
     let transaction = OpenTransaction::new(connection);
-    let started = connection.run_plain(BEGIN);
     let (sent, sent_then) = (connection.send(&ready, first), connection.send(&then, second));
-    let ((), first, second, ()) = try_join4(started, sent, sent_then, transaction.commit()).await?;
+    let ((), first, second, ()) = try_join4(transaction.begin(), sent, sent_then, transaction.commit()).await?;
     Ok((first.rows, second.rows))
 }
 
