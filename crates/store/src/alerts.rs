@@ -1,12 +1,14 @@
 //! Security alerts as rows: they outlive the event log in Redis and are delivered again until they are acknowledged.
 
 use async_trait::async_trait;
+use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::outbox::{OutboxId, SentEvent, in_trace};
 
 /// Alerts of the last 90 days. Every transaction that publishes an alert also writes its row: the stores do this where they queue
 /// events.
@@ -18,6 +20,13 @@ pub trait Alerts: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError>;
+
+    /// Raises alerts of many users in one transaction, in their order, each as [`Alerts::raise_alert`] does, and marks events of earlier
+    /// groups as sent. Commits nothing after the earliest deadline.
+    ///
+    /// # Errors
+    /// [`StoreError`], of the whole group: one alert that cannot be stored fails all.
+    async fn raise_alerts(&self, group: &[AlertRequest], sent: &[SentEvent]) -> Result<Vec<RaisedAlert>, StoreError>;
 
     /// Page of a user's alerts in the order in which they were raised, starting after `after`, or with the first alert if `after`
     /// is none or unknown. A page has at most 100 alerts and about 64 KiB; the next page starts after its last alert.
@@ -45,6 +54,56 @@ pub trait Alerts: Send + Sync {
         by: &SignIn,
         receipt: &Receipt,
     ) -> Result<Acknowledged, StoreError>;
+}
+
+/// Alert to raise in a group.
+#[derive(Debug, Clone)]
+pub struct AlertRequest {
+    alert: Alert,
+    event: Envelope,
+    receipt: Receipt,
+}
+
+impl AlertRequest {
+    /// Request on behalf of the receipt's job. Its event continues the current trace.
+    #[must_use]
+    pub fn new(alert: Alert, receipt: Receipt) -> Self {
+        Self {
+            event: in_trace(&Envelope::of_alert(alert.clone())).into_owned(),
+            alert,
+            receipt,
+        }
+    }
+
+    /// Alert with its user.
+    #[must_use]
+    pub fn alert(&self) -> &Alert {
+        &self.alert
+    }
+
+    /// Event of the alert, as queued.
+    #[must_use]
+    pub fn event(&self) -> &Envelope {
+        &self.event
+    }
+
+    /// Receipt of the job.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+}
+
+/// Result of raising one alert of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RaisedAlert {
+    /// Committed, and every earlier event of the user is sent or in this group: the caller publishes the events of a user in the order
+    /// of the group, up to the first that the bus refuses, and then reports them as sent.
+    Publish(OutboxId),
+    /// Committed, now or before, behind an event that is not sent: [`crate::Outbox::relay_user`] publishes it.
+    Relay,
+    /// Not committed: another transaction has the user's lock, or the group has the same alert before. [`Alerts::raise_alert`] raises it.
+    Alone,
 }
 
 /// Session and the time of its sign-in.

@@ -45,7 +45,7 @@ pub use accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
     RevokeAllRecord, Unlink, UnlinkOutcome, WriteOutcome,
 };
-pub use alerts::{Acknowledged, Alerts, SignIn};
+pub use alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
 pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
 pub use audit::{
     Audit, AuditAction, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip, InvalidAuditRow, VerifyError,
@@ -60,7 +60,7 @@ pub use key_change::{KeyChangeError, check_key_change};
 pub use key_rotation::{KeyRotation, UndecryptableText, rotate_keys};
 pub use key_uses::KeyUses;
 pub use memory::MemoryStore;
-pub use outbox::{Outbox, OutboxBacklog, PublishError, Publisher, Relayed};
+pub use outbox::{Outbox, OutboxBacklog, OutboxId, PublishError, Publisher, Relayed, SentEvent};
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{

@@ -10,6 +10,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 use tokio::time::Instant;
 
 use crate::StoreError;
+use crate::outbox::SentEvent;
 use crate::step::Step;
 
 pub(crate) use operation::{OperationEnd, OperationTimer};
@@ -187,6 +188,13 @@ impl Metrics {
     /// Records the age of an event that was published.
     pub(crate) fn published(&self, age: Duration) {
         self.outbox_age.record(age.as_secs_f64(), &[]);
+    }
+
+    /// Records the ages of events that were published.
+    pub(crate) fn published_all(&self, sent: &[SentEvent]) {
+        for event in sent {
+            self.published(event.age);
+        }
     }
 }
 

@@ -21,6 +21,12 @@ pub trait Outbox: Send + Sync {
     /// [`StoreError`]; an event may have been published and not marked, and will be published again.
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError>;
 
+    /// Marks events as sent that [`crate::Alerts::raise_alerts`] committed and its caller published.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the events will be published again.
+    async fn mark_sent(&self, sent: &[SentEvent]) -> Result<(), StoreError>;
+
     /// Users with events that are unsent for more than a second, which a crash left behind; at most `limit`.
     ///
     /// # Errors
@@ -39,6 +45,19 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError>;
+}
+
+/// Number of an event in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxId(pub(crate) i64);
+
+/// Event that was published and is not marked as sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentEvent {
+    /// Number of the event.
+    pub id: OutboxId,
+    /// Time from its commit to its publication.
+    pub age: Duration,
 }
 
 /// Unsent events of all users.

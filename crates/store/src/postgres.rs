@@ -1,6 +1,7 @@
 //! Store on Postgres. Each method is one transaction with a time limit of 2.5 s.
 
 mod accounts;
+mod alert_groups;
 mod alert_rows;
 mod alerts;
 mod answers;

@@ -1,6 +1,7 @@
 //! Security of a user's access: settings, the second factor's verification, confirmations, `security:revoke_all`, alerts, and checks
 //! of new sign-ins.
 
+mod alert_groups;
 mod alerts;
 mod confirmation;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use lifecycle::{Clock, Entropy};
 use protocol::time::Timestamp;
 use store::{Accounts, Alerts, Audit, Devices, Security};
 
+pub(crate) use self::alert_groups::{AlertGroups, AlertQueue};
 use crate::factor::FactorService;
 use crate::outbox::OutboxRelay;
 use crate::session::SessionService;
@@ -26,6 +28,7 @@ use crate::session::SessionService;
 pub(crate) struct SecurityService {
     pub(crate) records: Arc<dyn Security>,
     pub(crate) alerts: Arc<dyn Alerts>,
+    pub(crate) alert_queue: AlertQueue,
     pub(crate) devices: Arc<dyn Devices>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) audit: Arc<dyn Audit>,

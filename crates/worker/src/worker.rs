@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::outbox::{OutboxRelay, Sweep, watch_memory};
 use crate::platform::Offered;
 use crate::revocation::Revocations;
+use crate::security::{AlertGroups, AlertQueue};
 use crate::session::{confirm_ends, save_deadlines};
 use crate::settings::Settings;
 use crate::sync::Schedule;
@@ -60,6 +61,7 @@ pub struct Parts {
 pub struct Worker {
     repeatable_codes: Option<String>,
     lanes: Vec<(LaneServer, Latch)>,
+    alert_groups: AlertGroups,
     sweep: Sweep,
     revocations: Revocations,
     schedule: Schedule,
@@ -76,17 +78,26 @@ impl Worker {
     pub fn build(settings: Settings, parts: Parts, readiness: Readiness, meter: &Meter) -> Self {
         let metrics = Metrics::new(meter);
         let tasks = Tasks::new();
+        let relay = Arc::new(OutboxRelay::new(
+            Arc::clone(&parts.store.outbox),
+            Arc::clone(&parts.bus.events),
+            Arc::clone(&parts.bus.hints),
+            metrics.clone(),
+        ));
+        let (alert_queue, queue) = AlertQueue::new();
+        let alert_groups = AlertGroups {
+            alerts: Arc::clone(&parts.store.alerts),
+            outbox: Arc::clone(&parts.store.outbox),
+            relay: Arc::clone(&relay),
+            queue,
+        };
         let assembly = Assembly {
             id: parts.id.clone(),
             settings: &settings,
             parts: &parts,
             offered: Offered::new(&parts.platforms),
-            relay: Arc::new(OutboxRelay::new(
-                Arc::clone(&parts.store.outbox),
-                Arc::clone(&parts.bus.events),
-                Arc::clone(&parts.bus.hints),
-                metrics.clone(),
-            )),
+            relay,
+            alert_queue,
             revocations_queued: Arc::new(Notify::new()),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
@@ -98,6 +109,7 @@ impl Worker {
         let sweep = Sweep::new(Arc::clone(&parts.store.outbox), Arc::clone(&assembly.relay));
         Self {
             lanes: lanes.into(),
+            alert_groups,
             sweep,
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
@@ -127,6 +139,8 @@ impl Worker {
         for (server, latch) in self.lanes {
             tasks.essential(task_name(server.lane), server.serve(latch));
         }
+        // Ends with the last job: the lanes own the queue.
+        tasks.essential("alert groups", self.alert_groups.run());
         let drain = || tasks.soft();
         let backlogs = BacklogMonitor {
             outbox: Arc::clone(&store.outbox),

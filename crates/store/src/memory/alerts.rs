@@ -1,5 +1,8 @@
 //! Alerts.
 
+use std::collections::HashSet;
+use std::slice;
+
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, UserId};
@@ -7,9 +10,10 @@ use protocol::security::{Alert, AlertType};
 
 use super::{MemoryStore, in_time};
 use crate::StoreError;
-use crate::alerts::{Acknowledged, Alerts, SignIn};
+use crate::alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
 use crate::answers::Receipt;
 use crate::audit::Entry;
+use crate::outbox::{OutboxId, SentEvent};
 use crate::rules;
 
 #[async_trait]
@@ -25,6 +29,37 @@ impl Alerts for MemoryStore {
             state.audit(&self.audit, &alert.user_id, entry, receipt, now);
         }
         Ok(())
+    }
+
+    async fn raise_alerts(&self, group: &[AlertRequest], sent: &[SentEvent]) -> Result<Vec<RaisedAlert>, StoreError> {
+        let now = self.now();
+        for request in group {
+            in_time("raise a group of alerts", request.receipt())?;
+        }
+        let mut state = self.state();
+        state.mark_sent(sent, now);
+        let users = group.iter().map(|request| &request.alert().user_id);
+        let behind: HashSet<_> = users.filter(|user| state.oldest_unsent(user).is_some()).collect();
+        let mut raised = Vec::with_capacity(group.len());
+        for request in group {
+            let (alert, receipt) = (request.alert(), request.receipt());
+            if receipt.actor.session().is_some() {
+                raised.push(RaisedAlert::Alone);
+                continue;
+            }
+            if state.send(&alert.user_id, slice::from_ref(request.event()), now) == 0 {
+                raised.push(RaisedAlert::Relay);
+                continue;
+            }
+            let number = state.last_number();
+            state.audit(&self.audit, &alert.user_id, Entry::of_raised_alert(alert), receipt, now);
+            raised.push(if behind.contains(&alert.user_id) {
+                RaisedAlert::Relay
+            } else {
+                RaisedAlert::Publish(OutboxId(number))
+            });
+        }
+        Ok(raised)
     }
 
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {

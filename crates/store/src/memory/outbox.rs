@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
 
 use super::MemoryStore;
 use crate::StoreError;
-use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed};
+use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, SentEvent};
 use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
 
 /// Relays do not hold the state's lock while they publish: the user's lock in `relays` keeps two relays apart.
@@ -17,14 +16,24 @@ impl Outbox for MemoryStore {
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
         let _lock = self.relays.lock(user).await;
         let mut sent = 0;
-        while let Some((number, event)) = self.oldest_unsent(user) {
+        loop {
+            let oldest = self.state().oldest_unsent(user);
+            let Some((number, event)) = oldest else {
+                return Ok(Relayed { sent, stopped: false });
+            };
             if publisher.publish(user, &event).await.is_err() {
                 return Ok(Relayed { sent, stopped: true });
             }
-            self.mark_sent(user, number);
+            let now = self.now();
+            self.state().mark_as_sent(number, now);
             sent += 1;
         }
-        Ok(Relayed { sent, stopped: false })
+    }
+
+    async fn mark_sent(&self, sent: &[SentEvent]) -> Result<(), StoreError> {
+        let now = self.now();
+        self.state().mark_sent(sent, now);
+        Ok(())
     }
 
     async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
@@ -65,23 +74,5 @@ impl Outbox for MemoryStore {
                 .and_then(|oldest| now.duration_since(oldest).ok())
                 .unwrap_or_default(),
         })
-    }
-}
-
-impl MemoryStore {
-    fn oldest_unsent(&self, user: &UserId) -> Option<(i64, Envelope)> {
-        let state = self.state();
-        let (owner, number) = state.unsent.range((user.clone(), i64::MIN)..).next()?;
-        let outgoing = state.outbox.get(number).filter(|_| owner == user)?;
-        Some((*number, outgoing.event.clone()))
-    }
-
-    fn mark_sent(&self, user: &UserId, number: i64) {
-        let now = self.now();
-        let mut state = self.state();
-        state.unsent.remove(&(user.clone(), number));
-        if let Some(outgoing) = state.outbox.get_mut(&number) {
-            outgoing.sent_at = Some(now);
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::accounts::Credentials;
 use crate::alerts::SignIn;
 use crate::answers::{Idempotency, PreviousAnswer, Receipt};
 use crate::audit::{Entry, extend};
-use crate::outbox::in_trace;
+use crate::outbox::{SentEvent, in_trace};
 use crate::rules;
 use crate::security::SecurityRecord;
 use crate::sessions::EndAllSessions;
@@ -68,6 +68,11 @@ impl State {
     /// Returns a new unique number.
     pub(super) fn next_number(&mut self) -> i64 {
         self.last_number += 1;
+        self.last_number
+    }
+
+    /// Number that was returned last.
+    pub(super) fn last_number(&self) -> i64 {
         self.last_number
     }
 
@@ -211,6 +216,26 @@ impl State {
             new += 1;
         }
         new
+    }
+
+    /// Oldest event of a user that is not marked as sent.
+    pub(super) fn oldest_unsent(&self, user: &UserId) -> Option<(i64, Envelope)> {
+        let (owner, number) = self.unsent.range((user.clone(), i64::MIN)..).next()?;
+        let outgoing = self.outbox.get(number).filter(|_| owner == user)?;
+        Some((*number, outgoing.event.clone()))
+    }
+
+    pub(super) fn mark_sent(&mut self, sent: &[SentEvent], now: SystemTime) {
+        for event in sent {
+            self.mark_as_sent(event.id.0, now);
+        }
+    }
+
+    pub(super) fn mark_as_sent(&mut self, number: i64, now: SystemTime) {
+        if let Some(outgoing) = self.outbox.get_mut(&number) {
+            self.unsent.remove(&(outgoing.user.clone(), number));
+            outgoing.sent_at = Some(now);
+        }
     }
 
     /// Inserts an alert; false if it exists already.

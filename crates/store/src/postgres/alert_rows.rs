@@ -24,8 +24,6 @@ pub(super) async fn insert(
 ) -> Result<bool, Failure> {
     let insert = "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action, \
              subject_session, subject_signed_in_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, alert_id) DO NOTHING";
-    // Postgres rejects NUL in texts.
-    let message = alert.message.replace('\0', "\u{fffd}");
     let inserted = tx
         .execute(
             insert,
@@ -34,7 +32,7 @@ pub(super) async fn insert(
                 &alert.alert_id.as_str(),
                 &alert.severity.as_str(),
                 &alert.kind.as_str(),
-                &message,
+                &message(alert),
                 &written(alert.timestamp),
                 &alert.requires_action,
                 &subject.map(|subject| subject.session.as_str()),
@@ -43,4 +41,9 @@ pub(super) async fn insert(
         )
         .await?;
     Ok(inserted == 1)
+}
+
+/// Message as stored: Postgres rejects NUL in texts.
+pub(super) fn message(alert: &Alert) -> String {
+    alert.message.replace('\0', "\u{fffd}")
 }

@@ -7,15 +7,17 @@ use protocol::security::Alert;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
+use super::alert_groups::RaiseAlertGroup;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::row::written;
 use super::transaction::Transaction;
 use super::{PgStore, audit, locks, outbox, row};
 use crate::StoreError;
-use crate::alerts::{Acknowledged, Alerts, SignIn};
+use crate::alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
 use crate::answers::Receipt;
 use crate::audit::Entry;
+use crate::outbox::SentEvent;
 use crate::rules::{self, PAGE};
 use crate::step::Step;
 use crate::vault::AuditKeys;
@@ -29,6 +31,17 @@ impl Alerts for PgStore {
             keys: &self.audit,
         };
         self.pool.transact(Step::RaiseAlert, &work).await
+    }
+
+    async fn raise_alerts(&self, group: &[AlertRequest], sent: &[SentEvent]) -> Result<Vec<RaisedAlert>, StoreError> {
+        let work = RaiseAlertGroup {
+            group,
+            sent,
+            keys: &self.audit,
+        };
+        let raised = self.pool.transact(Step::RaiseAlertGroup, &work).await?;
+        self.metrics.published_all(sent);
+        Ok(raised)
     }
 
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {

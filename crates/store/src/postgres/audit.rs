@@ -1,5 +1,7 @@
 //! The audit log.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use protocol::cluster::job::RefusedCommand;
 use protocol::id::UserId;
@@ -60,6 +62,50 @@ pub(super) async fn append(
     )
     .await?;
     Ok(())
+}
+
+/// Appends rows that follow from the heads of their chains, each chain's in order. The caller holds the locks of the users' head rows.
+pub(super) async fn append_all(tx: &Transaction<'_>, rows: &[AuditRow]) -> Result<(), Failure> {
+    let heads: HashMap<_, _> = rows.iter().map(|row| (row.user.as_str(), row)).collect();
+    let last = || heads.values();
+    let write = "WITH heads AS (INSERT INTO audit_heads (user_id, seq, mac) \
+             SELECT * FROM unnest($17::text[], $18::bigint[], $19::bytea[]) \
+             ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
+             INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
+             job_id, trace_id, key_id, mac) \
+             SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::text[], \
+             $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])";
+    tx.execute(
+        write,
+        &[
+            &column(rows, |row| row.user.as_str()),
+            &column(rows, |row| row.seq),
+            &column(rows, |row| row.v),
+            &column(rows, |row| row.at),
+            &column(rows, |row| row.action.as_str()),
+            &column(rows, |row| row.subject.as_str()),
+            &column(rows, |row| row.result.as_str()),
+            &column(rows, |row| row.count),
+            &column(rows, |row| row.session.as_str()),
+            &column(rows, |row| row.connection.as_str()),
+            &column(rows, |row| row.address.as_str()),
+            &column(rows, |row| row.device.as_str()),
+            &column(rows, |row| row.job.as_str()),
+            &column(rows, |row| row.trace.as_str()),
+            &column(rows, |row| row.key.as_str()),
+            &column(rows, |row| row.mac.as_slice()),
+            &last().map(|row| row.user.as_str()).collect::<Vec<_>>(),
+            &last().map(|row| row.seq).collect::<Vec<_>>(),
+            &last().map(|row| row.mac.as_slice()).collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Values of one column.
+fn column<'a, T>(rows: &'a [AuditRow], value: impl Fn(&'a AuditRow) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }
 
 struct RecordEntries<'a> {
@@ -197,7 +243,7 @@ fn after(user: Option<&str>) -> (&'static str, &str) {
 }
 
 /// Head from the columns `user_id`, `seq` and `mac`; none if the chain has none.
-fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
+pub(super) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
     let user = row.try_get("user_id")?;
     let (seq, mac): (Option<i64>, Option<Vec<u8>>) = (row.try_get("seq")?, row.try_get("mac")?);
     Ok(seq.zip(mac).map(|(seq, mac)| ChainHead { user, seq, mac }))

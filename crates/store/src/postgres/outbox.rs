@@ -16,7 +16,7 @@ use super::{PgStore, alert_rows, locks, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::metrics::Metrics;
-use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, in_trace};
+use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, SentEvent, in_trace};
 use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 use crate::step::Step;
 
@@ -44,6 +44,15 @@ impl Outbox for PgStore {
                 PageEnd::Refusal => return Ok(Relayed { sent, stopped: true }),
             }
         }
+    }
+
+    async fn mark_sent(&self, sent: &[SentEvent]) -> Result<(), StoreError> {
+        if !sent.is_empty() {
+            let ids = ids(sent);
+            self.pool.query(Step::MarkEventsAsSent, MARK_SENT, &[&ids]).await?;
+            self.metrics.published_all(sent);
+        }
+        Ok(())
     }
 
     async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
@@ -92,6 +101,16 @@ impl Outbox for PgStore {
         let backlog = backlog.map_err(|failure| self.pool.report(step, failure))?;
         Ok(backlog.unwrap_or_default())
     }
+}
+
+/// Marks the events `$1` as sent.
+pub(super) const MARK_SENT: &str = "UPDATE outbox SET sent_at = now() WHERE id = ANY($1) AND sent_at IS NULL";
+
+/// Numbers of events, in order, so that concurrent transactions lock their rows in one order.
+pub(super) fn ids(sent: &[SentEvent]) -> Vec<i64> {
+    let mut ids: Vec<_> = sent.iter().map(|event| event.id.0).collect();
+    ids.sort_unstable();
+    ids
 }
 
 fn backlog(row: &Row) -> Result<OutboxBacklog, Failure> {

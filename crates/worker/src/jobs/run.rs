@@ -123,11 +123,7 @@ impl Runner {
     /// Executes the job, or repeats the stored answer of the job or of its idempotency key. A caller that may not ask, or whose session
     /// has ended, receives no stored answer.
     async fn attempt(&self, call: &Call, job: &Job) -> Result<JobOutcome, Box<dyn Refusal>> {
-        let asker = (&call.user, &call.actor);
-        let previous_answer = self
-            .answers
-            .previous_answer(asker, &call.job, call.idempotency.as_ref())
-            .await?;
+        let previous_answer = self.previous_answer(call, &job.work).await?;
         let step_up = self.dispatch.factor.step_up(call, &job.work).await?;
         let outcome = match previous_answer {
             PreviousAnswer::Nothing => {
@@ -146,6 +142,17 @@ impl Runner {
             return Err(EndsUnpublished.into());
         }
         Ok(outcome)
+    }
+
+    async fn previous_answer(&self, call: &Call, work: &Work) -> Result<PreviousAnswer, StoreError> {
+        if !work_policy::may_be_answered(work) {
+            return Ok(PreviousAnswer::Nothing);
+        }
+        let asker = (&call.user, &call.actor);
+        let previous_answer = self
+            .answers
+            .previous_answer(asker, &call.job, call.idempotency.as_ref());
+        previous_answer.await
     }
 
     /// Refuses a read whose session has ended meanwhile.

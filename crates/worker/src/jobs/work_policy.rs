@@ -24,11 +24,27 @@ pub(super) fn relay(work: &Work) -> Relay {
     match work {
         Work::Command(command) => command.kind().policy().relay,
         Work::EndAllSessions => Relay::BeforeAnswer,
-        Work::RaiseAlert(_) | Work::Joined(Joined { unseen: true, .. }) | Work::Callback(_) | Work::ConfirmLink(_) => {
-            Relay::WithAnswer
-        }
-        Work::Joined(Joined { unseen: false, .. }) | Work::OpenSession(_) | Work::Refusals(_) | Work::Webhook(_) => {
-            Relay::NotNeeded
-        }
+        Work::Joined(Joined { unseen: true, .. }) | Work::Callback(_) | Work::ConfirmLink(_) => Relay::WithAnswer,
+        // An alert's group publishes it.
+        Work::RaiseAlert(_)
+        | Work::Joined(Joined { unseen: false, .. })
+        | Work::OpenSession(_)
+        | Work::Refusals(_)
+        | Work::Webhook(_) => Relay::NotNeeded,
+    }
+}
+
+/// Reports whether the store may have an answer to the work. Repeated without one, the work changes nothing more.
+pub(super) fn may_be_answered(work: &Work) -> bool {
+    match work {
+        Work::RaiseAlert(_) => false,
+        Work::Command(_)
+        | Work::Joined(_)
+        | Work::EndAllSessions
+        | Work::Callback(_)
+        | Work::ConfirmLink(_)
+        | Work::OpenSession(_)
+        | Work::Refusals(_)
+        | Work::Webhook(_) => true,
     }
 }

@@ -1,15 +1,19 @@
 //! Relay of one user's unsent events, in sequence, from the store to the bus.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{BusError, Events, Hints};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use lifecycle::OutageReporter;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
 use protocol::id::UserId;
-use store::{Outbox, PublishError, Publisher};
+use store::{Outbox, OutboxId, PublishError, Publisher, Relayed, SentEvent};
 use telemetry::trace;
+use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -61,6 +65,51 @@ impl OutboxRelay {
                 false
             }
         }
+    }
+}
+
+/// Event of a transaction that has just committed, with no unsent event of its user before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommittedEvent<'a> {
+    pub(crate) id: OutboxId,
+    pub(crate) user: &'a UserId,
+    pub(crate) event: &'a Envelope,
+}
+
+impl OutboxRelay {
+    /// Publishes committed events without reading them from the outbox: those of one user in their order, up to the first that the bus
+    /// refuses. Returns the published events; the others stay in the outbox, for the sweep.
+    pub(crate) async fn publish_committed(&self, events: Vec<CommittedEvent<'_>>) -> Vec<SentEvent> {
+        let committed = Instant::now();
+        let mut of_users: HashMap<_, Vec<_>> = HashMap::new();
+        for event in events {
+            of_users.entry(event.user).or_default().push(event);
+        }
+        let publications = of_users
+            .into_values()
+            .map(|events| self.publish_in_sequence(events, committed));
+        let mut publications: FuturesUnordered<_> = publications.collect();
+        let mut sent = Vec::new();
+        while let Some(of_user) = publications.next().await {
+            sent.extend(of_user);
+        }
+        sent
+    }
+
+    async fn publish_in_sequence(&self, events: Vec<CommittedEvent<'_>>, committed: Instant) -> Vec<SentEvent> {
+        let mut sent = Vec::with_capacity(events.len());
+        for CommittedEvent { id, user, event } in &events {
+            if self.publisher.publish(user, event).await.is_err() {
+                break;
+            }
+            let age = committed.elapsed();
+            sent.push(SentEvent { id: *id, age });
+        }
+        self.metrics.relay(Relayed {
+            sent: sent.len() as u64,
+            stopped: sent.len() < events.len(),
+        });
+        sent
     }
 }
 

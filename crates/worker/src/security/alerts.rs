@@ -1,5 +1,7 @@
 //! Stored alerts: `security:alerts`, `security:ack`, and alerts that the application's server publishes.
 
+use std::sync::Arc;
+
 use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
@@ -7,7 +9,7 @@ use protocol::command::{Acknowledge, Alerts, AlertsAnswer, Answer};
 use protocol::event::Notice;
 use protocol::fault::Fault;
 use protocol::security::Alert;
-use store::{Acknowledged, StoreError};
+use store::{Acknowledged, AlertRequest, RaisedAlert, StoreError};
 
 use super::SecurityService;
 use crate::call::{Call, Refusal};
@@ -39,17 +41,42 @@ impl SecurityService {
     }
 
     /// Raises an alert that the application's server published. The answer means that it is stored and will reach the user's devices.
-    pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<JobOutcome, StoreError> {
+    pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<JobOutcome, RaiseAlertError> {
         let alert = Alert {
             user_id: call.user.clone(),
             ..alert.clone()
         };
         let raised = JobOutcome::done();
-        self.alerts.raise_alert(&alert, &call.receipt(&raised)).await?;
+        let request = AlertRequest::new(alert, call.receipt(&raised));
+        match self.alert_queue.raise(call, request.clone()).await? {
+            RaisedAlert::Publish(_) => return Ok(raised),
+            RaisedAlert::Relay => {}
+            RaisedAlert::Alone => self.alerts.raise_alert(request.alert(), request.receipt()).await?,
+        }
         self.relay.user(&call.user).await;
         Ok(raised)
     }
 }
+
+/// Failure to raise an alert.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RaiseAlertError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Group(#[from] Arc<StoreError>),
+}
+
+impl Fault for RaiseAlertError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Group(error) => error.code(),
+        }
+    }
+}
+
+impl Refusal for RaiseAlertError {}
 
 /// Failure to acknowledge an alert.
 #[derive(Debug, thiserror::Error)]

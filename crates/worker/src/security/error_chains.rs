@@ -1,6 +1,8 @@
 //! Errors of alerts, confirmations and settings, each printed without repetition.
 
-use super::alerts::AcknowledgeError;
+use std::sync::Arc;
+
+use super::alerts::{AcknowledgeError, RaiseAlertError};
 use super::confirmation::RequestConfirmationError;
 use super::revoke_all::RevokeAllError;
 use super::settings::UpdateSettingsError;
@@ -20,6 +22,10 @@ fn errors_of_alerts_confirmations_and_settings_repeat_no_part() {
         AcknowledgeError::OwnSession => [AcknowledgeError::OwnSession],
         AcknowledgeError::StepUp(_) => step_up_errors().into_iter().map(AcknowledgeError::StepUp),
         AcknowledgeError::Store(_) => store_errors().map(AcknowledgeError::Store),
+    );
+    check_chains!(RaiseAlertError:
+        RaiseAlertError::Store(_) => store_errors().map(RaiseAlertError::Store),
+        RaiseAlertError::Group(_) => store_errors().map(|error| RaiseAlertError::Group(Arc::new(error))),
     );
     check_chains!(RequestConfirmationError:
         RequestConfirmationError::Action => [RequestConfirmationError::Action],

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::outbox::OutboxRelay;
 use crate::platform::Offered;
 use crate::revocation::Revocations;
-use crate::security::SecurityService;
+use crate::security::{AlertQueue, SecurityService};
 use crate::session::{LiveSessions, SessionService};
 use crate::settings::Settings;
 use crate::sync::Syncer;
@@ -30,6 +30,7 @@ pub(super) struct Assembly<'a> {
     pub(super) parts: &'a Parts,
     pub(super) offered: Offered,
     pub(super) relay: Arc<OutboxRelay>,
+    pub(super) alert_queue: AlertQueue,
     /// Notified when a revocation may have been queued.
     pub(super) revocations_queued: Arc<Notify>,
     pub(super) tasks: Tasks,
@@ -186,6 +187,7 @@ impl Assembly<'_> {
         SecurityService {
             records: Arc::clone(&store.security),
             alerts: Arc::clone(&store.alerts),
+            alert_queue: self.alert_queue.clone(),
             devices: Arc::clone(&store.devices),
             accounts: Arc::clone(&store.accounts),
             audit: Arc::clone(&store.audit),

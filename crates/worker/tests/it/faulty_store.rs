@@ -15,8 +15,8 @@ use store::{
     ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox,
     OutboxBacklog, PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer,
     Publisher, Receipt, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
-    SecurityOutcome, SecurityRecord, SecurityRule, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task,
-    TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
+    SecurityOutcome, SecurityRecord, SecurityRule, SentEvent, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome,
+    Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
 };
 use worker::StoreRoles;
 
@@ -272,6 +272,10 @@ impl Outbox for FaultyStore {
             return Err(unavailable("look for unsent events"));
         }
         self.store.users_with_unsent_events(limit).await
+    }
+
+    async fn mark_sent(&self, sent: &[SentEvent]) -> Result<(), StoreError> {
+        self.store.mark_sent(sent).await
     }
 
     async fn resend_recent(&self) -> Result<u64, StoreError> {
