@@ -3,9 +3,14 @@
 mod address;
 mod client;
 mod idle;
+mod limit;
 mod memory;
+mod processes;
 mod publisher;
+mod report;
+mod results;
 mod rollout;
+mod run;
 mod slow;
 mod token;
 
