@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod hints;
 mod jobs;
+mod joins;
 mod limits;
 mod liveness;
 mod pending_authorization;
@@ -37,6 +38,7 @@ pub use error::BusError;
 pub use events::{ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 pub use hints::{Hint, Hints};
 pub use jobs::{ClaimedJob, EntryId, Jobs};
+pub use joins::{JoinOutcome, JoinedSocket, Joins, SocketJoin};
 pub use limits::{Bucket, Charge, LimitDecision, Limits, Quota, Share};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
@@ -55,8 +57,11 @@ pub use sessions::{
 
 /// All roles of the bus.
 pub trait Bus:
-    Events + Jobs + Limits + Challenges + Hints + SessionRegistry + Presence + ResumeTokens + Liveness
+    Events + Jobs + Joins + Limits + Challenges + Hints + SessionRegistry + Presence + ResumeTokens + Liveness
 {
 }
 
-impl<T: Events + Jobs + Limits + Challenges + Hints + SessionRegistry + Presence + ResumeTokens + Liveness> Bus for T {}
+impl<T: Events + Jobs + Joins + Limits + Challenges + Hints + SessionRegistry + Presence + ResumeTokens + Liveness> Bus
+    for T
+{
+}

@@ -5,6 +5,7 @@ mod events;
 mod expiring;
 mod hints;
 mod jobs;
+mod joins;
 mod limits;
 mod presence;
 mod resume_tokens;

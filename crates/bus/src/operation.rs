@@ -43,6 +43,7 @@ operations! {
     FinishJobs = "finish_jobs",
     Gcra = "gcra",
     IssueToken = "issue_token",
+    JoinSocket = "join_socket",
     ListSessions = "list_sessions",
     ListSockets = "list_sockets",
     LiveNodes = "live_nodes",

@@ -5,6 +5,7 @@ mod client;
 mod events;
 mod hints;
 mod jobs;
+mod joins;
 mod limits;
 mod names;
 mod presence;
@@ -41,6 +42,7 @@ struct RedisState {
     commands: Client,
     events: events::EventScripts,
     jobs: jobs::JobScripts,
+    joins: joins::JoinScripts,
     lanes: jobs::LaneReaders,
     limits: limits::RateLimiter,
     challenges: challenges::ChallengeScripts,
@@ -97,6 +99,7 @@ impl RedisBus {
             names,
             events: events::EventScripts::new(),
             jobs: jobs::JobScripts::new(),
+            joins: joins::JoinScripts::new(),
             lanes: jobs::LaneReaders::new(&connector, &runtime.dependencies.named("redis"), &metrics),
             limits: limits::RateLimiter::new(cells),
             challenges: challenges::ChallengeScripts::new(),

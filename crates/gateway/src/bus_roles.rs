@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Liveness, Presence, ResumeTokens, SessionRegistry};
+use bus::{Bus, Challenges, Events, Hints, Jobs, Joins, Limits, Liveness, Presence, ResumeTokens, SessionRegistry};
 
 /// Roles of one bus. A test replaces single roles.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct BusRoles {
     pub hints: Arc<dyn Hints>,
     /// Job lanes and replies.
     pub jobs: Arc<dyn Jobs>,
+    /// Joins of sockets to their sessions.
+    pub joins: Arc<dyn Joins>,
     /// Rate limits of the cluster.
     pub limits: Arc<dyn Limits>,
     /// Reachability of the server.
@@ -34,6 +36,7 @@ impl From<Arc<dyn Bus>> for BusRoles {
             events: Arc::clone(&bus) as _,
             hints: Arc::clone(&bus) as _,
             jobs: Arc::clone(&bus) as _,
+            joins: Arc::clone(&bus) as _,
             limits: Arc::clone(&bus) as _,
             liveness: Arc::clone(&bus) as _,
             presence: Arc::clone(&bus) as _,

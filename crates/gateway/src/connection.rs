@@ -102,14 +102,14 @@ impl Connections {
                 Ok(authenticated) => authenticated,
                 Err(draining) => return draining,
             };
-            let live = match authenticated.join(&self.joining).await {
-                Ok(live) => live,
+            let (live, hint) = match authenticated.join(&self.joining).await {
+                Ok(joined) => joined,
                 Err(draining) => return draining,
             };
             if let Some(since) = connecting_since.take() {
                 self.metrics.connect_duration(since.elapsed());
             }
-            self.join_checks.add(live.caller(), live.is_recovered());
+            self.join_checks.add(live.caller(), live.is_recovered(), hint);
             match live.serve(&self.serving).await {
                 Served::Left(link, origin) => match self.admission.admit(client.limited_address(), Instant::now()) {
                     Ok(permit) => accepted = Accepted::reconnecting(link, origin, permit),

@@ -18,7 +18,7 @@ use protocol::id::UserId;
 use telemetry::trace::DeliverySampling;
 use tokio::sync::Notify;
 
-use self::channels::{StartOffset, SubscriberId, UserChannels};
+use self::channels::{ChannelStart, SubscriberId, UserChannels};
 use self::encoded_event::EncodedEvent;
 use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
@@ -79,26 +79,21 @@ impl Hub {
         self.liveness.is_live() && self.user_subscriptions.is_live()
     }
 
-    /// Subscribes a socket to its user's channel. When this returns, this node is subscribed to the channel in the bus, and the offset of the
-    /// user's event log is known. The socket receives no event before [`Subscription::go_live`]. Waits for the bus without a deadline;
-    /// dropping the future unsubscribes.
-    pub(crate) async fn join(
-        self: &Arc<Self>,
-        user: &UserId,
-        socket: SubscribedSocket,
-    ) -> Option<(Subscription, Offset)> {
+    /// Subscribes a socket to its user's channel. When this returns, this node is subscribed to the channel in the bus; the offset of the
+    /// user's event log is to be read after that, and given to [`Subscription::open`]. The socket receives no event before
+    /// [`Subscription::go_live`]. Waits for the bus without a deadline; dropping the future unsubscribes.
+    pub(crate) async fn join(self: &Arc<Self>, user: &UserId, socket: SubscribedSocket) -> Option<Subscription> {
         let (id, start) = self.channels().subscribe(user, socket);
         let subscription = Subscription {
             hub: Arc::clone(self),
             user: user.clone(),
             id,
         };
-        self.has_queries.notify_one();
-        let offset = match start {
-            StartOffset::Known(offset) => offset,
-            StartOffset::Pending(offset) => offset.await.ok()?,
-        };
-        Some((subscription, offset))
+        if let ChannelStart::Pending(subscribed) = start {
+            self.has_queries.notify_one();
+            subscribed.await.ok()?;
+        }
+        Some(subscription)
     }
 
     /// Reads a user's event log after this offset, up to `limit` events. A log that has lost events may have lost the end of a session: no
@@ -140,6 +135,18 @@ impl Hub {
 }
 
 impl Subscription {
+    /// Takes the offset of the user's event log, read after the channel was subscribed: an event between the two was received, and is after
+    /// the offset.
+    pub(crate) fn open(&self, offset: &Offset) {
+        if self
+            .hub
+            .channels()
+            .opened(&self.user, offset.clone(), &self.hub.metrics)
+        {
+            self.hub.has_queries.notify_one();
+        }
+    }
+
     /// Records the resume token of the socket, which closes when another socket redeems the token.
     pub(crate) fn set_resume_state(&self, state: ResumeLease) {
         let mut channels = self.hub.channels();

@@ -58,8 +58,11 @@ impl JoinChecks {
     }
 
     /// Queues the check of a socket that has just joined. A client that `recovered` received its open alerts before. An alert that is raised
-    /// meanwhile may be delivered twice, under one id.
-    pub(crate) fn add(&self, caller: &Arc<Caller>, recovered: bool) {
+    /// meanwhile may be delivered twice, under one id. `hint` is that of its join.
+    pub(crate) fn add(&self, caller: &Arc<Caller>, recovered: bool, hint: Hint) {
+        if hint.seen && (recovered || hint.no_open_alerts) {
+            return;
+        }
         let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
         joined.push(JoinCheck::new(Arc::clone(caller), recovered));
         drop(joined);

@@ -91,11 +91,8 @@ impl PresenceRegistry {
         }
     }
 
-    /// Registers a socket that is about to be live. If its user exceeds the cap, other sockets are closed.
-    ///
-    /// # Errors
-    /// [`BusError`]: the number of sockets is unknown.
-    pub(crate) async fn enter(self: &Arc<Self>, caller: &Caller) -> Result<PresenceEntry, BusError> {
+    /// Enters a socket that is about to join its session, which registers it in the cluster.
+    pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> (PresenceEntry, OpenSocket) {
         let socket = OpenSocket {
             connection: caller.connection.clone(),
             node: self.node.clone(),
@@ -103,15 +100,39 @@ impl PresenceRegistry {
             connected_at: self.clock.now().into(),
             origin: caller.origin.clone(),
         };
-        let user = caller.user.clone();
-        // The entry removes the socket even if the request below fails or is cancelled.
+        // The entry removes the socket even if the join fails or is cancelled.
         let entry = PresenceEntry {
             registry: Arc::clone(self),
             connection: socket.connection.clone(),
-            number: self.sockets().enter(&user, &socket),
+            number: self.sockets().enter(&caller.user, &socket),
         };
-        self.register(&user, &socket).await?;
-        Ok(entry)
+        (entry, socket)
+    }
+
+    /// Cap of sockets per user.
+    pub(crate) fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// Has the gateways close the sockets by which a user exceeds the cap.
+    ///
+    /// # Errors
+    /// [`BusError`]: the number of sockets is unknown.
+    pub(crate) async fn close_surplus(&self, user: &UserId, surplus: Vec<OpenSocket>) -> Result<(), BusError> {
+        for surplus in surplus {
+            let close = Envelope {
+                v: Envelope::VERSION,
+                id: ids::event(&*self.entropy),
+                audience: Audience::Socket(surplus.connection),
+                class: DeliveryClass::Critical,
+                event: event::SURPLUS.to_owned(),
+                data: Json::of(&()),
+                traceparent: None,
+                published_at: None,
+            };
+            self.events.publish(user, &close).await?;
+        }
+        Ok(())
     }
 
     /// Renews this gateway's lease, removes sockets that have left, and registers all others again periodically: Redis may have lost them.
@@ -167,20 +188,8 @@ impl PresenceRegistry {
 
     async fn register(&self, user: &UserId, socket: &OpenSocket) -> Result<(), BusError> {
         let surplus = self.presence.register_socket(user, socket, self.cap).await;
-        for surplus in self.outage.record("presence registration", surplus)? {
-            let close = Envelope {
-                v: Envelope::VERSION,
-                id: ids::event(&*self.entropy),
-                audience: Audience::Socket(surplus.connection),
-                class: DeliveryClass::Critical,
-                event: event::SURPLUS.to_owned(),
-                data: Json::of(&()),
-                traceparent: None,
-                published_at: None,
-            };
-            self.events.publish(user, &close).await?;
-        }
-        Ok(())
+        let surplus = self.outage.record("presence registration", surplus)?;
+        self.close_surplus(user, surplus).await
     }
 
     fn sockets(&self) -> MutexGuard<'_, RegisteredSockets> {

@@ -11,7 +11,7 @@ mod table;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Events, SessionKey, SessionRenewal, SessionState, SessionTtl};
+use bus::{Events, Joins, SessionKey, SessionRenewal, SessionState, SessionTtl};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use self::table::{MemberId, SessionTable};
 use crate::bus_outage::BusOutage;
+use crate::bus_roles::BusRoles;
 use crate::ids;
 use crate::metrics::{Metrics, SessionDeadline};
 use crate::socket::Caller;
@@ -35,6 +36,7 @@ pub(crate) use self::open::SessionRefusal;
 /// All sessions with a socket on this gateway.
 pub(crate) struct SessionMonitor {
     sessions: Arc<dyn bus::SessionRegistry>,
+    joins: Arc<dyn Joins>,
     events: Arc<dyn Events>,
     outage: Arc<BusOutage>,
     workers: Arc<WorkerClient>,
@@ -60,7 +62,7 @@ pub(crate) struct Membership {
 impl SessionMonitor {
     /// Creates a monitor without sessions; `tasks` own its jobs. [`SessionMonitor::run`] receives the hints.
     pub(crate) fn new(
-        (sessions, events, outage): (Arc<dyn bus::SessionRegistry>, Arc<dyn Events>, Arc<BusOutage>),
+        (bus, outage): (&BusRoles, Arc<BusOutage>),
         workers: Arc<WorkerClient>,
         hints: mpsc::Sender<SessionKey>,
         clock: Arc<dyn Clock>,
@@ -69,8 +71,9 @@ impl SessionMonitor {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            sessions,
-            events,
+            sessions: Arc::clone(&bus.sessions),
+            joins: Arc::clone(&bus.joins),
+            events: Arc::clone(&bus.events),
             outage,
             workers,
             table: Mutex::default(),

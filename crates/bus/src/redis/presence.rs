@@ -126,7 +126,8 @@ impl VersionedMessage for StoredSocket {
     }
 }
 
-fn entry(socket: &OpenSocket) -> Result<Vec<u8>, BusError> {
+/// Encodes the entry of a socket.
+pub(super) fn entry(socket: &OpenSocket) -> Result<Vec<u8>, BusError> {
     let (v, socket) = (StoredSocket::LATEST_VERSION, socket.clone());
     StoredSocket { v, socket }.write()
 }

@@ -198,7 +198,8 @@ impl RedisBus {
     }
 }
 
-fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
+/// Takes the state of a session.
+pub(super) fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
     match reply.bytes()?.as_ref() {
         b"unknown" => Ok(SessionState::Unknown),
         b"ended" => Ok(SessionState::Ended),
@@ -237,7 +238,7 @@ fn millis(duration: Duration) -> Arg {
 }
 
 /// Time in ms since 1970; 0 if unknown.
-fn time(time: Option<Timestamp>) -> Arg {
+pub(super) fn time(time: Option<Timestamp>) -> Arg {
     let millis = time.map_or(0, Timestamp::as_millis);
     Arg::from(u64::try_from(millis).unwrap_or(0))
 }

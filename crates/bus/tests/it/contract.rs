@@ -23,6 +23,7 @@ mod challenges;
 mod events;
 mod hints;
 mod jobs;
+mod joins;
 mod limits;
 mod presence;
 mod resume_tokens;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{ResumeToken, ResumeTokenKey};
+use bus::{Hint, OpenSocket, SessionKey, SocketJoin};
 use lifecycle::{Clock, Entropy};
-use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
 use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
@@ -80,19 +79,19 @@ impl Authenticated {
         }
     }
 
-    /// Redeems the resume token, joins the session, subscribes to the user's events and greets the client. The greeting is sent before
-    /// any event, and names the offset after which events follow.
+    /// Redeems the resume token, subscribes to the user's events, joins the session and greets the client. The greeting is sent before
+    /// any event, and names the offset after which events follow. Returned with the socket are the hints for its checks.
     ///
     /// # Errors
     /// The socket, to be closed: its user exceeded the join rate, its session has ended, or the bus did not answer in time.
-    pub(super) async fn join(mut self, on: &Joining) -> Result<Live, Draining> {
+    pub(super) async fn join(mut self, on: &Joining) -> Result<(Live, Hint), Draining> {
         match self.try_join(on).await {
-            Ok((caller, state)) => Ok(Live::new(self.link, caller, state)),
+            Ok((caller, state, hint)) => Ok((Live::new(self.link, caller, state), hint)),
             Err(reason) => Err(Draining::unauthenticated(self.link, reason)),
         }
     }
 
-    async fn try_join(&mut self, on: &Joining) -> Result<(Arc<Caller>, LiveState), CloseReason> {
+    async fn try_join(&mut self, on: &Joining) -> Result<(Arc<Caller>, LiveState, Hint), CloseReason> {
         if !on.rate.admit(&self.identity.user, Instant::now()) {
             return Err(CloseReason::JoinRate);
         }
@@ -104,20 +103,24 @@ impl Authenticated {
             .record("conn", self.connection.as_str())
             .record("user", self.identity.user.as_str());
         let caller = Arc::new(self.caller());
-        let membership = self.in_session(on.within, on.sessions.join(&caller)).await?;
         let joining = on.hub.join(&self.identity.user, self.subscribed_socket(on));
-        let Ok(Some((subscription, offset))) = timeout(on.within, joining).await else {
+        let Ok(Some(subscription)) = timeout(on.within, joining).await else {
             return Err(CloseReason::Unavailable);
         };
-        // An end that was announced before the subscription did not reach this node.
-        self.in_session(on.within, on.sessions.confirm(&caller)).await?;
-        // Subscribed, it is notified of its removal should it exceed the cap of sockets per user.
-        let Ok(Ok(entry)) = timeout(on.within, on.presence.enter(&caller)).await else {
+        let (entry, socket) = on.presence.enter(&caller);
+        let join = self.socket_join(socket, resumed.is_some(), on);
+        let joining = on.sessions.join(&caller, &join);
+        let (membership, joined) = self.in_session(on.within, joining).await?;
+        let offset = joined.offset;
+        subscription.open(&offset);
+        // Subscribed, each node is notified of sockets to be removed.
+        let closing = on.presence.close_surplus(&self.identity.user, joined.surplus);
+        let Ok(Ok(())) = timeout(on.within, closing).await else {
             return Err(CloseReason::Unavailable);
         };
         let start = match resumed {
             Some(resumed) => Start::resumed(resumed),
-            None => self.fresh_start(&offset, on).await?,
+            None => Start::fresh(offset.clone(), joined.lease),
         };
         let now = on.clock.now().into();
         self.link.authenticated(caller.token_deadline(now))?;
@@ -136,7 +139,7 @@ impl Authenticated {
             recovered: start.recovered,
             _open: on.metrics.connected(self.options.encoding.dialect()),
         };
-        Ok((caller, state))
+        Ok((caller, state, joined.hint))
     }
 
     async fn resume(&mut self, on: &Joining) -> Result<Option<Resumed>, CloseReason> {
@@ -174,22 +177,19 @@ impl Authenticated {
         Err(reason)
     }
 
-    /// Starts at this offset, with a resume token for a client that can resume.
-    async fn fresh_start(&mut self, offset: &Offset, on: &Joining) -> Result<Start, CloseReason> {
-        let token = self.options.encoding.recovers().then(|| {
-            let key = ResumeTokenKey {
+    /// Join of a socket; a client that can resume gets a resume token, unless it has redeemed one.
+    fn socket_join(&self, socket: OpenSocket, has_resumed: bool, on: &Joining) -> SocketJoin {
+        let is_token_due = !has_resumed && self.options.encoding.recovers();
+        SocketJoin {
+            session: SessionKey {
                 user: self.identity.user.clone(),
-                id: ids::resume_token(&*on.entropy),
-            };
-            let token = ResumeToken {
                 session: self.identity.session.clone(),
-                connection: self.connection.clone(),
-                start: offset.clone(),
-            };
-            (key, token)
-        });
-        let start = on.resumption.start(offset, token).await;
-        start.map_err(|_unavailable| CloseReason::Unavailable)
+            },
+            issued_at: self.identity.issued,
+            socket,
+            max_sockets: on.presence.cap(),
+            resume_token: is_token_due.then(|| ids::resume_token(&*on.entropy)),
+        }
     }
 
     fn caller(&self) -> Caller {

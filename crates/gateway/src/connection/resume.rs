@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{BusError, Events, LogRead, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
+use bus::{BusError, Events, LogRead, Redeemed, ResumeLease, ResumeTokenKey, ResumeTokens};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 use protocol::fault::chain;
@@ -15,7 +15,7 @@ use super::replay::PAGE;
 use crate::handshake::token::Identity;
 use crate::metrics::{Metrics, ResumeOutcome};
 
-/// Issue and redemption of resume tokens.
+/// Redemption and revocation of resume tokens.
 #[derive(Clone)]
 pub(crate) struct Resumption {
     pub(crate) resume_tokens: Arc<dyn ResumeTokens>,
@@ -56,6 +56,16 @@ enum Unrecovered {
 }
 
 impl Start {
+    /// Starts at this offset, with an issued resume token if the client can resume.
+    pub(super) fn fresh(after: Offset, lease: Option<ResumeLease>) -> Self {
+        Self {
+            lease,
+            after,
+            page: Vec::new(),
+            recovered: false,
+        }
+    }
+
     /// Starts where the client left off.
     pub(super) fn resumed(resumed: Resumed) -> Self {
         Self {
@@ -91,27 +101,6 @@ impl Resumption {
         };
         metrics.resumed(outcome, started.elapsed());
         Ok(redeemed?.ok())
-    }
-
-    /// Starts at this offset and issues the resume token, if any, before the client receives it: the client may return at once.
-    ///
-    /// # Errors
-    /// [`BusError::Unavailable`].
-    pub(super) async fn start(
-        &self,
-        offset: &Offset,
-        token: Option<(ResumeTokenKey, ResumeToken)>,
-    ) -> Result<Start, BusError> {
-        let lease = match token {
-            Some((key, token)) => Some(self.resume_tokens.issue_token(&key, &token).await?),
-            None => None,
-        };
-        Ok(Start {
-            lease,
-            after: offset.clone(),
-            page: Vec::new(),
-            recovered: false,
-        })
     }
 
     /// Revokes a resume token. One that cannot be revoked now expires.

@@ -114,7 +114,7 @@ impl Services {
             Arc::clone(entropy),
         );
         let sessions = Arc::new(SessionMonitor::new(
-            (Arc::clone(&bus.sessions), Arc::clone(&bus.events), Arc::clone(outage)),
+            (bus, Arc::clone(outage)),
             Arc::clone(&workers),
             hints,
             Arc::clone(clock),

@@ -31,7 +31,7 @@ pub(super) struct ComparisonRound(u64);
 /// Query of the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HubQuery {
-    /// Subscribe to a user's channel and read the offset of the log.
+    /// Subscribe to a user's channel.
     Subscribe(UserId, ChannelId),
     /// Read a user's event log after this offset.
     Read(UserId, ChannelId, Offset),
@@ -39,13 +39,13 @@ pub(super) enum HubQuery {
     Compare(Vec<UserId>, ComparisonRound),
 }
 
-/// Offset after which the events of a new subscriber begin.
+/// State of the channel that a new subscriber finds.
 #[derive(Debug)]
-pub(super) enum StartOffset {
-    /// Known offset.
-    Known(Offset),
-    /// The offset that is sent once the channel is open.
-    Pending(oneshot::Receiver<Offset>),
+pub(super) enum ChannelStart {
+    /// Subscribed in the bus.
+    Subscribed,
+    /// Notified once the channel is subscribed in the bus.
+    Pending(oneshot::Receiver<()>),
 }
 
 /// Progress of a socket that reads the log.
@@ -76,13 +76,17 @@ struct UserChannel {
     id: ChannelId,
     subscribers: Vec<(SubscriberId, Subscriber)>,
     gap: GapDetector,
-    /// Subscribers that wait for the offset.
-    waiting: Vec<oneshot::Sender<Offset>>,
+    /// True once the bus has confirmed the subscription.
+    is_subscribed: bool,
+    /// Subscribers that wait for the subscription.
+    waiting: Vec<oneshot::Sender<()>>,
+    /// True if messages may have been missed before the offset of the log was known.
+    is_doubtful: bool,
 }
 
 impl UserChannels {
     /// Adds a subscriber; the first of a user has the channel opened.
-    pub(super) fn subscribe(&mut self, user: &UserId, socket: SubscribedSocket) -> (SubscriberId, StartOffset) {
+    pub(super) fn subscribe(&mut self, user: &UserId, socket: SubscribedSocket) -> (SubscriberId, ChannelStart) {
         self.last_id += 1;
         let (subscriber, new_channel) = (SubscriberId(self.last_id), ChannelId(self.last_id));
         let queries = &mut self.queries;
@@ -92,17 +96,18 @@ impl UserChannels {
                 id: new_channel,
                 subscribers: Vec::with_capacity(1),
                 gap: GapDetector::default(),
+                is_subscribed: false,
                 waiting: Vec::new(),
+                is_doubtful: false,
             }
         });
         channel.subscribers.push((subscriber, Subscriber::new(socket)));
-        let start = match channel.gap.cursor() {
-            Some(cursor) => StartOffset::Known(cursor.clone()),
-            None => {
-                let (sender, receiver) = oneshot::channel();
-                channel.waiting.push(sender);
-                StartOffset::Pending(receiver)
-            }
+        let start = if channel.is_subscribed {
+            ChannelStart::Subscribed
+        } else {
+            let (sender, receiver) = oneshot::channel();
+            channel.waiting.push(sender);
+            ChannelStart::Pending(receiver)
         };
         (subscriber, start)
     }
@@ -153,11 +158,13 @@ impl UserChannels {
     /// Starts a comparison of the offsets of all open channels, in batches.
     pub(super) fn compare_all(&mut self) {
         self.round = ComparisonRound(self.round.0 + 1);
-        let open = self
-            .by_user
-            .iter()
-            .filter(|(_, channel)| channel.gap.cursor().is_some());
-        let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
+        let mut users = Vec::with_capacity(self.by_user.len());
+        for (user, channel) in &mut self.by_user {
+            channel.is_doubtful = channel.gap.cursor().is_none();
+            if !channel.is_doubtful {
+                users.push(user.clone());
+            }
+        }
         self.batches = users.chunks(COMPARE_BATCH).map(<[_]>::to_vec).collect();
         // A pending batch of an older round does not delay this one.
         self.is_comparing = false;
@@ -178,18 +185,32 @@ impl UserChannels {
         }
     }
 
-    /// Records that a channel is subscribed, and the offset of its log.
-    pub(super) fn opened(&mut self, user: &UserId, id: ChannelId, offset: Offset, metrics: &Metrics) {
+    /// Records that a channel is subscribed in the bus.
+    pub(super) fn subscribed(&mut self, user: &UserId, id: ChannelId) {
         if let Some(channel) = self.by_user.get_mut(user).filter(|channel| channel.id == id) {
-            let outputs = channel.gap.positioned(offset);
-            if let Some(cursor) = channel.gap.cursor() {
-                for sender in channel.waiting.drain(..) {
-                    // The socket may have closed meanwhile.
-                    drop(sender.send(cursor.clone()));
-                }
+            channel.is_subscribed = true;
+            for sender in channel.waiting.drain(..) {
+                // The socket may have closed meanwhile.
+                drop(sender.send(()));
             }
-            self.queries.extend(channel.carry_out(user, outputs, metrics));
         }
+    }
+
+    /// Takes the offset of a user's log that a subscriber read after its channel was subscribed: the channel begins there, unless
+    /// another subscriber read one before. True if there are new queries.
+    pub(super) fn opened(&mut self, user: &UserId, offset: Offset, metrics: &Metrics) -> bool {
+        let new = self.by_user.get_mut(user);
+        let Some(channel) = new.filter(|channel| channel.is_subscribed && channel.gap.cursor().is_none()) else {
+            return false;
+        };
+        let queries = self.queries.len();
+        let outputs = channel.gap.positioned(offset);
+        self.queries.extend(channel.carry_out(user, outputs, metrics));
+        if std::mem::take(&mut channel.is_doubtful) {
+            self.queries
+                .push_back(HubQuery::Compare(vec![user.clone()], self.round));
+        }
+        self.queries.len() > queries
     }
 
     /// Applies the offset of a user's log: the channel may have missed events.

@@ -6,7 +6,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, ChannelMessage, LogRead};
+use bus::{ChannelMessage, LogRead};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -24,7 +24,7 @@ use crate::trace;
 
 /// Result of a query.
 enum QueryResult {
-    Subscribed(UserId, ChannelId, Offset),
+    Subscribed(UserId, ChannelId),
     Read(UserId, ChannelId, LogRead),
     Compared(Vec<(UserId, Offset)>, ComparisonRound),
     /// The query is to be repeated: the sessions of the user are not confirmed yet.
@@ -98,10 +98,10 @@ impl Hub {
 
     async fn run_query(self: Arc<Self>, query: HubQuery) -> QueryResult {
         let result = match &query {
-            HubQuery::Subscribe(user, channel) => self
-                .subscribe_channel(user)
-                .await
-                .map(|offset| QueryResult::Subscribed(user.clone(), *channel, offset)),
+            HubQuery::Subscribe(user, channel) => {
+                let subscribed = self.user_subscriptions.subscribe(user).await;
+                subscribed.map(|()| QueryResult::Subscribed(user.clone(), *channel))
+            }
             HubQuery::Read(user, channel, after) => {
                 let read = self.read_log(user, after, PAGE).await;
                 read.map(|read| match read {
@@ -118,21 +118,11 @@ impl Hub {
         result.unwrap_or(QueryResult::Failed(query))
     }
 
-    /// Subscribes first and reads the offset second: an event between the two is received, and is after the offset.
-    async fn subscribe_channel(&self, user: &UserId) -> Result<Offset, BusError> {
-        self.user_subscriptions.subscribe(user).await?;
-        let offsets = self.events.offsets(std::slice::from_ref(user)).await?;
-        offsets.into_iter().next().ok_or(BusError::Unreadable {
-            step: "a user's position",
-            source: "the answer is empty".into(),
-        })
-    }
-
     fn apply(&self, result: QueryResult) {
         let mut channels = self.channels();
         match result {
-            QueryResult::Subscribed(user, channel, offset) => {
-                channels.opened(&user, channel, offset, &self.metrics);
+            QueryResult::Subscribed(user, channel) => {
+                channels.subscribed(&user, channel);
                 self.unsubscribe_unused(&channels, &user);
             }
             QueryResult::Read(user, channel, read) => channels.read(&user, channel, read, &self.metrics),

@@ -16,7 +16,7 @@ use protocol::json::Json;
 use protocol::wire::{Dialect, Message};
 use telemetry::metrics::Metrics as Registry;
 
-use super::channels::{ChannelId, HubQuery, StartOffset};
+use super::channels::{ChannelId, ChannelStart, HubQuery};
 use super::*;
 use crate::socket::{ClientEncoding, CloseReason, CloseRequest, OutboundQueue, OutgoingMessage};
 
@@ -61,7 +61,7 @@ impl TestSocket {
         connection: &str,
         session: &str,
         dialect: Dialect,
-    ) -> (Self, SubscriberId, StartOffset) {
+    ) -> (Self, SubscriberId, ChannelStart) {
         let (outbound, close_request) = (Arc::new(OutboundQueue::default()), Arc::new(CloseRequest::default()));
         let socket = SubscribedSocket {
             connection: ConnectionId::new(connection).unwrap(),
@@ -111,7 +111,8 @@ fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (UserChannels, [
     let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
         panic!("no subscription query for the first socket")
     };
-    channels.opened(&user, channel, at(0), &metrics());
+    channels.subscribed(&user, channel);
+    channels.opened(&user, at(0), &metrics());
     for socket in &sockets {
         assert_eq!(channels.go_live(&user, socket.id, &at(0)), ReplayProgress::CaughtUp);
     }
@@ -145,14 +146,38 @@ fn channel_closed_before_it_was_open_stays_closed() {
     let HubQuery::Subscribe(user, old_channel) = work.clone() else {
         return;
     };
-    channels.opened(&user, old_channel, at(7), &metrics());
-    let StartOffset::Pending(offset) = &mut start else {
+    channels.subscribed(&user, old_channel);
+    let ChannelStart::Pending(subscribed) = &mut start else {
         panic!("the new channel is open already")
     };
-    assert!(offset.try_recv().is_err(), "the offset belongs to the old channel");
+    assert!(subscribed.try_recv().is_err(), "the subscription is of the old channel");
+    assert!(
+        !channels.opened(&user, at(7), &metrics()),
+        "the new channel has no offset yet"
+    );
     channels.retry(work);
     assert!(matches!(channels.next_query(), Some(HubQuery::Subscribe(_, channel)) if channel != old_channel));
     assert_eq!(channels.next_query(), None);
+}
+
+#[test]
+fn messages_missed_before_the_first_offset_have_the_channel_compared() {
+    let mut channels = UserChannels::default();
+    let (_socket, id, _) = TestSocket::join(&mut channels, "c1", "s", Dialect::NativeJson);
+    let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
+        panic!("no subscription query for the first socket")
+    };
+    channels.subscribed(&user, channel);
+    channels.compare_all();
+    assert_eq!(channels.next_query(), None, "there is no offset to compare");
+    assert!(
+        channels.opened(&user, at(3), &metrics()),
+        "the channel is to be compared"
+    );
+    assert!(matches!(channels.next_query(), Some(HubQuery::Compare(users, _)) if users == [user.clone()]));
+    assert_eq!(channels.go_live(&user, id, &at(3)), ReplayProgress::CaughtUp);
+    assert!(!channels.opened(&user, at(9), &metrics()), "the first offset counts");
+    assert_eq!(channels.go_live(&user, id, &at(3)), ReplayProgress::CaughtUp);
 }
 
 #[test]
@@ -190,7 +215,7 @@ fn socket_receives_no_event_before_it_has_caught_up() {
     let (mut channels, [_early]) = open([("c1", "s", Dialect::NativeJson)]);
     channels.received(&user(), at(1), event(1, Audience::User), &metrics());
     let (late, subscriber, start) = TestSocket::join(&mut channels, "c2", "s", Dialect::NativeJson);
-    assert!(matches!(start, StartOffset::Known(offset) if offset == at(1)));
+    assert!(matches!(start, ChannelStart::Subscribed));
     assert_eq!(channels.go_live(&user(), subscriber, &at(0)), ReplayProgress::Behind);
     channels.received(&user(), at(2), event(2, Audience::User), &metrics());
     assert_eq!(
@@ -319,7 +344,8 @@ fn offsets_are_compared_batch_by_batch() {
         let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
             panic!("no subscription query for the first socket")
         };
-        channels.opened(&user, channel, at(0), &metrics);
+        channels.subscribed(&user, channel);
+        channels.opened(&user, at(0), &metrics);
     }
     channels.compare_all();
     for size in [500, 500, 1] {

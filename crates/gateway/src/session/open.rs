@@ -1,8 +1,8 @@
-//! Admission of a socket to its session: one query of the bus, and one job for a worker if the bus does not know the session.
+//! Admission of a socket to its session: one step on the bus, and one job for a worker if the bus does not know the session.
 
 use std::sync::Arc;
 
-use bus::{SessionState, SessionTtl};
+use bus::{JoinOutcome, JoinedSocket, SessionState, SocketJoin};
 use protocol::answer::Failure;
 use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::{ErrorCode, TokenFault};
@@ -35,47 +35,65 @@ impl SessionRefusal {
 }
 
 impl SessionMonitor {
-    /// Adds a socket to its session.
+    /// Adds a socket to its session. Its node is subscribed to the user's events before: an end that was announced earlier did not reach this
+    /// node and is read here, and none after it is missed.
     ///
     /// # Errors
     /// [`SessionRefusal`].
-    pub(crate) async fn join(self: &Arc<Self>, caller: &Arc<Caller>) -> Result<Membership, SessionRefusal> {
-        let alive = self.alive(caller).await?;
-        let key = caller.session_key();
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        join: &SocketJoin,
+    ) -> Result<(Membership, JoinedSocket), SessionRefusal> {
+        let losses = self.table().losses();
+        let joined = self.joined(caller, join).await?;
+        let key = join.session.clone();
         let member = (Arc::clone(caller), caller.token_deadline(self.now()));
-        let id = self.table().join(&key, member, &alive, Instant::now());
+        let id = {
+            let mut table = self.table();
+            let id = table.join(&key, member, &joined.session, Instant::now());
+            table.hint_after_loss(&key, losses);
+            id
+        };
         self.changed.notify_one();
-        Ok(Membership {
+        let membership = Membership {
             monitor: Arc::clone(self),
             key,
             id,
-        })
+        };
+        Ok((membership, joined))
     }
 
-    /// Confirms that the session of a socket is alive once the socket is subscribed to its user's events: an end that was announced before
-    /// did not reach this node, and none after it is missed.
-    ///
-    /// # Errors
-    /// [`SessionRefusal`].
-    pub(crate) async fn confirm(&self, caller: &Caller) -> Result<(), SessionRefusal> {
-        self.alive(caller).await.map(drop)
-    }
-
-    async fn alive(&self, caller: &Caller) -> Result<SessionTtl, SessionRefusal> {
-        let is_default = caller.session.is_default();
-        let issued_at = caller.token().issued;
-        let mut state = self.recorded_state(caller, issued_at).await?;
+    /// Joins the session in the bus; a worker opens it if the bus does not know it.
+    async fn joined(&self, caller: &Caller, join: &SocketJoin) -> Result<JoinedSocket, SessionRefusal> {
+        let mut outcome = self.join_once(join).await?;
+        let announced = match outcome {
+            JoinOutcome::Refused(SessionState::Unknown) => Some(None),
+            JoinOutcome::Refused(SessionState::Ending(announced)) => Some(Some(announced)),
+            JoinOutcome::Refused(SessionState::Alive(_) | SessionState::Ended) | JoinOutcome::Joined(_) => None,
+        };
+        if let Some(announced) = announced {
+            self.open(caller, join.issued_at, announced).await?;
+            outcome = self.join_once(join).await?;
+        }
         // A newer token opens the session that tokens without `sid` share again, even if it was ended.
-        if state == SessionState::Ended && is_default {
-            self.open(caller, issued_at, None).await?;
-            state = self.record(caller, issued_at).await?;
+        if outcome == JoinOutcome::Refused(SessionState::Ended) && caller.session.is_default() {
+            self.open(caller, join.issued_at, None).await?;
+            outcome = self.join_once(join).await?;
         }
-        match state {
-            SessionState::Alive(alive) => Ok(alive),
-            SessionState::Ended => Err(SessionRefusal::Ended),
+        match outcome {
+            JoinOutcome::Joined(joined) => Ok(*joined),
+            JoinOutcome::Refused(SessionState::Ended) => Err(SessionRefusal::Ended),
             // Ended or lost since it was opened: the client may try again.
-            SessionState::Unknown | SessionState::Ending(_) => Err(SessionRefusal::Unavailable),
+            JoinOutcome::Refused(SessionState::Alive(_) | SessionState::Unknown | SessionState::Ending(_)) => {
+                Err(SessionRefusal::Unavailable)
+            }
         }
+    }
+
+    async fn join_once(&self, join: &SocketJoin) -> Result<JoinOutcome, SessionRefusal> {
+        let outcome = self.outage.record("join", self.joins.join(join).await);
+        outcome.map_err(|_unavailable| SessionRefusal::Unavailable)
     }
 
     /// Records a token of the caller's session and returns the state of the session; a worker opens it if the bus does not know it.

@@ -18,6 +18,8 @@ pub(super) struct SessionTable<M> {
     left_active: Vec<SessionKey>,
     /// Deadlines that were applied, and how late, since the last [`SessionTable::take_late`].
     late: Vec<(SessionDeadline, Duration)>,
+    /// Number of possible losses of messages.
+    losses: u64,
     last_id: u64,
 }
 
@@ -169,10 +171,24 @@ impl<M: Clone> SessionTable<M> {
         }
     }
 
-    /// Has the bus queried about all sessions at once.
+    /// Has the bus queried about all sessions at once: messages may have been lost.
     pub(super) fn hint_all(&mut self) {
+        self.losses += 1;
         let keys: Vec<_> = self.sessions.keys().cloned().collect();
         keys.iter().for_each(|key| self.hint(key));
+    }
+
+    /// Number of possible losses of messages so far.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// Has the bus queried about a session that has just been joined, if messages may have been lost since there were this many `losses`:
+    /// its end may be among them.
+    pub(super) fn hint_after_loss(&mut self, key: &SessionKey, losses: u64) {
+        if self.losses != losses {
+            self.hint(key);
+        }
     }
 
     /// True if the session has expired as far as is known here: the bus may know of activity on other gateways.
@@ -379,6 +395,7 @@ impl<M> Default for SessionTable<M> {
             due: BTreeSet::new(),
             left_active: Vec::new(),
             late: Vec::new(),
+            losses: 0,
             last_id: 0,
         }
     }

@@ -28,11 +28,15 @@ fn key() -> SessionKey {
 
 /// Ends the session on the bus, the first step of a worker.
 async fn end(gateway: &TestGateway) {
-    gateway
-        .bus
-        .end(&key(), ENDED_AT, Duration::from_secs(60))
-        .await
-        .unwrap();
+    end_of(gateway, "u").await;
+}
+
+async fn end_of(gateway: &TestGateway, user: &str) {
+    let key = SessionKey {
+        user: UserId::new(user).unwrap(),
+        ..key()
+    };
+    gateway.bus.end(&key, ENDED_AT, Duration::from_secs(60)).await.unwrap();
 }
 
 /// Publishes the end of the session, the second step of a worker.
@@ -98,6 +102,27 @@ async fn session_ended_before_subscription_refuses_the_socket() {
     };
     assert_eq!((&data["error"], closed.unwrap().code), (&json!("forbidden"), 4403));
     assert_eq!((worker.done(), worker.joined().len()), (0, 0));
+}
+
+/// Messages are missed after the bus has read the session and before the gateway has entered it: the end must not be among them.
+#[tokio::test]
+async fn session_end_missed_during_a_join_closes_the_socket() {
+    let gateway = TestGateway::new().await;
+    let other = Native::connect(&gateway.endpoint, &gateway.token("v")).await.unwrap();
+    gateway.bus.block("joined");
+    let token = gateway.token("u");
+    let (joining, ()) = tokio::join!(Native::connect(&gateway.endpoint, &token), async {
+        gateway.bus.wait_blocked().await;
+        gateway.bus.drop_announcements(true);
+        end(&gateway).await;
+        end_of(&gateway, "v").await;
+        announce(&gateway).await;
+        gateway.bus.report_missed().await;
+        // All sessions that the gateway knows have been checked.
+        assert_ended(&other).await;
+        gateway.bus.unblock();
+    });
+    assert_ended(&joining.unwrap()).await;
 }
 
 #[tokio::test]

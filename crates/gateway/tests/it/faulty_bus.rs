@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     AliveSession, Bucket, Bus, BusError, ChannelMessage, Charge, ClaimedJob, EndAllSessions, EndAnnouncement, EntryId,
-    Events, Jobs, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishOutcome, Quota, Redeemed,
-    ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
-    SessionState, SessionTtl, Share, UserSubscriptions,
+    Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishOutcome,
+    Quota, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey, SessionRegistry,
+    SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, UserSubscriptions,
 };
 use gateway::BusRoles;
 use lifecycle::Tasks;
@@ -110,6 +110,7 @@ impl FaultyBus {
         BusRoles {
             events: Arc::clone(self) as _,
             jobs: Arc::clone(self) as _,
+            joins: Arc::clone(self) as _,
             limits: Arc::clone(self) as _,
             liveness: Arc::clone(self) as _,
             presence: Arc::clone(self) as _,
@@ -399,6 +400,21 @@ impl Jobs for FaultyBus {
 
     async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
         self.bus.delete_replies(node, jobs).await
+    }
+}
+
+#[async_trait]
+impl Joins for FaultyBus {
+    async fn join(&self, join: &SocketJoin) -> Result<JoinOutcome, BusError> {
+        self.check("join")?;
+        let mut outcome = self.bus.join(join).await?;
+        if let JoinOutcome::Joined(joined) = &mut outcome
+            && let SessionState::Alive(session) = self.delayed(SessionState::Alive(joined.session))
+        {
+            joined.session = session;
+        }
+        self.gate.pass("joined").await;
+        Ok(outcome)
     }
 }
 

@@ -1,9 +1,10 @@
 -- Current offset of a user: epoch and seq. Prepended to the scripts that need it.
 --
 -- A fresh epoch with an empty log starts if the offset is missing or was written under another replication id: after a failover
--- or a restart from a snapshot seq may have gone back, and the same offsets would be assigned twice.
-local function current_offset(offset, log, fresh_epoch, ttl)
-  local run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+-- or a restart from a snapshot seq may have gone back, and the same offsets would be assigned twice. The replication id is read
+-- unless it is given.
+local function current_offset(offset, log, fresh_epoch, ttl, run)
+  run = run or string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
   local known = redis.call('HMGET', offset, 'run', 'epoch', 'seq')
   if known[1] == run and known[2] and known[3] then
     -- A read renews the TTL, but only in its second half, so that most reads write nothing.

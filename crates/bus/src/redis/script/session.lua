@@ -100,6 +100,14 @@ local function write(session)
   index(session)
 end
 
+-- Records the time of issue of a live session's token (0: unknown), if it is the newest.
+local function record_token(session, issued)
+  if session.state == 'alive' and issued > session.newest then
+    session.newest = issued
+    store(session)
+  end
+end
+
 local function is_renewable(session)
   return session.state == 'alive' and session.announced == 0
 end

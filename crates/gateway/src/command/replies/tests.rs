@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::bus_outage::BusOutage;
+use crate::bus_roles::BusRoles;
 use crate::metrics::Metrics;
 use crate::session::SessionMonitor;
 use crate::settings::{ClientContext, Timing};
@@ -43,6 +44,7 @@ impl SilentNode {
         let tasks = Tasks::new();
         let outage = Arc::new(BusOutage::new());
         let shared = Arc::new(bus.clone());
+        let roles = BusRoles::from(Arc::new(bus.clone()) as Arc<dyn bus::Bus>);
         let node = NodeId::new("n").unwrap();
         let workers = Arc::new(WorkerClient::new(
             (Arc::clone(&shared) as _, Arc::clone(&outage)),
@@ -51,7 +53,7 @@ impl SilentNode {
         ));
         let instruments = Arc::new(Metrics::new(&metrics.meter(), &tasks));
         let sessions = Arc::new(SessionMonitor::new(
-            (Arc::clone(&shared) as _, Arc::clone(&shared) as _, Arc::clone(&outage)),
+            (&roles, Arc::clone(&outage)),
             Arc::clone(&workers),
             mpsc::channel(1).0,
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),

@@ -60,7 +60,9 @@ impl SilentHub {
             session_hints: mpsc::channel(1).0,
             close_request: Arc::clone(&close_request),
         };
-        let (subscription, offset) = hub.join(&user(), socket).await.unwrap();
+        let subscription = hub.join(&user(), socket).await.unwrap();
+        let offset = bus.offsets(&[user()]).await.unwrap().remove(0);
+        subscription.open(&offset);
         assert_eq!(subscription.go_live(&offset), ReplayProgress::CaughtUp);
         Self {
             bus,

@@ -1,0 +1,59 @@
+//! Joins: everything that the bus does for a socket that becomes live, as one step.
+
+use async_trait::async_trait;
+use protocol::cluster::offset::Offset;
+use protocol::id::ResumeTokenId;
+use protocol::time::Timestamp;
+
+use crate::{BusError, Hint, OpenSocket, ResumeLease, SessionKey, SessionState, SessionTtl};
+
+/// Joins of sockets to their sessions.
+#[async_trait]
+pub trait Joins: Send + Sync {
+    /// Joins a socket to its session, if that is live: records the time of issue of its token, registers the socket, issues its
+    /// resume token, and reads the offset of the user's event log and the hints, all of one moment. A socket whose node is
+    /// subscribed to the user's channel before misses no end of its session.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`]: the socket may be registered, and its resume token issued; a retry is safe.
+    async fn join(&self, join: &SocketJoin) -> Result<JoinOutcome, BusError>;
+}
+
+/// Socket that joins its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketJoin {
+    /// Session of its token.
+    pub session: SessionKey,
+    /// Time of issue of its token, if stated.
+    pub issued_at: Option<Timestamp>,
+    /// Entry of the socket. Its session is that of `session`.
+    pub socket: OpenSocket,
+    /// Bound of the user's sockets.
+    pub max_sockets: usize,
+    /// Id of the resume token to issue, if any. The socket's events start at the offset of the join.
+    pub resume_token: Option<ResumeTokenId>,
+}
+
+/// Outcome of a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinOutcome {
+    /// The socket has joined.
+    Joined(Box<JoinedSocket>),
+    /// The session is not live but in this state; nothing was done.
+    Refused(SessionState),
+}
+
+/// State of the bus at a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedSocket {
+    /// Remaining time of the session.
+    pub session: SessionTtl,
+    /// Offset of the user's event log.
+    pub offset: Offset,
+    /// Sockets to close, as [`Presence::register_socket`](crate::Presence::register_socket) returns them.
+    pub surplus: Vec<OpenSocket>,
+    /// Lease of the issued resume token.
+    pub lease: Option<ResumeLease>,
+    /// Hints of the user and the socket's origin.
+    pub hint: Hint,
+}

@@ -1,0 +1,251 @@
+//! Joins: one step for a socket that becomes live.
+
+use std::time::Duration;
+
+use bus::{
+    Bus, Hint, JoinOutcome, JoinedSocket, OpenSocket, ResumeLease, ResumeTokenKey, SessionKey, SessionSeed,
+    SessionState, SocketJoin,
+};
+use protocol::cluster::origin::Origin;
+use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
+use protocol::time::Timestamp;
+use testkit::{Redis, wait};
+
+use crate::nodes::connect;
+use crate::sample::{node, offset, publish, user};
+
+test_both!(
+    join_registers_the_socket_and_issues_its_resume_token,
+    join_without_resume_token_issues_none,
+    join_of_a_session_that_is_not_live_does_nothing,
+    join_records_the_newest_token,
+    join_above_the_cap_of_sockets_names_those_to_close,
+    tokens_of_a_flooding_session_are_evicted_before_those_of_another,
+    join_reads_the_hints,
+);
+
+async fn join_registers_the_socket_and_issues_its_resume_token(bus: &dyn Bus) {
+    prepare(bus).await;
+    publish(bus, &user("u"), 1).await;
+    let join = join("a", "s-1");
+    let joined = joined(bus, &join).await;
+    assert!(joined.session.left <= HALF_AN_HOUR.left && joined.session.left > HALF_AN_HOUR.left - wait::deadline());
+    assert_eq!(joined.offset, offset(bus, &user("u")).await);
+    assert_eq!((joined.offset.seq, joined.surplus.len()), (1, 0));
+    assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), [join.socket]);
+    let lease = joined.lease.unwrap();
+    assert_eq!(lease, self::lease("a"));
+    assert_eq!(bus.renew_tokens(std::slice::from_ref(&lease)).await.unwrap(), [true]);
+    publish(bus, &user("u"), 2).await;
+    let (of, at) = (SessionId::new("s-1").unwrap(), Timestamp::from_millis(1));
+    let redeemed = bus.redeem_token(&lease.key, &of, at).await.unwrap().unwrap();
+    assert_eq!(redeemed.token.connection.as_str(), "a");
+    assert_eq!(redeemed.token.start, joined.offset);
+    assert_eq!(redeemed.lease.redemption, 1);
+}
+
+async fn join_without_resume_token_issues_none(bus: &dyn Bus) {
+    prepare(bus).await;
+    let join = SocketJoin {
+        resume_token: None,
+        ..join("a", "s-1")
+    };
+    let joined = joined(bus, &join).await;
+    assert_eq!((joined.lease, joined.offset.seq), (None, 0));
+    assert_eq!(redeem(bus, "a", "s-1").await, None);
+}
+
+async fn join_of_a_session_that_is_not_live_does_nothing(bus: &dyn Bus) {
+    prepare(bus).await;
+    let [ending, ended] = ["s-2", "s-3"].map(session);
+    bus.seed(&ending, HALF_AN_HOUR).await.unwrap();
+    bus.announce_end(std::slice::from_ref(&ending)).await.unwrap();
+    bus.end(&ended, Timestamp::from_millis(2_000), wait::deadline())
+        .await
+        .unwrap();
+    for name in ["s-2", "s-3", "s-4"] {
+        let outcome = bus.join(&join(name, name)).await.unwrap();
+        let state = bus.check_ttl(&[session(name)]).await.unwrap().remove(0);
+        assert_eq!(outcome, JoinOutcome::Refused(state));
+        assert!(!matches!(state, SessionState::Alive(_)), "{name}: {state:?}");
+        assert_eq!(redeem(bus, name, name).await, None);
+    }
+    assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), []);
+}
+
+async fn join_records_the_newest_token(bus: &dyn Bus) {
+    prepare(bus).await;
+    for (name, issued_at) in [("a", 7), ("b", 9), ("c", 8)] {
+        let join = SocketJoin {
+            issued_at: Some(Timestamp::from_millis(issued_at)),
+            ..join(name, "s-1")
+        };
+        joined(bus, &join).await;
+    }
+    let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
+    assert_eq!(announced.newest_token, Some(Timestamp::from_millis(9)));
+}
+
+async fn join_above_the_cap_of_sockets_names_those_to_close(bus: &dyn Bus) {
+    prepare(bus).await;
+    for name in ["s-2", "s-3"] {
+        bus.seed(&session(name), HALF_AN_HOUR).await.unwrap();
+    }
+    for (name, session) in [("a", "s-2"), ("b", "s-1"), ("c", "s-1")] {
+        assert_eq!(joined(bus, &capped(name, session)).await.surplus, []);
+    }
+    let last = joined(bus, &capped("d", "s-3")).await;
+    assert_eq!(
+        last.surplus,
+        [capped("b", "s-1").socket],
+        "the oldest of a session with the most sockets"
+    );
+    let open = bus.open_sockets(&user("u")).await.unwrap();
+    let open: Vec<_> = open.iter().map(|socket| socket.connection.as_str()).collect();
+    assert_eq!(open, ["a", "c", "d"]);
+}
+
+/// A thief's session issues more tokens than a user may have.
+async fn tokens_of_a_flooding_session_are_evicted_before_those_of_another(bus: &dyn Bus) {
+    prepare(bus).await;
+    bus.seed(&session("stolen"), HALF_AN_HOUR).await.unwrap();
+    joined(bus, &join("own", "s-1")).await;
+    for number in 0..140 {
+        joined(bus, &join(&format!("t-{number:03}"), "stolen")).await;
+    }
+    assert_eq!(redeem(bus, "t-000", "stolen").await, None);
+    assert!(redeem(bus, "t-139", "stolen").await.is_some());
+    assert!(
+        redeem(bus, "own", "s-1").await.is_some(),
+        "the owner's token is evicted"
+    );
+}
+
+async fn join_reads_the_hints(bus: &dyn Bus) {
+    prepare(bus).await;
+    let hint = async |name: &str| joined(bus, &join(name, "s-1")).await.hint;
+    assert_eq!(hint("a").await, Hint::default());
+    bus.mark_seen(&user("u"), &origin()).await.unwrap();
+    let seen = hint("b").await;
+    assert_eq!((seen.seen, seen.no_open_alerts), (true, false));
+    bus.begin_alert_check(&user("u"), "check").await.unwrap();
+    assert!(!hint("c").await.no_open_alerts, "the check has no result yet");
+    bus.mark_no_open_alerts(&user("u"), "check").await.unwrap();
+    let both = Hint {
+        seen: true,
+        no_open_alerts: true,
+    };
+    assert_eq!(hint("d").await, both);
+    bus.clear_seen(&user("u")).await.unwrap();
+    bus.clear_no_open_alerts(&user("u")).await.unwrap();
+    assert_eq!(hint("e").await, Hint::default());
+}
+
+#[tokio::test]
+async fn join_on_another_primary_ignores_session_hints_and_epoch() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    prepare(&*bus).await;
+    bus.mark_seen(&user("u"), &origin()).await.unwrap();
+    bus.begin_alert_check(&user("u"), "check").await.unwrap();
+    bus.mark_no_open_alerts(&user("u"), "check").await.unwrap();
+    publish(&*bus, &user("u"), 1).await;
+    let join = join("a", "s-1");
+    let before = joined(&*bus, &join).await;
+    assert!(before.hint.seen && before.hint.no_open_alerts);
+
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    let unknown = JoinOutcome::Refused(SessionState::Unknown);
+    assert_eq!(
+        bus.join(&join).await.unwrap(),
+        unknown,
+        "its deadline may be an older one"
+    );
+    bus.seed(&join.session, HALF_AN_HOUR).await.unwrap();
+    let after = joined(&*bus, &join).await;
+    assert_ne!(after.offset.epoch, before.offset.epoch);
+    assert_eq!((after.offset.seq, after.hint), (0, Hint::default()));
+}
+
+/// Starts a lease of the node and the session `s-1`.
+async fn prepare(bus: &dyn Bus) {
+    bus.renew_node(&node("n"), 10 * wait::deadline()).await.unwrap();
+    bus.seed(&session("s-1"), HALF_AN_HOUR).await.unwrap();
+}
+
+async fn joined(bus: &dyn Bus, join: &SocketJoin) -> JoinedSocket {
+    match bus.join(join).await.unwrap() {
+        JoinOutcome::Joined(joined) => *joined,
+        refused @ JoinOutcome::Refused(_) => panic!("{refused:?}"),
+    }
+}
+
+/// Join of a socket whose resume token has its name. Sockets sort by name, oldest first.
+fn join(name: &str, of: &str) -> SocketJoin {
+    let age = name.bytes().next().unwrap_or_default();
+    SocketJoin {
+        session: session(of),
+        issued_at: None,
+        socket: OpenSocket {
+            connection: ConnectionId::new(name).unwrap(),
+            node: node("n"),
+            session: SessionId::new(of).unwrap(),
+            connected_at: Timestamp::from_millis(i64::from(age)),
+            origin: origin(),
+        },
+        max_sockets: 1_000,
+        resume_token: Some(ResumeTokenId::new(name).unwrap()),
+    }
+}
+
+/// Join of a user with three sockets at most.
+fn capped(name: &str, of: &str) -> SocketJoin {
+    SocketJoin {
+        max_sockets: 3,
+        ..join(name, of)
+    }
+}
+
+async fn redeem(bus: &dyn Bus, name: &str, of: &str) -> Option<ResumeLease> {
+    let (key, session) = (lease(name).key, SessionId::new(of).unwrap());
+    let redeemed = bus
+        .redeem_token(&key, &session, Timestamp::from_millis(1))
+        .await
+        .unwrap();
+    redeemed.map(|redeemed| redeemed.lease)
+}
+
+fn lease(name: &str) -> ResumeLease {
+    ResumeLease {
+        key: ResumeTokenKey {
+            user: user("u"),
+            id: ResumeTokenId::new(name).unwrap(),
+        },
+        redemption: 0,
+    }
+}
+
+fn session(name: &str) -> SessionKey {
+    SessionKey {
+        user: user("u"),
+        session: SessionId::new(name).unwrap(),
+    }
+}
+
+fn origin() -> Origin {
+    Origin {
+        address: "192.0.2.1".to_owned(),
+        device_id: Some("phone".to_owned()),
+        device_name: None,
+        user_agent: None,
+    }
+}
+
+const HALF_AN_HOUR: SessionSeed = SessionSeed {
+    left: Duration::from_secs(30 * 60),
+    timeout: Duration::from_secs(30 * 60),
+    lead: Duration::from_secs(5 * 60),
+    opened_at: Timestamp::from_millis(1_000),
+    newest_token: None,
+    announced: None,
+};
