@@ -21,19 +21,20 @@ pub trait Hints: Send + Sync {
     /// [`BusError::Unavailable`].
     async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError>;
 
-    /// Deletes the marks, so that a worker checks the next sign-in from any origin.
+    /// Deletes the marks, so that a worker checks the next sign-in from any origin. A running check for open alerts is void, so that it
+    /// does not restore them.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the marks may remain.
     async fn clear_seen(&self, user: &UserId) -> Result<(), BusError>;
 
-    /// Records a starting check for open alerts, under a unique name.
+    /// Records a starting check for open alerts, under a name that no other check of the user has.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn begin_alert_check(&self, user: &UserId, check: &str) -> Result<(), BusError>;
 
-    /// Records that this check found none. Ignored if an alert was raised or another check started since.
+    /// Records that this check found none. Ignored if an alert was raised, the marks were deleted, or another check started since.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].

@@ -51,8 +51,8 @@ pub use redis::{
 };
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{
-    AliveSession, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
-    SessionState, SessionTtl,
+    AliveSession, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal,
+    SessionSeed, SessionState, SessionTtl,
 };
 
 /// All roles of the bus.

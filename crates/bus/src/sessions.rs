@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
@@ -20,6 +21,18 @@ pub trait SessionRegistry: Send + Sync {
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError>;
+
+    /// Registers a session as [`SessionRegistry::seed`] does, after a worker has recorded the sign-in that opened it. In the same step it
+    /// marks the origin as seen and records that no alert is open, unless the sign-in's check is no longer the user's current one.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn seed_signed_in(
+        &self,
+        session: &SessionKey,
+        seed: SessionSeed,
+        sign_in: &RecordedSignIn<'_>,
+    ) -> Result<SessionState, BusError>;
 
     /// Reads the state of each session, in the order of `sessions`.
     ///
@@ -109,6 +122,15 @@ pub struct SessionSeed {
     pub newest_token: Option<Timestamp>,
     /// Number of an announced end that was not committed.
     pub announced: Option<u64>,
+}
+
+/// Sign-in that a worker has recorded, with no alert open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedSignIn<'a> {
+    /// Name of the check, as in [`Hints::begin_alert_check`](crate::Hints::begin_alert_check), started before the store was read.
+    pub check: &'a str,
+    /// Device and network.
+    pub from: &'a Origin,
 }
 
 /// State of a session.

@@ -51,6 +51,13 @@ pub struct SignInFindings {
     pub now: Timestamp,
 }
 
+impl SignInFindings {
+    /// True if device and network are known, or the first ones of the user.
+    pub(crate) fn has_nothing_new(&self) -> bool {
+        self.device != Recognition::New && self.network != Recognition::New
+    }
+}
+
 /// Recognition of a device or network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recognition {

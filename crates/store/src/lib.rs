@@ -72,11 +72,11 @@ pub use refreshes::{
 };
 pub use security::{
     DEFAULT_SESSION_TIMEOUT, Factor, PendingFactor, RecoveryAttempt, Security, SecurityChange, SecurityDecision,
-    SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule, SentCode,
+    SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule, SentCode, session_timeout,
 };
 pub use sessions::{
     AnnounceError, AnnouncedEnd, CommittedEnds, EndAllSessions, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest,
-    SessionLife, SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords, SessionSelector,
+    OpeningSignIn, SessionLife, SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords, SessionSelector,
     SessionsReceipt,
 };
 pub use syncs::{FinishedSync, LeasedSync, Pause, PauseScope, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};

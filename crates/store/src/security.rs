@@ -1,5 +1,7 @@
 //! Security settings and second factor of a user, in one record, because enabling the factor is a setting.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
@@ -181,6 +183,16 @@ pub enum SecurityOutcome {
     Committed(JobOutcome),
     /// An earlier delivery of the job, or another job with its idempotency key, was answered; nothing changed.
     Repeated(Ciphertext),
+}
+
+/// Session timeout of a user: the one that the user has chosen, else the operator's.
+#[must_use]
+pub fn session_timeout(minutes: u32, of_operator: Duration) -> Duration {
+    if minutes == DEFAULT_SESSION_TIMEOUT {
+        of_operator
+    } else {
+        Duration::from_secs(60 * u64::from(minutes))
+    }
 }
 
 /// Session timeout of users who have not chosen one, in minutes.

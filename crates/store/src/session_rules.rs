@@ -55,6 +55,7 @@ pub(crate) fn open(
     known: Option<&KnownSession>,
     all: Option<&EndAllSessions>,
     opening: &SessionOpenRequest,
+    timeout: Duration,
     now: Timestamp,
 ) -> SessionOpenOutcome {
     let issued_after = |time| opening.issued_at.is_some_and(|issued_at| issued_at > time);
@@ -63,8 +64,10 @@ pub(crate) fn open(
         let ends = [known.and_then(|known| known.ended_at), all.map(|all| all.ended_at)];
         let ends = ends.into_iter().flatten().map(|ended_at| ended_at.plus(TICK));
         SessionOpenOutcome::Open(SessionLife {
-            left: opening.timeout,
+            left: timeout,
+            timeout,
             opened_at: ends.fold(now, Timestamp::max),
+            sign_in_recorded: false,
             newest_token: opening.issued_at.max(known.and_then(|known| known.newest_token)),
         })
     };
@@ -87,7 +90,9 @@ pub(crate) fn open(
     if now < known.expires_at {
         SessionOpenOutcome::Open(SessionLife {
             left: known.expires_at.since(now),
+            timeout,
             opened_at: known.opened_at,
+            sign_in_recorded: false,
             // Redis lost what it knew of the session's tokens; none was issued further ahead than this.
             newest_token: known.newest_token.max(Some(now.plus(TOKEN_LEEWAY))),
         })

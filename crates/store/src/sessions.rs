@@ -10,16 +10,23 @@ use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::devices::SignInFindings;
 use crate::vault::Ciphertext;
 
 /// Session records, in the store's own time.
 #[async_trait]
 pub trait SessionRecords: Send + Sync {
-    /// Opens a session, or finds it open, ended or expired.
+    /// Opens a session, or finds it open, ended or expired. If it is open, the same transaction records the sign-in
+    /// ([`SessionLife::sign_in_recorded`]), as [`crate::Devices::check_sign_in`] does, where that raises no alert and adds nothing to what
+    /// the user is known by.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError>;
+    async fn open_session(
+        &self,
+        opening: &SessionOpenRequest,
+        sign_in: Option<&OpeningSignIn<'_>>,
+    ) -> Result<SessionOpenOutcome, StoreError>;
 
     /// Reports whether a session has ended. Every transaction on behalf of a session checks this.
     ///
@@ -122,10 +129,18 @@ pub struct SessionOpenRequest {
     pub session: SessionId,
     /// Time of issue of the token, if it states one.
     pub issued_at: Option<Timestamp>,
-    /// Timeout of a session without activity.
+    /// Timeout of a session without activity, unless the user has chosen another.
     pub timeout: Duration,
     /// Origin of the socket.
     pub origin: Origin,
+}
+
+/// Sign-in that opens a session.
+pub struct OpeningSignIn<'a> {
+    /// The worker's rules: true if they raise no alert for these findings. Called again if the transaction is retried.
+    pub raises_no_alert: &'a (dyn Fn(&SignInFindings) -> bool + Send + Sync),
+    /// Receipt of the job, for the audit log. Its answer is not kept: a repeat finds the session open.
+    pub receipt: &'a Receipt,
 }
 
 /// Result of [`SessionRecords::open_session`].
@@ -146,8 +161,13 @@ pub enum SessionOpenOutcome {
 pub struct SessionLife {
     /// Remaining time without activity.
     pub left: Duration,
+    /// Timeout without activity.
+    pub timeout: Duration,
     /// Time of its opening.
     pub opened_at: Timestamp,
+    /// True if the sign-in was recorded: its device and network are known, or the user's first, and no alert is open. Else it is still
+    /// to be checked.
+    pub sign_in_recorded: bool,
     /// Upper bound of the issue times of tokens presented in it, where known.
     pub newest_token: Option<Timestamp>,
 }

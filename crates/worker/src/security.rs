@@ -6,7 +6,6 @@ mod alerts;
 mod confirmation;
 #[cfg(test)]
 mod error_chains;
-mod new_device_alert;
 mod revoke_all;
 mod settings;
 mod sign_in;

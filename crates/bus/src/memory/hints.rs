@@ -11,7 +11,7 @@ use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::bounds::{ALERT_CHECK_TTL, HINT_TTL, MAX_ORIGIN_MARKS};
 use crate::hints::marks;
-use crate::{BusError, Hint, Hints};
+use crate::{BusError, Hint, Hints, RecordedSignIn};
 
 /// Marked devices and networks of each user.
 pub(super) type SeenOrigins = Expiring<UserId, OriginMarks>;
@@ -46,23 +46,12 @@ impl Hints for MemoryBus {
     }
 
     async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
-        let now = Instant::now();
-        let mut all = lock(&self.shared.seen_origins);
-        let stored = all
-            .get(user)
-            .filter(|seen| seen.marks.len() < MAX_ORIGIN_MARKS)
-            .cloned();
-        let mut seen = stored.unwrap_or_else(|| OriginMarks {
-            ends: now + HINT_TTL,
-            marks: HashSet::new(),
-        });
-        seen.marks.extend(marks(from));
-        let left = seen.ends.saturating_duration_since(now);
-        all.insert(user.clone(), seen, left);
+        self.mark_origin(user, from);
         Ok(())
     }
 
     async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
+        lock(&self.shared.alert_checks).remove(user);
         lock(&self.shared.seen_origins).remove(user);
         Ok(())
     }
@@ -84,5 +73,32 @@ impl Hints for MemoryBus {
     async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
         lock(&self.shared.alert_checks).remove(user);
         Ok(())
+    }
+}
+
+impl MemoryBus {
+    /// Marks the origin as seen, and records that no alert is open, if the check is the user's current one.
+    pub(super) fn record_sign_in(&self, user: &UserId, sign_in: &RecordedSignIn<'_>) {
+        let mut alert_checks = lock(&self.shared.alert_checks);
+        if alert_checks.get(user) == Some(&AlertCheck::Running(sign_in.check.to_owned())) {
+            alert_checks.insert(user.clone(), AlertCheck::None, HINT_TTL);
+            self.mark_origin(user, sign_in.from);
+        }
+    }
+
+    fn mark_origin(&self, user: &UserId, from: &Origin) {
+        let now = Instant::now();
+        let mut all = lock(&self.shared.seen_origins);
+        let stored = all
+            .get(user)
+            .filter(|seen| seen.marks.len() < MAX_ORIGIN_MARKS)
+            .cloned();
+        let mut seen = stored.unwrap_or_else(|| OriginMarks {
+            ends: now + HINT_TTL,
+            marks: HashSet::new(),
+        });
+        seen.marks.extend(marks(from));
+        let left = seen.ends.saturating_duration_since(now);
+        all.insert(user.clone(), seen, left);
     }
 }

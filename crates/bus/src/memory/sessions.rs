@@ -12,8 +12,8 @@ use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
-    AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
-    SessionState, SessionTtl,
+    AliveSession, BusError, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry,
+    SessionRenewal, SessionSeed, SessionState, SessionTtl,
 };
 
 /// Live sessions and tombstones.
@@ -166,6 +166,16 @@ impl SessionRegistry for MemoryBus {
             return Ok(table.store(session, resolved, now));
         }
         Ok(table.state(session, now))
+    }
+
+    async fn seed_signed_in(
+        &self,
+        session: &SessionKey,
+        seed: SessionSeed,
+        sign_in: &RecordedSignIn<'_>,
+    ) -> Result<SessionState, BusError> {
+        self.record_sign_in(&session.user, sign_in);
+        self.seed(session, seed).await
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {

@@ -33,6 +33,7 @@ impl HintScripts {
                 Operation::MarkSeen,
                 concat!(
                     include_str!("script/replication_id.lua"),
+                    include_str!("script/seen_marks.lua"),
                     include_str!("script/mark_seen.lua")
                 ),
             ),
@@ -85,7 +86,7 @@ impl Hints for RedisBus {
 
     async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
         let shared = &self.shared;
-        let keys = vec![shared.names.seen(user)];
+        let keys = vec![shared.names.seen(user), shared.names.open(user)];
         shared.commands.delete("clear seen devices", keys).await
     }
 

@@ -13,16 +13,19 @@ use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
+use crate::bounds::{HINT_TTL, MAX_ORIGIN_MARKS};
+use crate::hints::marks;
 use crate::operation::Operation;
 use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
-    AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
-    SessionState, SessionTtl,
+    AliveSession, BusError, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry,
+    SessionRenewal, SessionSeed, SessionState, SessionTtl,
 };
 
 /// Scripts of the sessions.
 pub(super) struct SessionScripts {
     seed: Script,
+    seed_signed_in: Script,
     check_ttl: Script,
     record_token: Script,
     renew_session: Script,
@@ -42,6 +45,14 @@ impl SessionScripts {
         };
         Self {
             seed: of_session(Operation::SeedSession, include_str!("script/seed_session.lua")),
+            seed_signed_in: of_session(
+                Operation::SeedSession,
+                concat!(
+                    include_str!("script/seen_marks.lua"),
+                    include_str!("script/record_sign_in.lua"),
+                    include_str!("script/seed_session.lua")
+                ),
+            ),
             check_ttl: of_session(Operation::CheckSessionTtl, include_str!("script/check_session_ttl.lua")),
             record_token: of_session(Operation::RecordToken, include_str!("script/record_token.lua")),
             renew_session: of_session(Operation::RenewSession, include_str!("script/renew_session.lua")),
@@ -62,11 +73,33 @@ impl SessionScripts {
 impl SessionRegistry for RedisBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.seed;
-        let [left, timeout, lead] = [seed.left, seed.timeout, seed.lead].map(millis);
-        let [opened_at, newest_token] = [Some(seed.opened_at), seed.newest_token].map(time);
-        let announced = Arg::from(seed.announced.unwrap_or(0));
-        let args = [left, timeout, lead, opened_at, newest_token, announced];
-        state(&mut self.session("seed a session", script, session, args).await?)
+        state(
+            &mut self
+                .session("seed a session", script, session, seed_args(&seed))
+                .await?,
+        )
+    }
+
+    async fn seed_signed_in(
+        &self,
+        session: &SessionKey,
+        seed: SessionSeed,
+        sign_in: &RecordedSignIn<'_>,
+    ) -> Result<SessionState, BusError> {
+        let (names, script) = (&self.shared.names, &self.shared.sessions.seed_signed_in);
+        let hints = [names.seen(&session.user), names.open(&session.user)];
+        let keys = self.session_keys(session).into_iter().chain(hints);
+        let [device, network] = marks(sign_in.from);
+        let name = Arg::from(names.in_index(&session.session));
+        let args = once(name).chain(seed_args(&seed)).chain([
+            Arg::from(sign_in.check),
+            Arg::from(device),
+            Arg::from(network),
+            Arg::from(HINT_TTL.as_secs()),
+            Arg::from(MAX_ORIGIN_MARKS),
+        ]);
+        let seeded = self.shared.commands.run("seed a session", script, keys, args);
+        state(&mut seeded.await?)
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
@@ -165,18 +198,20 @@ impl RedisBus {
         session: &SessionKey,
         args: [Arg; N],
     ) -> Result<RedisReply, BusError> {
+        let name = Arg::from(self.shared.names.in_index(&session.session));
+        let (keys, args) = (self.session_keys(session), once(name).chain(args));
+        self.shared.commands.run(step, script, keys, args).await
+    }
+
+    /// Keys of the scripts of sessions, in their order.
+    fn session_keys(&self, session: &SessionKey) -> [String; 4] {
         let names = &self.shared.names;
-        let keys = [
+        [
             names.session(session),
             names.warning(session),
             names.sessions(&session.user),
             names.end_of_all(&session.user),
-        ];
-        let name = Arg::from(names.in_index(&session.session));
-        self.shared
-            .commands
-            .run(step, script, keys, once(name).chain(args))
-            .await
+        ]
     }
 
     /// Runs one script per session, as no script spans two slots of a cluster; they are pipelined.
@@ -213,6 +248,14 @@ pub(super) fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
         })),
         _ => Err(reply.unreadable("unknown session state")),
     }
+}
+
+/// Arguments of a seed after the name of the session.
+fn seed_args(seed: &SessionSeed) -> [Arg; 6] {
+    let [left, timeout, lead] = [seed.left, seed.timeout, seed.lead].map(millis);
+    let [opened_at, newest_token] = [Some(seed.opened_at), seed.newest_token].map(time);
+    let announced = Arg::from(seed.announced.unwrap_or(0));
+    [left, timeout, lead, opened_at, newest_token, announced]
 }
 
 fn alive_session(key: SessionKey, reply: &mut RedisReply) -> Result<AliveSession, BusError> {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bus::{
     AliveSession, Bucket, Bus, BusError, ChannelMessage, Charge, ClaimedJob, EndAllSessions, EndAnnouncement, EntryId,
     Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishOutcome,
-    Quota, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey, SessionRegistry,
-    SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, UserSubscriptions,
+    Quota, RecordedSignIn, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey,
+    SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, UserSubscriptions,
 };
 use gateway::BusRoles;
 use lifecycle::Tasks;
@@ -452,6 +452,15 @@ impl Limits for FaultyBus {
 impl SessionRegistry for FaultyBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         self.bus.seed(session, seed).await
+    }
+
+    async fn seed_signed_in(
+        &self,
+        session: &SessionKey,
+        seed: SessionSeed,
+        sign_in: &RecordedSignIn<'_>,
+    ) -> Result<SessionState, BusError> {
+        self.bus.seed_signed_in(session, seed, sign_in).await
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {

@@ -73,9 +73,9 @@ impl Alerts for MemoryStore {
 
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
         let state = self.state();
-        let raised = state.alerts_of(user).map(|(_, raised)| raised);
-        let open = raised.filter(|raised| raised.alert.requires_action && !raised.acknowledged);
-        Ok(rules::page(open.map(|raised| raised.alert.clone())))
+        Ok(rules::page(
+            state.open_alerts_of(user).map(|raised| raised.alert.clone()),
+        ))
     }
 
     async fn acknowledge_alert(

@@ -1,14 +1,19 @@
 //! Devices and networks.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::origin::Origin;
 use protocol::id::UserId;
 
 use super::state::State;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
+use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
+use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Devices for MemoryStore {
@@ -24,29 +29,8 @@ impl Devices for MemoryStore {
         let mut state = self.state();
         state.refuse_ended("check the sign-in", user, receipt.actor.session())?;
         in_time("check the sign-in", receipt)?;
-        let factor = state.security.get(*user).and_then(|record| record.factor.as_ref());
-        let (failures, last_failed) = factor.map_or((0, None), |factor| (factor.failures, factor.last_failed));
-        let network = from.network();
-        let findings = SignInFindings {
-            device: recognition(&state, user, "device", from.device()),
-            network: recognition(&state, user, "network", &network),
-            failures,
-            last_failed,
-            now: now.into(),
-        };
-        for (kind, name) in [("device", from.device()), ("network", &network)] {
-            state.seen.insert(((*user).clone(), kind, name.to_owned()), now);
-        }
-        state.had_device.insert((*user).clone());
-        if findings.device != Recognition::Known {
-            state.audit(
-                &self.audit,
-                user,
-                Entry::of_new_device(&findings, &network),
-                receipt,
-                now,
-            );
-        }
+        let findings = state.find_sign_in(user, from, now);
+        state.record_sign_in(&self.audit, (user, from), &findings, receipt, now);
         for alert in alert_rules(&findings) {
             let entry = Entry::of_raised_alert(&alert);
             if state.send_with_subject(user, &[Envelope::of_alert(alert)], Some(sign_in), now) > 0 {
@@ -54,6 +38,39 @@ impl Devices for MemoryStore {
             }
         }
         Ok(findings)
+    }
+}
+
+impl State {
+    pub(super) fn find_sign_in(&self, user: &UserId, from: &Origin, now: SystemTime) -> SignInFindings {
+        let factor = self.security.get(user).and_then(|record| record.factor.as_ref());
+        let (failures, last_failed) = factor.map_or((0, None), |factor| (factor.failures, factor.last_failed));
+        SignInFindings {
+            device: recognition(self, user, "device", from.device()),
+            network: recognition(self, user, "network", &from.network()),
+            failures,
+            last_failed,
+            now: now.into(),
+        }
+    }
+
+    pub(super) fn record_sign_in(
+        &mut self,
+        keys: &AuditKeys,
+        (user, from): (&UserId, &Origin),
+        findings: &SignInFindings,
+        receipt: &Receipt,
+        now: SystemTime,
+    ) {
+        let network = from.network();
+        for (kind, name) in [("device", from.device()), ("network", &network)] {
+            self.seen.insert((user.clone(), kind, name.to_owned()), now);
+        }
+        self.had_device.insert(user.clone());
+        if findings.device != Recognition::Known {
+            let entry = Entry::of_new_device(findings, &network);
+            self.audit(keys, user, entry, receipt, now);
+        }
     }
 }
 

@@ -2,47 +2,52 @@
 
 mod end;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
-use super::MemoryStore;
 use super::rows::SessionRow;
+use super::state::State;
+use super::{MemoryStore, in_time};
 use crate::StoreError;
+use crate::security::{DEFAULT_SESSION_TIMEOUT, session_timeout};
 use crate::session_rules::{self, KnownSession, SLACK};
 use crate::sessions::{
-    CommittedEnds, EndSessionsOutcome, EndSessionsRequest, SessionOpenOutcome, SessionOpenRequest, SessionRecord,
-    SessionRecords, SessionsReceipt,
+    CommittedEnds, EndSessionsOutcome, EndSessionsRequest, OpeningSignIn, SessionLife, SessionOpenOutcome,
+    SessionOpenRequest, SessionRecord, SessionRecords, SessionsReceipt,
 };
 
 #[async_trait]
 impl SessionRecords for MemoryStore {
-    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
-        let now = Timestamp::from(self.now());
+    async fn open_session(
+        &self,
+        opening: &SessionOpenRequest,
+        sign_in: Option<&OpeningSignIn<'_>>,
+    ) -> Result<SessionOpenOutcome, StoreError> {
+        let time = self.now();
+        let now = Timestamp::from(time);
         let mut state = self.state();
         let key = (opening.user.clone(), opening.session.clone());
         let before = state.sessions.get(&key);
-        let known = before.map(|row| row.known);
         let all = state.ends_of_all.get(&opening.user).map(|(all, _)| all);
-        let opened = session_rules::open(known.as_ref(), all, opening, now);
-        if let SessionOpenOutcome::Open(life) = opened {
-            let goes_on = before.filter(|row| row.known.is_open(now));
-            let row = SessionRow {
-                known: KnownSession {
-                    opened_at: life.opened_at,
-                    expires_at: now.plus(life.left),
-                    ended_at: None,
-                    newest_token: opening.issued_at.max(known.and_then(|known| known.newest_token)),
-                },
-                failures: goes_on.map_or(0, |row| row.failures),
-                origin: opening.origin.clone(),
-                end_unconfirmed: false,
-            };
-            state.sessions.insert(key, row);
+        let chosen = state.security.get(&opening.user);
+        let minutes = chosen.map_or(DEFAULT_SESSION_TIMEOUT, |record| record.session_timeout);
+        let timeout = session_timeout(minutes, opening.timeout);
+        let opened = session_rules::open(before.map(|row| row.known).as_ref(), all, opening, timeout, now);
+        let SessionOpenOutcome::Open(mut life) = opened else {
+            return Ok(opened);
+        };
+        if let Some(sign_in) = sign_in {
+            in_time("store the opened session", sign_in.receipt)?;
         }
-        Ok(opened)
+        let row = opened_row(before, opening, &life, now);
+        state.sessions.insert(key, row);
+        if let Some(sign_in) = sign_in {
+            life.sign_in_recorded = self.record_opening(&mut state, opening, sign_in, time);
+        }
+        Ok(SessionOpenOutcome::Open(life))
     }
 
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
@@ -182,5 +187,46 @@ impl SessionRecords for MemoryStore {
             }
         }
         Ok(())
+    }
+}
+
+impl MemoryStore {
+    /// Records the sign-in that opened a session, unless it is to be checked; true if it was recorded.
+    fn record_opening(
+        &self,
+        state: &mut State,
+        opening: &SessionOpenRequest,
+        sign_in: &OpeningSignIn<'_>,
+        now: SystemTime,
+    ) -> bool {
+        let (user, origin) = (&opening.user, &opening.origin);
+        let findings = state.find_sign_in(user, origin, now);
+        let has_open_alerts = state.open_alerts_of(user).next().is_some();
+        let is_plain = findings.has_nothing_new() && !has_open_alerts && (sign_in.raises_no_alert)(&findings);
+        if is_plain {
+            state.record_sign_in(&self.audit, (user, origin), &findings, sign_in.receipt, now);
+        }
+        is_plain
+    }
+}
+
+/// Row of a session that is opened now.
+fn opened_row(
+    before: Option<&SessionRow>,
+    opening: &SessionOpenRequest,
+    life: &SessionLife,
+    now: Timestamp,
+) -> SessionRow {
+    let goes_on = before.filter(|row| row.known.is_open(now));
+    SessionRow {
+        known: KnownSession {
+            opened_at: life.opened_at,
+            expires_at: now.plus(life.left),
+            ended_at: None,
+            newest_token: opening.issued_at.max(before.and_then(|row| row.known.newest_token)),
+        },
+        failures: goes_on.map_or(0, |row| row.failures),
+        origin: opening.origin.clone(),
+        end_unconfirmed: false,
     }
 }

@@ -279,6 +279,12 @@ impl State {
         theirs.map(|((_, number), raised)| (*number, raised))
     }
 
+    /// Alerts of a user that require action and are not acknowledged, oldest first.
+    pub(super) fn open_alerts_of(&self, user: &UserId) -> impl Iterator<Item = &AlertRow> {
+        let raised = self.alerts_of(user).map(|(_, raised)| raised);
+        raised.filter(|raised| raised.alert.requires_action && !raised.acknowledged)
+    }
+
     /// Reports whether a session has ended, by itself or with all others of its user.
     pub(super) fn is_session_ended(&self, user: &UserId, session: &SessionId) -> bool {
         let all = self.ends_of_all.get(user).map(|(all, _)| all);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::error::Failure;
+use super::parameter::Parameter;
 use super::pool::{Ending, Work};
 use super::receipt::ReceiptCheck;
 use super::transaction::Transaction;
@@ -39,28 +40,7 @@ pub(super) async fn append(
              INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
              job_id, trace_id, key_id, mac) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-    tx.execute(
-        write,
-        &[
-            &row.user,
-            &row.seq,
-            &row.v,
-            &row.at,
-            &row.action,
-            &row.subject,
-            &row.result,
-            &row.count,
-            &row.session,
-            &row.connection,
-            &row.address,
-            &row.device,
-            &row.job,
-            &row.trace,
-            &row.key,
-            &row.mac,
-        ],
-    )
-    .await?;
+    tx.execute(write, &values(&row)).await?;
     Ok(())
 }
 
@@ -106,6 +86,29 @@ pub(super) async fn append_all(tx: &Transaction<'_>, rows: &[AuditRow]) -> Resul
 /// Values of one column.
 fn column<'a, T>(rows: &'a [AuditRow], value: impl Fn(&'a AuditRow) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
+}
+
+/// Values of a row in the order of the columns: user, seq, v, at, action, subject, result, count, session, connection, address,
+/// device, job, trace, key, mac.
+pub(super) fn values(row: &AuditRow) -> [&dyn Parameter; 16] {
+    [
+        &row.user,
+        &row.seq,
+        &row.v,
+        &row.at,
+        &row.action,
+        &row.subject,
+        &row.result,
+        &row.count,
+        &row.session,
+        &row.connection,
+        &row.address,
+        &row.device,
+        &row.job,
+        &row.trace,
+        &row.key,
+        &row.mac,
+    ]
 }
 
 struct RecordEntries<'a> {

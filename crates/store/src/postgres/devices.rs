@@ -73,11 +73,15 @@ async fn find(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) 
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'network' AND name = $3) AS this_network, \
              coalesce(failures, 0) AS failures, last_failed_at, clock_timestamp() AS now \
              FROM (SELECT) AS one_row LEFT JOIN security ON user_id = $1";
-    let found = tx.query_one(find, &[&user.as_str(), &device, &network]).await?;
+    findings(&tx.query_one(find, &[&user.as_str(), &device, &network]).await?)
+}
+
+/// Findings from the columns `had_device`, `this_device`, `this_network`, `failures`, `last_failed_at` and `now`.
+pub(super) fn findings(found: &Row) -> Result<SignInFindings, Failure> {
     let last_failed: Option<_> = found.try_get("last_failed_at")?;
     Ok(SignInFindings {
-        device: recognition(&found, "this_device")?,
-        network: recognition(&found, "this_network")?,
+        device: recognition(found, "this_device")?,
+        network: recognition(found, "this_network")?,
         failures: u32::try_from(found.try_get::<_, i32>("failures")?).map_err(Failure::row)?,
         last_failed: last_failed.map(row::timestamp),
         now: row::timestamp(found.try_get("now")?),

@@ -55,6 +55,8 @@ pub(super) enum Ending<T> {
     Commit(T),
     /// Commit unless this instant has passed.
     CommitBefore(Instant, T),
+    /// Nothing: the last statement was sent with COMMIT, by [`Transaction::commit_with`].
+    Committed(T),
     /// Roll back.
     RollBack(T),
 }
@@ -222,7 +224,7 @@ async fn transaction<W: Work>(
     let tx = Transaction::new(connection, timer);
     let outcome = match within(until, work.run(&tx)).await? {
         // Dropping the transaction rolls it back before anything else is sent on its connection.
-        Ending::RollBack(outcome) => return Ok(outcome),
+        Ending::RollBack(outcome) | Ending::Committed(outcome) => return Ok(outcome),
         Ending::CommitBefore(deadline, _) if Instant::now() >= deadline => return Err(Failure::TooLate),
         Ending::CommitBefore(_, outcome) | Ending::Commit(outcome) => outcome,
     };

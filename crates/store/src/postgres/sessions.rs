@@ -25,17 +25,24 @@ use super::{PgStore, session_check};
 use crate::StoreError;
 use crate::session_rules::{KnownSession, SLACK};
 use crate::sessions::{
-    CommittedEnds, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, SessionOpenOutcome, SessionOpenRequest,
-    SessionRecord, SessionRecords, SessionsReceipt,
+    CommittedEnds, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, OpeningSignIn, SessionOpenOutcome,
+    SessionOpenRequest, SessionRecord, SessionRecords, SessionsReceipt,
 };
 use crate::step::Step;
 
 #[async_trait]
 impl SessionRecords for PgStore {
-    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
-        self.pool
-            .transact(Step::StoreOpenedSession, &OpenSession(opening))
-            .await
+    async fn open_session(
+        &self,
+        opening: &SessionOpenRequest,
+        sign_in: Option<&OpeningSignIn<'_>>,
+    ) -> Result<SessionOpenOutcome, StoreError> {
+        let work = OpenSession {
+            opening,
+            sign_in,
+            keys: &self.audit,
+        };
+        self.pool.transact(Step::StoreOpenedSession, &work).await
     }
 
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::{try_join, try_join3, try_join4};
+use futures_util::future::{join, try_join, try_join3, try_join4};
 use tokio_postgres::{Error, Row};
 
 use super::connection::{Answer, Connection};
@@ -56,6 +56,14 @@ impl<'a> Transaction<'a> {
         Ok((first.rows, second.rows))
     }
 
+    /// Executes the last statement of the transaction and commits. Both are sent together; where the statement fails, COMMIT rolls back.
+    ///
+    /// # Errors
+    /// [`Failure::Commit`] if the transaction may have been committed.
+    pub(super) async fn commit_with(&self, last: Query<'_>) -> Result<(), Failure> {
+        self.timer.measure(self.open.commit_with(last)).await
+    }
+
     async fn run(&self, query: Query<'_>) -> Result<Answer, Error> {
         self.timer.measure(self.open.run(query)).await
     }
@@ -101,6 +109,17 @@ impl<'a> OpenTransaction<'a> {
         // Set before BEGIN is sent: a caller that stops waiting for the answer may have sent it.
         self.is_open.store(true, Ordering::Relaxed);
         self.connection.run_plain(BEGIN).await
+    }
+
+    async fn commit_with(&self, last: Query<'_>) -> Result<(), Failure> {
+        let ready = self.connection.prepare(last).await?;
+        let (written, committed) = join(self.connection.send(&ready, last), self.commit()).await;
+        match (written, committed) {
+            (Ok(_), Ok(())) => Ok(()),
+            // The server refused the statement, and rolled the transaction back.
+            (Err(error), _) if error.as_db_error().is_some() => Err(error.into()),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(Failure::Commit(Box::new(error.into()))),
+        }
     }
 
     /// Sends COMMIT at the first poll.

@@ -37,13 +37,11 @@ pub(super) fn relay(work: &Work) -> Relay {
 /// Reports whether the store may have an answer to the work. Repeated without one, the work changes nothing more.
 pub(super) fn may_be_answered(work: &Work) -> bool {
     match work {
-        Work::RaiseAlert(_) => false,
+        Work::OpenSession(_) | Work::Joined(_) | Work::RaiseAlert(_) => false,
         Work::Command(_)
-        | Work::Joined(_)
         | Work::EndAllSessions
         | Work::Callback(_)
         | Work::ConfirmLink(_)
-        | Work::OpenSession(_)
         | Work::Refusals(_)
         | Work::Webhook(_) => true,
     }

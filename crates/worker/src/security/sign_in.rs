@@ -8,8 +8,8 @@ use protocol::security::Alert;
 use store::{SignInCheck, SignInFindings, StoreError};
 
 use super::SecurityService;
-use super::new_device_alert::{alerts, recent_guesses};
 use crate::call::Call;
+use crate::new_device_alert::{alerts, recent_guesses};
 
 impl SecurityService {
     /// Returns the open alerts, and checks the sign-in if its gateway has no hint that the device is known. Open alerts go to the socket

@@ -1,28 +1,33 @@
 //! `session.open`: admission of a socket whose session Redis does not have.
 
-use bus::{BusError, SessionSeed, SessionState};
+use bus::{BusError, RecordedSignIn, SessionSeed, SessionState};
 use protocol::cluster::job::{JobOutcome, OpenSession};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
-use store::{SessionOpenOutcome, SessionOpenRequest, StoreError};
+use store::{OpeningSignIn, SessionOpenOutcome, SessionOpenRequest, StoreError};
 
 use super::{END_TTL, SessionService, key};
 use crate::call::{Call, Refusal};
+use crate::new_device_alert::alerts;
 
 impl SessionService {
-    /// Opens a new session, or restores one in Redis with its remaining time.
+    /// Opens a new session, or restores one in Redis with its remaining time. Where its sign-in raises no alert and none is open, that is
+    /// recorded with it, so that the socket needs no further job.
     pub(crate) async fn open(&self, call: &Call, payload: &OpenSession) -> Result<JobOutcome, OpenError> {
-        let timeout = self.timeout(&call.user).await?;
         let opening = SessionOpenRequest {
             user: call.user.clone(),
             session: call.session.clone(),
             issued_at: payload.issued_at,
-            timeout,
+            timeout: self.times.timeout,
             origin: payload.origin.clone(),
         };
+        // Where the check cannot be started no hint can be written: the gateway has the sign-in checked after the join.
+        let check = self.entropy.token();
+        let started = self.hints.begin_alert_check(&call.user, &check).await.is_ok();
+        let check = started.then_some(check.as_str());
         let mut announced = payload.announced;
         for _ in 0..MAX_ATTEMPTS {
-            match self.try_open(call, &opening, announced).await? {
+            match self.try_open(call, &opening, announced, check).await? {
                 SessionState::Ended => return Err(OpenError::Ended),
                 // The transaction of this end may be running. It has finished when the store has answered again.
                 SessionState::Ending(another) => announced = Some(another),
@@ -34,15 +39,22 @@ impl SessionService {
     }
 
     /// Opens the session unless the store has its end; an announced end that was not committed does not count. Redis refuses to restore
-    /// the session if another end was announced since then, and every committed end was announced before.
+    /// the session if another end was announced since then, and every committed end was announced before. The sign-in is recorded under
+    /// this check.
     async fn try_open(
         &self,
         call: &Call,
         opening: &SessionOpenRequest,
         announced: Option<u64>,
+        check: Option<&str>,
     ) -> Result<SessionState, OpenError> {
         let key = key(&call.user, &call.session);
-        let life = match self.records.open_session(opening).await? {
+        let sign_in = OpeningSignIn {
+            raises_no_alert: &|findings| alerts(&call.user, &opening.origin, findings).is_empty(),
+            receipt: &call.receipt(&JobOutcome::done()),
+        };
+        let opened = self.records.open_session(opening, check.map(|_| &sign_in));
+        let life = match opened.await? {
             SessionOpenOutcome::Open(life) => life,
             SessionOpenOutcome::Ended(ended_at) => {
                 // Redis may have lost the end.
@@ -54,13 +66,20 @@ impl SessionService {
         };
         let seed = SessionSeed {
             left: life.left,
-            timeout: opening.timeout,
-            lead: self.times.lead(opening.timeout),
+            timeout: life.timeout,
+            lead: self.times.lead(life.timeout),
             opened_at: life.opened_at,
             newest_token: life.newest_token,
             announced,
         };
-        Ok(self.registry.seed(&key, seed).await?)
+        let from = &opening.origin;
+        Ok(match check.filter(|_| life.sign_in_recorded) {
+            Some(check) => {
+                let recorded = RecordedSignIn { check, from };
+                self.registry.seed_signed_in(&key, seed, &recorded).await?
+            }
+            None => self.registry.seed(&key, seed).await?,
+        })
     }
 }
 

@@ -6,19 +6,15 @@ use bus::{BusError, SessionState};
 use futures_util::future::try_join_all;
 use protocol::fault::chain;
 use protocol::id::UserId;
-use store::{DEFAULT_SESSION_TIMEOUT, StoreError};
+use store::{StoreError, session_timeout};
 
 use super::{SessionService, key};
 
 impl SessionService {
     /// Session timeout of a user: the user's setting, else the operator's.
-    pub(super) async fn timeout(&self, user: &UserId) -> Result<Duration, StoreError> {
+    async fn timeout(&self, user: &UserId) -> Result<Duration, StoreError> {
         let minutes = self.security.security(user).await?.session_timeout;
-        Ok(if minutes == DEFAULT_SESSION_TIMEOUT {
-            self.times.timeout
-        } else {
-            Duration::from_secs(60 * u64::from(minutes))
-        })
+        Ok(session_timeout(minutes, self.times.timeout))
     }
 
     /// Applies the stored timeout to all live sessions of a user. A session for which that fails gets it when it is opened next.

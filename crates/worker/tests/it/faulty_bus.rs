@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bus::{
     AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
     EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, LogRead, MemoryBus,
-    PublishOutcome, Quota, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, Share,
-    UserSubscriptions,
+    PublishOutcome, Quota, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState,
+    Share, UserSubscriptions,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
@@ -235,6 +235,15 @@ impl Limits for FaultyBus {
 impl SessionRegistry for FaultyBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         self.bus().seed(session, seed).await
+    }
+
+    async fn seed_signed_in(
+        &self,
+        session: &SessionKey,
+        seed: SessionSeed,
+        sign_in: &RecordedSignIn<'_>,
+    ) -> Result<SessionState, BusError> {
+        self.bus().seed_signed_in(session, seed, sign_in).await
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {

@@ -44,7 +44,7 @@ async fn open(store: &dyn Store) {
         timeout: LONG,
         origin: origin("192.0.2.1", "phone"),
     };
-    store.open_session(&opening).await.unwrap();
+    store.open_session(&opening, None).await.unwrap();
 }
 
 /// Opens the session, which another session then ends.
@@ -288,7 +288,7 @@ async fn ended_session_cannot_end_others(store: &dyn Store) {
         timeout: LONG,
         origin: origin("192.0.2.1", "phone"),
     };
-    store.open_session(&opening).await.unwrap();
+    store.open_session(&opening, None).await.unwrap();
     let ending = EndSessionsRequest {
         user: user("GEN-001"),
         which: SessionSelector::AllExcept(session()),

@@ -90,9 +90,9 @@ async fn expired_session_is_opened_by_a_token_issued_later(store: &dyn Store) {
         timeout: Duration::from_millis(50),
         ..opening("s-1", issued_in)
     };
-    store.open_session(&short(0)).await.unwrap();
+    store.open_session(&short(0), None).await.unwrap();
     wait::until_true("the session to be over", wait::deadline(), async || {
-        store.open_session(&short(0)).await.unwrap() == SessionOpenOutcome::IdledOut
+        store.open_session(&short(0), None).await.unwrap() == SessionOpenOutcome::IdledOut
     })
     .await;
     assert_eq!(left(open(store, "s-1", MUCH_LATER).await), Some(TIMEOUT));
@@ -132,10 +132,13 @@ async fn all_sessions_are_ended_at_once(store: &dyn Store) {
 async fn sessions_of_a_user_are_listed_with_their_origin(store: &dyn Store) {
     open(store, "s-1", 0).await;
     store
-        .open_session(&SessionOpenRequest {
-            user: user("GEN-002"),
-            ..opening("s-1", 0)
-        })
+        .open_session(
+            &SessionOpenRequest {
+                user: user("GEN-002"),
+                ..opening("s-1", 0)
+            },
+            None,
+        )
         .await
         .unwrap();
     let first = store.sessions_of(&user("GEN-001"), &[]).await.unwrap();
@@ -147,7 +150,7 @@ async fn sessions_of_a_user_are_listed_with_their_origin(store: &dyn Store) {
         origin: moved.clone(),
         ..opening("s-1", 0)
     };
-    store.open_session(&again).await.unwrap();
+    store.open_session(&again, None).await.unwrap();
     let listed = store.sessions_of(&user("GEN-001"), &[]).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].session, &listed[0].origin), (&session("s-1"), &moved));
@@ -333,7 +336,7 @@ async fn end_of_all_sessions_outdates_older_tokens_and_sessions(store: &dyn Stor
             ..opening(name, 0)
         };
         assert_eq!(
-            store.open_session(&silent).await.unwrap(),
+            store.open_session(&silent, None).await.unwrap(),
             SessionOpenOutcome::Outdated,
             "{name}"
         );
@@ -389,8 +392,8 @@ async fn without_a_known_token_the_leeway_after_the_end_applies(store: &dyn Stor
         issued_at: Some(ended_at.plus(Duration::from_secs(after))),
         ..opening(SessionId::DEFAULT, 0)
     };
-    assert!(is_ended(store.open_session(&issued(60)).await.unwrap()));
-    assert!(left(store.open_session(&issued(61)).await.unwrap()).is_some());
+    assert!(is_ended(store.open_session(&issued(60), None).await.unwrap()));
+    assert!(left(store.open_session(&issued(61), None).await.unwrap()).is_some());
 }
 
 async fn reopened_session_starts_after_its_end(store: &dyn Store) {
@@ -431,9 +434,9 @@ async fn idle(store: &dyn Store, name: &str) {
         timeout: Duration::from_millis(20),
         ..opening(name, 0)
     };
-    store.open_session(&short).await.unwrap();
+    store.open_session(&short, None).await.unwrap();
     wait::until_true("the session to be over", wait::deadline(), async || {
-        store.open_session(&short).await.unwrap() == SessionOpenOutcome::IdledOut
+        store.open_session(&short, None).await.unwrap() == SessionOpenOutcome::IdledOut
     })
     .await;
 }
@@ -486,7 +489,7 @@ fn left(opened: SessionOpenOutcome) -> Option<Duration> {
 
 /// Opens a session of GEN-001 with a token whose time of issue is `issued_in` seconds from `LONG_AGO`.
 async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpenOutcome {
-    store.open_session(&opening(name, issued_in)).await.unwrap()
+    store.open_session(&opening(name, issued_in), None).await.unwrap()
 }
 
 /// Seconds since 1970, before every test.

@@ -11,7 +11,7 @@ use store::{Recognition, SignInFindings};
 use crate::call::{digest, event_id};
 
 /// Alerts that a sign-in raises. Their ids are derived from their subject, so that a repeated check raises the same alerts.
-pub(super) fn alerts(user: &UserId, from: &Origin, findings: &SignInFindings) -> Vec<Alert> {
+pub(crate) fn alerts(user: &UserId, from: &Origin, findings: &SignInFindings) -> Vec<Alert> {
     let device = format!(
         "{} from {}",
         from.device_name.as_deref().unwrap_or(from.device()),
@@ -70,7 +70,7 @@ pub(super) fn alerts(user: &UserId, from: &Origin, findings: &SignInFindings) ->
 }
 
 /// Time of the last wrong code, if there were several in a row recently.
-pub(super) fn recent_guesses(failures: u32, last_failed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn recent_guesses(failures: u32, last_failed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     last_failed.filter(|last| failures >= GUESSES && now.since(*last) < GUESS_WINDOW)
 }
 

@@ -1,0 +1,9 @@
+-- Marks the origin of a recorded sign-in as seen and records that no alert is open, if its check is still the current one. Prepended to
+-- the script that seeds its session.
+-- Keys after those of the session: seen marks, alert check. Arguments after those of the seed: name of the check, device, network,
+-- TTL of the hints (seconds), bound of the marks.
+if redis.call('GET', KEYS[6]) == this_run .. ' check ' .. ARGV[8] then
+  redis.call('SET', KEYS[6], this_run .. ' none', 'EX', ARGV[11])
+  mark_seen(KEYS[5], 'run ' .. this_run, ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12]))
+end
+
