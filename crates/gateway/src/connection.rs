@@ -79,14 +79,12 @@ impl Connections {
         client: Client,
         (permit, accepted): (PendingPermit, Instant),
     ) {
-        let link = Link::new(stream, &upgrade.protocol, upgrade.deflate.as_ref(), &self.links);
-        let origin = Origin::of_peer(client.address(), upgrade.user_agent);
-        let unauthenticated = self.authentication.open(link, upgrade.protocol, origin, permit);
+        let unauthenticated = self.open(stream, upgrade, &client, permit);
         let draining = self.live(unauthenticated, client, accepted).await;
         if let Some(ended_at) = draining.session_ended_at() {
             self.links.durations.revocation_closed(ended_at);
         }
-        let ClosedSocket { close_reason, pending } = draining.flush(self.close_within).await;
+        let ClosedSocket { close_reason, pending } = Box::pin(draining.flush(self.close_within)).await;
         if close_reason == CloseReason::Restart {
             self.handover.add(pending);
         }
@@ -94,15 +92,23 @@ impl Connections {
         tracing::debug!(reason = close_reason.label(), "socket closed");
     }
 
-    /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one.
+    /// Takes a stream that has just become a WebSocket.
+    fn open(&self, stream: Stream, upgrade: Upgrade, client: &Client, permit: PendingPermit) -> Accepted {
+        let link = Link::new(stream, &upgrade.protocol, upgrade.deflate.as_ref(), &self.links);
+        let origin = Origin::of_peer(client.address(), upgrade.user_agent);
+        self.authentication.open(link, upgrade.protocol, origin, permit)
+    }
+
+    /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one. The
+    /// phases before the live one are boxed: inline, the task of a socket would hold their memory for as long as the socket is open.
     async fn live(&self, mut accepted: Accepted, client: Client, since: Instant) -> Draining {
         let mut connecting_since = Some(since);
         loop {
-            let authenticated = match accepted.authenticate(&self.authentication).await {
+            let authenticated = match Box::pin(accepted.authenticate(&self.authentication)).await {
                 Ok(authenticated) => authenticated,
                 Err(draining) => return draining,
             };
-            let (live, hint) = match authenticated.join(&self.joining).await {
+            let (live, hint) = match Box::pin(authenticated.join(&self.joining)).await {
                 Ok(joined) => joined,
                 Err(draining) => return draining,
             };

@@ -12,6 +12,7 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{DeliveryClass, name as event};
 use protocol::id::{ConnectionId, NodeId, UserId};
 use protocol::json::Json;
+use protocol::time::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -36,27 +37,42 @@ pub(crate) struct PresenceRegistry {
 
 #[derive(Default)]
 struct RegisteredSockets {
-    /// Entries with their number: a resumed socket has the connection id of its predecessor, which may leave after it.
-    present: HashMap<ConnectionId, (u64, UserId, OpenSocket)>,
+    present: HashMap<ConnectionId, PresentSocket>,
     entered: u64,
     /// Sockets that have left and are not yet removed from the cluster.
     left: Vec<(UserId, ConnectionId)>,
 }
 
+/// Registered socket, by its caller: a copy of its ids and its origin would take memory for as long as it is open.
+#[derive(Clone)]
+struct PresentSocket {
+    /// Number of the entry: a resumed socket has the connection id of its predecessor, which may leave after it.
+    number: u64,
+    caller: Arc<Caller>,
+    connected_at: Timestamp,
+}
+
 impl RegisteredSockets {
     /// Registers a socket under a new number.
-    fn enter(&mut self, user: &UserId, socket: &OpenSocket) -> u64 {
+    fn enter(&mut self, caller: &Arc<Caller>, connected_at: Timestamp) -> u64 {
         self.entered += 1;
-        let entry = (self.entered, user.clone(), socket.clone());
-        self.present.insert(socket.connection.clone(), entry);
+        let entry = PresentSocket {
+            number: self.entered,
+            caller: Arc::clone(caller),
+            connected_at,
+        };
+        self.present.insert(caller.connection.clone(), entry);
         self.entered
     }
 
     /// Removes a socket. True if its entry in the cluster is to be removed too: no other socket has taken over its connection id.
     fn leave(&mut self, connection: &ConnectionId, number: u64) -> bool {
-        let is_current = self.present.get(connection).is_some_and(|(of, ..)| *of == number);
-        if let Some((_, user, _)) = is_current.then(|| self.present.remove(connection)).flatten() {
-            self.left.push((user, connection.clone()));
+        let is_current = self
+            .present
+            .get(connection)
+            .is_some_and(|socket| socket.number == number);
+        if let Some(socket) = is_current.then(|| self.present.remove(connection)).flatten() {
+            self.left.push((socket.caller.user.clone(), connection.clone()));
         }
         is_current
     }
@@ -92,21 +108,15 @@ impl PresenceRegistry {
     }
 
     /// Enters a socket that is about to join its session, which registers it in the cluster.
-    pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> (PresenceEntry, OpenSocket) {
-        let socket = OpenSocket {
-            connection: caller.connection.clone(),
-            node: self.node.clone(),
-            session: caller.session.clone(),
-            connected_at: self.clock.now().into(),
-            origin: caller.origin.clone(),
-        };
+    pub(crate) fn enter(self: &Arc<Self>, caller: &Arc<Caller>) -> (PresenceEntry, OpenSocket) {
+        let connected_at = self.clock.now().into();
         // The entry removes the socket even if the join fails or is cancelled.
         let entry = PresenceEntry {
             registry: Arc::clone(self),
-            connection: socket.connection.clone(),
-            number: self.sockets().enter(&caller.user, &socket),
+            connection: caller.connection.clone(),
+            number: self.sockets().enter(caller, connected_at),
         };
-        (entry, socket)
+        (entry, self.open_socket(caller, connected_at))
     }
 
     /// Cap of sockets per user.
@@ -182,14 +192,30 @@ impl PresenceRegistry {
     /// Registers all sockets. The next round repeats what fails.
     async fn register_all(&self) {
         let present: Vec<_> = self.sockets().present.values().cloned().collect();
-        let renewals = stream::iter(present).map(async |(_, user, socket)| drop(self.register(&user, &socket).await));
+        let renewals = stream::iter(present).map(async |socket| drop(self.register(socket).await));
         renewals.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
-    async fn register(&self, user: &UserId, socket: &OpenSocket) -> Result<(), BusError> {
-        let surplus = self.presence.register_socket(user, socket, self.cap).await;
+    async fn register(
+        &self,
+        PresentSocket {
+            caller, connected_at, ..
+        }: PresentSocket,
+    ) -> Result<(), BusError> {
+        let socket = self.open_socket(&caller, connected_at);
+        let surplus = self.presence.register_socket(&caller.user, &socket, self.cap).await;
         let surplus = self.outage.record("presence registration", surplus)?;
-        self.close_surplus(user, surplus).await
+        self.close_surplus(&caller.user, surplus).await
+    }
+
+    fn open_socket(&self, caller: &Caller, connected_at: Timestamp) -> OpenSocket {
+        OpenSocket {
+            connection: caller.connection.clone(),
+            node: self.node.clone(),
+            session: caller.session.clone(),
+            connected_at,
+            origin: caller.origin.clone(),
+        }
     }
 
     fn sockets(&self) -> MutexGuard<'_, RegisteredSockets> {
@@ -216,32 +242,16 @@ const AT_ONCE: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use protocol::cluster::origin::Origin;
-    use protocol::id::SessionId;
-    use protocol::time::Timestamp;
-
     use super::*;
 
     #[test]
     fn departed_socket_does_not_remove_the_socket_that_resumed_it() {
-        let user = UserId::new("u").unwrap();
-        let socket = OpenSocket {
-            connection: ConnectionId::new("c").unwrap(),
-            node: NodeId::new("gw-1").unwrap(),
-            session: SessionId::new("s").unwrap(),
-            connected_at: Timestamp::from_millis(0),
-            origin: Origin {
-                address: "192.0.2.1".to_owned(),
-                device_id: None,
-                device_name: None,
-                user_agent: None,
-            },
-        };
+        let caller = Arc::new(Caller::sample("u"));
         let mut sockets = RegisteredSockets::default();
-        let [first, second] = [0, 1].map(|_| sockets.enter(&user, &socket));
-        assert!(!sockets.leave(&socket.connection, first));
+        let [first, second] = [0, 1].map(|at| sockets.enter(&caller, Timestamp::from_millis(at)));
+        assert!(!sockets.leave(&caller.connection, first));
         assert_eq!((sockets.present.len(), sockets.left.len()), (1, 0));
-        assert!(sockets.leave(&socket.connection, second));
+        assert!(sockets.leave(&caller.connection, second));
         assert_eq!((sockets.present.len(), sockets.left.len()), (0, 1));
     }
 }

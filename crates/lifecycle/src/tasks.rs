@@ -157,9 +157,10 @@ impl Tasks {
     {
         let shared = Arc::clone(&self.shared);
         shared.running.enter(name);
+        // Boxed: inline, the spawned future would hold the task more than once, as it moves it. Unwind safety: after a panic the task is
+        // only dropped.
+        let caught = AssertUnwindSafe(Box::pin(task)).catch_unwind();
         let run = async move {
-            // Unwind safety: after a panic the task is only dropped.
-            let caught = AssertUnwindSafe(task).catch_unwind();
             let end = tokio::select! {
                 biased;
                 () = shared.hard.cancelled() => End::Cut,

@@ -103,11 +103,12 @@ impl Live {
                 }
             };
             let next = match received {
-                Ok(received) => self.handle(received, on).await,
+                // Boxed, as it is rare: inline, the task of a socket would hold its memory for as long as the socket is open.
+                Ok(received) => Box::pin(self.handle(received, on)).await,
                 Err(reason) => Err(reason),
             };
             if matches!(next, Ok(AfterMessage::Disconnect) | Err(CloseReason::Resync)) {
-                self.void_resume_token(&on.resumption).await;
+                Box::pin(self.void_resume_token(&on.resumption)).await;
             }
             match next {
                 Ok(AfterMessage::Continue) => {}

@@ -213,7 +213,7 @@ impl Transport {
 
     /// Writes a frame into tungstenite's buffer, which is nearly empty. An error is returned again by the flush.
     fn send(&mut self, message: tungstenite::Message) {
-        self.has_grown |= message.len() > BUFFER;
+        self.has_grown |= message.len() > WRITE_BUFFER;
         self.unflushed = true;
         if let Some(socket) = self.socket.as_mut() {
             drop(std::pin::Pin::new(socket).start_send(message));
@@ -243,7 +243,7 @@ impl Transport {
     }
 
     fn received(&mut self, message: tungstenite::Message) -> Option<TransportEvent> {
-        self.has_grown |= message.len() > BUFFER;
+        self.has_grown |= message.len() > READ_BUFFER;
         match message {
             tungstenite::Message::Text(text) => Some(self.inflated(Message::Text(text.into()))),
             tungstenite::Message::Binary(bytes) => Some(self.inflated(Message::Binary(bytes))),
@@ -296,8 +296,8 @@ impl Transport {
 /// tungstenite's constructor is asynchronous but never pending.
 fn build(stream: FrameScanner<Stream>, limits: &TransportLimits) -> Option<WebSocketStream<FrameScanner<Stream>>> {
     let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(limits.max_write_buffer)
         .max_message_size(Some(limits.max_message))
         .max_frame_size(Some(limits.max_message));
@@ -335,8 +335,10 @@ fn close_reason(error: &Error) -> CloseReason {
 
 /// Longest message of a client, in bytes.
 pub(super) const MAX_MESSAGE: usize = 64 * 1024;
-/// Initial buffer of each direction, in bytes.
-const BUFFER: usize = 4 * 1024;
+/// Initial buffer of received bytes. Every idle socket holds it, so it fits a command and no more.
+const READ_BUFFER: usize = 512;
+/// Number of bytes that are collected for one write. The buffer is empty at first, and keeps this capacity at most.
+const WRITE_BUFFER: usize = 4 * 1024;
 /// Messages of one write, flushed before the next.
 const BATCH: usize = 16;
 /// Above the size of any batch, since the queue holds fewer bytes: tungstenite's own bound is never reached.

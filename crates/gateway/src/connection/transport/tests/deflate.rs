@@ -177,7 +177,7 @@ async fn buffers_of_a_long_compressed_message_are_released() {
         .take(50_000)
         .collect();
     let long = compressed(BINARY, &noise);
-    assert!(long.payload.len() > BUFFER);
+    assert!(long.payload.len() > READ_BUFFER);
     for _ in 0..3 {
         peer.write_all(&long.bytes()).await.unwrap();
         let message = in_time(next(&mut transport, &outbound)).await;
