@@ -7,6 +7,7 @@
 )]
 
 mod absent_at_start;
+mod alert_groups;
 mod alerts;
 mod audience;
 mod audit;

@@ -1,6 +1,7 @@
 //! Contract suite of both stores, a file per trait.
 
 mod accounts;
+mod alert_groups;
 mod alerts;
 mod answers;
 mod audit;

@@ -1,5 +1,6 @@
 //! Tests that need Postgres.
 
+mod alert_groups;
 mod audit;
 mod backlogs;
 mod credentials;

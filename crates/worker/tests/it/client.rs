@@ -201,6 +201,15 @@ impl Client {
         }
     }
 
+    /// Asserts that no alert was published before now.
+    pub(crate) fn assert_no_alert(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            let is_alert =
+                matches!(&message, ChannelMessage::Event { envelope, .. } if envelope.event == "security:alert");
+            assert!(!is_alert, "unexpected alert: {message:?}");
+        }
+    }
+
     /// Connects the platform account of this login, without `account:authorize`.
     pub(crate) async fn connect(&mut self, code: &str) -> Value {
         self.ask(CommandKind::Connect, connect(code)).await

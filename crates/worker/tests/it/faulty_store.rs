@@ -8,15 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::id::{JobId, SessionId, UserId, WorkerId};
+use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
+use protocol::security::Alert;
 use serde_json::Value;
 use store::{
-    Accounts, Actor, Answers, Audit, Credentials, Deliveries, Delivery, DeliveryOutcome, EncryptedTokens, Exchange,
-    ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox,
-    OutboxBacklog, PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer,
-    Publisher, Receipt, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
-    SecurityOutcome, SecurityRecord, SecurityRule, SentEvent, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome,
-    Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
+    Accounts, Acknowledged, Actor, AlertRequest, Alerts, Answers, Audit, Credentials, Deliveries, Delivery,
+    DeliveryOutcome, EncryptedTokens, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes,
+    LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, OutboxBacklog, PendingLink, PendingLinkId, PendingLinkOutcome,
+    PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, RaisedAlert, Receipt, RefusedLink, Relayed, Revocation,
+    RevokeAll, RevokeAllOutcome, RevokeScope, Security, SecurityOutcome, SecurityRecord, SecurityRule, SentEvent,
+    SignIn, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink,
+    UnlinkOutcome, WriteOutcome,
 };
 use worker::StoreRoles;
 
@@ -32,6 +34,12 @@ pub(crate) struct FaultyStore {
     pub(crate) refused_links: AtomicU64,
     /// Number of links, pending ones included, still to be refused by the database.
     pub(crate) broken_links: AtomicU64,
+    /// Number of groups of alerts still to be refused as unavailable.
+    pub(crate) refused_groups: AtomicU64,
+    /// Number of groups of alerts still to be refused by the database.
+    pub(crate) broken_groups: AtomicU64,
+    /// Sizes of the groups of alerts.
+    pub(crate) groups: Mutex<Vec<usize>>,
     /// Number of failed links that are still not to be recorded.
     pub(crate) refused_refusals: AtomicU64,
     /// Number of provisional revocations that are still not to be queued.
@@ -60,6 +68,9 @@ impl FaultyStore {
             refuses_sweeps: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
             broken_links: AtomicU64::new(0),
+            refused_groups: AtomicU64::new(0),
+            broken_groups: AtomicU64::new(0),
+            groups: Mutex::default(),
             refused_refusals: AtomicU64::new(0),
             refused_provisionals: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
@@ -79,6 +90,7 @@ impl FaultyStore {
     pub(crate) fn roles(self: &Arc<Self>) -> StoreRoles {
         StoreRoles {
             accounts: Arc::<Self>::clone(self),
+            alerts: Arc::<Self>::clone(self),
             answers: Arc::<Self>::clone(self),
             deliveries: Arc::<Self>::clone(self),
             inboxes: Arc::<Self>::clone(self),
@@ -258,6 +270,42 @@ impl Answers for FaultyStore {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         self.store.prune().await
+    }
+}
+
+#[async_trait]
+impl Alerts for FaultyStore {
+    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
+        self.store.raise_alert(alert, receipt).await
+    }
+
+    async fn raise_alerts(&self, group: &[AlertRequest], sent: &[SentEvent]) -> Result<Vec<RaisedAlert>, StoreError> {
+        self.groups.lock().unwrap().push(group.len());
+        if is_refused(&self.refused_groups) {
+            return Err(unavailable("raise a group of alerts"));
+        }
+        if is_refused(&self.broken_groups) {
+            return Err(broken("raise a group of alerts"));
+        }
+        self.store.raise_alerts(group, sent).await
+    }
+
+    async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
+        self.store.alerts(user, after).await
+    }
+
+    async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
+        self.store.open_alerts(user).await
+    }
+
+    async fn acknowledge_alert(
+        &self,
+        user: &UserId,
+        alert: &AlertId,
+        by: &SignIn,
+        receipt: &Receipt,
+    ) -> Result<Acknowledged, StoreError> {
+        self.store.acknowledge_alert(user, alert, by, receipt).await
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test helper that cannot go on fails its test"
 )]
 
+mod alert_groups;
 mod alert_subjects;
 mod alerts;
 mod authorization_state;
