@@ -15,6 +15,7 @@ pub mod scratch;
 pub mod chaos;
 pub mod haproxy;
 pub mod issuer;
+pub mod limits;
 pub mod log;
 pub mod mail;
 pub mod memory_cgroup;

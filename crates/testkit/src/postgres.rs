@@ -4,6 +4,7 @@ mod database;
 mod pooler;
 mod schema;
 mod session;
+mod statement_log;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -18,6 +19,7 @@ use tokio::sync::OnceCell;
 pub use database::Database;
 pub use pooler::PgBouncer;
 pub use schema::Schema;
+pub use statement_log::{Statement, StatementLog, Transaction};
 
 use self::schema::UndroppedNames;
 use self::session::Session;
@@ -55,6 +57,11 @@ impl Postgres {
     /// Starts a server for one test with further settings, such as `max_connections=8`.
     pub async fn start_with_settings(settings: &[&str]) -> Self {
         Self::start_with(None, settings).await
+    }
+
+    /// Starts a server for one test that logs each statement, as [`Postgres::statement_log`] needs.
+    pub async fn start_logging_statements() -> Self {
+        Self::start_with(None, StatementLog::SETTINGS).await
     }
 
     /// Starts a server for one test that accepts TLS connections only, with a certificate of an authority of its own.
@@ -192,6 +199,11 @@ impl Postgres {
     /// Runs statements in the schema `public`, as [`Schema::sql`].
     pub async fn sql(&self, statements: &str) -> Vec<String> {
         self.session().run("public", statements).await
+    }
+
+    /// Statements from now on; only after [`Postgres::start_logging_statements`].
+    pub async fn statement_log(&self) -> StatementLog<'_> {
+        StatementLog::start(self).await
     }
 
     /// Folder of the data and logs.

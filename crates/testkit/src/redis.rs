@@ -1,5 +1,6 @@
 //! Real `redis-server`: one for a test, or one that all tests of a process share.
 
+mod monitor;
 mod resp;
 
 use std::net::SocketAddr;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::OnceCell;
+
+pub use monitor::{Call, Monitor};
 
 use crate::account::Account;
 use crate::fail::fail;
@@ -121,6 +124,11 @@ impl Redis {
     /// Returns every key that begins with `prefix`, with its whole value, as text: the input of a search for secrets.
     pub async fn dump(&self, prefix: &str) -> String {
         dump(self.addr(), prefix).await
+    }
+
+    /// Starts to record every command that the server executes.
+    pub async fn monitor(&self) -> Monitor {
+        Monitor::start(self.addr()).await
     }
 
     /// Folder of the logs.

@@ -39,6 +39,7 @@ mod memory_limit;
 mod no_worker;
 mod node_ids;
 mod numbered_alerts;
+mod operation_costs;
 mod pins;
 mod postgres_away;
 mod presence;

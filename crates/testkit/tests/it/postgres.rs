@@ -145,3 +145,36 @@ async fn tls_server_has_a_certificate_of_its_authority_and_refuses_plain_connect
             .contains("BEGIN CERTIFICATE")
     );
 }
+
+#[tokio::test]
+async fn statement_log_has_each_transaction_once_with_its_parameters() {
+    let postgres = Postgres::start_logging_statements().await;
+    let mut log = postgres.statement_log().await;
+    let config: Config = postgres.url().parse().unwrap();
+    let (mut client, connection) = config.connect(NoTls).await.unwrap();
+    let work = async {
+        let transaction = client.transaction().await.unwrap();
+        let one = "one\ntwo";
+        transaction.query("SELECT $1::text,\n2", &[&one]).await.unwrap();
+        transaction.commit().await.unwrap();
+        client.batch_execute("SELECT 3; SELECT 4").await.unwrap();
+    };
+    tokio::select! {
+        () = work => {}
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+    let transactions = log.take().await;
+    let texts: Vec<Vec<&str>> = transactions
+        .iter()
+        .map(|transaction| transaction.statements.iter().map(|each| each.text.as_str()).collect())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            vec!["START TRANSACTION", "SELECT $1::text, 2", "COMMIT"],
+            vec!["SELECT 3; SELECT 4"]
+        ]
+    );
+    assert!(transactions[0].contains("two") && !transactions[1].contains("two"));
+    assert!(log.take().await.is_empty());
+}

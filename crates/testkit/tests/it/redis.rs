@@ -22,6 +22,37 @@ async fn server_responds_and_has_the_settings_of_sessions() {
 }
 
 #[tokio::test]
+async fn monitor_reports_each_command_once_with_the_commands_of_its_script() {
+    let redis = Redis::start().await;
+    let monitor = redis.monitor().await;
+    redis.command(&["SET", "key", "a value] of words"]).await;
+    redis
+        .command(&[
+            "EVAL",
+            "redis.call('GET', KEYS[1]) redis.call('DEL', KEYS[1])",
+            "1",
+            "key",
+        ])
+        .await;
+    let calls = monitor.take().await;
+    let [set, script] = calls.as_slice() else {
+        panic!("{calls:?}")
+    };
+    assert_eq!(
+        (set.command.as_str(), set.commands()),
+        (r#""SET" "key" "a value] of words""#, 1)
+    );
+    assert_eq!(script.inner, [r#""GET" "key""#, r#""DEL" "key""#]);
+    assert!(set.contains("a value] of words") && !script.contains("words"));
+    redis.command(&["PING"]).await;
+    let later = monitor.take().await;
+    assert_eq!(
+        later.iter().map(|call| &call.command).collect::<Vec<_>>(),
+        [r#""PING""#]
+    );
+}
+
+#[tokio::test]
 async fn dump_contains_values_of_every_type_under_the_prefix() {
     let redis = Redis::shared().await;
     let prefix = redis.prefix();
