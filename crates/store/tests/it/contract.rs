@@ -12,6 +12,7 @@ mod ended_sessions;
 mod inboxes;
 mod key_uses;
 mod links;
+mod openings;
 mod outbox;
 mod pauses;
 mod pending_links;

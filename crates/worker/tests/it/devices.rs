@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus::{Hint, Hints};
 use lifecycle::Clock;
-use protocol::cluster::job::{Job, JobOutcome, Joined, Work};
+use protocol::cluster::job::{Job, JobOutcome, Joined, OpenSession, Work};
 use protocol::command::CommandKind;
 use protocol::id::SessionId;
 use protocol::security::FactorMethod;
@@ -104,6 +104,61 @@ async fn new_device_on_new_network_is_suspicious_until_acknowledged() {
     }));
     assert_eq!(client.ask_for(&none).await["alerts"], json!([]));
     assert!(hint(&env, &client).await.no_open_alerts);
+}
+
+/// Opens another session of the client's user from this device, as a gateway does.
+async fn open(env: &TestEnv, session: &str, device: &str) -> Client {
+    let mut client = env.client("u", session).await;
+    client.origin.device_id = Some(device.to_owned());
+    let work = Work::OpenSession(OpenSession {
+        issued_at: None,
+        announced: None,
+        origin: client.origin.clone(),
+    });
+    let job = client.work(work);
+    assert_success(&client.ask_for(&job).await);
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_opened_on_a_first_or_known_device_needs_no_sign_in_check() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let both = Hint {
+        seen: true,
+        no_open_alerts: true,
+    };
+    for session in ["one", "another"] {
+        let mut client = open(&env, session, "phone").await;
+        assert_eq!(hint(&env, &client).await, both);
+        client.assert_no_event();
+        env.bus.lose_data();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_opened_on_a_new_device_leaves_its_alert_to_the_joined_socket() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    open(&env, "owner", "phone").await;
+    let mut thief = open(&env, "thief", "laptop").await;
+    assert!(!hint(&env, &thief).await.seen);
+    thief.assert_no_event();
+    join(&mut thief, "laptop", "192.0.2.7").await;
+    assert_eq!(thief.alert().await["type"], "new_device");
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_opened_after_three_wrong_codes_leaves_its_alert_to_the_joined_socket() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let owner = open(&env, "owner", "phone").await;
+    store_wrong_codes(&env, &owner, 3).await;
+    env.bus.clear_seen(&owner.user).await.unwrap();
+    let mut thief = open(&env, "thief", "phone").await;
+    assert!(!hint(&env, &thief).await.seen);
+    join(&mut thief, "phone", "192.0.2.7").await;
+    assert_eq!(thief.alert().await["type"], "suspicious_login");
 }
 
 /// Stores this number of wrong codes, the last of them now.

@@ -1,7 +1,11 @@
 //! Hints: marking and clearing.
 
-use bus::{Bus, Hint};
+use std::time::Duration;
+
+use bus::{Bus, Hint, RecordedSignIn, SessionKey, SessionSeed, SessionState};
 use protocol::cluster::origin::Origin;
+use protocol::id::SessionId;
+use protocol::time::Timestamp;
 
 use crate::sample::user;
 
@@ -13,6 +17,8 @@ test_both!(
     check_without_alerts_counts_until_an_alert_is_raised,
     check_is_void_if_an_alert_was_raised_meanwhile,
     later_of_two_checks_counts,
+    recorded_sign_in_sets_both_hints,
+    recorded_sign_in_sets_no_hint_after_an_alert_or_a_wrong_second_factor,
     hints_are_per_user,
 );
 
@@ -93,6 +99,52 @@ async fn later_of_two_checks_counts(bus: &dyn Bus) {
     assert!(!no_open_alerts(bus).await);
     bus.mark_no_open_alerts(&user("u"), "b").await.unwrap();
     assert!(no_open_alerts(bus).await);
+}
+
+/// Opens a session whose sign-in was recorded under this check.
+async fn open_signed_in(bus: &dyn Bus, check: &str) -> SessionState {
+    let key = SessionKey {
+        user: user("u"),
+        session: SessionId::new("s").unwrap(),
+    };
+    let seed = SessionSeed {
+        left: Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
+        lead: Duration::from_secs(5),
+        opened_at: Timestamp::from_millis(1_000),
+        newest_token: None,
+        announced: None,
+    };
+    let sign_in = RecordedSignIn {
+        check,
+        from: &from("phone", "192.0.2.1"),
+    };
+    bus.seed_signed_in(&key, seed, &sign_in).await.unwrap()
+}
+
+async fn recorded_sign_in_sets_both_hints(bus: &dyn Bus) {
+    bus.begin_alert_check(&user("u"), "a").await.unwrap();
+    let opened = open_signed_in(bus, "a").await;
+    assert!(matches!(opened, SessionState::Alive(_)), "{opened:?}");
+    assert!(no_open_alerts(bus).await);
+    assert!(seen(bus, "phone", "192.0.2.1").await);
+    assert!(!seen(bus, "laptop", "192.0.2.1").await);
+}
+
+async fn recorded_sign_in_sets_no_hint_after_an_alert_or_a_wrong_second_factor(bus: &dyn Bus) {
+    bus.begin_alert_check(&user("u"), "a").await.unwrap();
+    bus.clear_no_open_alerts(&user("u")).await.unwrap();
+    let opened = open_signed_in(bus, "a").await;
+    assert!(matches!(opened, SessionState::Alive(_)), "{opened:?}");
+    assert!(!no_open_alerts(bus).await && !seen(bus, "phone", "192.0.2.1").await);
+
+    bus.begin_alert_check(&user("u"), "b").await.unwrap();
+    bus.clear_seen(&user("u")).await.unwrap();
+    open_signed_in(bus, "b").await;
+    assert!(!no_open_alerts(bus).await && !seen(bus, "phone", "192.0.2.1").await);
+
+    open_signed_in(bus, "never started").await;
+    assert!(!no_open_alerts(bus).await && !seen(bus, "phone", "192.0.2.1").await);
 }
 
 async fn hints_are_per_user(bus: &dyn Bus) {

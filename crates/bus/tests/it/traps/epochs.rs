@@ -1,6 +1,10 @@
 //! Redis that lost data: a gap must be reported, never hidden.
 
-use bus::{BusError, Hint, LogRead, ResumeToken, ResumeTokenKey};
+use std::time::Duration;
+
+use bus::{
+    BusError, Hint, LogRead, RecordedSignIn, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed, SessionState,
+};
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
@@ -150,6 +154,39 @@ async fn hints_of_another_primary_are_ignored() {
     assert_eq!(bus.hint(&user, &from).await.unwrap(), Hint::default());
     bus.mark_seen(&user, &from).await.unwrap();
     assert!(bus.hint(&user, &from).await.unwrap().seen);
+}
+
+#[tokio::test]
+async fn sign_in_recorded_under_another_primary_sets_no_hint() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let from = Origin {
+        address: "192.0.2.1".to_owned(),
+        device_id: None,
+        device_name: None,
+        user_agent: None,
+    };
+    let key = SessionKey {
+        user: user("GEN-001"),
+        session: SessionId::new("s-1").unwrap(),
+    };
+    let seed = SessionSeed {
+        left: Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
+        lead: Duration::from_secs(5),
+        opened_at: Timestamp::from_millis(1_000),
+        newest_token: None,
+        announced: None,
+    };
+    bus.begin_alert_check(&key.user, "a").await.unwrap();
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    let sign_in = RecordedSignIn {
+        check: "a",
+        from: &from,
+    };
+    let opened = bus.seed_signed_in(&key, seed, &sign_in).await.unwrap();
+    assert!(matches!(opened, SessionState::Alive(_)), "{opened:?}");
+    assert_eq!(bus.hint(&key.user, &from).await.unwrap(), Hint::default());
 }
 
 #[tokio::test]

@@ -515,7 +515,11 @@ fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
 }
 
 /// Ends sessions of which Redis knows only old tokens. Returns their number, or the previous answer.
-async fn end(store: &dyn Store, job: &str, which: SessionSelector) -> Result<usize, store::vault::Ciphertext> {
+pub(crate) async fn end(
+    store: &dyn Store,
+    job: &str,
+    which: SessionSelector,
+) -> Result<usize, store::vault::Ciphertext> {
     match end_in(store, &Redis::with(&[]), job, which).await {
         Ended(count) => Ok(count),
         EndSessionsOutcome::Repeated(answer) => Err(answer),
