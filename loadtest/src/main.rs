@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod compare;
 mod idle;
 mod limit;
 mod memory;
@@ -25,6 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
+    /// Results of several runs side by side.
+    Compare(compare::Compare),
     /// Resident memory per socket of many idle users.
     Idle(idle::Idle),
     /// Absences and losses of clients during a rollout, a drain of a node or an outage.
@@ -36,6 +39,7 @@ enum Scenario {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().scenario {
+        Scenario::Compare(compare) => compare.run(),
         Scenario::Idle(idle) => idle.run().await,
         Scenario::Rollout(rollout) => Box::pin(rollout.run()).await,
         Scenario::Slow(slow) => Box::pin(slow.run()).await,

@@ -221,8 +221,14 @@ const SHORTEST_PEAK: f64 = 0.25;
 
 fn write(out: &Path, results: &Results) -> anyhow::Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("make {}", out.display()))?;
-    let path = out.join("results.json");
-    std::fs::write(&path, serde_json::to_vec(results)?).with_context(|| format!("write {}", path.display()))
+    for (name, content) in [
+        ("results.json", serde_json::to_string(results)?),
+        ("report.html", report::page(results)),
+    ] {
+        let path = out.join(name);
+        std::fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
