@@ -32,6 +32,9 @@ pub struct SocketJoin {
     pub max_sockets: usize,
     /// Id of the resume token to issue, if any. The socket's events start at the offset of the join.
     pub resume_token: Option<ResumeTokenId>,
+    /// Name of the check for open alerts, as in [`Hints::begin_alert_check`](crate::Hints::begin_alert_check), that starts if the session
+    /// is unknown. The worker that opens it records the sign-in under this name.
+    pub alert_check: Option<String>,
 }
 
 /// Outcome of a join.
@@ -39,7 +42,7 @@ pub struct SocketJoin {
 pub enum JoinOutcome {
     /// The socket has joined.
     Joined(Box<JoinedSocket>),
-    /// The session is not live but in this state; nothing was done.
+    /// The session is not live but in this state. Nothing was done, except that the check for open alerts of an unknown session started.
     Refused(SessionState),
 }
 

@@ -21,8 +21,8 @@ mod wrong_codes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Hints, Presence, SessionKey, SessionRegistry};
-use lifecycle::{Clock, Entropy};
+use bus::{Presence, SessionKey, SessionRegistry};
+use lifecycle::Clock;
 use protocol::id::{SessionId, UserId};
 use store::{Security, SessionRecords};
 
@@ -38,10 +38,8 @@ pub(crate) struct SessionService {
     pub(crate) security: Arc<dyn Security>,
     pub(crate) registry: Arc<dyn SessionRegistry>,
     pub(crate) presence: Arc<dyn Presence>,
-    pub(crate) hints: Arc<dyn Hints>,
     pub(crate) times: SessionTimes,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 fn key(user: &UserId, session: &SessionId) -> SessionKey {

@@ -14,7 +14,12 @@ impl Joins for MemoryBus {
         let (user, socket) = (&join.session.user, &join.socket);
         let session = match self.record_token(&join.session, join.issued_at).await? {
             SessionState::Alive(session) => session,
-            state => return Ok(JoinOutcome::Refused(state)),
+            state => {
+                if let (SessionState::Unknown, Some(check)) = (state, &join.alert_check) {
+                    self.begin_alert_check(user, check).await?;
+                }
+                return Ok(JoinOutcome::Refused(state));
+            }
         };
         let offset = lock(&self.shared.events).offset(user, &*self.shared.entropy);
         let surplus = self.register_socket(user, socket, join.max_sockets).await?;

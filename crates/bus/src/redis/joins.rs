@@ -7,7 +7,7 @@ use super::client::{Arg, Script};
 use super::events::offset;
 use super::presence::entry;
 use super::sessions::{state, time};
-use crate::bounds::{MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
+use crate::bounds::{ALERT_CHECK_TTL, MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
 use crate::epoch::new_epoch;
 use crate::hints::marks;
 use crate::operation::Operation;
@@ -119,6 +119,8 @@ impl RedisBus {
             Arg::from(SOCKETS_TTL.as_millis()),
             Arg::from(device),
             Arg::from(network),
+            Arg::from(join.alert_check.as_deref().unwrap_or_default()),
+            Arg::from(ALERT_CHECK_TTL.as_secs()),
         ];
         if let Some(id) = &join.resume_token {
             args.extend([

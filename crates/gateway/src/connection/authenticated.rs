@@ -189,6 +189,7 @@ impl Authenticated {
             socket,
             max_sockets: on.presence.cap(),
             resume_token: is_token_due.then(|| ids::resume_token(&*on.entropy)),
+            alert_check: Some(on.entropy.token()),
         }
     }
 

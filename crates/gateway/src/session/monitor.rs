@@ -116,7 +116,7 @@ impl SessionMonitor {
         let key = caller.session_key();
         // Fails only if the semaphore is closed, which it never is.
         let permit = self.reopenings.acquire().await;
-        let opened = self.open(caller, caller.token().issued, announced).await;
+        let opened = self.open(caller, caller.token().issued, (announced, None)).await;
         drop(permit);
         let end = match opened {
             Ok(()) | Err(SessionRefusal::Unavailable) => None,

@@ -73,13 +73,14 @@ impl SessionMonitor {
             JoinOutcome::Refused(SessionState::Alive(_) | SessionState::Ended) | JoinOutcome::Joined(_) => None,
         };
         if let Some(announced) = announced {
-            self.open(caller, join.issued_at, announced).await?;
-            outcome = self.join_once(join).await?;
+            let check = join.alert_check.clone().filter(|_| announced.is_none());
+            self.open(caller, join.issued_at, (announced, check)).await?;
+            outcome = self.join_once(&without_check(join)).await?;
         }
         // A newer token opens the session that tokens without `sid` share again, even if it was ended.
         if outcome == JoinOutcome::Refused(SessionState::Ended) && caller.session.is_default() {
-            self.open(caller, join.issued_at, None).await?;
-            outcome = self.join_once(join).await?;
+            self.open(caller, join.issued_at, (None, None)).await?;
+            outcome = self.join_once(&without_check(join)).await?;
         }
         match outcome {
             JoinOutcome::Joined(joined) => Ok(*joined),
@@ -110,7 +111,7 @@ impl SessionMonitor {
             SessionState::Ending(announced) => Some(announced),
             known @ (SessionState::Alive(_) | SessionState::Ended) => return Ok(known),
         };
-        self.open(caller, issued_at, announced).await?;
+        self.open(caller, issued_at, (announced, None)).await?;
         self.record(caller, issued_at).await
     }
 
@@ -121,7 +122,7 @@ impl SessionMonitor {
     }
 
     /// Has a worker open the session of this caller by a token of this time of issue, or restore it in the bus, also after this end was
-    /// announced and not committed.
+    /// announced and not committed. The worker records the sign-in under this check for open alerts, if one has started.
     ///
     /// # Errors
     /// [`SessionRefusal`].
@@ -129,11 +130,12 @@ impl SessionMonitor {
         &self,
         caller: &Caller,
         issued_at: Option<Timestamp>,
-        announced: Option<u64>,
+        (announced, alert_check): (Option<u64>, Option<String>),
     ) -> Result<(), SessionRefusal> {
         let work = Work::OpenSession(OpenSession {
             issued_at,
             announced,
+            alert_check,
             origin: caller.origin.clone(),
         });
         let outcome = self.workers.request(caller.requester(), work, OPEN_WITHIN).await;
@@ -146,5 +148,13 @@ impl SessionMonitor {
             },
             None => Err(SessionRefusal::Unavailable),
         }
+    }
+}
+
+/// Join after a worker has opened the session: its check for open alerts is over, and is not started again under its name.
+fn without_check(join: &SocketJoin) -> SocketJoin {
+    SocketJoin {
+        alert_check: None,
+        ..join.clone()
     }
 }

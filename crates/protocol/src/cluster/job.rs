@@ -154,6 +154,9 @@ pub struct OpenSession {
     /// Announced end that the gateway found in Redis. The store knows whether it was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,
+    /// Name of the check for open alerts that has started for the socket. Without it, the sign-in is checked after the join.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_check: Option<String>,
     /// Origin of the socket.
     pub origin: Origin,
 }

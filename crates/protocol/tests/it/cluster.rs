@@ -135,6 +135,7 @@ fn opening((issued_at, announced, address, device_id): (Option<i64>, Option<u64>
     Work::OpenSession(OpenSession {
         issued_at: issued_at.map(Timestamp::from_millis),
         announced,
+        alert_check: device_id.clone(),
         origin: Origin {
             address,
             device_id,

@@ -21,10 +21,7 @@ impl SessionService {
             timeout: self.times.timeout,
             origin: payload.origin.clone(),
         };
-        // Where the check cannot be started no hint can be written: the gateway has the sign-in checked after the join.
-        let check = self.entropy.token();
-        let started = self.hints.begin_alert_check(&call.user, &check).await.is_ok();
-        let check = started.then_some(check.as_str());
+        let check = payload.alert_check.as_deref();
         let mut announced = payload.announced;
         for _ in 0..MAX_ATTEMPTS {
             match self.try_open(call, &opening, announced, check).await? {

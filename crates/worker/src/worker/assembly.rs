@@ -177,10 +177,8 @@ impl Assembly<'_> {
             security: Arc::clone(&store.security),
             registry: Arc::clone(&bus.sessions),
             presence: Arc::clone(&bus.presence),
-            hints: Arc::clone(&bus.hints),
             times: self.settings.sessions,
             clock: Arc::clone(&self.parts.clock),
-            entropy: Arc::clone(&self.parts.entropy),
         }
     }
 

@@ -16,6 +16,7 @@ async fn join(client: &mut Client) {
     let opening = OpenSession {
         issued_at: None,
         announced: None,
+        alert_check: None,
         origin: client.origin.clone(),
     };
     let opening = client.work(Work::OpenSession(opening));

@@ -110,9 +110,11 @@ async fn new_device_on_new_network_is_suspicious_until_acknowledged() {
 async fn open(env: &TestEnv, session: &str, device: &str) -> Client {
     let mut client = env.client("u", session).await;
     client.origin.device_id = Some(device.to_owned());
+    env.bus.begin_alert_check(&client.user, session).await.unwrap();
     let work = Work::OpenSession(OpenSession {
         issued_at: None,
         announced: None,
+        alert_check: Some(session.to_owned()),
         origin: client.origin.clone(),
     });
     let job = client.work(work);

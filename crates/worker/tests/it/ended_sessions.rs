@@ -17,6 +17,7 @@ async fn open(client: &mut Client) {
     let work = Work::OpenSession(OpenSession {
         issued_at: None,
         announced: None,
+        alert_check: None,
         origin: client.origin.clone(),
     });
     let job = client.work(work);

@@ -50,6 +50,7 @@ async fn session_open_and_verify_do_not_wait_for_other_commands() {
     let open = client.work(Work::OpenSession(OpenSession {
         issued_at: None,
         announced: None,
+        alert_check: None,
         origin: client.origin.clone(),
     }));
     let started = Instant::now();

@@ -56,6 +56,7 @@ async fn assert_others_are_served_at_once(env: &TestEnv) {
     let opening = OpenSession {
         issued_at: None,
         announced: None,
+        alert_check: None,
         origin: Origin {
             address: "192.0.2.9".to_owned(),
             device_id: None,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bus::{
-    Bus, Hint, JoinOutcome, JoinedSocket, OpenSocket, ResumeLease, ResumeTokenKey, SessionKey, SessionSeed,
-    SessionState, SocketJoin,
+    Bus, Hint, JoinOutcome, JoinedSocket, OpenSocket, RecordedSignIn, ResumeLease, ResumeTokenKey, SessionKey,
+    SessionSeed, SessionState, SocketJoin,
 };
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
@@ -22,6 +22,7 @@ test_both!(
     join_above_the_cap_of_sockets_names_those_to_close,
     tokens_of_a_flooding_session_are_evicted_before_those_of_another,
     join_reads_the_hints,
+    join_of_an_unknown_session_starts_its_check_for_open_alerts,
 );
 
 async fn join_registers_the_socket_and_issues_its_resume_token(bus: &dyn Bus) {
@@ -180,6 +181,26 @@ async fn joined(bus: &dyn Bus, join: &SocketJoin) -> JoinedSocket {
     }
 }
 
+async fn join_of_an_unknown_session_starts_its_check_for_open_alerts(bus: &dyn Bus) {
+    let first = SocketJoin {
+        alert_check: Some("check".to_owned()),
+        ..join("a", "s-9")
+    };
+    let refused = bus.join(&first).await.unwrap();
+    assert_eq!(refused, JoinOutcome::Refused(SessionState::Unknown));
+    let sign_in = RecordedSignIn {
+        check: "check",
+        from: &first.socket.origin,
+    };
+    bus.seed_signed_in(&first.session, HALF_AN_HOUR, &sign_in)
+        .await
+        .unwrap();
+    for join in [first, join("b", "s-9")] {
+        let hint = joined(bus, &join).await.hint;
+        assert!(hint.seen && hint.no_open_alerts, "{hint:?}");
+    }
+}
+
 /// Join of a socket whose resume token has its name. Sockets sort by name, oldest first.
 fn join(name: &str, of: &str) -> SocketJoin {
     let age = name.bytes().next().unwrap_or_default();
@@ -195,6 +216,7 @@ fn join(name: &str, of: &str) -> SocketJoin {
         },
         max_sockets: 1_000,
         resume_token: Some(ResumeTokenId::new(name).unwrap()),
+        alert_check: None,
     }
 }
 
