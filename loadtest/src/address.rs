@@ -1,9 +1,10 @@
 //! Address of a server: host and port.
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, bail};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 /// Host, by name or IP address, and port. A name is resolved at each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,22 @@ impl Address {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    /// Connects from an address of this machine.
+    pub(crate) async fn connect_from(&self, source: Ipv4Addr) -> anyhow::Result<TcpStream> {
+        let mut addresses = lookup_host((self.host.as_str(), self.port)).await?;
+        let address = addresses.find(SocketAddr::is_ipv4).context("no IPv4 address")?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// True for an IPv4 address of this machine, or its name.
+    pub(crate) fn is_ipv4_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
 

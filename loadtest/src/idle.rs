@@ -1,89 +1,101 @@
-//! Scenario `idle`: memory of an idle socket.
+//! Scenario `idle`: memory of an idle socket, and CPU time of a handshake.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use clap::Args;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-use crate::client::Target;
-use crate::memory::resident;
-use crate::token::Issuer;
+use crate::event::Kind;
+use crate::options::{FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
+use crate::run::Output;
+use crate::setup::Setup;
+use crate::traffic::{Mix, Published};
 
-/// Opens a TLS Socket.IO socket for each of many users, keeps them open through heartbeats, and prints the growth of the gateway's resident
-/// memory per socket.
+/// Opens a socket for each of many users and keeps them open through heartbeats; then has all users connect once more, with sessions that
+/// the server knows. Prints the growth of resident memory per socket, and the CPU time per handshake, by role.
 #[derive(Debug, Args)]
 pub(crate) struct Idle {
-    /// Address of the gateway.
-    #[arg(long, default_value = "127.0.0.1:8443")]
-    gateway: SocketAddr,
-    /// Authority of the gateway's certificate, PEM.
-    #[arg(long)]
-    ca: PathBuf,
-    /// HS256 secret of the gateway.
-    #[arg(long, env = "POSTERN_JWT_HS256_SECRET", hide_env_values = true)]
-    jwt_secret: String,
-    /// Process id of the gateway.
-    #[arg(long)]
-    pid: u32,
+    #[command(flatten)]
+    servers: ServerOptions,
     /// Number of users, with a socket each.
     #[arg(long, default_value_t = 5_000)]
     sockets: usize,
-    /// Negotiates compression, which each socket uses once.
-    #[arg(long)]
-    deflate: bool,
     /// Time for which the sockets stay open, so that heartbeats are part of the figure.
     #[arg(long = "hold", default_value = "40s", value_parser = humantime::parse_duration)]
     duration: Duration,
+    /// Length of an event that each socket receives after that, in bytes; memory is measured again. None is sent, if no length is given.
+    #[arg(long)]
+    message_bytes: Option<usize>,
+    /// Users connect only once.
+    #[arg(long)]
+    connect_once: bool,
+    #[command(flatten)]
+    faults: FaultOptions,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Idle {
     /// Runs the scenario and prints its figures.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let target = Target::new(self.gateway, &self.ca, self.deflate)?;
-        let issuer = Issuer::new(&self.jwt_secret, Duration::from_secs(3600))?;
-        let before = resident(self.pid)?;
-
-        let mut clients = stream::iter(0..self.sockets)
-            .map(|number| {
-                let token = issuer.issue(&format!("IDLE-{number}"));
-                let target = target.clone();
-                Box::pin(async move {
-                    target
-                        .connect(&token?)
-                        .await
-                        .with_context(|| format!("socket {number}"))
-                })
-            })
-            .buffer_unordered(CONNECTING_AT_ONCE)
-            .try_fold(JoinSet::new(), |mut open, client| async {
-                open.spawn(client.stay());
-                Ok(open)
-            })
-            .await?;
-        let connected = resident(self.pid)?;
-
-        if let Ok(Some(ended)) = tokio::time::timeout(self.duration, clients.join_next()).await {
-            bail!("a socket ended while it should idle: {ended:?}");
+        let sockets = SocketOptions {
+            users: self.sockets,
+            sockets: 1,
+        };
+        let shape = sockets.shape(&self.servers)?;
+        let parameters = [("hold", humantime::format_duration(self.duration).to_string())];
+        let mut setup = Setup::connect("idle", &self.servers, shape, &self.output, parameters).await?;
+        let total = setup.sockets();
+        setup.run.memory_per("socket_connected", "connect", "connect", total);
+        setup.run.phase("hold")?;
+        let duration = self.duration;
+        let waited = async {
+            sleep(duration).await;
+            Ok(())
+        };
+        Setup::watch(&mut setup.progress, "hold", duration, waited).await?;
+        setup.run.end_phase()?;
+        setup.run.memory_per("socket", "connect", "hold", total);
+        setup.run.cpu_per("idle_socket", "hold", total);
+        let published = self.message(&mut setup).await?;
+        if self.connect_once {
+            return setup.finish(&published, self.faults).await;
         }
-        let held = resident(self.pid)?;
-        report("connected", before, connected, self.sockets);
-        report("held", before, held, self.sockets);
-        Ok(())
+        setup.connect_anew("connect_again", &published).await?;
+        setup.run.cpu_per("known_handshake", "connect_again", total);
+        setup
+            .run
+            .memory_per("socket_connected_again", "connect", "connect_again", total);
+        // The new sockets have received nothing.
+        setup.finish(&Published::default(), self.faults).await
+    }
+
+    /// Sends each socket an event of the given length.
+    async fn message(&self, setup: &mut Setup) -> anyhow::Result<Published> {
+        let Some(bytes) = self.message_bytes else {
+            return Ok(Published::default());
+        };
+        let traffic = TrafficOptions {
+            rate: MESSAGES_PER_SECOND,
+            bytes,
+            connections: CONNECTIONS,
+        };
+        let duration = Duration::from_secs_f64(self.sockets as f64 / MESSAGES_PER_SECOND);
+        let mix = Mix::only(Kind::Status);
+        let publishing = setup.publishing(&self.servers, &traffic, mix, duration, Published::default())?;
+        setup.run.phase("message")?;
+        let section = setup.ledger.begin_section();
+        let published = Setup::watch(&mut setup.progress, "messages", duration, publishing.run(&setup.ledger)).await?;
+        setup.settle(&published, 1).await;
+        setup.run.end_phase()?;
+        setup.record_section(section, "");
+        let total = setup.sockets();
+        setup
+            .run
+            .memory_per("socket_after_message", "connect", "message", total);
+        Ok(published)
     }
 }
 
-const CONNECTING_AT_ONCE: usize = 64;
-
-#[expect(clippy::print_stdout, reason = "the figures are what the scenario is run for")]
-fn report(when: &str, before: u64, now: u64, sockets: usize) {
-    let sockets = u64::try_from(sockets).unwrap_or(u64::MAX).max(1);
-    let each = now.saturating_sub(before) / sockets;
-    println!(
-        "{when}: {sockets} sockets, resident {before} -> {now} bytes, {each} bytes each ({:.1} KiB)",
-        each as f64 / 1024.0
-    );
-}
+const MESSAGES_PER_SECOND: f64 = 500.0;
+const CONNECTIONS: usize = 8;

@@ -1,19 +1,35 @@
-//! Load scenarios against a running Postern; prints figures of its capacity, and whether a rollout keeps its promises.
+//! Load scenarios against a running Postern or another server; prints figures of its capacity, and whether it keeps its promises.
 
 mod address;
+mod alerts;
 mod client;
+mod command;
 mod compare;
+mod deflate;
+mod dialect;
+mod event;
+mod fanout;
 mod idle;
 mod limit;
-mod memory;
+mod mixed;
+mod options;
+mod pacer;
+mod plan;
 mod processes;
+mod progress;
 mod publisher;
+mod random;
 mod report;
 mod results;
 mod rollout;
 mod run;
+mod sequence;
+mod setup;
 mod slow;
+mod storm;
+mod target;
 mod token;
+mod traffic;
 
 use clap::{Parser, Subcommand};
 
@@ -26,22 +42,37 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
+    /// Latency and cost of durable alerts.
+    Alerts(alerts::Alerts),
+    /// Latency and cost of requests of sockets.
+    Command(command::Command),
     /// Results of several runs side by side.
     Compare(compare::Compare),
-    /// Resident memory per socket of many idle users.
+    /// Latency and cost of deliveries.
+    Fanout(fanout::Fanout),
+    /// Memory per socket of many idle users, and CPU time of handshakes.
     Idle(idle::Idle),
+    /// Many connections with a realistic mix of traffic.
+    Mixed(mixed::Mixed),
     /// Absences and losses of clients during a rollout, a drain of a node or an outage.
     Rollout(rollout::Rollout),
     /// Latency of other sockets while some stop reading.
     Slow(slow::Slow),
+    /// Loss and return of all connections at the same time.
+    Storm(storm::Storm),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().scenario {
+        Scenario::Alerts(alerts) => Box::pin(alerts.run()).await,
+        Scenario::Command(command) => Box::pin(command.run()).await,
         Scenario::Compare(compare) => compare.run(),
-        Scenario::Idle(idle) => idle.run().await,
+        Scenario::Fanout(fanout) => Box::pin(fanout.run()).await,
+        Scenario::Idle(idle) => Box::pin(idle.run()).await,
+        Scenario::Mixed(mixed) => Box::pin(mixed.run()).await,
         Scenario::Rollout(rollout) => Box::pin(rollout.run()).await,
         Scenario::Slow(slow) => Box::pin(slow.run()).await,
+        Scenario::Storm(storm) => Box::pin(storm.run()).await,
     }
 }

@@ -1,86 +1,169 @@
-//! Publishes events through the internal API of a gateway, one after the other on one connection.
+//! Connection to the API that publishes events: requests one after the other.
 
 use anyhow::{Context, bail};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use memchr::memmem;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::address::Address;
 
-/// Connection to the internal API.
+/// API of a server that publishes events, HTTP without TLS.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) address: Address,
+    /// Bearer token, or API key of Centrifugo.
+    pub(crate) token: String,
+    pub(crate) kind: ApiKind,
+}
+
+/// Requests of an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApiKind {
+    /// `POST /v1/users/{user}/events`: Postern's internal API, which the servers of Socket.IO in `peers` have too.
+    Users,
+    /// `POST /api/publish` to the user's personal channel.
+    Centrifugo,
+}
+
+/// Connection to an API.
 pub(crate) struct Publisher {
-    internal: Address,
-    token: String,
-    /// `None` once the server has asked to close it.
-    stream: Option<BufReader<TcpStream>>,
+    api: Api,
+    /// `None` before the first request, and once the server has closed it or asked to close it.
+    stream: Option<TcpStream>,
+    request: Vec<u8>,
+    response: Vec<u8>,
 }
 
 impl Publisher {
-    /// Connects to the internal listener.
-    pub(crate) async fn new(internal: Address, token: String) -> anyhow::Result<Self> {
-        let stream = connect(&internal).await?;
-        Ok(Self {
-            internal,
-            token,
-            stream: Some(stream),
-        })
+    /// Publisher that connects with its first request.
+    pub(crate) fn new(api: Api) -> Self {
+        Self {
+            api,
+            stream: None,
+            request: Vec::new(),
+            response: Vec::new(),
+        }
     }
 
-    /// Publishes an event for a user and waits until it is in the user's event log.
-    pub(crate) async fn publish(&mut self, user: &str, event: &str) -> anyhow::Result<()> {
-        let request = format!(
-            "POST /v1/users/{user}/events HTTP/1.1\r\nHost: loadtest\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{event}",
-            self.token,
-            event.len()
+    /// Publishes an event `{event, data, idempotencyKey?}` to a user, and waits until it is accepted.
+    pub(crate) async fn publish(&mut self, user: &str, event: &Value) -> anyhow::Result<()> {
+        match self.api.kind {
+            ApiKind::Users => {
+                let body = event.to_string();
+                self.post(&format!("/v1/users/{user}/events"), &body).await
+            }
+            ApiKind::Centrifugo => {
+                let body = json!({ "channel": format!("#{user}"), "data": event }).to_string();
+                self.post("/api/publish", &body).await
+            }
+        }
+    }
+
+    async fn post(&mut self, path: &str, body: &str) -> anyhow::Result<()> {
+        self.request.clear();
+        let authorization = match self.api.kind {
+            ApiKind::Users => "Authorization: Bearer",
+            ApiKind::Centrifugo => "X-API-Key:",
+        };
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: loadtest\r\n{authorization} {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.api.token,
+            body.len()
         );
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(body.as_bytes());
         // Taken: after an error the connection is of no use.
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => connect(&self.internal).await?,
+            None => self.api.address.connect().await.context("connect to the API")?,
         };
-        stream.write_all(request.as_bytes()).await?;
-        let answer = Answer::read(&mut stream).await?;
-        self.stream = (!answer.closes).then_some(stream);
-        if !answer.status.contains(" 202 ") {
-            bail!("{}: {}", answer.status.trim(), String::from_utf8_lossy(&answer.body));
+        stream.write_all(&self.request).await?;
+        let head = self.read(&mut stream).await?;
+        if !head.closes {
+            self.stream = Some(stream);
+        }
+        let body = self.response.get(head.bytes..).unwrap_or_default();
+        // Centrifugo answers 200 with an `error`.
+        if !matches!(head.status, 200 | 202) || body.starts_with(br#"{"error""#) {
+            bail!("status {}: {}", head.status, String::from_utf8_lossy(body).trim());
         }
         Ok(())
     }
+
+    /// Reads one response.
+    async fn read(&mut self, stream: &mut TcpStream) -> anyhow::Result<Head> {
+        self.response.clear();
+        loop {
+            if stream.read_buf(&mut self.response).await? == 0 {
+                bail!("the connection was closed before an answer");
+            }
+            if let Some(head) = Head::parse(&self.response)?
+                && self.response.len() >= head.bytes + head.body
+            {
+                return Ok(head);
+            }
+        }
+    }
 }
 
-async fn connect(internal: &Address) -> anyhow::Result<BufReader<TcpStream>> {
-    let stream = internal.connect().await.context("connect to the internal API")?;
-    Ok(BufReader::new(stream))
-}
-
-/// Response of the internal API.
-struct Answer {
-    status: String,
-    body: Vec<u8>,
+/// Head of a response.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Length of the head.
+    bytes: usize,
+    /// Length of the body.
+    body: usize,
     /// True if the server closes the connection after it.
     closes: bool,
 }
 
-impl Answer {
-    async fn read(stream: &mut BufReader<TcpStream>) -> anyhow::Result<Self> {
-        let (mut status, mut length, mut closes) = (String::new(), 0, false);
-        if stream.read_line(&mut status).await? == 0 {
-            bail!("the connection was closed before an answer");
-        }
-        loop {
-            let mut header = String::new();
-            stream.read_line(&mut header).await?;
-            let Some((name, value)) = header.trim().split_once(':') else {
-                break;
-            };
+impl Head {
+    /// Head of these bytes, if they have all of it.
+    fn parse(bytes: &[u8]) -> anyhow::Result<Option<Self>> {
+        let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default())?;
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let mut head = Self {
+            status: status.context("no status")?.parse()?,
+            bytes: end + 4,
+            body: 0,
+            closes: false,
+        };
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse()?;
+                head.body = value.trim().parse()?;
             } else if name.eq_ignore_ascii_case("connection") {
-                closes = value.trim().eq_ignore_ascii_case("close");
+                head.closes = value.trim().eq_ignore_ascii_case("close");
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                bail!("a response without a length is not supported");
             }
         }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await?;
-        Ok(Self { status, body, closes })
+        Ok(Some(head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn head_has_status_lengths_and_whether_the_connection_ends() {
+        let response = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nconnection: Close\r\n\r\n{}";
+        let head = Head::parse(response).unwrap().unwrap();
+        assert_eq!((head.status, head.bytes, head.body, head.closes), (503, 74, 2, true));
+        let kept = Head::parse(b"HTTP/1.1 202 Accepted\r\n\r\n").unwrap().unwrap();
+        assert_eq!((kept.status, kept.body, kept.closes), (202, 0, false));
+    }
+
+    #[test]
+    fn incomplete_head_is_none_and_a_chunked_response_an_error() {
+        assert_eq!(Head::parse(b"HTTP/1.1 202 Accepted\r\nContent-").unwrap(), None);
+        assert!(Head::parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
     }
 }

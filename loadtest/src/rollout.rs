@@ -25,7 +25,9 @@ use self::report::Report;
 use self::resident::Resident;
 use self::tally::Tally;
 use crate::address::Address;
-use crate::client::Target;
+use crate::dialect::Dialect;
+use crate::publisher::{Api, ApiKind};
+use crate::target::{Target, TargetSettings};
 use crate::token::Issuer;
 
 /// Keeps clients connected, publishes numbered alerts to them and connects new clients at a rate, for a duration or until SIGINT or
@@ -80,8 +82,19 @@ pub(crate) struct Rollout {
 impl Rollout {
     /// Runs the scenario and prints its figures.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let target = Target::at(self.reachable(&self.gateway)?, &self.ca, false)?;
-        let internal = self.reachable(&self.internal)?;
+        let target = Target::new(TargetSettings {
+            gateways: vec![self.reachable(&self.gateway)?],
+            ca: self.ca.clone(),
+            dialect: Dialect::Socketio,
+            key_exchange: None,
+            sources: 0,
+            deflate: false,
+        })?;
+        let api = Api {
+            address: self.reachable(&self.internal)?,
+            token: self.internal_token.clone(),
+            kind: ApiKind::Users,
+        };
         let issuer = Issuer::new(&self.jwt_secret, TOKENS_VALID_FOR)?;
         let (entries, mut received) = mpsc::channel(QUEUE);
         let mut tally = Tally::new((0..self.clients).map(|client| self.user(client)).collect());
@@ -97,7 +110,7 @@ impl Rollout {
         println!("{} residents are connected", self.clients);
 
         let users = (0..self.users.min(self.clients)).map(|client| self.user(client));
-        let mut alerts = Alerts::start(users, &internal, &self.internal_token, self.alert_interval)?;
+        let mut alerts = Alerts::start(users, &api, self.alert_interval)?;
         let (enough, until) = oneshot::channel();
         if self.new_clients > 0 {
             tasks.spawn(new_clients::run(target, issuer, self.new_clients, entries, until));

@@ -10,8 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::address::Address;
-use crate::publisher::Publisher;
+use crate::publisher::{Api, Publisher};
 
 /// Running publishers.
 pub(super) struct Alerts {
@@ -23,38 +22,29 @@ pub(super) struct Alerts {
 /// Publisher of one user.
 struct UserAlerts {
     user: String,
-    internal: Address,
-    token: String,
     interval: Duration,
     /// Distinguishes the idempotency keys of this run.
     run: u64,
     enough: Arc<AtomicBool>,
     retries: Arc<AtomicU64>,
-    publisher: Option<Publisher>,
+    publisher: Publisher,
 }
 
 impl Alerts {
     /// Publishes alerts 1, 2, 3 and so on to each user.
     #[expect(clippy::disallowed_methods, reason = "a load run happens now")]
-    pub(super) fn start(
-        users: impl Iterator<Item = String>,
-        internal: &Address,
-        token: &str,
-        interval: Duration,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn start(users: impl Iterator<Item = String>, api: &Api, interval: Duration) -> anyhow::Result<Self> {
         let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let (enough, retries) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let mut tasks = JoinSet::new();
         for user in users {
             let alerts = UserAlerts {
                 user,
-                internal: internal.clone(),
-                token: token.to_owned(),
                 interval,
                 run,
                 enough: Arc::clone(&enough),
                 retries: Arc::clone(&retries),
-                publisher: None,
+                publisher: Publisher::new(api.clone()),
             };
             tasks.spawn(alerts.run());
         }
@@ -94,7 +84,6 @@ impl UserAlerts {
             let is_last = self.enough.load(Ordering::Relaxed);
             number += 1;
             while self.publish(number).await.is_err() {
-                self.publisher = None;
                 self.retries.fetch_add(1, Ordering::Relaxed);
                 sleep(RETRY).await;
             }
@@ -110,13 +99,7 @@ impl UserAlerts {
             "idempotencyKey": format!("{}-{}-{number}", self.user, self.run),
             "data": {"severity": "low", "type": "suspicious_login", "message": number.to_string(), "requiresAction": false},
         });
-        let mut publisher = match self.publisher.take() {
-            Some(publisher) => publisher,
-            None => Publisher::new(self.internal.clone(), self.token.clone()).await?,
-        };
-        timeout(PATIENCE, publisher.publish(&self.user, &alert.to_string())).await??;
-        self.publisher = Some(publisher);
-        Ok(())
+        timeout(PATIENCE, self.publisher.publish(&self.user, &alert)).await?
     }
 }
 

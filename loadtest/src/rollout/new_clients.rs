@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
 use super::record::{Entry, Record, Recorder};
-use crate::client::Target;
+use crate::dialect::Auth;
+use crate::target::Target;
 use crate::token::Issuer;
 
 /// Connects this many new clients a second, each of which leaves once it is connected, until the sender of `enough` is dropped; then
@@ -27,12 +28,12 @@ pub(super) async fn run(
             _ = &mut enough => break,
         }
         while connecting.try_join_next().is_some() {}
-        let token = issuer.issue(&format!("ROLLOUT-NEW-{}", number % USERS))?;
+        let auth = Auth::of(issuer.issue(&format!("ROLLOUT-NEW-{}", number % USERS))?);
         let (target, recorder) = (target.clone(), Recorder::new(number, &entries));
         recorder.record(Record::NewClientStarted).await?;
         connecting.spawn(async move {
             let started = Instant::now();
-            match target.connect(&token).await {
+            match target.connect(number, &auth).await {
                 Ok(client) => {
                     recorder.record(Record::NewClientConnected(started.elapsed())).await?;
                     // It has been let in; how it leaves is not part of the figures.

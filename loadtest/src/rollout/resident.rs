@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::record::{Record, Recorder};
-use crate::client::{Client, Target};
+use crate::client::Client;
+use crate::dialect::{Auth, Resume};
+use crate::target::Target;
 
 /// Client that reconnects after every loss.
 pub(super) struct Resident {
@@ -35,11 +37,11 @@ impl Resident {
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let mut failures = 0;
         loop {
-            let record = match self.target.connect_with(&self.auth()).await {
+            let record = match self.target.connect(self.client, &self.auth()).await {
                 Ok(connection) => {
                     failures = 0;
-                    let recovered = self.pid.is_some() && self.pid == connection.pid;
-                    self.pid.clone_from(&connection.pid);
+                    let recovered = self.pid.is_some() && self.pid.as_deref() == connection.resume_token();
+                    self.pid = connection.resume_token().map(str::to_owned);
                     self.recorder.record(Record::Connected { recovered }).await?;
                     Record::Lost(self.serve(connection).await?)
                 }
@@ -51,28 +53,31 @@ impl Resident {
         }
     }
 
-    fn auth(&self) -> Value {
-        match &self.pid {
-            Some(pid) => json!({ "token": self.token, "pid": pid, "offset": self.offset }),
-            None => json!({ "token": self.token }),
+    fn auth(&self) -> Auth {
+        let resume = self.pid.clone().map(|token| Resume {
+            token,
+            offset: self.offset.clone(),
+        });
+        Auth {
+            resume,
+            ..Auth::of(self.token.clone())
         }
     }
 
     /// Receives events until the connection has ended; returns its end.
     async fn serve(&mut self, mut connection: Client) -> anyhow::Result<String> {
         loop {
-            match connection.next_event().await {
-                Ok((name, data, offset)) => {
-                    let number = data
-                        .get("message")
-                        .and_then(Value::as_str)
-                        .and_then(|message| message.parse().ok());
-                    if let ("security:alert", Some(number)) = (name.as_str(), number) {
-                        self.recorder.record(Record::Alert(number)).await?;
-                    }
-                    self.offset = offset.or(self.offset.take());
-                }
+            let events = match connection.receive_events().await {
+                Ok(events) => events,
                 Err(error) => return Ok(format!("{error:#}")),
+            };
+            for event in events {
+                let message = event.data.get("message").and_then(Value::as_str);
+                let number = message.and_then(|message| message.parse().ok());
+                if let ("security:alert", Some(number)) = (event.name.as_str(), number) {
+                    self.recorder.record(Record::Alert(number)).await?;
+                }
+                self.offset = event.offset.or(self.offset.take());
             }
         }
     }

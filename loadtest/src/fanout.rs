@@ -1,0 +1,48 @@
+//! Scenario `fanout`: deliveries of published events.
+
+use clap::Args;
+
+use crate::event::Kind;
+use crate::options::{DurationOptions, FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
+use crate::plan::{Operation, Plan};
+use crate::run::Output;
+use crate::traffic::Mix;
+
+/// Publishes events at a rate to users with several sockets each, one request per event, and accounts for every delivery.
+#[derive(Debug, Args)]
+pub(crate) struct Fanout {
+    #[command(flatten)]
+    servers: ServerOptions,
+    #[command(flatten)]
+    sockets: SocketOptions,
+    #[command(flatten)]
+    traffic: TrafficOptions,
+    /// Kind of the events.
+    #[arg(long, value_enum, default_value_t = Kind::Status)]
+    event: Kind,
+    #[command(flatten)]
+    durations: DurationOptions,
+    #[command(flatten)]
+    faults: FaultOptions,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Fanout {
+    /// Runs the scenario and prints its figures.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let plan = Plan {
+            scenario: "fanout",
+            servers: self.servers,
+            sockets: self.sockets,
+            events: Some((self.traffic, Mix::only(self.event))),
+            requests: None,
+            drops: 0.0,
+            durations: self.durations,
+            faults: self.faults,
+            output: self.output,
+            operation: Operation::Delivery,
+        };
+        plan.run().await
+    }
+}
