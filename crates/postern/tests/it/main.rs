@@ -30,6 +30,7 @@ mod factor_sent;
 mod github;
 mod half_open;
 mod healthcheck;
+mod idle_memory;
 mod interleavings;
 mod internal_api;
 mod internal_tls;

@@ -1,0 +1,85 @@
+//! Memory of a gateway per idle socket, measured against tests/limits.toml.
+
+use std::ops::Range;
+
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use testkit::client::http::Request;
+use testkit::client::{Endpoint, Wire};
+use testkit::limits::Limits;
+use testkit::token::claims;
+use testkit::{Cluster, wait};
+
+use crate::stage::POSTERN;
+
+/// Sockets before the first measurement: caches, buffers shared by all sockets and the tables' first pages are there then.
+const WARM_UP: usize = 250;
+/// Sockets over which the growth is measured.
+const SOCKETS: usize = 1_000;
+/// Sockets of each user.
+const PER_USER: usize = 10;
+/// Handshakes at once.
+const CONNECTING: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_socket_stays_within_its_bytes() {
+    let cluster = Cluster::builder(POSTERN)
+        .gateways(1)
+        .gateway_env("POSTERN_CONNECT_RATE", "off")
+        .gateway_env("POSTERN_USER_CONNECT_RATE", "off")
+        .start()
+        .await;
+    let pid = cluster.gateway(0).pid();
+    let warm_up = open(&cluster, 0..WARM_UP).await;
+    let before = anonymous(pid);
+    let sockets = open(&cluster, WARM_UP..WARM_UP + SOCKETS).await;
+    let after = anonymous(pid);
+
+    let each = after.saturating_sub(before) / u64::try_from(sockets.len()).unwrap();
+    let limits = Limits::new(include_str!("../limits.toml"));
+    assert_eq!(limits.excess("bytes_idle_socket", each), None);
+    drop((warm_up, sockets));
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+/// Opens these sockets, and waits until the gateway serves each.
+async fn open(cluster: &Cluster, numbers: Range<usize>) -> Vec<Wire> {
+    let count = numbers.len();
+    let sockets: Vec<Wire> = stream::iter(numbers)
+        .map(|number| {
+            let user = format!("user-{}", number / PER_USER);
+            let mut claims = claims(&user, wait::deadline() * 100);
+            claims["sid"] = json!(format!("{user}-{}", number % PER_USER));
+            let (endpoint, token) = (cluster.endpoint(0), cluster.signer().sign(&claims));
+            connect(endpoint, token)
+        })
+        .buffer_unordered(CONNECTING)
+        .collect()
+        .await;
+    assert_eq!(sockets.len(), count);
+    sockets
+}
+
+/// Opens a native socket that has negotiated compression, and waits for `ready`.
+async fn connect(endpoint: Endpoint, token: String) -> Wire {
+    let mut wire = endpoint.open().await.unwrap();
+    let request = Request::upgrade("/ws")
+        .header("Sec-WebSocket-Protocol", "postern.v1.json")
+        .header("Sec-WebSocket-Extensions", "permessage-deflate");
+    let response = wire.upgrade(&request.bearer(&token)).await.unwrap();
+    assert!(
+        response
+            .header("sec-websocket-extensions")
+            .starts_with("permessage-deflate")
+    );
+    wire.next_frame().await.unwrap();
+    wire
+}
+
+/// Anonymous memory of a process in bytes: its heap and stacks, without the pages of its program.
+fn anonymous(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kib * 1024
+}
