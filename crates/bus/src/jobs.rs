@@ -62,11 +62,33 @@ pub trait Jobs: Send + Sync {
     /// [`BusError::Unavailable`]: the entry may be delivered again.
     async fn finish(&self, lane: Lane, entry: &EntryId) -> Result<(), BusError>;
 
+    /// Same as [`Jobs::finish`], for several entries of the lane.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`]: entries may be delivered again.
+    async fn finish_all(&self, lane: Lane, entries: &[EntryId]) -> Result<(), BusError> {
+        for entry in entries {
+            self.finish(lane, entry).await?;
+        }
+        Ok(())
+    }
+
     /// Publishes a reply to its node, and stores it for 60 s for a node that is disconnected.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError>;
+
+    /// Same as [`Jobs::reply`], for several replies to one node.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`]: some may have been sent.
+    async fn reply_all(&self, node: &NodeId, replies: &[Reply]) -> Result<(), BusError> {
+        for reply in replies {
+            self.reply(node, reply).await?;
+        }
+        Ok(())
+    }
 
     /// Subscribes to this node's replies. Replies may arrive twice.
     ///

@@ -8,11 +8,13 @@ mod lane;
 mod renew;
 mod slots;
 
+mod answers;
 mod dispatch;
 mod run;
 mod trace;
 mod work_policy;
 
+pub(crate) use answers::{AnswerQueue, JobAnswers};
 pub(crate) use dispatch::Dispatch;
 pub(crate) use lane::LaneServer;
 pub(crate) use run::Runner;

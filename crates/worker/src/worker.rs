@@ -6,7 +6,7 @@ mod roles;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Clock, DrainReport, Entropy, Latch, Readiness, Tasks};
+use lifecycle::{Clock, DrainReport, Entropy, Latch, OutageReporter, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use platforms::{BotInbox, Platform, WebhookVerifier};
 use protocol::cluster::job::Lane;
@@ -19,7 +19,7 @@ use crate::account::expire_pending_links;
 use crate::audit::log_heads;
 use crate::deliveries::InboxReader;
 use crate::factor::MessageSenders;
-use crate::jobs::LaneServer;
+use crate::jobs::{AnswerQueue, JobAnswers, LaneServer};
 use crate::maintenance::{BacklogMonitor, prune};
 use crate::metrics::Metrics;
 use crate::outbox::{OutboxRelay, Sweep, watch_memory};
@@ -62,6 +62,7 @@ pub struct Worker {
     repeatable_codes: Option<String>,
     lanes: Vec<(LaneServer, Latch)>,
     alert_groups: AlertGroups,
+    job_answers: JobAnswers,
     sweep: Sweep,
     revocations: Revocations,
     schedule: Schedule,
@@ -102,7 +103,13 @@ impl Worker {
             tasks: tasks.clone(),
             metrics: metrics.clone(),
         };
-        let lanes = assembly.lane_servers().map(|server| {
+        let (finished, queue) = AnswerQueue::new();
+        let job_answers = JobAnswers {
+            jobs: Arc::clone(&parts.bus.jobs),
+            queue,
+            outage: OutageReporter::new("answer jobs"),
+        };
+        let lanes = assembly.lane_servers(finished).map(|server| {
             let latch = readiness.latch(task_name(server.lane));
             (server, latch)
         });
@@ -110,6 +117,7 @@ impl Worker {
         Self {
             lanes: lanes.into(),
             alert_groups,
+            job_answers,
             sweep,
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
@@ -139,8 +147,9 @@ impl Worker {
         for (server, latch) in self.lanes {
             tasks.essential(task_name(server.lane), server.serve(latch));
         }
-        // Ends with the last job: the lanes own the queue.
+        // Both end with the last job: the lanes own the queues.
         tasks.essential("alert groups", self.alert_groups.run());
+        tasks.essential("job answers", self.job_answers.run());
         let drain = || tasks.soft();
         let backlogs = BacklogMonitor {
             outbox: Arc::clone(&store.outbox),

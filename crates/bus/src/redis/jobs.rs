@@ -6,6 +6,7 @@ mod entry;
 mod replies;
 mod served;
 
+use std::slice;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -127,23 +128,37 @@ impl Jobs for RedisBus {
     }
 
     async fn finish(&self, lane: Lane, entry: &EntryId) -> Result<(), BusError> {
+        self.finish_all(lane, slice::from_ref(entry)).await
+    }
+
+    async fn finish_all(&self, lane: Lane, entries: &[EntryId]) -> Result<(), BusError> {
         let shared = &self.shared;
-        let keys = [shared.names.lane(lane), shared.names.lane_bytes(lane)];
-        let args = [claim::GROUP, entry.0.as_str()].map(Arg::from);
-        let finished = shared.commands.run("finish a job", &shared.jobs.finish, keys, args);
-        finished.await.map(drop)
+        for entries in entries.chunks(AT_ONCE) {
+            let keys = [shared.names.lane(lane), shared.names.lane_bytes(lane)];
+            let entries = entries.iter().map(|entry| entry.0.as_str());
+            let args = [claim::GROUP].into_iter().chain(entries).map(Arg::from);
+            let finished = shared.commands.run("finish jobs", &shared.jobs.finish, keys, args);
+            finished.await?;
+        }
+        Ok(())
     }
 
     async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError> {
+        self.reply_all(node, slice::from_ref(reply)).await
+    }
+
+    async fn reply_all(&self, node: &NodeId, replies: &[Reply]) -> Result<(), BusError> {
         let shared = &self.shared;
-        let keys = [shared.names.reply(node, &reply.job)];
-        let args = [
-            Arg::from(reply.write()?),
-            Arg::from(reply_ttl(reply).as_secs()),
-            Arg::from(shared.names.reply_channel(node)),
-        ];
-        let sent = shared.commands.run("send a reply", &shared.jobs.reply, keys, args);
-        sent.await.map(drop)
+        for replies in replies.chunks(REPLIES_AT_ONCE) {
+            let keys = replies.iter().map(|reply| shared.names.reply(node, &reply.job));
+            let mut args = vec![Arg::from(shared.names.reply_channel(node))];
+            for reply in replies {
+                args.extend([Arg::from(reply.write()?), Arg::from(reply_ttl(reply).as_secs())]);
+            }
+            let sent = shared.commands.run("send replies", &shared.jobs.reply, keys, args);
+            sent.await?;
+        }
+        Ok(())
     }
 
     async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
@@ -170,5 +185,8 @@ impl Jobs for RedisBus {
     }
 }
 
-/// Stored replies read or deleted by one command; managed servers limit its arguments.
+/// Stored replies read or deleted, or entries removed, by one command; managed servers limit its arguments.
 const AT_ONCE: usize = 512;
+
+/// Replies sent by one command: each may be long.
+const REPLIES_AT_ONCE: usize = 64;

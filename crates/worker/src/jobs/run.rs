@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{ClaimedJob, EntryId, Jobs};
+use bus::{ClaimedJob, EntryId};
 use futures_util::FutureExt;
 use lifecycle::OutageReporter;
 use protocol::answer::Failure;
@@ -18,6 +18,7 @@ use store::{Answers, PreviousAnswer, SessionRecords, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::answers::AnswerQueue;
 use super::dispatch::Dispatch;
 use super::trace::record_end;
 use super::work_policy;
@@ -30,7 +31,7 @@ use crate::outbox::OutboxRelay;
 /// Runs jobs.
 pub(crate) struct Runner {
     pub(crate) dispatch: Dispatch,
-    pub(crate) jobs: Arc<dyn Jobs>,
+    pub(crate) finished: AnswerQueue,
     pub(crate) answers: Arc<dyn Answers>,
     pub(crate) sessions: Arc<dyn SessionRecords>,
     pub(crate) vault: Arc<Vault>,
@@ -40,8 +41,6 @@ pub(crate) struct Runner {
     pub(crate) metrics: Metrics,
     /// Outages of bus or store in which jobs fail.
     pub(crate) execution: OutageReporter,
-    /// Outages of the bus in which answers are not sent, or finished jobs not removed: those jobs are delivered again.
-    pub(crate) replies: OutageReporter,
 }
 
 /// End of a run.
@@ -65,7 +64,7 @@ impl Runner {
         self.metrics.job(job.work.name(), ended.label(), started.elapsed());
         record_end(ended.label(), ended.failure());
         tracing::debug!(ended = ended.label(), "job done");
-        tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
+        tokio::join!(self.answer(lane, entry, &job, ended.outcome()), self.follow_up(&job));
         drop(permit);
         if let Ended::Panicked(_, panic) = ended {
             resume_unwind(panic);
@@ -84,7 +83,7 @@ impl Runner {
         let refused = ErrorCode::RateLimited.as_str();
         self.metrics.job(job.work.name(), refused, Duration::ZERO);
         record_end(refused, None);
-        self.answer(lane, entry, job, Some(outcome)).await;
+        self.answer(lane, entry.clone(), job, Some(outcome)).await;
     }
 
     /// Removes a job that has waited until its deadline; the gateway has answered `timeout`.
@@ -93,7 +92,7 @@ impl Runner {
         let late = Ended::Late.label();
         self.metrics.job(claimed.job.work.name(), late, Duration::ZERO);
         record_end(late, Some(late));
-        self.answer(lane, &claimed.entry, &claimed.job, None).await;
+        self.answer(lane, claimed.entry.clone(), &claimed.job, None).await;
     }
 
     async fn work(&self, job: &Job, deadline: Instant, permit: LanePermit) -> Ended {
@@ -165,24 +164,14 @@ impl Runner {
         Ok(())
     }
 
-    /// Sends the answer and removes the entry. An entry whose answer could not be sent stays: it is delivered again, and its answer
-    /// repeated.
-    async fn answer(&self, lane: Lane, entry: &EntryId, job: &Job, outcome: Option<JobOutcome>) {
-        if let Some(outcome) = outcome {
-            let reply = Reply {
-                v: Job::VERSION,
-                job: job.id.clone(),
-                outcome,
-            };
-            if let Err(error) = self.jobs.reply(&job.node, &reply).await {
-                report_failure(&self.replies, &error);
-                return;
-            }
-        }
-        match self.jobs.finish(lane, entry).await {
-            Ok(()) => self.replies.succeeded(),
-            Err(error) => report_failure(&self.replies, &error),
-        }
+    /// Sends the answer and removes the entry.
+    async fn answer(&self, lane: Lane, entry: EntryId, job: &Job, outcome: Option<JobOutcome>) {
+        let reply = outcome.map(|outcome| Reply {
+            v: Job::VERSION,
+            job: job.id.clone(),
+            outcome,
+        });
+        self.finished.finish(lane, entry, job.node.clone(), reply).await;
     }
 
     /// Logs the error of an operation, by the severity of its code. An outage of a dependency is one line at its begin and one at its

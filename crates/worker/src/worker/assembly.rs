@@ -13,7 +13,7 @@ use crate::account::{AccountPermits, AccountService, Authorizations};
 use crate::audit::Refusals;
 use crate::deliveries::{Addressees, InboxReader, Webhooks};
 use crate::factor::{FactorChallenges, FactorService};
-use crate::jobs::{Dispatch, LaneServer, Runner, UserSlots};
+use crate::jobs::{AnswerQueue, Dispatch, LaneServer, Runner, UserSlots};
 use crate::metrics::Metrics;
 use crate::outbox::OutboxRelay;
 use crate::platform::Offered;
@@ -82,8 +82,9 @@ impl Assembly<'_> {
         self.parts.inboxes.iter().map(reader).collect()
     }
 
-    pub(super) fn lane_servers(&self) -> [LaneServer; Lane::ALL.len()] {
-        let (runner, slots) = (Arc::new(self.runner()), UserSlots::default());
+    /// Servers of all lanes, whose jobs answer through this queue.
+    pub(super) fn lane_servers(&self, finished: AnswerQueue) -> [LaneServer; Lane::ALL.len()] {
+        let (runner, slots) = (Arc::new(self.runner(finished)), UserSlots::default());
         Lane::ALL.map(|lane| LaneServer {
             lane,
             worker: self.id.clone(),
@@ -97,11 +98,11 @@ impl Assembly<'_> {
         })
     }
 
-    fn runner(&self) -> Runner {
-        let Parts { store, bus, .. } = self.parts;
+    fn runner(&self, finished: AnswerQueue) -> Runner {
+        let Parts { store, .. } = self.parts;
         Runner {
             dispatch: self.dispatch(),
-            jobs: Arc::clone(&bus.jobs),
+            finished,
             answers: Arc::clone(&store.answers),
             sessions: Arc::clone(&store.sessions),
             vault: Arc::clone(&self.parts.vault),
@@ -109,7 +110,6 @@ impl Assembly<'_> {
             revocations: Arc::clone(&self.revocations_queued),
             metrics: self.metrics.clone(),
             execution: OutageReporter::new("execute jobs"),
-            replies: OutageReporter::new("answer jobs"),
         }
     }
 

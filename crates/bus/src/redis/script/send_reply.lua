@@ -1,7 +1,10 @@
--- Publishes a reply, and stores it for a disconnected node unless its TTL is 0.
--- Keys: stored reply. Arguments: reply, its TTL (seconds), channel.
-if tonumber(ARGV[2]) > 0 then
-  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+-- Publishes replies to one node, and stores each for a disconnected node unless its TTL is 0.
+-- Keys: stored replies. Arguments: channel, then each reply and its TTL (seconds).
+for number, stored in ipairs(KEYS) do
+  local reply, ttl = ARGV[2 * number], ARGV[2 * number + 1]
+  if tonumber(ttl) > 0 then
+    redis.call('SET', stored, reply, 'EX', ttl)
+  end
+  redis.call('SPUBLISH', ARGV[1], reply)
 end
-redis.call('SPUBLISH', ARGV[3], ARGV[1])
 return {}
