@@ -5,6 +5,7 @@ mod alerts;
 mod client;
 mod command;
 mod compare;
+mod counter;
 mod deflate;
 mod dialect;
 mod event;

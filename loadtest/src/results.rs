@@ -70,6 +70,9 @@ pub(crate) struct Phase {
     pub(crate) to: f64,
     /// Use of CPU and memory by role.
     pub(crate) usage: BTreeMap<String, Usage>,
+    /// Growth of the counters of servers by name.
+    #[serde(default)]
+    pub(crate) counters: BTreeMap<String, f64>,
 }
 
 /// CPU and memory of the processes of one role at one moment.
@@ -123,7 +126,7 @@ impl Results {
         serde_json::from_slice(&text).with_context(|| format!("decode {}", path.display()))
     }
 
-    /// Every value of the run by name: counts, figures, percentiles of latencies, and CPU and memory by role and phase.
+    /// Every value of the run by name: counts, figures, percentiles of latencies, and counters, CPU and memory by phase.
     /// Limits and comparisons name values as this list does.
     pub(crate) fn values(&self) -> BTreeMap<String, Figure> {
         let mut values = self.figures.clone();
@@ -134,6 +137,9 @@ impl Results {
             values.extend(latency.values(name));
         }
         for phase in &self.phases {
+            for (name, growth) in &phase.counters {
+                values.insert(format!("{}.{name}", phase.name), Figure::new(*growth, Unit::Count));
+            }
             for (role, usage) in &phase.usage {
                 let name = |what: &str| format!("{role}.{}.{what}", phase.name);
                 values.insert(name("cpu_seconds"), Figure::new(usage.cpu_seconds, Unit::Seconds));

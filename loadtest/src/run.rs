@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
+use crate::counter::Counter;
 use crate::limit::Limit;
 use crate::processes::{RoleProcess, Sampler};
 use crate::report;
@@ -28,6 +29,9 @@ pub(crate) struct Output {
     /// Process whose CPU time and memory are sampled, with its children, such as gateway=4711; may be repeated, also for a role.
     #[arg(long = "process", value_name = "ROLE=PID")]
     pub(crate) processes: Vec<RoleProcess>,
+    /// Counter of a server, with the shell command that prints it; its growth in each phase is part of the results; may be repeated.
+    #[arg(long = "counter", value_name = "NAME=COMMAND")]
+    pub(crate) counters: Vec<Counter>,
     /// Time between two samples of the processes.
     #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]
     pub(crate) sample_interval: Duration,
@@ -50,6 +54,7 @@ struct OpenPhase {
     name: String,
     from: f64,
     before: BTreeMap<String, Sample>,
+    counters: BTreeMap<String, f64>,
 }
 
 impl Run {
@@ -94,6 +99,8 @@ impl Run {
         self.end_phase()?;
         self.open = Some(OpenPhase {
             name: name.to_owned(),
+            // Read first, so that the use of their commands is in no phase.
+            counters: self.counters()?,
             before: self.sampler.sample()?,
             from: self.start.elapsed().as_secs_f64(),
         });
@@ -106,6 +113,10 @@ impl Run {
         let after = self.sampler.sample()?;
         let samples = self.sampler.samples();
         let to = self.start.elapsed().as_secs_f64();
+        let mut counters = self.counters()?;
+        for (name, value) in &mut counters {
+            *value -= open.counters.get(name).copied().unwrap_or_default();
+        }
         let usage = after
             .into_iter()
             .filter_map(|(role, after)| {
@@ -119,8 +130,16 @@ impl Run {
             from: open.from,
             to,
             usage,
+            counters,
         });
         Ok(())
+    }
+
+    fn counters(&self) -> anyhow::Result<BTreeMap<String, f64>> {
+        let counters = self.output.counters.iter();
+        counters
+            .map(|counter| Ok((counter.name.clone(), counter.read()?)))
+            .collect()
     }
 
     /// Adds to a count, such as `lost`; a count of 0 is part of the results too.
@@ -138,11 +157,17 @@ impl Run {
         self.results.latencies.insert(name.to_owned(), log.summary());
     }
 
-    /// Sets `ROLE.cpu_ms_per_OPERATION` for every role: CPU time of an ended phase by its `number` of operations, such as `handshake`.
+    /// Sets `ROLE.cpu_ms_per_OPERATION` for every role, and `COUNTER_per_OPERATION` for every counter of a server: CPU time and growth
+    /// in an ended phase by its `number` of operations, such as `handshake`.
     pub(crate) fn cpu_per(&mut self, operation: &str, phase: &str, number: u64) {
         for (role, usage) in self.usage(phase) {
             let each = usage.cpu_seconds * 1000.0 / number.max(1) as f64;
             self.figure(&format!("{role}.cpu_ms_per_{operation}"), each, Unit::Milliseconds);
+        }
+        let phase = self.results.phases.iter().find(|one| one.name == phase);
+        for (name, growth) in phase.map(|phase| phase.counters.clone()).unwrap_or_default() {
+            let each = growth / number.max(1) as f64;
+            self.figure(&format!("{name}_per_{operation}"), each, Unit::Count);
         }
     }
 

@@ -47,7 +47,8 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.value;
         match self.unit {
-            Unit::Count => f.pad(&grouped(value)),
+            Unit::Count if value.fract() == 0.0 => f.pad(&grouped(value)),
+            Unit::Count => f.pad(&significant(value)),
             Unit::Milliseconds => f.pad(&format!("{} ms", significant(value))),
             Unit::Seconds => f.pad(&format!("{} s", significant(value))),
             Unit::Bytes if value.abs() >= MIB => f.pad(&format!("{} MiB", significant(value / MIB))),
@@ -94,6 +95,7 @@ mod tests {
         let printed = |value, unit| Figure::new(value, unit).to_string();
         assert_eq!(printed(1_234_567.0, Unit::Count), "1,234,567");
         assert_eq!(printed(-1_234.0, Unit::Count), "-1,234");
+        assert_eq!(printed(2.5, Unit::Count), "2.50");
         assert_eq!(printed(0.4512, Unit::Milliseconds), "0.451 ms");
         assert_eq!(printed(12.34, Unit::Seconds), "12.3 s");
         assert_eq!(printed(16_384.0, Unit::Bytes), "16,384 B");
