@@ -12,7 +12,7 @@ use super::{SessionService, key};
 
 impl SessionService {
     /// Session timeout of a user: the user's setting, else the operator's.
-    async fn timeout(&self, user: &UserId) -> Result<Duration, StoreError> {
+    pub(super) async fn timeout(&self, user: &UserId) -> Result<Duration, StoreError> {
         let minutes = self.security.security(user).await?.session_timeout;
         Ok(session_timeout(minutes, self.times.timeout))
     }
