@@ -199,9 +199,10 @@ fn user(request: &AlertRequest) -> &str {
     request.alert().user_id.as_str()
 }
 
-/// State of each of the users `$1`.
+/// State of each of the users `$1`. The limit keeps Postgres from reading the unsent events of all users at once.
 const READ_STATES: &str = "SELECT named.user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, \
-                           EXISTS (SELECT FROM outbox WHERE outbox.user_id = named.user_id AND sent_at IS NULL) AS is_behind \
+                           (SELECT id FROM outbox WHERE outbox.user_id = named.user_id AND sent_at IS NULL \
+                           ORDER BY id LIMIT 1) IS NOT NULL AS is_behind \
                            FROM unnest($1::text[]) AS named (user_id) LEFT JOIN audit_heads ON audit_heads.user_id = named.user_id";
 
 /// Inserts alerts, and the events of the new ones, both in the order of the arrays: a user's events are published by their numbers.

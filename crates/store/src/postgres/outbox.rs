@@ -104,7 +104,7 @@ impl Outbox for PgStore {
 }
 
 /// Marks the events `$1` as sent.
-pub(super) const MARK_SENT: &str = "UPDATE outbox SET sent_at = now() WHERE id = ANY($1) AND sent_at IS NULL";
+pub(super) const MARK_SENT: &str = "UPDATE outbox SET sent_at = now() WHERE id = ANY($1)";
 
 /// Numbers of events, in order, so that concurrent transactions lock their rows in one order.
 pub(super) fn ids(sent: &[SentEvent]) -> Vec<i64> {
@@ -206,8 +206,7 @@ impl Work for RelayPage<'_> {
         if sent.is_empty() {
             return Ok(Ending::RollBack(Page { sent: 0, end }));
         }
-        let mark = "UPDATE outbox SET sent_at = now() WHERE id = ANY($1)";
-        let marked = tx.execute(mark, &[&sent]).await?;
+        let marked = tx.execute(MARK_SENT, &[&sent]).await?;
         Ok(Ending::Commit(Page { sent: marked, end }))
     }
 }
