@@ -36,6 +36,7 @@ impl Alerts {
             events: Some((self.traffic, Mix::only(Kind::Alert))),
             requests: None,
             drops: 0.0,
+            terminate: None,
             durations: self.durations,
             faults: self.faults,
             output: self.output,

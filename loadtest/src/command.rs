@@ -47,6 +47,7 @@ impl Command {
                 data,
             }),
             drops: 0.0,
+            terminate: None,
             durations: self.durations,
             faults: self.faults,
             output: self.output,

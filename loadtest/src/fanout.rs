@@ -20,6 +20,9 @@ pub(crate) struct Fanout {
     /// Kind of the events.
     #[arg(long, value_enum, default_value_t = Kind::Status)]
     event: Kind,
+    /// Process that receives SIGTERM in the middle of the traffic: a gateway that drains. Its sockets must resume at the others.
+    #[arg(long, value_name = "PID")]
+    terminate: Option<u32>,
     #[command(flatten)]
     durations: DurationOptions,
     #[command(flatten)]
@@ -38,6 +41,7 @@ impl Fanout {
             events: Some((self.traffic, Mix::only(self.event))),
             requests: None,
             drops: 0.0,
+            terminate: self.terminate,
             durations: self.durations,
             faults: self.faults,
             output: self.output,

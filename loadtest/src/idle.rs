@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::event::Kind;
 use crate::options::{FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
 use crate::run::Output;
-use crate::setup::Setup;
+use crate::setup::{Losses, Setup};
 use crate::traffic::{Mix, Published};
 
 /// Opens a socket for each of many users and keeps them open through heartbeats; then has all users connect once more, with sessions that
@@ -59,7 +59,7 @@ impl Idle {
         setup.run.cpu_per("idle_socket", "hold", total);
         let published = self.message(&mut setup).await?;
         if self.connect_once {
-            return setup.finish(&published, self.faults).await;
+            return setup.finish(&published, Losses::Faults, self.faults).await;
         }
         setup.connect_anew("connect_again", &published).await?;
         setup.run.cpu_per("known_handshake", "connect_again", total);
@@ -67,7 +67,7 @@ impl Idle {
             .run
             .memory_per("socket_connected_again", "connect", "connect_again", total);
         // The new sockets have received nothing.
-        setup.finish(&Published::default(), self.faults).await
+        setup.finish(&Published::default(), Losses::Faults, self.faults).await
     }
 
     /// Sends each socket an event of the given length.
@@ -79,6 +79,7 @@ impl Idle {
             rate: MESSAGES_PER_SECOND,
             bytes,
             connections: CONNECTIONS,
+            keyed: false,
         };
         let duration = Duration::from_secs_f64(self.sockets as f64 / MESSAGES_PER_SECOND);
         let mix = Mix::only(Kind::Status);

@@ -53,6 +53,7 @@ impl Mixed {
             rate: self.rate,
             bytes: EVENT_BYTES,
             connections: CONNECTIONS,
+            keyed: false,
         };
         let mix = Mix {
             notifications: self.notifications,
@@ -73,6 +74,7 @@ impl Mixed {
                 data: json!({}),
             }),
             drops: self.drop_rate,
+            terminate: None,
             durations: DurationOptions {
                 duration: self.duration,
                 warm_up: Duration::ZERO,

@@ -170,6 +170,9 @@ pub(crate) struct TrafficOptions {
     /// Number of connections to the API.
     #[arg(long, default_value_t = 32)]
     pub(crate) connections: usize,
+    /// Gives every event an idempotency key, and repeats it until it is accepted, as is always done with alerts.
+    #[arg(long)]
+    pub(crate) keyed: bool,
 }
 
 impl TrafficOptions {

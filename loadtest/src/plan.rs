@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::options::{DurationOptions, FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
 use crate::run::Output;
-use crate::setup::Setup;
+use crate::setup::{Losses, Setup};
 use crate::traffic::{Drops, Mix, Published, Requests};
 
 /// Steady traffic of a scenario.
@@ -21,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) requests: Option<RequestPlan>,
     /// Connections lost a second.
     pub(crate) drops: f64,
+    /// Process that is terminated in the middle of the measured part, if there is one.
+    pub(crate) terminate: Option<u32>,
     pub(crate) durations: DurationOptions,
     pub(crate) faults: FaultOptions,
     pub(crate) output: Output,
@@ -61,7 +66,9 @@ impl Plan {
         let before = (setup.ledger.delivered(), setup.ledger.counts());
         let section = setup.ledger.begin_section();
         setup.run.phase("traffic")?;
-        published = self.part(&mut setup, self.durations.duration, published).await?;
+        let terminating = terminate_after(self.terminate, self.durations.duration / 2);
+        let traffic = self.part(&mut setup, self.durations.duration, published);
+        (published, ()) = tokio::try_join!(traffic, terminating)?;
         setup.settle(&published, shape.sockets as u64).await;
         setup.run.end_phase()?;
         let (delivered, counts) = (setup.ledger.delivered() - before.0, setup.ledger.counts());
@@ -74,7 +81,11 @@ impl Plan {
             Operation::Command => ("command", counts.answered - before.1.answered),
         };
         setup.run.cpu_per(operation, "traffic", number);
-        setup.finish(&published, self.faults).await
+        let losses = match self.terminate {
+            Some(_) => Losses::Expected,
+            None => Losses::Faults,
+        };
+        setup.finish(&published, losses, self.faults).await
     }
 
     /// Traffic of one duration.
@@ -144,4 +155,13 @@ impl Plan {
         }
         parameters
     }
+}
+
+/// Sends SIGTERM to a process after a delay.
+async fn terminate_after(process: Option<u32>, delay: Duration) -> anyhow::Result<()> {
+    let Some(process) = process else { return Ok(()) };
+    sleep(delay).await;
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let pid = pid.with_context(|| format!("{process} is no process id"))?;
+    kill_process(pid, Signal::TERM).with_context(|| format!("terminate process {process}"))
 }

@@ -1,5 +1,7 @@
 //! Connection to the API that publishes events: requests one after the other.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use memchr::memmem;
 use serde_json::{Value, json};
@@ -26,9 +28,11 @@ pub(crate) enum ApiKind {
     Centrifugo,
 }
 
-/// Connection to an API.
+/// Connection to one of several APIs, and to the next one when it fails.
 pub(crate) struct Publisher {
-    api: Api,
+    apis: Arc<[Api]>,
+    /// Number of the API in use, modulo their count.
+    current: usize,
     /// `None` before the first request, and once the server has closed it or asked to close it.
     stream: Option<TcpStream>,
     request: Vec<u8>,
@@ -37,39 +41,50 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Publisher that connects with its first request.
-    pub(crate) fn new(api: Api) -> Self {
-        Self {
-            api,
+    ///
+    /// # Errors
+    /// If there is no API.
+    pub(crate) fn new(apis: Vec<Api>, first: usize) -> anyhow::Result<Self> {
+        if apis.is_empty() {
+            bail!("no API to publish by");
+        }
+        Ok(Self {
+            apis: apis.into(),
+            current: first,
             stream: None,
             request: Vec::new(),
             response: Vec::new(),
-        }
+        })
     }
 
     /// Publishes an event `{event, data, idempotencyKey?}` to a user, and waits until it is accepted.
     pub(crate) async fn publish(&mut self, user: &str, event: &Value) -> anyhow::Result<()> {
-        match self.api.kind {
-            ApiKind::Users => {
-                let body = event.to_string();
-                self.post(&format!("/v1/users/{user}/events"), &body).await
-            }
+        let apis = Arc::clone(&self.apis);
+        let api = apis.get(self.current % apis.len()).context("no API")?;
+        let (path, body) = match api.kind {
+            ApiKind::Users => (format!("/v1/users/{user}/events"), event.to_string()),
             ApiKind::Centrifugo => {
-                let body = json!({ "channel": format!("#{user}"), "data": event }).to_string();
-                self.post("/api/publish", &body).await
+                let body = json!({ "channel": format!("#{user}"), "data": event });
+                ("/api/publish".to_owned(), body.to_string())
             }
+        };
+        let published = self.post(api, &path, &body).await;
+        if self.stream.is_none() {
+            self.current += 1;
         }
+        published
     }
 
-    async fn post(&mut self, path: &str, body: &str) -> anyhow::Result<()> {
+    async fn post(&mut self, api: &Api, path: &str, body: &str) -> anyhow::Result<()> {
         self.request.clear();
-        let authorization = match self.api.kind {
+        let authorization = match api.kind {
             ApiKind::Users => "Authorization: Bearer",
             ApiKind::Centrifugo => "X-API-Key:",
         };
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: loadtest\r\n{authorization} {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
-            self.api.token,
+            api.token,
             body.len()
         );
         self.request.extend_from_slice(head.as_bytes());
@@ -77,7 +92,7 @@ impl Publisher {
         // Taken: after an error the connection is of no use.
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => self.api.address.connect().await.context("connect to the API")?,
+            None => api.address.connect().await.context("connect to the API")?,
         };
         stream.write_all(&self.request).await?;
         let head = self.read(&mut stream).await?;

@@ -27,6 +27,8 @@ use self::tally::Tally;
 use crate::address::Address;
 use crate::dialect::Dialect;
 use crate::publisher::{Api, ApiKind};
+use crate::results::Subject;
+use crate::run::{Output, Run};
 use crate::target::{Target, TargetSettings};
 use crate::token::Issuer;
 
@@ -77,6 +79,8 @@ pub(crate) struct Rollout {
     /// Allows addresses beyond this machine. Only for a Postern of your own: the users `ROLLOUT-...` get alerts and sessions there.
     #[arg(long)]
     remote: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Rollout {
@@ -95,6 +99,8 @@ impl Rollout {
             token: self.internal_token.clone(),
             kind: ApiKind::Users,
         };
+        let mut run = Run::start(self.subject(), &self.output)?;
+        run.phase("connect")?;
         let issuer = Issuer::new(&self.jwt_secret, TOKENS_VALID_FOR)?;
         let (entries, mut received) = mpsc::channel(QUEUE);
         let mut tally = Tally::new((0..self.clients).map(|client| self.user(client)).collect());
@@ -108,6 +114,7 @@ impl Rollout {
             Some(ended) = tasks.join_next() => ended??,
         }
         println!("{} residents are connected", self.clients);
+        run.phase("rollout")?;
 
         let users = (0..self.users.min(self.clients)).map(|client| self.user(client));
         let mut alerts = Alerts::start(users, &api, self.alert_interval)?;
@@ -126,12 +133,32 @@ impl Rollout {
         drop(timeout(PATIENCE, rest).await);
         let report = Report::new(&tally, &published, alerts.retries());
         println!("{report}");
+        report.record(&mut run);
+        run.finish()?;
         let broken = report.broken_promises(self.longest_absence);
         if broken.is_empty() {
             println!("every promise was kept");
             return Ok(());
         }
         bail!("broken: {}", broken.join("; "))
+    }
+
+    fn subject(&self) -> Subject {
+        let parameters = [
+            ("clients", self.clients.to_string()),
+            ("users", self.users.to_string()),
+            ("new_clients", self.new_clients.to_string()),
+            (
+                "alert_interval",
+                humantime::format_duration(self.alert_interval).to_string(),
+            ),
+        ];
+        Subject {
+            scenario: "rollout".to_owned(),
+            target: "postern".to_owned(),
+            parameters: parameters.map(|(name, value)| (name.to_owned(), value)).into(),
+            ..Subject::default()
+        }
     }
 
     fn reachable(&self, address: &Address) -> anyhow::Result<Address> {

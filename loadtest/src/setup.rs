@@ -18,6 +18,15 @@ use crate::target::Target;
 use crate::token::Issuer;
 use crate::traffic::{Ledger, Mix, Population, Published, Publishing, Series, Shape};
 
+/// Verdict on connections that are lost, and on attempts to connect that fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Losses {
+    /// Faults of the server.
+    Faults,
+    /// Consequences of what the scenario does to the server.
+    Expected,
+}
+
 /// Run in progress.
 pub(crate) struct Setup {
     pub(crate) run: Run,
@@ -120,6 +129,7 @@ impl Setup {
             mix,
             bytes: traffic.bytes,
             connections: traffic.connections,
+            keyed: traffic.keyed,
             run: self.unix_seconds,
             first,
         })
@@ -183,7 +193,12 @@ impl Setup {
     }
 
     /// Ends the sockets and the run: counts, latencies of connects, summary; an error if promises were broken or limits are not met.
-    pub(crate) async fn finish(mut self, published: &Published, faults: FaultOptions) -> anyhow::Result<()> {
+    pub(crate) async fn finish(
+        mut self,
+        published: &Published,
+        losses: Losses,
+        faults: FaultOptions,
+    ) -> anyhow::Result<()> {
         self.run.end_phase()?;
         self.end_sockets(published).await?;
         let Self {
@@ -198,7 +213,7 @@ impl Setup {
                 run.latency(name, log);
             }
         }
-        let faults_found = record_counts(&mut run, &ledger, deliveries);
+        let faults_found = record_counts(&mut run, &ledger, deliveries, losses);
         run.finish()?;
         match faults_found.is_empty() || faults.tolerate_faults {
             true => Ok(()),
@@ -217,7 +232,7 @@ impl Setup {
 }
 
 /// Adds all counts; returns the faults among them, as sentences.
-fn record_counts(run: &mut Run, ledger: &Ledger, deliveries: Deliveries) -> Vec<String> {
+fn record_counts(run: &mut Run, ledger: &Ledger, deliveries: Deliveries, losses: Losses) -> Vec<String> {
     let counts = ledger.counts();
     let sum = |reasons: &BTreeMap<String, u64>| reasons.values().sum::<u64>();
     let unanswered = counts.requested.saturating_sub(counts.answered);
@@ -245,15 +260,20 @@ fn record_counts(run: &mut Run, ledger: &Ledger, deliveries: Deliveries) -> Vec<
     let mut found = Vec::new();
     for (name, count, sentence) in faults {
         run.count(name, count);
-        if count > 0 {
+        let is_expected = losses == Losses::Expected && LOSSES.contains(&name);
+        if count > 0 && !is_expected {
             found.push(format!("{count} {sentence}"));
         }
     }
-    let reasons = counts.refused.iter().chain(&counts.lost).chain(&counts.failed);
-    found.extend(reasons.map(|(reason, count)| format!("{count} times {reason:?}")));
+    if !found.is_empty() {
+        let reasons = counts.refused.iter().chain(&counts.lost).chain(&counts.failed);
+        found.extend(reasons.map(|(reason, count)| format!("{count} times {reason:?}")));
+    }
     found
 }
 
+/// Counts of losses.
+const LOSSES: [&str; 2] = ["connections_lost", "connects_failed"];
 const CONNECTING_AT_ONCE: usize = 64;
 const TOKENS_VALID_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// Time from the setup of a schedule to its first event.

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::event::Kind;
 use crate::options::{FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
 use crate::run::Output;
-use crate::setup::Setup;
+use crate::setup::{Losses, Setup};
 use crate::traffic::{Mix, Published};
 
 /// Publishes events at a rate to users with several sockets each, twice: while all sockets read, and while some have stopped. Every other
@@ -63,7 +63,7 @@ impl Slow {
         setup
             .settle_all(some_stopped.accepted() * shape.sockets as u64 - unread)
             .await;
-        setup.finish(&some_stopped, self.faults).await
+        setup.finish(&some_stopped, Losses::Faults, self.faults).await
     }
 
     /// Publishes for the configured time, in a phase of this name, which also precedes the names of its latencies.
@@ -72,6 +72,7 @@ impl Slow {
             rate: self.rate,
             bytes: self.bytes,
             connections: CONNECTIONS,
+            keyed: false,
         };
         let mix = Mix::only(Kind::Status);
         let publishing = setup.publishing(&self.servers, &traffic, mix, self.duration, first)?;

@@ -11,7 +11,7 @@ use crate::event::Kind;
 use crate::options::{FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
 use crate::results::Unit;
 use crate::run::Output;
-use crate::setup::Setup;
+use crate::setup::{Losses, Setup};
 use crate::traffic::{Mix, Published};
 
 /// Drops all connections, while events are published, and has them come back at the same time. Every socket must resume, and receive
@@ -56,6 +56,7 @@ impl Storm {
             rate: self.rate,
             bytes: EVENT_BYTES,
             connections: CONNECTIONS,
+            keyed: false,
         };
         let mut setup = Setup::connect("storm", &self.servers, shape, &self.output, self.parameters()).await?;
         let duration = self.before + self.away + self.after;
@@ -75,7 +76,7 @@ impl Storm {
         setup.run.cpu_per("returned_handshake", "storm", sockets);
         setup.record_section(section, "");
         let resumed = counts.resumed;
-        setup.finish(&published, self.faults).await?;
+        setup.finish(&published, Losses::Expected, self.faults).await?;
         if resumed < sockets && !self.faults.tolerate_faults {
             bail!("broken: {resumed} of {sockets} connections were resumed");
         }

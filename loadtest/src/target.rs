@@ -29,7 +29,7 @@ use crate::dialect::{Auth, Connected, Dialect, Received};
 /// Settings of a target.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetSettings {
-    /// Gateways: socket n connects to number n modulo their count.
+    /// Gateways: socket n connects to number n modulo their count, and after a loss to the next one.
     pub(crate) gateways: Vec<Address>,
     /// File of the authority that has signed their certificates, PEM.
     pub(crate) ca: PathBuf,
@@ -87,15 +87,16 @@ impl Target {
         self.dialect
     }
 
-    /// Connects and authenticates socket `number`, or fails within 30 s.
-    pub(crate) async fn connect(&self, number: usize, auth: &Auth) -> anyhow::Result<Client> {
-        timeout(PATIENCE, Box::pin(self.connect_now(number, auth)))
+    /// Connects and authenticates socket `number`, or fails within 30 s. After `losses` losses and failures the socket has moved on by as
+    /// many gateways.
+    pub(crate) async fn connect(&self, number: usize, losses: usize, auth: &Auth) -> anyhow::Result<Client> {
+        timeout(PATIENCE, Box::pin(self.connect_now(number, losses, auth)))
             .await
             .context("no answer in time")?
     }
 
-    async fn connect_now(&self, number: usize, auth: &Auth) -> anyhow::Result<Client> {
-        let gateway = self.gateways.get(number % self.gateways.len());
+    async fn connect_now(&self, number: usize, losses: usize, auth: &Auth) -> anyhow::Result<Client> {
+        let gateway = self.gateways.get((number + losses) % self.gateways.len());
         let (address, name) = gateway.context("no gateway")?;
         let tcp = match self.source(number) {
             Some(source) => address.connect_from(source).await?,

@@ -44,16 +44,6 @@ impl LatencyLog {
         }
     }
 
-    /// Number of latencies recorded.
-    pub(crate) fn count(&self) -> u64 {
-        self.all.len()
-    }
-
-    /// Latency below or at which `percentile` percent are.
-    pub(crate) fn percentile(&self, percentile: f64) -> Duration {
-        Duration::from_micros(self.all.value_at_percentile(percentile))
-    }
-
     /// Percentiles, histogram and course of the latencies.
     pub(crate) fn summary(&self) -> Latency {
         let percentile = |percentile| millis(self.all.value_at_percentile(percentile));

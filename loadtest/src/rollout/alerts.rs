@@ -44,7 +44,7 @@ impl Alerts {
                 run,
                 enough: Arc::clone(&enough),
                 retries: Arc::clone(&retries),
-                publisher: Publisher::new(api.clone()),
+                publisher: Publisher::new(vec![api.clone()], 0)?,
             };
             tasks.spawn(alerts.run());
         }

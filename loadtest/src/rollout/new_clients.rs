@@ -33,7 +33,7 @@ pub(super) async fn run(
         recorder.record(Record::NewClientStarted).await?;
         connecting.spawn(async move {
             let started = Instant::now();
-            match target.connect(number, &auth).await {
+            match target.connect(number, 0, &auth).await {
                 Ok(client) => {
                     recorder.record(Record::NewClientConnected(started.elapsed())).await?;
                     // It has been let in; how it leaves is not part of the figures.

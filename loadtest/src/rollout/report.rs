@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tally::{ResidentTally, Tally};
+use crate::results::LatencyLog;
+use crate::run::Run;
 
 /// Figures of a run.
 #[derive(Debug, Default)]
@@ -95,6 +97,34 @@ impl Report {
             broken.push(format!("a resident away for {longest:?}"));
         }
         broken
+    }
+
+    /// Adds the counts and the absences to the results.
+    pub(super) fn record(&self, run: &mut Run) {
+        let refused = self.refused.values().sum();
+        let failed = self.failed.values().sum();
+        for (name, count) in [
+            ("accepted", self.published),
+            ("retries", self.retries),
+            ("received", self.received as u64),
+            ("lost", self.lost as u64),
+            ("twice", self.repeated),
+            ("out_of_sequence", self.reordered),
+            ("absences", self.absences.len() as u64),
+            ("away", self.away as u64),
+            ("not_resumed", self.not_resumed),
+            ("connects_failed", failed),
+            ("new_clients", self.new_clients),
+            ("new_clients_refused", refused),
+            ("reconnects_in_busiest_second", self.busiest_second as u64),
+        ] {
+            run.count(name, count);
+        }
+        let mut absences = LatencyLog::new(run.started());
+        for absence in &self.absences {
+            absences.record(run.started(), run.started() + *absence);
+        }
+        run.latency("absence", &absences);
     }
 
     fn absence_at(&self, permille: usize) -> Duration {

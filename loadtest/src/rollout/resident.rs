@@ -37,7 +37,7 @@ impl Resident {
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let mut failures = 0;
         loop {
-            let record = match self.target.connect(self.client, &self.auth()).await {
+            let record = match self.target.connect(self.client, 0, &self.auth()).await {
                 Ok(connection) => {
                     failures = 0;
                     let recovered = self.pid.is_some() && self.pid.as_deref() == connection.resume_token();

@@ -180,7 +180,9 @@ mod tests {
         ledger.ended(3, Series::Connect, Duration::ZERO);
         let counts = |sections| {
             let latencies = ledger.latencies(sections).into_iter();
-            latencies.map(|(series, log)| (series, log.count())).collect::<Vec<_>>()
+            latencies
+                .map(|(series, log)| (series, log.summary().count))
+                .collect::<Vec<_>>()
         };
         let alerts = (Series::Delivery(Kind::Alert), 3);
         assert_eq!(counts(0..=0), [alerts]);

@@ -66,6 +66,8 @@ pub(super) struct Member {
     pending: BTreeMap<u64, Duration>,
     next_id: u64,
     stopped_reading: bool,
+    /// Losses of connections and failed attempts to connect.
+    losses: usize,
 }
 
 /// End of a connection.
@@ -89,6 +91,7 @@ impl Member {
             pending: BTreeMap::new(),
             next_id: FIRST_ID,
             stopped_reading: false,
+            losses: 0,
         }
     }
 
@@ -100,6 +103,7 @@ impl Member {
                 Ok(Some(client)) => {
                     failures = 0;
                     if let End::Lost(reason) = self.serve(client).await {
+                        self.losses += 1;
                         self.shared.ledger.count(|counts| add_reason(&mut counts.lost, reason));
                         self.pause(failures).await;
                     }
@@ -110,6 +114,7 @@ impl Member {
                     self.shared
                         .ledger
                         .count(|counts| add_reason(&mut counts.failed, reason));
+                    self.losses += 1;
                     self.pause(failures).await;
                     failures += 1;
                 }
@@ -131,7 +136,10 @@ impl Member {
         let connecting = async {
             let _permit = self.shared.connecting.acquire().await?;
             let started = self.shared.ledger.epoch().elapsed();
-            anyhow::Ok((Box::pin(self.shared.target.connect(self.number, &auth)).await?, started))
+            anyhow::Ok((
+                Box::pin(self.shared.target.connect(self.number, self.losses, &auth)).await?,
+                started,
+            ))
         };
         let (client, started) = tokio::select! {
             connected = connecting => connected?,

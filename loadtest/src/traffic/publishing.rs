@@ -61,6 +61,8 @@ pub(crate) struct Publishing {
     pub(crate) bytes: usize,
     /// Number of connections to the APIs. All events of a user use the same one.
     pub(crate) connections: usize,
+    /// Gives every event an idempotency key, so that it can be repeated until it is accepted; alerts always have one.
+    pub(crate) keyed: bool,
     /// Part of idempotency keys that distinguishes this run.
     pub(crate) run: u64,
     /// Events of an earlier part: numbers continue behind them.
@@ -106,7 +108,7 @@ impl Publishing {
         for connection in 0..connections {
             let (lane, due) = mpsc::channel(QUEUE);
             lanes.push(lane);
-            let connection = Connection::new(&self, connection, ledger, &counts);
+            let connection = Connection::new(&self, connection, ledger, &counts)?;
             tasks.spawn(connection.run(due));
         }
         let (total, schedule) = (self.schedule.total, self.schedule);
@@ -139,17 +141,20 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(publishing: &Publishing, number: usize, ledger: &Arc<Ledger>, first: &Arc<Vec<u64>>) -> Self {
-        // `apis` has at least one: the command line has a default.
-        let api = publishing.apis.iter().cycle().nth(number).expect("at least one API");
-        Self {
-            publisher: Publisher::new(api.clone()),
+    fn new(
+        publishing: &Publishing,
+        number: usize,
+        ledger: &Arc<Ledger>,
+        first: &Arc<Vec<u64>>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            publisher: Publisher::new(publishing.apis.clone(), number)?,
             publishing: publishing.clone(),
             number,
             ledger: Arc::clone(ledger),
             first: Arc::clone(first),
             uncertain: BTreeSet::new(),
-        }
+        })
     }
 
     /// Publishes what becomes due; returns what may not have been accepted.
@@ -177,11 +182,11 @@ impl Connection {
         self.uncertain
     }
 
-    /// Publishes an event; a durable one, which has an idempotency key, is repeated until it is accepted or 30 s have passed.
+    /// Publishes an event; one with an idempotency key is repeated until it is accepted or 30 s have passed.
     async fn publish(&mut self, user: usize, stamp: Stamp) -> anyhow::Result<()> {
         let name = self.publishing.shape.name(user);
         let mut event = json!({ "event": stamp.kind.event(), "data": stamp.kind.data(stamp, self.publishing.bytes) });
-        if stamp.kind != Kind::Alert {
+        if stamp.kind != Kind::Alert && !self.publishing.keyed {
             return timeout(PATIENCE, self.publisher.publish(&name, &event)).await?;
         }
         event["idempotencyKey"] = json!(format!("{name}-{}-{}", self.publishing.run, stamp.number));
