@@ -1,21 +1,23 @@
 //! Joins in Redis: one script over the keys of the user.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use protocol::time::Timestamp;
+use serde_json::json;
 
 use super::RedisBus;
-use super::client::{Arg, Script};
+use super::client::{Arg, RedisReply, Script};
 use super::events::offset;
 use super::presence::entry;
-use super::sessions::{state, time};
 use crate::bounds::{ALERT_CHECK_TTL, MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
 use crate::epoch::new_epoch;
 use crate::hints::marks;
 use crate::operation::Operation;
 use crate::presence::SOCKETS_TTL;
-use crate::sessions::MAX_SESSIONS;
 use crate::{
-    BusError, Hint, JoinOutcome, JoinedSocket, Joins, Presence, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens,
-    SessionState, SocketJoin,
+    BusError, Hint, Hints, JoinOutcome, JoinedSocket, Joins, Presence, ResumeLease, ResumeToken, ResumeTokenKey,
+    ResumeTokens, SessionRegistry, SessionState, SessionTtl, SocketJoin,
 };
 
 /// Scripts of the joins.
@@ -25,14 +27,15 @@ pub(super) struct JoinScripts {
 
 impl JoinScripts {
     pub(super) fn new() -> Self {
-        let script = concat!(
-            include_str!("script/session.lua"),
-            include_str!("script/current_offset.lua"),
-            include_str!("script/join_socket.lua")
-        );
-        let script = format!("local bound = {MAX_SESSIONS}\n{script}");
         Self {
-            join: Script::new(Operation::JoinSocket, script),
+            join: Script::new(
+                Operation::JoinSocket,
+                concat!(
+                    include_str!("script/replication_id.lua"),
+                    include_str!("script/current_offset.lua"),
+                    include_str!("script/join_socket.lua")
+                ),
+            ),
         }
     }
 }
@@ -40,39 +43,103 @@ impl JoinScripts {
 #[async_trait]
 impl Joins for RedisBus {
     async fn join(&self, join: &SocketJoin) -> Result<JoinOutcome, BusError> {
-        let (shared, keys, args) = (&self.shared, self.join_keys(join), self.join_args(join)?);
-        let mut reply = shared
-            .commands
-            .run("join a socket", &shared.joins.join, keys, args)
-            .await?;
-        let session = match state(&mut reply)? {
-            SessionState::Alive(session) => session,
-            state => return Ok(JoinOutcome::Refused(state)),
+        let mut reply = self.run_join(join, Some(issued(join))).await?;
+        let mut status = reply.bytes()?;
+        let mut read = None;
+        if status == "unread" {
+            match self.record_token(&join.session, join.issued_at).await? {
+                SessionState::Alive(session) => read = Some(session),
+                state => {
+                    // A session of another primary.
+                    if let (SessionState::Unknown, Some(check)) = (state, &join.alert_check) {
+                        self.begin_alert_check(&join.session.user, check).await?;
+                    }
+                    return Ok(JoinOutcome::Refused(state));
+                }
+            }
+            // An end after this read is received: the channel was subscribed before.
+            reply = self.run_join(join, None).await?;
+            status = reply.bytes()?;
+        }
+        if status == "unknown" {
+            return Ok(JoinOutcome::Refused(SessionState::Unknown));
+        }
+        let (session, now) = (reply.bytes()?, time_of(&mut reply)?);
+        let session = match read {
+            Some(session) => session,
+            None => stored_session(&session, now).ok_or_else(|| reply.unreadable("invalid session"))?,
         };
         let offset = offset(&mut reply)?;
         let [sockets, tokens]: [usize; 2] = [reply.read()?, reply.read()?];
-        let hint = Hint {
-            seen: reply.bytes()? == "1",
-            no_open_alerts: reply.bytes()? == "1",
-        };
-        let mut joined = JoinedSocket {
+        let seen = [reply.bytes()?, reply.bytes()?, reply.bytes()?];
+        let joined = JoinedSocket {
             session,
             offset,
             surplus: Vec::new(),
-            lease: join.resume_token.as_ref().map(|id| ResumeLease {
-                key: ResumeTokenKey {
-                    user: join.session.user.clone(),
-                    id: id.clone(),
-                },
-                redemption: 0,
-            }),
-            hint,
+            lease: lease(join),
+            hint: Hint {
+                seen: seen.iter().all(|mark| mark == "1"),
+                no_open_alerts: reply.bytes()? == "1",
+            },
         };
-        // Rare, so the script leaves it to others: sockets of dead gateways may be among them, and theirs is another slot.
+        let joined = self.enforce_bounds(join, joined, sockets, tokens).await?;
+        Ok(JoinOutcome::Joined(Box::new(joined)))
+    }
+}
+
+impl RedisBus {
+    /// Runs the script, which reads the session if a time of issue is given.
+    async fn run_join(&self, join: &SocketJoin, issued: Option<String>) -> Result<RedisReply, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let user = &join.session.user;
+        let keys = [
+            names.session(&join.session),
+            names.end_of_all(user),
+            names.offset(user),
+            names.log(user),
+            names.sockets(user),
+            names.resume_tokens(user),
+            names.seen(user),
+            names.open(user),
+        ];
+        let [device, network] = marks(&join.socket.origin);
+        let mut args = vec![
+            Arg::from(issued.unwrap_or_default()),
+            Arg::from(&new_epoch(&*shared.entropy)),
+            Arg::from(OFFSET_TTL.as_secs()),
+            Arg::from(join.socket.connection.as_str()),
+            Arg::from(entry(&join.socket)?),
+            Arg::from(SOCKETS_TTL.as_millis()),
+            Arg::from(device),
+            Arg::from(network),
+            Arg::from(join.alert_check.as_deref().unwrap_or_default()),
+            Arg::from(ALERT_CHECK_TTL.as_secs()),
+        ];
+        if let Some(id) = &join.resume_token {
+            args.extend([
+                Arg::from(id.as_str()),
+                Arg::from(token(join)),
+                Arg::from(RESUME_TOKEN_TTL.as_millis()),
+            ]);
+        }
+        shared
+            .commands
+            .run("join a socket", &shared.joins.join, keys, args)
+            .await
+    }
+
+    /// Evicts above the bounds. This is rare, so the script of the join leaves it to others: sockets of failed gateways may be among
+    /// those counted, and the leases are in another slot.
+    async fn enforce_bounds(
+        &self,
+        join: &SocketJoin,
+        joined: JoinedSocket,
+        sockets: usize,
+        tokens: usize,
+    ) -> Result<JoinedSocket, BusError> {
+        let (user, mut surplus) = (&join.session.user, joined.surplus);
         if sockets > join.max_sockets.max(1) {
-            joined.surplus = self
-                .register_socket(&join.session.user, &join.socket, join.max_sockets)
-                .await?;
+            surplus = self.register_socket(user, &join.socket, join.max_sockets).await?;
         }
         if tokens > MAX_RESUME_TOKENS
             && let Some(lease) = &joined.lease
@@ -84,51 +151,49 @@ impl Joins for RedisBus {
             };
             self.issue_token(&lease.key, &token).await?;
         }
-        Ok(JoinOutcome::Joined(Box::new(joined)))
+        Ok(JoinedSocket { surplus, ..joined })
     }
 }
 
-impl RedisBus {
-    fn join_keys(&self, join: &SocketJoin) -> [String; 10] {
-        let (names, session) = (&self.shared.names, &join.session);
-        let user = &session.user;
-        [
-            names.session(session),
-            names.warning(session),
-            names.sessions(user),
-            names.end_of_all(user),
-            names.offset(user),
-            names.log(user),
-            names.sockets(user),
-            names.resume_tokens(user),
-            names.seen(user),
-            names.open(user),
-        ]
-    }
+/// Time of issue of the token as sessions are stored: 13 digits of ms, zeros if unknown.
+fn issued(join: &SocketJoin) -> String {
+    let millis = join.issued_at.map_or(0, Timestamp::as_millis);
+    format!("{:013}", millis.clamp(0, 9_999_999_999_999))
+}
 
-    fn join_args(&self, join: &SocketJoin) -> Result<Vec<Arg>, BusError> {
-        let (session, socket) = (&join.session.session, &join.socket);
-        let [device, network] = marks(&socket.origin);
-        let mut args = vec![
-            Arg::from(self.shared.names.in_index(session)),
-            time(join.issued_at),
-            Arg::from(&new_epoch(&*self.shared.entropy)),
-            Arg::from(OFFSET_TTL.as_secs()),
-            Arg::from(socket.connection.as_str()),
-            Arg::from(entry(socket)?),
-            Arg::from(SOCKETS_TTL.as_millis()),
-            Arg::from(device),
-            Arg::from(network),
-            Arg::from(join.alert_check.as_deref().unwrap_or_default()),
-            Arg::from(ALERT_CHECK_TTL.as_secs()),
-        ];
-        if let Some(id) = &join.resume_token {
-            args.extend([
-                Arg::from(id.as_str()),
-                Arg::from(session.as_str()),
-                Arg::from(RESUME_TOKEN_TTL.as_millis()),
-            ]);
-        }
-        Ok(args)
-    }
+/// Resume token as `issue_token.lua` stores it, up to its offset and expiry.
+fn token(join: &SocketJoin) -> String {
+    let [session, connection] =
+        [join.session.session.as_str(), join.socket.connection.as_str()].map(|text| json!(text));
+    format!(r#"{{"redemption":0,"session":{session},"connection":{connection}"#)
+}
+
+fn lease(join: &SocketJoin) -> Option<ResumeLease> {
+    let id = join.resume_token.clone()?;
+    let key = ResumeTokenKey {
+        user: join.session.user.clone(),
+        id,
+    };
+    Some(ResumeLease { key, redemption: 0 })
+}
+
+/// Takes a reply of TIME, in ms since 1970.
+fn time_of(reply: &mut RedisReply) -> Result<u64, BusError> {
+    let (seconds, micros): (u64, u64) = (reply.read()?, reply.read()?);
+    Ok(seconds * 1_000 + micros / 1_000)
+}
+
+/// Remaining time of a session as `session.lua` stores it.
+fn stored_session(value: &[u8], now: u64) -> Option<SessionTtl> {
+    let mut fields = str::from_utf8(value).ok()?.split(' ').skip(1);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    let (generation, deadline, timeout, lead) = (next()?, next()?, next()?, next()?);
+    let left = deadline.saturating_sub(now);
+    Some(SessionTtl {
+        generation,
+        left: Duration::from_millis(left),
+        warns_in: Duration::from_millis(left.saturating_sub(lead)),
+        timeout: Duration::from_millis(timeout),
+        lead: Duration::from_millis(lead),
+    })
 }

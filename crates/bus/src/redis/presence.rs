@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::id::{ConnectionId, NodeId, UserId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
@@ -72,7 +73,8 @@ impl Presence for RedisBus {
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         let shared = &self.shared;
         let key = shared.names.sockets(user);
-        let args = [Arg::from(connection.as_str()), Arg::from(node.as_str())];
+        let member = format!(r#""node":{}"#, json!(node.as_str()));
+        let args = [Arg::from(connection.as_str()), Arg::from(member)];
         let unregistered = shared
             .commands
             .run("unregister a socket", &shared.presence.unregister, [key], args);

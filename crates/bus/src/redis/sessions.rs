@@ -40,7 +40,10 @@ pub(super) struct SessionScripts {
 impl SessionScripts {
     pub(super) fn new() -> Self {
         let of_session = |operation, script: &str| {
-            let common = include_str!("script/session.lua");
+            let common = concat!(
+                include_str!("script/replication_id.lua"),
+                include_str!("script/session.lua")
+            );
             Script::new(operation, format!("local bound = {MAX_SESSIONS}\n{common}{script}"))
         };
         Self {
@@ -233,8 +236,7 @@ impl RedisBus {
     }
 }
 
-/// Takes the state of a session.
-pub(super) fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
+fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
     match reply.bytes()?.as_ref() {
         b"unknown" => Ok(SessionState::Unknown),
         b"ended" => Ok(SessionState::Ended),
@@ -281,7 +283,7 @@ fn millis(duration: Duration) -> Arg {
 }
 
 /// Time in ms since 1970; 0 if unknown.
-pub(super) fn time(time: Option<Timestamp>) -> Arg {
+fn time(time: Option<Timestamp>) -> Arg {
     let millis = time.map_or(0, Timestamp::as_millis);
     Arg::from(u64::try_from(millis).unwrap_or(0))
 }

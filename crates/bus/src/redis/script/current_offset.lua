@@ -2,9 +2,13 @@
 --
 -- A fresh epoch with an empty log starts if the offset is missing or was written under another replication id: after a failover
 -- or a restart from a snapshot seq may have gone back, and the same offsets would be assigned twice. The replication id is read
--- unless it is given.
+-- unless it is given; without a pattern, as one costs as much as several commands.
 local function current_offset(offset, log, fresh_epoch, ttl, run)
-  run = run or string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  if not run then
+    local info = redis.call('INFO', 'replication')
+    local _, last = string.find(info, 'master_replid:', 1, true)
+    run = string.sub(info, last + 1, last + 40)
+  end
   local known = redis.call('HMGET', offset, 'run', 'epoch', 'seq')
   if known[1] == run and known[2] and known[3] then
     -- A read renews the TTL, but only in its second half, so that most reads write nothing.

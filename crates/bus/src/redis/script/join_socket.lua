@@ -1,49 +1,65 @@
 -- Joins a socket to its session, if that is live: records its token, registers the socket, issues its resume token, reads the offset
--- of the user and the hints. For an unknown session, starts a check for open alerts instead. The bounds of sockets and resume tokens are left to `register_socket.lua` and `issue_token.lua`.
--- Keys: those of the session, offset, log, sockets, resume tokens, seen marks, alert check.
--- Arguments: name of the session, time of issue of its token (0: unknown), fresh epoch, TTL of the offset (seconds), connection, its
--- entry, TTL of the sockets (ms), device, network, name of the check (empty: none), its TTL (seconds); for a resume token its id,
--- session, TTL (ms).
--- Replies the state of the session; of a live one also epoch and seq, the number of sockets, of resume tokens, and 1 or 0 twice: both
--- marks are set; no alert is open.
-local sockets, tokens, seen, alert_check = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local connection, sockets_ttl, token_id, token_ttl = ARGV[5], tonumber(ARGV[7]), ARGV[12], ARGV[14]
+-- of the user and the hints. For an unknown session, starts a check for open alerts instead. The bounds of sockets and resume tokens
+-- are left to `register_socket.lua` and `issue_token.lua`.
+-- Keys: session, end of all, offset, log, sockets, resume tokens, seen marks, alert check.
+-- Arguments: time of issue of its token (13 digits; empty if `record_token.lua` has just found the session alive), fresh epoch, TTL of
+-- the offset (seconds), connection, its entry, TTL of the sockets (ms), device, network, name of the check (empty: none), its TTL
+-- (seconds); for a resume token its id, its JSON up to what is added here, its TTL (ms).
+-- Replies `unknown`; `unread` for a session that `record_token.lua` is to read; or `joined`, the session, TIME, epoch and seq, the
+-- number of sockets and of resume tokens, three times 0 or 1 for the marks, and 1 if no alert is open.
+--
+-- Each connect runs this, so it has no patterns, parses no numbers and leaves what is rare to other scripts.
+local session, sockets, tokens = KEYS[1], KEYS[5], KEYS[6]
+local issued, connection, token_id, token_ttl = ARGV[1], ARGV[4], ARGV[11], ARGV[13]
 
-local session = read()
-record_token(session, tonumber(ARGV[2]))
-local reply = answer(session)
-if reply[1] ~= 'alive' then
-  if reply[1] == 'unknown' and ARGV[10] ~= '' then
-    redis.call('SET', alert_check, this_run .. ' check ' .. ARGV[10], 'EX', ARGV[11])
+local found = redis.call('MGET', session, KEYS[2], KEYS[8])
+local value = found[1]
+if issued ~= '' then
+  if not value then
+    if ARGV[9] ~= '' then
+      redis.call('SET', KEYS[8], run .. ' check ' .. ARGV[9], 'EX', ARGV[10])
+    end
+    return { 'unknown' }
   end
-  return reply
+  -- Alive, as `session.lua` stores it, without an announced end. The key expires at the deadline.
+  if found[2] or #value ~= 120 or string.sub(value, -2) ~= ' 0' or string.sub(value, 1, 40) ~= run then
+    return { 'unread' }
+  end
+  if string.sub(value, 92, 104) < issued then
+    value = string.sub(value, 1, 91) .. issued .. string.sub(value, 105)
+    redis.call('SET', session, value, 'KEEPTTL')
+  end
 end
 
-local epoch, seq = current_offset(KEYS[5], KEYS[6], ARGV[3], tonumber(ARGV[4]), this_run)
-
-redis.call('HSET', sockets, connection, ARGV[6])
-if redis.call('PTTL', sockets) < sockets_ttl / 2 then
-  redis.call('PEXPIRE', sockets, sockets_ttl)
+local known = redis.call('HMGET', KEYS[3], 'run', 'epoch', 'seq')
+local epoch, seq = known[2], known[3]
+-- The TTL is renewed by the comparisons of offsets, while the socket is open.
+if known[1] ~= run or not epoch or not seq then
+  epoch, seq = current_offset(KEYS[3], KEYS[4], ARGV[2], tonumber(ARGV[3]), run)
 end
 
-local issued = 0
+redis.call('HSET', sockets, connection, ARGV[5])
+if redis.call('PTTL', sockets) < ARGV[6] / 2 then
+  redis.call('PEXPIRE', sockets, ARGV[6])
+end
+
+local time, issued_tokens = redis.call('TIME'), 0
 if token_id then
-  local token = { session = ARGV[13], connection = connection, epoch = epoch, seq = number(seq), redemption = 0 }
-  token.expiry = now + tonumber(token_ttl)
-  redis.call('HSET', tokens, token_id, cjson.encode(token))
+  local expiry = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + token_ttl)
+  local token = ARGV[12] .. ',"epoch":"' .. epoch .. '","seq":"' .. seq .. '","expiry":' .. expiry .. '}'
+  redis.call('HSET', tokens, token_id, token)
   redis.call('PEXPIRE', tokens, token_ttl)
-  issued = redis.call('HLEN', tokens)
+  issued_tokens = redis.call('HLEN', tokens)
 end
 
-local is_seen = '1'
-for _, known in ipairs(redis.call('SMISMEMBER', seen, 'run ' .. this_run, ARGV[8], ARGV[9])) do
-  if known == 0 then
-    is_seen = '0'
-  end
-end
-local no_open_alerts = redis.call('GET', alert_check) == this_run .. ' none' and '1' or '0'
-
-for _, value in ipairs({ epoch, number(seq), redis.call('HLEN', sockets), issued, is_seen, no_open_alerts }) do
-  reply[#reply + 1] = value
-end
-return reply
+return {
+  'joined',
+  value or '',
+  time,
+  epoch,
+  seq,
+  redis.call('HLEN', sockets),
+  issued_tokens,
+  redis.call('SMISMEMBER', KEYS[7], 'run ' .. run, ARGV[7], ARGV[8]),
+  found[3] == run .. ' none' and 1 or 0,
+}

@@ -1,15 +1,15 @@
--- Encoding of sessions. Prepended to the scripts that need it.
+-- Encoding of sessions. Prepended to the scripts that need it, after `replication_id.lua`.
 -- Keys: session, warning, index of the user's sessions, end of all. First argument: name of the session in the index.
 --
 -- A session is a string: replication id, generation, deadline, timeout, warning lead (ms), newest time of issue of its tokens (0:
--- unknown), opening time, number of an announced end (0: none). The key expires at the deadline, the warning key when the warning
--- is due. A session written under another replication id counts as unknown: a failover may have restored an older deadline. A
--- session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
+-- unknown), opening time, number of an announced end (0: none). Numbers but the last are padded with zeros, timeout and lead to 10
+-- digits, the others to 13: `join_socket.lua` reads them by their place. The key expires at the deadline, the warning key when the
+-- warning is due. A session written under another replication id counts as unknown: a failover may have restored an older deadline.
+-- A session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
 --
 -- The index has the live sessions by deadline, at most `bound`. The end of all is a time and the key of the excepted session.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local this_run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 local pattern = '^(%x+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
 
 local function number(value)
@@ -33,8 +33,8 @@ local function read()
   elseif kind == 'ending' then
     return { state = 'ending', announced = tonumber(detail) }
   end
-  local run, generation, deadline, timeout, lead, newest, opened, announced = string.match(value, pattern)
-  if run ~= this_run or tonumber(deadline) <= now then
+  local written_under, generation, deadline, timeout, lead, newest, opened, announced = string.match(value, pattern)
+  if written_under ~= run or tonumber(deadline) <= now then
     return { state = 'unknown' }
   end
   local at = ended_with_all(tonumber(opened))
@@ -55,19 +55,18 @@ end
 
 -- Stores a session with an unchanged deadline.
 local function store(session)
-  local fields = {
+  local value = string.format(
+    '%s %013.0f %013.0f %010.0f %010.0f %013.0f %013.0f %.0f',
+    run,
     session.generation,
     session.deadline,
     session.timeout,
     session.lead,
     session.newest,
     session.opened,
-    session.announced,
-  }
-  for index, field in ipairs(fields) do
-    fields[index] = number(field)
-  end
-  redis.call('SET', KEYS[1], this_run .. ' ' .. table.concat(fields, ' '), 'PXAT', number(session.deadline))
+    session.announced
+  )
+  redis.call('SET', KEYS[1], value, 'PXAT', number(session.deadline))
 end
 
 -- Adds a session to the index. Above the bound, those with the earliest deadlines are deleted.
@@ -98,14 +97,6 @@ local function write(session)
     redis.call('DEL', KEYS[2])
   end
   index(session)
-end
-
--- Records the time of issue of a live session's token (0: unknown), if it is the newest.
-local function record_token(session, issued)
-  if session.state == 'alive' and issued > session.newest then
-    session.newest = issued
-    store(session)
-  end
 end
 
 local function is_renewable(session)

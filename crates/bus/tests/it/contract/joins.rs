@@ -168,6 +168,62 @@ async fn join_on_another_primary_ignores_session_hints_and_epoch() {
     assert_eq!((after.offset.seq, after.hint), (0, Hint::default()));
 }
 
+/// Sessions are stored in a layout that the script reads without parsing; others cost two more scripts.
+#[tokio::test]
+async fn join_of_a_live_session_is_one_script_also_with_a_newer_token() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    prepare(&*bus).await;
+    joined(&*bus, &join("a", "s-1")).await;
+    bus.renew_session(&session("s-1")).await.unwrap();
+    let before = scripts(&redis).await;
+    for issued_at in [None, Some(1_795_451_460_007), Some(1_795_451_460_008)] {
+        let join = SocketJoin {
+            issued_at: issued_at.map(Timestamp::from_millis),
+            ..join("b", "s-1")
+        };
+        joined(&*bus, &join).await;
+    }
+    assert_eq!(scripts(&redis).await - before, 3);
+    let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
+    assert_eq!(announced.newest_token, Some(Timestamp::from_millis(1_795_451_460_008)));
+}
+
+/// Sessions of the previous release are not padded.
+#[tokio::test]
+async fn join_reads_a_session_of_the_previous_release() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    prepare(&*bus).await;
+    let stored = redis.command(&["GET", "pn:{u}:s:s-1"]).await;
+    let (run, rest) = stored.split_once(' ').unwrap();
+    let fields = rest.split(' ').map(|field| match field.trim_start_matches('0') {
+        "" => "0",
+        field => field,
+    });
+    let unpadded = format!("{run} {}", fields.collect::<Vec<_>>().join(" "));
+    assert!(unpadded.len() < stored.len(), "{stored}");
+    redis.command(&["SET", "pn:{u}:s:s-1", &unpadded, "KEEPTTL"]).await;
+    let join = SocketJoin {
+        issued_at: Some(Timestamp::from_millis(7)),
+        ..join("a", "s-1")
+    };
+    let joined = joined(&*bus, &join).await;
+    assert_eq!(
+        (joined.session.timeout, joined.session.lead),
+        (HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead)
+    );
+    let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
+    assert_eq!(announced.newest_token, Some(Timestamp::from_millis(7)));
+}
+
+/// Number of scripts that the server has run.
+async fn scripts(redis: &Redis) -> usize {
+    let stats = redis.command(&["INFO", "commandstats"]).await;
+    let calls = stats.split("cmdstat_evalsha:calls=").nth(1).unwrap();
+    calls.split(',').next().unwrap().parse().unwrap()
+}
+
 /// Starts a lease of the node and the session `s-1`.
 async fn prepare(bus: &dyn Bus) {
     bus.renew_node(&node("n"), 10 * wait::deadline()).await.unwrap();
