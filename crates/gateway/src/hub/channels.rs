@@ -191,7 +191,7 @@ impl UserChannels {
             channel.is_subscribed = true;
             for sender in channel.waiting.drain(..) {
                 // The socket may have closed meanwhile.
-                drop(sender.send(()));
+                let _is_closed = sender.send(()).is_err();
             }
         }
     }
