@@ -155,16 +155,23 @@ impl UserChannels {
         }
     }
 
+    /// Starts a comparison of the offsets of all channels: messages may have been missed. A channel whose offset is not known yet is compared
+    /// once it is.
+    pub(super) fn missed(&mut self) {
+        for channel in self.by_user.values_mut() {
+            channel.is_doubtful = channel.gap.cursor().is_none();
+        }
+        self.compare_all();
+    }
+
     /// Starts a comparison of the offsets of all open channels, in batches.
     pub(super) fn compare_all(&mut self) {
         self.round = ComparisonRound(self.round.0 + 1);
-        let mut users = Vec::with_capacity(self.by_user.len());
-        for (user, channel) in &mut self.by_user {
-            channel.is_doubtful = channel.gap.cursor().is_none();
-            if !channel.is_doubtful {
-                users.push(user.clone());
-            }
-        }
+        let open = self
+            .by_user
+            .iter()
+            .filter(|(_, channel)| channel.gap.cursor().is_some());
+        let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
         self.batches = users.chunks(COMPARE_BATCH).map(<[_]>::to_vec).collect();
         // A pending batch of an older round does not delay this one.
         self.is_comparing = false;

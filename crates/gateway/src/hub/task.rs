@@ -58,7 +58,7 @@ impl Hub {
                     }
                     Some(ChannelMessage::Missed) => {
                         missed.iter().for_each(|missed| missed.notify_one());
-                        self.channels().compare_all();
+                        self.channels().missed();
                     }
                     // The subscription is closed for good: the node cannot go on.
                     None => return,

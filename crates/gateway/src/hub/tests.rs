@@ -168,7 +168,7 @@ fn messages_missed_before_the_first_offset_have_the_channel_compared() {
         panic!("no subscription query for the first socket")
     };
     channels.subscribed(&user, channel);
-    channels.compare_all();
+    channels.missed();
     assert_eq!(channels.next_query(), None, "there is no offset to compare");
     assert!(
         channels.opened(&user, at(3), &metrics()),

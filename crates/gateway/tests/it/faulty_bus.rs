@@ -408,12 +408,12 @@ impl Joins for FaultyBus {
     async fn join(&self, join: &SocketJoin) -> Result<JoinOutcome, BusError> {
         self.check("join")?;
         let mut outcome = self.bus.join(join).await?;
-        if let JoinOutcome::Joined(joined) = &mut outcome
-            && let SessionState::Alive(session) = self.delayed(SessionState::Alive(joined.session))
-        {
-            joined.session = session;
+        if let JoinOutcome::Joined(joined) = &mut outcome {
+            if let SessionState::Alive(session) = self.delayed(SessionState::Alive(joined.session)) {
+                joined.session = session;
+            }
+            self.gate.pass("joined").await;
         }
-        self.gate.pass("joined").await;
         Ok(outcome)
     }
 }
