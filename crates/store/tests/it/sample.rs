@@ -15,8 +15,8 @@ use protocol::time::Timestamp;
 use protocol::trace::TraceParent;
 use store::vault::{AuditKeys, Ciphertext, VaultKeys};
 use store::{
-    Actor, EncryptedTokens, FinishedSync, Idempotency, Link, PendingLink, PendingLinkId, PlatformCapacity, Receipt,
-    RefusedLink, SignIn, SyncLease, Unlink,
+    Actor, AlertRequest, EncryptedTokens, FinishedSync, Idempotency, Link, PendingLink, PendingLinkId,
+    PlatformCapacity, Receipt, RefusedLink, SignIn, SyncLease, Unlink,
 };
 use testkit::wait;
 use tokio::time::Instant;
@@ -238,6 +238,15 @@ pub(crate) fn late_receipt(job_name: &str) -> Receipt {
         deadline: Instant::now(),
         ..receipt(job_name)
     }
+}
+
+/// Request of the application's server to raise an alert; the job has the alert's name.
+pub(crate) fn alert_request(user_id: &str, name: &str) -> AlertRequest {
+    let by_system = Receipt {
+        actor: Actor::System(SessionId::new("internal API").unwrap()),
+        ..receipt(name)
+    };
+    AlertRequest::new(alert(user_id, name), by_system)
 }
 
 pub(crate) fn idempotency(scope: u8, body: u8) -> Idempotency {

@@ -6,7 +6,7 @@ use protocol::cluster::envelope::Envelope;
 use store::{AlertRequest, OutboxBacklog, RaisedAlert, SentEvent, Store, StoreError, verify_audit};
 
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{alert, audit_keys, late_receipt, link, receipt, user};
+use crate::sample::{alert, alert_request, audit_keys, late_receipt, link, receipt, user};
 
 super::kept_by_both_stores!(
     group_raises_each_alert_as_if_alone,
@@ -14,12 +14,9 @@ super::kept_by_both_stores!(
     marked_event_is_not_relayed_again,
     alert_behind_an_unsent_event_is_left_to_the_relay,
     known_alert_is_not_published_by_its_group,
+    alert_on_behalf_of_a_session_is_raised_alone,
     group_past_its_earliest_deadline_commits_nothing,
 );
-
-fn request(user_id: &str, name: &str) -> AlertRequest {
-    AlertRequest::new(alert(user_id, name), receipt(name))
-}
 
 fn sent(raised: &[RaisedAlert]) -> Vec<SentEvent> {
     let published = raised.iter().filter_map(|raised| match raised {
@@ -46,10 +43,10 @@ async fn group_raises_each_alert_as_if_alone(store: &dyn Store) {
     let mut nul = alert("GEN-003", "d");
     nul.message = "a\0b".to_owned();
     let group = [
-        request("GEN-001", "a"),
-        request("GEN-002", "b"),
-        request("GEN-001", "c"),
-        AlertRequest::new(nul, receipt("d")),
+        alert_request("GEN-001", "a"),
+        alert_request("GEN-002", "b"),
+        alert_request("GEN-001", "c"),
+        AlertRequest::new(nul, alert_request("GEN-003", "d").receipt().clone()),
     ];
     let raised = store.raise_alerts(&group, &[]).await.unwrap();
     assert_eq!(sent(&raised).len(), 4, "{raised:?}");
@@ -73,7 +70,7 @@ async fn group_raises_each_alert_as_if_alone(store: &dyn Store) {
 
 async fn events_of_a_group_are_numbered_in_its_sequence(store: &dyn Store) {
     let all: Vec<_> = (0..100).rev().map(|number| format!("{number:03}")).collect();
-    let group: Vec<_> = all.iter().map(|name| request("GEN-001", name)).collect();
+    let group: Vec<_> = all.iter().map(|name| alert_request("GEN-001", name)).collect();
     store.raise_alerts(&group, &[]).await.unwrap();
     let recorder = Recorder::new();
     store.relay_user(&user("GEN-001"), &recorder).await.unwrap();
@@ -83,11 +80,11 @@ async fn events_of_a_group_are_numbered_in_its_sequence(store: &dyn Store) {
 }
 
 async fn marked_event_is_not_relayed_again(store: &dyn Store) {
-    let group = [request("GEN-001", "a"), request("GEN-002", "b")];
+    let group = [alert_request("GEN-001", "a"), alert_request("GEN-002", "b")];
     let raised = store.raise_alerts(&group, &[]).await.unwrap();
     // The next group marks them, or a statement of its own does.
     let next = store
-        .raise_alerts(&[request("GEN-001", "c")], &sent(&raised))
+        .raise_alerts(&[alert_request("GEN-001", "c")], &sent(&raised))
         .await
         .unwrap();
     assert_eq!(sent(&next).len(), 1, "{next:?}");
@@ -103,25 +100,25 @@ async fn alert_behind_an_unsent_event_is_left_to_the_relay(store: &dyn Store) {
         .await
         .unwrap();
     let group = [
-        request("GEN-001", "a"),
-        request("GEN-002", "b"),
-        request("GEN-001", "c"),
+        alert_request("GEN-001", "a"),
+        alert_request("GEN-002", "b"),
+        alert_request("GEN-001", "c"),
     ];
     let raised = store.raise_alerts(&group, &[]).await.unwrap();
     assert_eq!((raised[0], raised[2]), (RaisedAlert::Relay, RaisedAlert::Relay));
     assert!(matches!(raised[1], RaisedAlert::Publish(_)), "{raised:?}");
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7", "a", "c"]);
     // An event of the group before is behind it too, while it is not marked.
-    let next = store.raise_alerts(&[request("GEN-002", "d")], &[]).await.unwrap();
+    let next = store.raise_alerts(&[alert_request("GEN-002", "d")], &[]).await.unwrap();
     assert_eq!(next, [RaisedAlert::Relay]);
 }
 
 async fn known_alert_is_not_published_by_its_group(store: &dyn Store) {
     store.raise_alert(&alert("GEN-001", "a"), &receipt("1")).await.unwrap();
     let group = [
-        request("GEN-001", "a"),
-        request("GEN-002", "b"),
-        request("GEN-002", "b"),
+        alert_request("GEN-001", "a"),
+        alert_request("GEN-002", "b"),
+        alert_request("GEN-002", "b"),
     ];
     let raised = store.raise_alerts(&group, &[]).await.unwrap();
     assert_eq!(raised[0], RaisedAlert::Relay);
@@ -133,9 +130,21 @@ async fn known_alert_is_not_published_by_its_group(store: &dyn Store) {
     }
 }
 
+async fn alert_on_behalf_of_a_session_is_raised_alone(store: &dyn Store) {
+    // The receipt's session is checked under the user's lock.
+    let of_session = AlertRequest::new(alert("GEN-001", "a"), receipt("a"));
+    let raised = store
+        .raise_alerts(&[of_session, alert_request("GEN-002", "b")], &[])
+        .await
+        .unwrap();
+    assert_eq!(raised[0], RaisedAlert::Alone);
+    assert!(names(store, "GEN-001").await.is_empty());
+    assert_eq!(names(store, "GEN-002").await, ["b"]);
+}
+
 async fn group_past_its_earliest_deadline_commits_nothing(store: &dyn Store) {
     let late = AlertRequest::new(alert("GEN-002", "b"), late_receipt("b"));
-    let raised = store.raise_alerts(&[request("GEN-001", "a"), late], &[]).await;
+    let raised = store.raise_alerts(&[alert_request("GEN-001", "a"), late], &[]).await;
     assert!(matches!(raised, Err(StoreError::TooLate(_))), "{raised:?}");
     assert!(names(store, "GEN-001").await.is_empty());
 }

@@ -8,11 +8,7 @@ use tokio::time::timeout;
 
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::database::{migrated, store};
-use crate::sample::{alert, audit_keys, receipt};
-
-fn request(user_id: &str, name: &str) -> AlertRequest {
-    AlertRequest::new(alert(user_id, name), receipt(name))
-}
+use crate::sample::{alert_request, audit_keys};
 
 #[tokio::test]
 async fn alert_that_cannot_be_stored_fails_its_group_and_then_alone() {
@@ -21,7 +17,7 @@ async fn alert_that_cannot_be_stored_fails_its_group_and_then_alone() {
     schema
         .sql("ALTER TABLE alerts ADD CHECK (message NOT LIKE '%poison%')")
         .await;
-    let group = ["a", "poison", "b"].map(|name| request(&format!("GEN {name}"), name));
+    let group = ["a", "poison", "b"].map(|name| alert_request(&format!("GEN {name}"), name));
     let raised = store.raise_alerts(&group, &[]).await;
     assert!(matches!(raised, Err(StoreError::Broken { .. })), "{raised:?}");
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["0"]);
@@ -47,7 +43,7 @@ async fn user_whose_lock_is_taken_delays_no_other_alert_of_the_group() {
     );
     let meanwhile = async {
         wait::until_true("the lock", wait::deadline(), async || schema.sql(&kept).await == ["1"]).await;
-        let group = [request("locked", "a"), request("free", "b")];
+        let group = [alert_request("locked", "a"), alert_request("free", "b")];
         let raised = timeout(Duration::from_secs(30), store.raise_alerts(&group, &[])).await;
         schema.sql(RELEASE).await;
         raised.unwrap().unwrap()
@@ -76,7 +72,7 @@ async fn concurrent_groups_of_two_workers_raise_each_alert_once_and_fork_no_chai
         let group = |worker: &str| {
             let requests = users
                 .iter()
-                .map(|user| request(user, &format!("{worker} {round} {user}")));
+                .map(|user| alert_request(user, &format!("{worker} {round} {user}")));
             requests.collect::<Vec<_>>()
         };
         let (first, mut second) = (group("one"), group("other"));
