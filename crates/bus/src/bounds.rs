@@ -11,6 +11,8 @@ pub(crate) const MAX_LOG_EVENTS: usize = 256;
 pub(crate) const MAX_LOG_BYTES: usize = 2 * 1024 * 1024;
 /// TTL of an event log after its last event.
 pub(crate) const LOG_TTL: Duration = Duration::from_secs(60 * 60);
+/// Time above [`LOG_TTL`] for which Redis keeps a log, so that its TTL is renewed only once in that time, and not with every event.
+pub(crate) const LOG_TTL_SLACK: Duration = Duration::from_secs(15 * 60);
 /// Bound of a user's published event ids, kept against duplicates.
 pub(crate) const MAX_EVENT_IDS: usize = 512;
 /// TTL of a user's offset after its last use.

@@ -20,6 +20,15 @@ pub trait Events: Send + Sync {
     /// [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope.
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError>;
 
+    /// Publishes an event whose id was made for this call and is in no other: like [`Events::publish`], but the id need not be
+    /// recorded.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`]: the outcome is unknown. Repeated, the event may be delivered twice.
+    async fn publish_unrepeated(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+        self.publish(user, envelope).await
+    }
+
     /// Reads the current offset of each user, in the order of `users`. A user without one gets a new epoch at seq 0.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use self::subscriptions::RedisSubscriptions;
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
-use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
+use crate::bounds::{LOG_TTL, LOG_TTL_SLACK, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
 use crate::operation::Operation;
 use crate::trace;
@@ -33,13 +33,7 @@ pub(super) struct EventScripts {
 impl EventScripts {
     pub(super) fn new() -> Self {
         Self {
-            publish: Script::new(
-                Operation::PublishEvent,
-                concat!(
-                    include_str!("script/current_offset.lua"),
-                    include_str!("script/publish_event.lua")
-                ),
-            ),
+            publish: Script::new(Operation::PublishEvent, publish_script()),
             offset: Script::new(
                 Operation::ReadOffset,
                 concat!(
@@ -58,15 +52,35 @@ impl EventScripts {
     }
 }
 
+/// Treatment of an event id that was published before.
+#[derive(Debug, Clone, Copy)]
+enum Repeats {
+    /// The id is recorded, and a second event with it is dropped.
+    Dropped,
+    /// No event repeats the id, which is not recorded.
+    Never,
+}
+
+/// Text of the script that publishes, below its constants: as arguments they would be sent with every event.
+fn publish_script() -> String {
+    let (offset_ttl, log_ttl, slack) = (OFFSET_TTL.as_secs(), LOG_TTL.as_secs(), LOG_TTL_SLACK.as_secs());
+    format!(
+        "local OFFSET_TTL, LOG_TTL, LOG_TTL_SLACK = {offset_ttl}, {log_ttl}, {slack}\n\
+         local MAX_LOG_EVENTS, MAX_LOG_BYTES, MAX_EVENT_IDS = {MAX_LOG_EVENTS}, {MAX_LOG_BYTES}, {MAX_EVENT_IDS}\n\
+         {}{}",
+        include_str!("script/current_offset.lua"),
+        include_str!("script/publish_event.lua")
+    )
+}
+
 #[async_trait]
 impl Events for RedisBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        let (span, envelope) = trace::publication("redis", envelope);
-        let published = self.append(user, &envelope).instrument(span.clone()).await;
-        if let Err(error) = &published {
-            telemetry::trace::failed(&span, error.code().as_str(), error);
-        }
-        published
+        self.append(user, envelope, Repeats::Dropped).await
+    }
+
+    async fn publish_unrepeated(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+        self.append(user, envelope, Repeats::Never).await
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
@@ -123,22 +137,32 @@ impl Events for RedisBus {
 }
 
 impl RedisBus {
-    /// Appends an event to the log of its user, and publishes it.
-    async fn append(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+    /// Appends an event to the log of its user, and publishes it, in a span.
+    async fn append(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
+        let (span, envelope) = trace::publication("redis", event);
+        let published = self
+            .run_publish(user, &envelope, repeats)
+            .instrument(span.clone())
+            .await;
+        if let Err(error) = &published {
+            telemetry::trace::failed(&span, error.code().as_str(), error);
+        }
+        published
+    }
+
+    async fn run_publish(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.offset(user), names.log(user), names.event_ids(user)];
+        let (ids, id) = match repeats {
+            Repeats::Dropped => (Some(names.event_ids(user)), Some(Arg::from(event.id.as_str()))),
+            Repeats::Never => (None, None),
+        };
+        let keys = [names.offset(user), names.log(user)].into_iter().chain(ids);
         let args = [
-            Arg::from(envelope.id.as_str()),
-            Arg::from(envelope.write()?),
+            Arg::from(event.write()?),
             Arg::from(names.event_channel(user)),
             Arg::from(&new_epoch(&*shared.entropy)),
-            Arg::from(OFFSET_TTL.as_secs()),
-            Arg::from(LOG_TTL.as_secs()),
-            Arg::from(MAX_LOG_EVENTS),
-            Arg::from(MAX_LOG_BYTES),
-            Arg::from(MAX_EVENT_IDS),
         ];
-        let publish = &shared.events.publish;
+        let (publish, args) = (&shared.events.publish, args.into_iter().chain(id));
         let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
         if reply.is_empty() {
             return Ok(PublishOutcome::Duplicate);

@@ -210,8 +210,9 @@ impl Names {
 
     /// Fills a pattern: `<prefix>`, then its other variables in their sequence, percent-encoded.
     fn fill(&self, pattern: &'static str, values: &[&str]) -> String {
+        // Enough unless a value has reserved characters.
+        let mut name = String::with_capacity(self.prefix.as_str().len() + values_len(values) + pattern.len());
         let mut values = once(self.prefix.as_str()).chain(values.iter().copied());
-        let mut name = String::new();
         for part in pattern.split_inclusive('>') {
             match part.split_once('<') {
                 Some((fixed, _variable)) => {
@@ -223,6 +224,10 @@ impl Names {
         }
         name
     }
+}
+
+fn values_len(values: &[&str]) -> usize {
+    values.iter().map(|value| value.len()).sum()
 }
 
 fn encoded(text: &str) -> String {

@@ -7,6 +7,7 @@ mod epochs;
 mod hygiene;
 mod lanes;
 mod outages;
+mod publications;
 mod reconnects;
 mod replays;
 mod silence;

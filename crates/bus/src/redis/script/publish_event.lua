@@ -1,41 +1,46 @@
--- Assigns the next offset to an event, appends it to the log and publishes it, once per event id.
--- Keys: offset, log, event ids. The channel is not declared as a key: a missing key is an error while its slot migrates.
--- Arguments: event id, envelope, channel, fresh epoch, TTL of the offset, TTL of the log (seconds), bound of the log in events,
--- bound of the log in bytes, bound of the event ids.
+-- Assigns the next offset to an event, appends it to the log and publishes it.
+-- Keys: offset, log, and event ids where the event is published once per id. The channel is not declared as a key: a missing key is
+-- an error while its slot migrates.
+-- Arguments: envelope, channel, fresh epoch; event id, with the third key. TTLs (seconds) and bounds are constants above the script.
 -- Replies epoch and seq, or nothing if the id was published before.
 local offset, log, ids = KEYS[1], KEYS[2], KEYS[3]
-local id, envelope, channel, fresh_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local offset_ttl, log_ttl = tonumber(ARGV[5]), tonumber(ARGV[6])
-local max_log_events, max_log_bytes, max_ids = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local envelope, now = ARGV[1], redis.call('TIME')
 
-if redis.call('ZSCORE', ids, id) then
+if ids and redis.call('ZADD', ids, 'NX', string.format('%d%06d', now[1], now[2]), ARGV[4]) == 0 then
   return {}
 end
 
+local epoch, seq, bytes = current_offset(offset, log, ARGV[3], OFFSET_TTL)
+seq = string.format('%.0f', seq + 1)
 -- The time of the publish, in ms since 1970, becomes the first field of the envelope.
-local now = redis.call('TIME')
 envelope = '{"at":' .. now[1] .. string.format('%03d', math.floor(now[2] / 1000)) .. ',' .. string.sub(envelope, 2)
 
-local epoch = current_offset(offset, log, fresh_epoch, offset_ttl)
-local seq = redis.call('HINCRBY', offset, 'seq', 1)
-redis.call('EXPIRE', offset, offset_ttl)
-
 -- An expired log has no bytes.
-local events = redis.call('XLEN', log) + 1
-local bytes = (events > 1 and tonumber(redis.call('HGET', offset, 'bytes') or '0') or 0) + #envelope
+local log_ttl, events = redis.call('TTL', log), 0
+if log_ttl == -2 then
+  bytes = 0
+else
+  events = redis.call('XLEN', log)
+end
+bytes = bytes + #envelope
+while events >= MAX_LOG_EVENTS or (bytes > MAX_LOG_BYTES and events > 0) do
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  events, bytes = events - 1, bytes - #oldest[2][2]
+  redis.call('XDEL', log, oldest[1])
+end
 -- The seq is the entry's id, so that a gap in the log is detected.
 redis.call('XADD', log, seq .. '-0', 'event', envelope)
-while events > 0 and (events > max_log_events or bytes > max_log_bytes) do
-  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-  redis.call('XDEL', log, oldest[1])
-  events, bytes = events - 1, bytes - #oldest[2][2]
+redis.call('HSET', offset, 'seq', seq, 'bytes', bytes)
+if log_ttl < LOG_TTL then
+  redis.call('EXPIRE', log, LOG_TTL + LOG_TTL_SLACK)
 end
-redis.call('HSET', offset, 'bytes', bytes)
-redis.call('EXPIRE', log, log_ttl)
 
-redis.call('ZADD', ids, string.format('%d%06d', now[1], now[2]), id)
-redis.call('ZREMRANGEBYRANK', ids, 0, -max_ids - 1)
-redis.call('EXPIRE', ids, offset_ttl)
+if ids then
+  redis.call('ZREMRANGEBYRANK', ids, 0, -MAX_EVENT_IDS - 1)
+  if redis.call('TTL', ids) < OFFSET_TTL / 2 then
+    redis.call('EXPIRE', ids, OFFSET_TTL)
+  end
+end
 
-redis.call('SPUBLISH', channel, epoch .. '-' .. seq .. ' ' .. envelope)
-return { epoch, tostring(seq) }
+redis.call('SPUBLISH', ARGV[2], epoch .. '-' .. seq .. ' ' .. envelope)
+return { epoch, seq }

@@ -15,6 +15,7 @@ test_both!(
     events_have_consecutive_offsets_in_one_epoch,
     event_id_gets_one_offset_however_often_published,
     latest_512_event_ids_are_deduplicated,
+    unrepeated_events_are_in_the_sequence_of_the_others,
     log_is_read_page_by_page_after_an_offset,
     log_keeps_256_events_and_reports_a_gap_before,
     log_keeps_two_mib_and_reports_a_gap_before,
@@ -61,6 +62,27 @@ async fn latest_512_event_ids_are_deduplicated(bus: &dyn Bus) {
         bus.publish(&user, &event(1)).await.unwrap(),
         PublishOutcome::Assigned(Offset { seq: 514, .. })
     ));
+}
+
+async fn unrepeated_events_are_in_the_sequence_of_the_others(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let mut subscriptions = TestSubscriptions::open(bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
+    let start = offset(bus, &user).await;
+    publish(bus, &user, 1).await;
+    let second = bus.publish_unrepeated(&user, &event(2)).await.unwrap();
+    assert!(
+        matches!(second, PublishOutcome::Assigned(Offset { seq: 2, .. })),
+        "{second:?}"
+    );
+    publish(bus, &user, 3).await;
+    for seq in 1..=3 {
+        assert_eq!(subscriptions.next_seq().await, seq);
+    }
+    assert_eq!(
+        numbers(&events(bus.read_log(&user, &start, 9).await.unwrap())),
+        [1, 2, 3]
+    );
 }
 
 async fn log_is_read_page_by_page_after_an_offset(bus: &dyn Bus) {

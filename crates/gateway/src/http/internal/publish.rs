@@ -41,6 +41,7 @@ impl Internal {
         let user = &call.user;
         let publication = Publication::read(body)?;
         let event_id = self.event_id(user, publication.idempotency_key.as_deref());
+        let is_keyed = publication.idempotency_key.is_some();
         let event = publication.event(user, &event_id, self.clock.now())?;
         let envelope = Envelope::of(event_id.clone(), &event);
         if envelope.data.as_str().len() > MAX_EVENT {
@@ -49,15 +50,20 @@ impl Internal {
         let name = event.name();
         match event {
             Event::Alert(alert) => self.raise(alert, call).await?,
-            _ => self.send(user, &envelope).await?,
+            _ => self.send(user, &envelope, is_keyed).await?,
         }
         self.metrics.published(name);
         Ok(accepted(&event_id))
     }
 
-    /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source.
-    async fn send(&self, user: &UserId, envelope: &Envelope) -> Result<(), ApiError> {
-        let published = self.events.publish(user, envelope).await;
+    /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source. Only the id of
+    /// an event with a key may come again.
+    async fn send(&self, user: &UserId, envelope: &Envelope, is_keyed: bool) -> Result<(), ApiError> {
+        let published = if is_keyed {
+            self.events.publish(user, envelope).await
+        } else {
+            self.events.publish_unrepeated(user, envelope).await
+        };
         let published = self.outage.record("event publish", published);
         published.map(drop).map_err(|error| ApiError::Failed(error.code()))
     }
