@@ -2,6 +2,7 @@
 
 mod channels;
 mod encoded_event;
+mod fan_out;
 mod gap;
 mod resume_tokens;
 mod subscriber;
@@ -25,6 +26,7 @@ use crate::bus_roles::BusRoles;
 use crate::metrics::Metrics;
 
 pub(crate) use self::channels::ReplayProgress;
+pub use self::fan_out::FanOut;
 pub(crate) use self::subscriber::SubscribedSocket;
 
 /// All user channels of this gateway. [`Hub::run`] is the one task that receives and delivers events; sockets subscribe and unsubscribe

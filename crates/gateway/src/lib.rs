@@ -33,6 +33,7 @@ mod socket;
 mod socket_limit;
 mod workers;
 
+pub mod bench;
 mod bus_outage;
 mod bus_roles;
 mod close_reason;
