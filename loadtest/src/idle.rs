@@ -1,10 +1,17 @@
 //! Scenario `idle`: memory of an idle socket, and CPU time of a handshake.
 
+mod children;
+mod sockets;
+
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use tokio::time::sleep;
 
+use self::children::Children;
+pub(crate) use self::sockets::Sockets;
+use self::sockets::{Answer, Instruction};
 use crate::event::Kind;
 use crate::options::{FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
 use crate::run::Output;
@@ -24,8 +31,11 @@ pub(crate) struct Idle {
     #[arg(long = "hold", default_value = "40s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Length of an event that each socket receives after that, in bytes; memory is measured again. None is sent, if no length is given.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "processes")]
     message_bytes: Option<usize>,
+    /// Number of load testing processes, over which the sockets are spread: each has as many as its limit of open files permits.
+    #[arg(long, default_value_t = 1)]
+    processes: usize,
     /// Users connect only once.
     #[arg(long)]
     connect_once: bool,
@@ -38,36 +48,54 @@ pub(crate) struct Idle {
 impl Idle {
     /// Runs the scenario and prints its figures.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let sockets = SocketOptions {
-            users: self.sockets,
-            sockets: 1,
-        };
+        let (own, others) = shares(self.sockets, self.processes)?;
+        let sockets = SocketOptions { users: own, sockets: 1 };
         let shape = sockets.shape(&self.servers)?;
-        let parameters = [("hold", humantime::format_duration(self.duration).to_string())];
-        let mut setup = Setup::connect("idle", &self.servers, shape, &self.output, parameters).await?;
-        let total = setup.sockets();
-        setup.run.memory_per("socket_connected", "connect", "connect", total);
-        setup.run.phase("hold")?;
-        let duration = self.duration;
-        let waited = async {
-            sleep(duration).await;
-            Ok(())
-        };
-        Setup::watch(&mut setup.progress, "hold", duration, waited).await?;
+        let parameters = [
+            ("hold", humantime::format_duration(self.duration).to_string()),
+            ("all_sockets", self.sockets.to_string()),
+        ];
+        let mut setup = Setup::start("idle", &self.servers, shape, &self.output, parameters)?;
+        let mut children = Children::start(&self.servers, shape.seed, own, &others)?;
+        setup.wait_until_connected().await?;
+        children.wait_for(Answer::Connected).await?;
         setup.run.end_phase()?;
+        let total = self.sockets as u64;
+        setup.run.cpu_per("handshake", "connect", total);
+        setup.run.memory_per("socket_connected", "connect", "connect", total);
+        self.wait(&mut setup).await?;
         setup.run.memory_per("socket", "connect", "hold", total);
         setup.run.cpu_per("idle_socket", "hold", total);
-        let published = self.message(&mut setup).await?;
-        if self.connect_once {
-            return setup.finish(&published, Losses::Faults, self.faults).await;
+        let mut published = self.message(&mut setup).await?;
+        if !self.connect_once {
+            children.send(Instruction::Disconnect).await?;
+            setup.end_sockets(&published).await?;
+            children.wait_for(Answer::Disconnected).await?;
+            // The new sockets have received nothing.
+            published = Published::default();
+            setup.run.phase("connect_again")?;
+            setup.start_anew()?;
+            children.send(Instruction::Connect).await?;
+            setup.wait_until_connected().await?;
+            children.wait_for(Answer::Connected).await?;
+            setup.run.end_phase()?;
+            setup.run.cpu_per("known_handshake", "connect_again", total);
+            let name = "socket_connected_again";
+            setup.run.memory_per(name, "connect", "connect_again", total);
         }
-        setup.connect_anew("connect_again", &published).await?;
-        setup.run.cpu_per("known_handshake", "connect_again", total);
-        setup
-            .run
-            .memory_per("socket_connected_again", "connect", "connect_again", total);
-        // The new sockets have received nothing.
-        setup.finish(&Published::default(), Losses::Faults, self.faults).await
+        children.end().await?;
+        setup.finish(&published, Losses::Faults, self.faults).await
+    }
+
+    /// Keeps all sockets idle.
+    async fn wait(&self, setup: &mut Setup) -> anyhow::Result<()> {
+        setup.run.phase("hold")?;
+        let waited = async {
+            sleep(self.duration).await;
+            Ok(())
+        };
+        Setup::watch(&mut setup.progress, "hold", self.duration, waited).await?;
+        setup.run.end_phase()
     }
 
     /// Sends each socket an event of the given length.
@@ -98,5 +126,30 @@ impl Idle {
     }
 }
 
+/// Sockets of this process, and of each other process.
+fn shares(sockets: usize, processes: usize) -> anyhow::Result<(usize, Vec<usize>)> {
+    if processes == 0 || sockets < processes {
+        bail!("give at least one process, and one socket for each");
+    }
+    let share = sockets / processes;
+    let own = sockets - share * (processes - 1);
+    Ok((own, vec![share; processes - 1]))
+}
+
 const MESSAGES_PER_SECOND: f64 = 500.0;
 const CONNECTIONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_all_processes_are_all_sockets() {
+        for (sockets, processes) in [(1, 1), (10, 3), (50_000, 4)] {
+            let (own, others) = shares(sockets, processes).unwrap();
+            assert_eq!(others.len(), processes - 1);
+            assert_eq!(own + others.iter().sum::<usize>(), sockets);
+        }
+        assert!(shares(10, 0).is_err() && shares(2, 3).is_err());
+    }
+}

@@ -33,6 +33,7 @@ mod token;
 mod traffic;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Load scenarios. All traffic goes to a loopback address, unless `rollout --remote` says otherwise, and ends by itself.
 #[derive(Debug, Parser)]
@@ -59,12 +60,16 @@ enum Scenario {
     Rollout(rollout::Rollout),
     /// Latency of other sockets while some stop reading.
     Slow(slow::Slow),
+    /// Share of the sockets of another process.
+    #[command(hide = true)]
+    Sockets(idle::Sockets),
     /// Loss and return of all connections at the same time.
     Storm(storm::Storm),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    raise_open_files()?;
     match Cli::parse().scenario {
         Scenario::Alerts(alerts) => Box::pin(alerts.run()).await,
         Scenario::Command(command) => Box::pin(command.run()).await,
@@ -74,6 +79,17 @@ async fn main() -> anyhow::Result<()> {
         Scenario::Mixed(mixed) => Box::pin(mixed.run()).await,
         Scenario::Rollout(rollout) => Box::pin(rollout.run()).await,
         Scenario::Slow(slow) => Box::pin(slow.run()).await,
+        Scenario::Sockets(sockets) => Box::pin(sockets.run()).await,
         Scenario::Storm(storm) => Box::pin(storm.run()).await,
     }
+}
+
+/// Permits as many open files as the hard limit does.
+fn raise_open_files() -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
 }

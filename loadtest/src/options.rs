@@ -1,5 +1,6 @@
 //! Options that scenarios share: servers, sockets and traffic.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -96,6 +97,37 @@ impl ServerOptions {
         }
     }
 
+    /// Command line of another process with the same servers; secrets are not on it.
+    pub(crate) fn arguments(&self, seed: u64) -> Vec<OsString> {
+        let gateways: Vec<String> = self.gateways.iter().map(ToString::to_string).collect();
+        let named = |value: Option<PossibleValue>| value.map(|value| OsString::from(value.get_name().to_owned()));
+        let mut arguments: Vec<OsString> = vec!["--gateway".into(), gateways.join(",").into()];
+        let ca: [OsString; 2] = ["--ca".into(), self.ca.clone().into()];
+        let seed: [OsString; 2] = ["--seed".into(), seed.to_string().into()];
+        arguments.extend(ca.into_iter().chain(seed));
+        for (name, value) in [
+            ("--target", named(self.target.to_possible_value())),
+            ("--dialect", named(self.dialect.to_possible_value())),
+            (
+                "--key-exchange",
+                self.key_exchange.and_then(|group| named(group.to_possible_value())),
+            ),
+            (
+                "--source-addresses",
+                self.source_addresses.map(|count| count.to_string().into()),
+            ),
+        ] {
+            if let Some(value) = value {
+                arguments.push(name.into());
+                arguments.push(value);
+            }
+        }
+        if self.deflate {
+            arguments.push("--deflate".into());
+        }
+        arguments
+    }
+
     /// APIs that publish events.
     pub(crate) fn apis(&self) -> anyhow::Result<Vec<Api>> {
         let token = self.internal_token.as_ref();
@@ -152,6 +184,7 @@ impl SocketOptions {
         Ok(Shape {
             users: self.users,
             sockets: self.sockets,
+            first: 0,
             seed: servers.seed()?,
             batching: true,
         })

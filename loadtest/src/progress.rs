@@ -8,6 +8,7 @@ use tokio::time::Instant;
 /// Progress of one run, on stderr.
 pub(crate) struct Progress {
     is_terminal: bool,
+    is_hidden: bool,
     shown: Option<Instant>,
     is_open: bool,
 }
@@ -17,15 +18,24 @@ impl Progress {
     pub(crate) fn new() -> Self {
         Self {
             is_terminal: stderr().is_terminal(),
+            is_hidden: false,
             shown: None,
             is_open: false,
+        }
+    }
+
+    /// Progress that shows nothing.
+    pub(crate) fn hidden() -> Self {
+        Self {
+            is_hidden: true,
+            ..Self::new()
         }
     }
 
     /// Shows that `done` of `total` of something are done.
     pub(crate) fn show(&mut self, subject: &str, done: u64, total: u64) {
         let pause = if self.is_terminal { REDRAW } else { LINE };
-        if done < total && self.shown.is_some_and(|shown| shown.elapsed() < pause) {
+        if self.is_hidden || done < total && self.shown.is_some_and(|shown| shown.elapsed() < pause) {
             return;
         }
         self.shown = Some(Instant::now());

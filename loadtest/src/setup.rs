@@ -50,6 +50,22 @@ impl Setup {
         output: &Output,
         parameters: impl IntoIterator<Item = (&'static str, String)>,
     ) -> anyhow::Result<Self> {
+        let mut setup = Self::start(scenario, servers, shape, output, parameters)?;
+        setup.wait_until_connected().await?;
+        setup.run.end_phase()?;
+        let sockets = setup.sockets();
+        setup.run.cpu_per("handshake", "connect", sockets);
+        Ok(setup)
+    }
+
+    /// Starts a run, and its sockets, in the phase `connect`.
+    pub(crate) fn start(
+        scenario: &str,
+        servers: &ServerOptions,
+        shape: Shape,
+        output: &Output,
+        parameters: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> anyhow::Result<Self> {
         let sizes = [
             ("users", shape.users.to_string()),
             ("sockets", shape.sockets.to_string()),
@@ -67,7 +83,7 @@ impl Setup {
         let mut run = Run::start(subject, output)?;
         run.phase("connect")?;
         let ledger = Arc::new(Ledger::new(run.started()));
-        let mut setup = Self {
+        Ok(Self {
             population: Population::start(shape, &target, &issuer, &ledger, CONNECTING_AT_ONCE)?,
             run,
             ledger,
@@ -76,27 +92,26 @@ impl Setup {
             target,
             issuer,
             unix_seconds: unix_seconds()?,
-        };
-        setup.population.wait_until_connected(&mut setup.progress).await?;
-        setup.progress.end();
-        setup.run.end_phase()?;
-        let sockets = setup.sockets();
-        setup.run.cpu_per("handshake", "connect", sockets);
-        Ok(setup)
+        })
     }
 
-    /// Ends all sockets and connects as many new ones of the same users, without resuming the old ones, in a phase of this name.
-    pub(crate) async fn connect_anew(&mut self, phase: &str, published: &Published) -> anyhow::Result<()> {
-        self.end_sockets(published).await?;
-        self.run.phase(phase)?;
+    /// Waits until all sockets are connected.
+    pub(crate) async fn wait_until_connected(&mut self) -> anyhow::Result<()> {
+        let connecting = self.population.wait_until_connected(&mut self.progress);
+        connecting.await?;
+        self.progress.end();
+        Ok(())
+    }
+
+    /// Starts as many new sockets of the same users, after [`Setup::end_sockets`], without resuming the old ones.
+    pub(crate) fn start_anew(&mut self) -> anyhow::Result<()> {
         let shape = *self.population.shape();
         self.population = Population::start(shape, &self.target, &self.issuer, &self.ledger, CONNECTING_AT_ONCE)?;
-        self.population.wait_until_connected(&mut self.progress).await?;
-        self.progress.end();
-        self.run.end_phase()
+        Ok(())
     }
 
-    async fn end_sockets(&mut self, published: &Published) -> anyhow::Result<()> {
+    /// Ends all sockets, and accounts for their deliveries.
+    pub(crate) async fn end_sockets(&mut self, published: &Published) -> anyhow::Result<()> {
         let ending = self.population.end(published);
         self.deliveries += timeout(ENDING, ending).await.context("a socket does not end")??;
         Ok(())

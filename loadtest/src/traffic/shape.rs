@@ -6,6 +6,8 @@ pub(crate) struct Shape {
     pub(crate) users: usize,
     /// Sockets of each user.
     pub(crate) sockets: usize,
+    /// Number of the first user.
+    pub(crate) first: usize,
     /// Part of the users' names.
     pub(crate) seed: u64,
     /// False turns the batching of notifications off.
@@ -15,7 +17,7 @@ pub(crate) struct Shape {
 impl Shape {
     /// Name of a user.
     pub(crate) fn name(&self, user: usize) -> String {
-        format!("LOAD-{}-{user}", self.seed)
+        format!("LOAD-{}-{}", self.seed, self.first + user)
     }
 
     /// Number of all sockets.
