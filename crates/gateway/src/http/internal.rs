@@ -1,5 +1,6 @@
-//! Internal API of the application's servers: publish events to a user, list its connections, end its sessions.
+//! Internal API of the application's servers: publish events to users, list a user's connections, end its sessions.
 
+mod batch;
 mod call;
 mod drain;
 mod error;
@@ -19,11 +20,13 @@ use bus::{Events, Presence};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use lifecycle::{Clock, Entropy, Reloadable};
+use protocol::id::UserId;
 use protocol::json::Json;
 use serde::Serialize;
 
 pub(crate) use self::drain::ApiDrain;
 
+use self::error::ApiError;
 use crate::bus_outage::BusOutage;
 use crate::listener::internal_tls::InternalTls;
 use crate::metrics::{InternalRefusal, Metrics};
@@ -61,12 +64,31 @@ pub(crate) struct Internal {
 pub(crate) fn router(internal: Internal, drain: ApiDrain) -> Router {
     Router::new()
         .route(publish::ROUTE.path, post(publish::publish))
+        .route(
+            batch::ROUTE.path,
+            post(batch::publish).layer(DefaultBodyLimit::max(MAX_BATCH_BODY)),
+        )
         .route(sessions::LIST.path, get(sessions::connections))
         .route(sessions::END.path, delete(sessions::end))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(error::describe))
         .layer(from_fn_with_state(drain, drain::apply))
         .with_state(Arc::new(internal))
+}
+
+/// Checks the user of a request.
+fn user_id(text: &str) -> Result<UserId, ApiError> {
+    UserId::new(text)
+        .map_err(|_invalid_id| ApiError::invalid("userId: 1 to 128 printable ASCII characters were expected"))
+}
+
+/// Maximum size of a request body on a path, in bytes.
+fn max_body(path: &str) -> usize {
+    if path == batch::ROUTE.path {
+        MAX_BATCH_BODY
+    } else {
+        MAX_BODY
+    }
 }
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
@@ -80,3 +102,5 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
 
 /// Maximum size of a request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+/// Maximum size of a batch of events, in bytes.
+const MAX_BATCH_BODY: usize = 1024 * 1024;

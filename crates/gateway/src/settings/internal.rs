@@ -65,7 +65,7 @@ impl InternalCaller {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Scope {
-    /// `POST /v1/users/{id}/events`.
+    /// `POST /v1/users/{id}/events` and `POST /v1/events`.
     PublishEvents,
     /// `GET /v1/users/{id}/connections`.
     ReadConnections,

@@ -13,6 +13,7 @@ mod worker;
 mod addresses;
 mod authorize;
 mod autobahn;
+mod batched_publish;
 mod batching;
 mod budgets;
 mod bus_outages;

@@ -1,10 +1,10 @@
-//! Call of the internal API: its caller, identified by a bearer token with scopes, and the user that it is about.
+//! Call of the internal API: its caller, identified by a bearer token with scopes.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, FromRequestParts, Path};
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use bus::SessionKey;
 use http::HeaderMap;
@@ -27,21 +27,17 @@ use crate::workers::Requester;
 
 /// Head of a request.
 pub(super) struct RequestHead {
-    /// User of the path, unchecked.
-    user: String,
     /// Address of the calling server.
     peer: Option<SocketAddr>,
     headers: HeaderMap,
 }
 
 impl FromRequestParts<Arc<Internal>> for RequestHead {
-    type Rejection = PathRejection;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<Internal>) -> Result<Self, PathRejection> {
-        let Path(user) = Path::<String>::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, _state: &Arc<Internal>) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self {
-            user,
             peer: peer.map(|ConnectInfo(peer)| *peer),
             headers: parts.headers.clone(),
         })
@@ -50,7 +46,6 @@ impl FromRequestParts<Arc<Internal>> for RequestHead {
 
 /// Authorized call.
 pub(super) struct Call {
-    pub(super) user: UserId,
     caller: InternalCaller,
     scope: Scope,
     origin: Option<Origin>,
@@ -61,19 +56,20 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Party on whose behalf the call's job runs.
-    pub(super) fn requester(&self) -> Requester {
+    /// Party on whose behalf the call's job about this user runs.
+    pub(super) fn requester(&self, user: &UserId) -> Requester {
         let session = SessionKey {
-            user: self.user.clone(),
+            user: user.clone(),
             session: ids::internal_api(self.caller.name.as_deref()),
         };
         Requester::internal_api(session, self.origin.clone(), self.traceparent)
     }
 
-    /// Runs the operation of the call in its spans, and logs the outcome.
+    /// Runs the operation of the call in its spans, and logs the outcome. `user` is none if the operation is about several.
     pub(super) async fn run(
         &self,
         route: HttpRoute,
+        user: Option<&UserId>,
         operation: impl Future<Output = Result<Response, ApiError>>,
     ) -> Response {
         let logged = async {
@@ -84,18 +80,18 @@ impl Call {
             }
             outcome.unwrap_or_else(IntoResponse::into_response)
         };
-        let response = logged.instrument(self.span());
+        let response = logged.instrument(self.span(user));
         route.serve_trusted(self.scheme, self.traceparent, response).await
     }
 
-    fn span(&self) -> Span {
-        let scope = self.scope.as_str();
-        tracing::info_span!("internal_api", caller = self.caller.label(), scope, user = %self.user)
+    fn span(&self, user: Option<&UserId>) -> Span {
+        let (scope, user) = (self.scope.as_str(), user.map(tracing::field::display));
+        tracing::info_span!("internal_api", caller = self.caller.label(), scope, user)
     }
 }
 
 impl Internal {
-    /// Identifies the caller by its token, and checks its scope and the user. Refused tokens are counted, and logged up to a rate:
+    /// Identifies the caller by its token, and checks its scope. Refused tokens are counted, and logged up to a rate:
     /// anyone who reaches the port can cause such lines.
     pub(super) fn authorize(&self, scope: Scope, head: &RequestHead) -> Result<Call, ApiError> {
         let Some(token) = bearer(&head.headers) else {
@@ -111,10 +107,7 @@ impl Internal {
             self.refused(InternalRefusal::Scope, Some(caller), head);
             return Err(ApiError::MissingScope(scope));
         }
-        let user = UserId::new(head.user.as_str())
-            .map_err(|_invalid_id| ApiError::invalid("userId: 1 to 128 printable ASCII characters were expected"))?;
         Ok(Call {
-            user,
             caller: caller.clone(),
             scope,
             origin: head

@@ -10,7 +10,7 @@ use http::header::{
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
-use super::MAX_BODY;
+use super::max_body;
 use crate::http::response::failure_response;
 use crate::settings::Scope;
 
@@ -33,37 +33,41 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// Body of the response.
+    pub(super) fn failure(&self) -> Failure {
         match self {
-            Self::Unauthorized => {
-                let failure = Failure::of(ErrorCode::Unauthenticated);
-                with_header(
-                    failure_response(StatusCode::UNAUTHORIZED, &failure),
-                    (WWW_AUTHENTICATE, "Bearer"),
-                )
-            }
+            Self::Unauthorized => Failure::of(ErrorCode::Unauthenticated),
             Self::MissingScope(scope) => {
                 let sentence = format!("The token does not have the scope {}.", scope.as_str());
-                let failure = Failure::with_message(ErrorCode::Forbidden, sentence);
-                failure_response(StatusCode::FORBIDDEN, &failure)
+                Failure::with_message(ErrorCode::Forbidden, sentence)
             }
-            Self::Invalid(message) => failure_response(
-                StatusCode::BAD_REQUEST,
-                &Failure::with_message(ErrorCode::BadRequest, message),
+            Self::Invalid(message) => Failure::with_message(ErrorCode::BadRequest, message.as_str()),
+            // The default message of the code says that nothing was done, which is not known here.
+            Self::Failed(ErrorCode::Unavailable) => Failure::with_message(
+                ErrorCode::Unavailable,
+                "Not known to be published; repeat with the same key.",
             ),
-            Self::Failed(ErrorCode::Unavailable) => {
-                // The default message of the code says that nothing was done, which is not known here.
-                let failure = Failure::with_message(
-                    ErrorCode::Unavailable,
-                    "Not known to be published; repeat with the same key.",
-                );
-                with_header(
-                    failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure),
-                    (RETRY_AFTER, "1"),
-                )
-            }
-            Self::Failed(code) => failure_response(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
+            Self::Failed(code) => Failure::of(*code),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let failure = self.failure();
+        match self {
+            Self::Unauthorized => with_header(
+                failure_response(StatusCode::UNAUTHORIZED, &failure),
+                (WWW_AUTHENTICATE, "Bearer"),
+            ),
+            Self::MissingScope(_) => failure_response(StatusCode::FORBIDDEN, &failure),
+            Self::Invalid(_) => failure_response(StatusCode::BAD_REQUEST, &failure),
+            Self::Failed(ErrorCode::Unavailable) => with_header(
+                failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure),
+                (RETRY_AFTER, "1"),
+            ),
+            Self::Failed(_) => failure_response(StatusCode::INTERNAL_SERVER_ERROR, &failure),
         }
     }
 }
@@ -76,6 +80,7 @@ fn with_header(mut response: Response, (name, value): (HeaderName, &'static str)
 /// Gives the refusals of the router itself (unknown path, wrong method, unreadable path or body) a body like all others. Their headers
 /// stay: `Allow` names the methods of a path.
 pub(super) async fn describe(request: Request, next: Next) -> Response {
+    let max_body = max_body(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
     let is_json = response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
@@ -88,7 +93,7 @@ pub(super) async fn describe(request: Request, next: Next) -> Response {
             Failure::with_message(ErrorCode::NotSupported, "This path does not support this method.")
         }
         StatusCode::PAYLOAD_TOO_LARGE => {
-            let sentence = format!("body: at most {MAX_BODY} bytes were expected");
+            let sentence = format!("body: at most {max_body} bytes were expected");
             Failure::with_message(ErrorCode::BadRequest, sentence)
         }
         _ => Failure::of(ErrorCode::BadRequest),

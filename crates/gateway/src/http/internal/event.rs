@@ -1,5 +1,8 @@
 //! Body of a publish request, and its conversion to an event.
 
+mod plain;
+
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use protocol::command::{InvalidCommand, read};
@@ -10,22 +13,43 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::plain::PlainPublication;
 use super::error::ApiError;
 
-/// Body of a publish request: `{event, data, idempotencyKey?}`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Publication {
-    event: String,
-    data: Value,
+/// Body of a publish request: `{event, data, idempotencyKey?}`, and `userId` in a batch.
+///
+/// A body that is what the types say, as nearly all are, is read from its text. Any other takes the lenient way through values, which
+/// names what is wrong.
+pub(super) struct Publication<'a> {
+    event: Cow<'a, str>,
+    data: Data<'a>,
+    user_id: Option<String>,
     pub(super) idempotency_key: Option<String>,
 }
 
-impl Publication {
-    /// Parses a request body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
-        let body = lenient::parse(body).map_err(|_invalid_json| ApiError::invalid("body: JSON was expected"))?;
-        let publication: Self = read(body)?;
+/// Payload of the event.
+enum Data<'a> {
+    /// Text of an object.
+    Text(&'a str),
+    Value(Value),
+}
+
+/// Fields that the event gets where its payload lacks them.
+pub(super) struct Defaults<'a> {
+    /// User of the event; another one in the payload is refused.
+    pub(super) user: &'a UserId,
+    /// Id of an alert, whatever its payload says.
+    pub(super) id: &'a EventId,
+    pub(super) now: SystemTime,
+}
+
+impl<'a> Publication<'a> {
+    /// Parses a body.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, ApiError> {
+        let publication = match PlainPublication::read(body) {
+            Some(plain) => Self::from(plain),
+            None => Self::read_lenient(body)?,
+        };
         match publication.idempotency_key.as_deref().map(str::len) {
             Some(0 | 129..) => Err(ApiError::invalid(
                 "idempotencyKey: a text of 1 to 128 characters was expected",
@@ -34,34 +58,86 @@ impl Publication {
         }
     }
 
-    /// Validates the event. `userId` must be the user of the path, `timestamp` defaults to now, and `alertId` is the event id.
-    pub(super) fn event(self, user: &UserId, id: &EventId, now: SystemTime) -> Result<Event, ApiError> {
-        let Value::Object(mut data) = self.data else {
-            return Err(ApiError::invalid("data: an object was expected"));
+    /// Parses an event of a batch, which names its user.
+    pub(super) fn read_addressed(body: &'a [u8]) -> Result<(UserId, Self), ApiError> {
+        let publication = Self::read(body)?;
+        let user = publication.user_id.as_deref();
+        let user = user.ok_or_else(|| ApiError::invalid("userId: a text was expected"))?;
+        Ok((super::user_id(user)?, publication))
+    }
+
+    fn read_lenient(body: &[u8]) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct LenientPublication {
+            event: String,
+            data: Value,
+            #[serde(default)]
+            user_id: Value,
+            idempotency_key: Option<String>,
+        }
+        let body = lenient::parse(body).map_err(|_invalid_json| ApiError::invalid("body: JSON was expected"))?;
+        let publication: LenientPublication = read(body)?;
+        Ok(Self {
+            event: publication.event.into(),
+            data: Data::Value(publication.data),
+            // Only a batch needs it: elsewhere it is a field like any other that is ignored.
+            user_id: publication.user_id.as_str().map(ToOwned::to_owned),
+            idempotency_key: publication.idempotency_key,
+        })
+    }
+
+    /// Validates the event. `userId` must be the user of the request, `timestamp` defaults to now, and `alertId` is the event id.
+    pub(super) fn event(self, defaults: &Defaults<'_>) -> Result<Event, ApiError> {
+        let event = match self.data {
+            Data::Value(data) => lenient_event(&self.event, data, defaults)?,
+            Data::Text(data) => match plain::event(&self.event, data, defaults) {
+                Some(event) => event,
+                None => lenient_event(&self.event, parse(data)?, defaults)?,
+            },
         };
-        data.entry("userId").or_insert_with(|| user.as_str().into());
-        data.entry("timestamp")
-            .or_insert_with(|| Timestamp::from(now).to_string().into());
-        let event = match self.event.as_str() {
-            name::ALERT => {
-                data.insert("alertId".to_owned(), id.as_str().into());
-                Event::Alert(read(data.into())?)
-            }
-            name::NOTIFICATION => Event::Notification(read(data.into())?),
-            name::STATUS_CHANGED => Event::StatusChanged(read(data.into())?),
-            _ => {
-                return Err(ApiError::invalid(format!(
-                    "event: {}, {} or {} was expected",
-                    name::ALERT,
-                    name::NOTIFICATION,
-                    name::STATUS_CHANGED
-                )));
-            }
-        };
-        if event_user(&event) != user {
+        if event_user(&event) != defaults.user {
             return Err(ApiError::invalid("data.userId: the user of the path was expected"));
         }
         Ok(event)
+    }
+}
+
+impl<'a> From<PlainPublication<'a>> for Publication<'a> {
+    fn from(plain: PlainPublication<'a>) -> Self {
+        Self {
+            event: plain.event,
+            data: Data::Text(plain.data.get()),
+            user_id: plain.user_id,
+            idempotency_key: plain.idempotency_key,
+        }
+    }
+}
+
+fn parse(data: &str) -> Result<Value, ApiError> {
+    lenient::parse(data.as_bytes()).map_err(|_invalid_json| ApiError::invalid("data: JSON was expected"))
+}
+
+fn lenient_event(event: &str, data: Value, defaults: &Defaults<'_>) -> Result<Event, ApiError> {
+    let Value::Object(mut data) = data else {
+        return Err(ApiError::invalid("data: an object was expected"));
+    };
+    data.entry("userId").or_insert_with(|| defaults.user.as_str().into());
+    data.entry("timestamp")
+        .or_insert_with(|| Timestamp::from(defaults.now).to_string().into());
+    match event {
+        name::ALERT => {
+            data.insert("alertId".to_owned(), defaults.id.as_str().into());
+            Ok(Event::Alert(read(data.into())?))
+        }
+        name::NOTIFICATION => Ok(Event::Notification(read(data.into())?)),
+        name::STATUS_CHANGED => Ok(Event::StatusChanged(read(data.into())?)),
+        _ => Err(ApiError::invalid(format!(
+            "event: {}, {} or {} was expected",
+            name::ALERT,
+            name::NOTIFICATION,
+            name::STATUS_CHANGED
+        ))),
     }
 }
 
@@ -79,3 +155,6 @@ impl From<InvalidCommand> for ApiError {
         Self::Invalid(invalid.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

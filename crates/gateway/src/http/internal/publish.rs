@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use protocol::cluster::envelope::Envelope;
@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
-use super::event::Publication;
-use super::{Internal, json_response};
+use super::event::{Defaults, Publication};
+use super::{Internal, json_response, user_id};
 use crate::ids;
 use crate::settings::Scope;
 use crate::trace::HttpRoute;
@@ -27,33 +27,47 @@ use crate::trace::HttpRoute;
 /// `POST /v1/users/{id}/events`: 202 once the event has an offset in the user's event log, or, for an alert, is committed.
 pub(super) async fn publish(
     State(internal): State<Arc<Internal>>,
+    Path(user): Path<String>,
     head: RequestHead,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::PublishEvents, &head)?;
-    // Boxed: inline, an alert on its way to a worker would be in the task of every publish.
-    let published = Box::pin(internal.publish(&call, &body));
-    Ok(call.run(ROUTE, published).await)
+    let user = user_id(&user)?;
+    let published = async {
+        let publication = Publication::read(&body)?;
+        let event_id = internal.publish(&call, &user, publication).await?;
+        Ok(accepted(&event_id))
+    };
+    Ok(call.run(ROUTE, Some(&user), published).await)
 }
 
 impl Internal {
-    async fn publish(&self, call: &Call, body: &[u8]) -> Result<Response, ApiError> {
-        let user = &call.user;
-        let publication = Publication::read(body)?;
+    /// Publishes one event of a user, and returns its id.
+    pub(super) async fn publish(
+        &self,
+        call: &Call,
+        user: &UserId,
+        publication: Publication<'_>,
+    ) -> Result<EventId, ApiError> {
         let event_id = self.event_id(user, publication.idempotency_key.as_deref());
         let is_keyed = publication.idempotency_key.is_some();
-        let event = publication.event(user, &event_id, self.clock.now())?;
+        let event = publication.event(&Defaults {
+            user,
+            id: &event_id,
+            now: self.clock.now(),
+        })?;
         let envelope = Envelope::of(event_id.clone(), &event);
         if envelope.data.as_str().len() > MAX_EVENT {
             return Err(ApiError::invalid("data: at most 16 KiB were expected"));
         }
         let name = event.name();
         match event {
-            Event::Alert(alert) => self.raise(alert, call).await?,
+            // Boxed: inline, an alert on its way to a worker would be in the task of every publish.
+            Event::Alert(alert) => Box::pin(self.raise(alert, call, user)).await?,
             _ => self.send(user, &envelope, is_keyed).await?,
         }
         self.metrics.published(name);
-        Ok(accepted(&event_id))
+        Ok(event_id)
     }
 
     /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source. Only the id of
@@ -69,9 +83,9 @@ impl Internal {
     }
 
     /// Has a worker commit an alert, which is stored before it is published.
-    async fn raise(&self, alert: Alert, call: &Call) -> Result<(), ApiError> {
+    async fn raise(&self, alert: Alert, call: &Call, user: &UserId) -> Result<(), ApiError> {
         let work = Work::RaiseAlert(alert);
-        let raised = self.workers.request(call.requester(), work, self.job_timeout).await;
+        let raised = self.workers.request(call.requester(user), work, self.job_timeout).await;
         let raised = raised.map_err(|error| ApiError::Failed(error.code()))?;
         match raised.map(|outcome| outcome.error) {
             Some(None) => Ok(()),

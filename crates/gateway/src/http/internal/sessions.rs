@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use bus::OpenSocket;
 use http::StatusCode;
@@ -11,29 +11,36 @@ use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::EndSessionsAnswer;
 use protocol::fault::Fault;
-use protocol::id::{ConnectionId, NodeId, SessionId};
+use protocol::id::{ConnectionId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde::Serialize;
 
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
-use super::{Internal, json_response};
+use super::{Internal, json_response, user_id};
 use crate::settings::Scope;
 use crate::trace::HttpRoute;
 
 /// `GET /v1/users/{id}/connections`: the user's sockets on all gateways, oldest first.
 pub(super) async fn connections(
     State(internal): State<Arc<Internal>>,
+    Path(user): Path<String>,
     head: RequestHead,
 ) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::ReadConnections, &head)?;
-    Ok(call.run(LIST, internal.connections(&call)).await)
+    let user = user_id(&user)?;
+    Ok(call.run(LIST, Some(&user), internal.connections(&user)).await)
 }
 
 /// `DELETE /v1/users/{id}/sessions`: ends all sessions; returns their number once the end is committed.
-pub(super) async fn end(State(internal): State<Arc<Internal>>, head: RequestHead) -> Result<Response, ApiError> {
+pub(super) async fn end(
+    State(internal): State<Arc<Internal>>,
+    Path(user): Path<String>,
+    head: RequestHead,
+) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::EndSessions, &head)?;
-    Ok(call.run(END, internal.end_sessions(&call)).await)
+    let user = user_id(&user)?;
+    Ok(call.run(END, Some(&user), internal.end_sessions(&call, &user)).await)
 }
 
 /// Socket of a user, in the encoding of the internal API.
@@ -75,21 +82,21 @@ impl From<OpenSocket> for ConnectionEntry {
 }
 
 impl Internal {
-    async fn connections(&self, call: &Call) -> Result<Response, ApiError> {
+    async fn connections(&self, user: &UserId) -> Result<Response, ApiError> {
         #[derive(Serialize)]
         struct ConnectionList {
             connections: Vec<ConnectionEntry>,
         }
-        let sockets = self.presence.open_sockets(&call.user).await;
+        let sockets = self.presence.open_sockets(user).await;
         let sockets = self.outage.record("connection list", sockets);
         let sockets = sockets.map_err(|error| ApiError::Failed(error.code()))?;
         let connections = sockets.into_iter().map(ConnectionEntry::from).collect();
         Ok(json_response(StatusCode::OK, &ConnectionList { connections }))
     }
 
-    async fn end_sessions(&self, call: &Call) -> Result<Response, ApiError> {
+    async fn end_sessions(&self, call: &Call, user: &UserId) -> Result<Response, ApiError> {
         let work = Work::EndAllSessions;
-        let ended = self.workers.request(call.requester(), work, self.job_timeout).await;
+        let ended = self.workers.request(call.requester(user), work, self.job_timeout).await;
         let ended = ended.map_err(|error| ApiError::Failed(error.code()))?;
         match ended {
             Some(outcome) if outcome.error.is_none() => {

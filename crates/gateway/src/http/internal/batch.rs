@@ -1,0 +1,140 @@
+//! Publication of several events, to one user or to many.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::StatusCode;
+use protocol::code::ErrorCode;
+use protocol::id::{EventId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::call::{Call, RequestHead};
+use super::error::ApiError;
+use super::event::Publication;
+use super::{Internal, json_response};
+use crate::settings::Scope;
+use crate::trace::HttpRoute;
+
+/// `POST /v1/events`: 200 with a result for each event, in the sequence of the events.
+pub(super) async fn publish(
+    State(internal): State<Arc<Internal>>,
+    head: RequestHead,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::PublishEvents, &head)?;
+    Ok(call.run(ROUTE, None, internal.publish_batch(&call, &body)).await)
+}
+
+/// Event of a batch with its position in it.
+type Numbered<T> = (usize, T);
+
+/// Result of one event.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EventResult {
+    #[serde(rename_all = "camelCase")]
+    Accepted {
+        event_id: EventId,
+    },
+    Failed {
+        error: ErrorCode,
+        message: String,
+    },
+}
+
+impl From<Result<EventId, ApiError>> for EventResult {
+    fn from(published: Result<EventId, ApiError>) -> Self {
+        match published {
+            Ok(event_id) => Self::Accepted { event_id },
+            Err(error) => {
+                let failure = error.failure();
+                Self::Failed {
+                    error: failure.error,
+                    message: failure.message,
+                }
+            }
+        }
+    }
+}
+
+impl Internal {
+    /// Publishes the events of each user one after the other, and of several users at the same time: their commands are pipelined to
+    /// Redis, and workers commit their alerts in groups.
+    async fn publish_batch(&self, call: &Call, body: &[u8]) -> Result<Response, ApiError> {
+        #[derive(Serialize)]
+        struct BatchResults {
+            results: Vec<EventResult>,
+        }
+        let events = events(body)?;
+        let mut by_user: HashMap<UserId, Vec<Numbered<Publication<'_>>>> = HashMap::new();
+        let mut results = Vec::with_capacity(events.len());
+        for (number, event) in events.into_iter().enumerate() {
+            match Publication::read_addressed(event.get().as_bytes()) {
+                Ok((user, publication)) => by_user.entry(user).or_default().push((number, publication)),
+                Err(error) => results.push((number, EventResult::from(Err(error)))),
+            }
+        }
+        let (mut users, mut running) = (by_user.into_iter(), FuturesUnordered::new());
+        loop {
+            let free = MAX_USERS_AT_ONCE.saturating_sub(running.len());
+            running.extend(
+                users
+                    .by_ref()
+                    .take(free)
+                    .map(|(user, events)| self.publish_in_sequence(call, user, events)),
+            );
+            match running.next().await {
+                Some(of_user) => results.extend(of_user),
+                None => break,
+            }
+        }
+        results.sort_unstable_by_key(|(number, _)| *number);
+        let results = results.into_iter().map(|(_, result)| result).collect();
+        Ok(json_response(StatusCode::OK, &BatchResults { results }))
+    }
+
+    /// Publishes events of one user, each when the one before is published or has failed.
+    async fn publish_in_sequence(
+        &self,
+        call: &Call,
+        user: UserId,
+        events: Vec<Numbered<Publication<'_>>>,
+    ) -> Vec<Numbered<EventResult>> {
+        let mut results = Vec::with_capacity(events.len());
+        for (number, publication) in events {
+            let published = self.publish(call, &user, publication).await;
+            results.push((number, EventResult::from(published)));
+        }
+        results
+    }
+}
+
+/// Events of a body `{events}`, unread.
+fn events(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
+    #[derive(Deserialize)]
+    struct Batch<'a> {
+        #[serde(borrow)]
+        events: Vec<&'a RawValue>,
+    }
+    let batch: Option<Batch<'_>> = serde_json::from_slice(body).ok();
+    let events = batch.map(|batch| batch.events);
+    let events = events.filter(|events| (1..=MAX_EVENTS).contains(&events.len()));
+    events.ok_or_else(|| ApiError::invalid(format!("events: a list of 1 to {MAX_EVENTS} events was expected")))
+}
+
+/// Route of [`publish`].
+pub(super) const ROUTE: HttpRoute = HttpRoute {
+    method: "POST",
+    path: "/v1/events",
+};
+
+/// Events of one batch.
+const MAX_EVENTS: usize = 1_000;
+/// Users of a batch whose events are published at the same time.
+const MAX_USERS_AT_ONCE: usize = 256;

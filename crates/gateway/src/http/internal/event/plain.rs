@@ -1,0 +1,84 @@
+//! Reading of publish requests from their text, without a tree of values. Whatever is not exactly what the types say is left to the
+//! lenient way: nothing is accepted here that it would refuse or read differently.
+
+use std::borrow::Cow;
+
+use protocol::event::{Event, name};
+use protocol::json::Json;
+use protocol::time::Timestamp;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::Defaults;
+
+/// Publish request, its payload unread.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PlainPublication<'a> {
+    #[serde(borrow)]
+    pub(super) event: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) data: &'a RawValue,
+    pub(super) user_id: Option<String>,
+    pub(super) idempotency_key: Option<String>,
+}
+
+impl<'a> PlainPublication<'a> {
+    /// Parses a body that is what the type says.
+    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+        // A field that is skipped is not checked for UTF-8, and a text with NUL is refused in some fields.
+        let text = str::from_utf8(body).ok()?;
+        if text.contains(NUL) || !text.trim_start().starts_with('{') {
+            return None;
+        }
+        serde_json::from_str(text).ok()
+    }
+}
+
+/// Reads the event of this name from the text of its payload.
+pub(super) fn event(event: &str, data: &str, defaults: &Defaults<'_>) -> Option<Event> {
+    match event {
+        name::STATUS_CHANGED => payload(data, defaults, false).map(Event::StatusChanged),
+        name::NOTIFICATION => payload(data, defaults, false).map(Event::Notification),
+        name::ALERT => payload(data, defaults, true).map(Event::Alert),
+        _ => None,
+    }
+}
+
+fn payload<T: DeserializeOwned>(data: &str, defaults: &Defaults<'_>, is_alert: bool) -> Option<T> {
+    /// Fields that the payload has. `null` counts as missing: the field is then there twice below, which is an error.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Given {
+        user_id: Option<IgnoredAny>,
+        timestamp: Option<IgnoredAny>,
+    }
+    // serde reads a struct from an array too.
+    let fields = data.strip_prefix('{')?;
+    let given: Given = serde_json::from_str(data).ok()?;
+    let mut text = String::with_capacity(data.len() + DEFAULTS_SIZE);
+    text.push('{');
+    if is_alert {
+        push(&mut text, "alertId", defaults.id.as_str());
+    }
+    if given.user_id.is_none() {
+        push(&mut text, "userId", defaults.user.as_str());
+    }
+    if given.timestamp.is_none() {
+        push(&mut text, "timestamp", &Timestamp::from(defaults.now).to_string());
+    }
+    text.push_str(fields);
+    serde_json::from_str(&text).ok()
+}
+
+fn push(text: &mut String, name: &str, value: &str) {
+    for part in ["\"", name, "\":", Json::of(value).as_str(), ","] {
+        text.push_str(part);
+    }
+}
+
+/// NUL in a JSON text, which has no other way to write it.
+const NUL: &str = r"\u0000";
+/// Bytes of the defaults, usually.
+const DEFAULTS_SIZE: usize = 160;
