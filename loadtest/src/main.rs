@@ -2,6 +2,7 @@
 
 mod address;
 mod alerts;
+mod capacity;
 mod client;
 mod command;
 mod compare;
@@ -48,6 +49,8 @@ enum Scenario {
     Alerts(alerts::Alerts),
     /// Latency and cost of requests of sockets.
     Command(command::Command),
+    /// Machines that numbers of users need, by the measured costs.
+    Capacity(capacity::Capacity),
     /// Results of several runs side by side.
     Compare(compare::Compare),
     /// Latency and cost of deliveries.
@@ -73,6 +76,7 @@ async fn main() -> anyhow::Result<()> {
     match Cli::parse().scenario {
         Scenario::Alerts(alerts) => Box::pin(alerts.run()).await,
         Scenario::Command(command) => Box::pin(command.run()).await,
+        Scenario::Capacity(capacity) => capacity.run(),
         Scenario::Compare(compare) => compare.run(),
         Scenario::Fanout(fanout) => Box::pin(fanout.run()).await,
         Scenario::Idle(idle) => Box::pin(idle.run()).await,

@@ -1,0 +1,71 @@
+//! Costs of operations, as they were measured.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+/// Costs of all operations that the model knows.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Costs {
+    /// Resident memory of a gateway per socket, in bytes.
+    pub(super) gateway_bytes_per_socket: f64,
+    /// Memory of Redis per connected user, in bytes, with sessions, sockets and seen devices; without the event log.
+    pub(super) redis_bytes_per_user: f64,
+    /// Memory of Redis per event of the last hour, in bytes.
+    pub(super) redis_bytes_per_event: f64,
+    /// One socket that is idle for a second.
+    pub(super) idle_second: Cost,
+    /// Connect of a known session on a known device.
+    pub(super) known_connect: Cost,
+    /// First connect of a session.
+    pub(super) first_connect: Cost,
+    /// Publish of an event without a row, without its deliveries.
+    pub(super) event: Cost,
+    /// Delivery of an event to one socket.
+    pub(super) delivery: Cost,
+    /// Durable alert, without its deliveries.
+    pub(super) alert: Cost,
+}
+
+/// Cost of one operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cost {
+    /// CPU time of gateways, in milliseconds.
+    pub(super) gateway_cpu_ms: f64,
+    /// CPU time of workers, in milliseconds.
+    pub(super) worker_cpu_ms: f64,
+    /// CPU time of Redis, in milliseconds.
+    pub(super) redis_cpu_ms: f64,
+    /// CPU time of Postgres, in milliseconds.
+    pub(super) postgres_cpu_ms: f64,
+    /// Commands of Redis, with those of scripts.
+    pub(super) redis_commands: f64,
+    /// Write-ahead log of Postgres, in bytes.
+    pub(super) wal_bytes: f64,
+}
+
+impl Costs {
+    /// Reads a file, or the costs that docs/performance.md states.
+    pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else {
+            return serde_json::from_str(include_str!("costs.json")).context("decode the costs of this program");
+        };
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("decode {}", path.display()))
+    }
+}
+
+impl Cost {
+    /// Adds the cost of `number` operations.
+    pub(super) fn add(&mut self, number: f64, one: &Self) {
+        self.gateway_cpu_ms += number * one.gateway_cpu_ms;
+        self.worker_cpu_ms += number * one.worker_cpu_ms;
+        self.redis_cpu_ms += number * one.redis_cpu_ms;
+        self.postgres_cpu_ms += number * one.postgres_cpu_ms;
+        self.redis_commands += number * one.redis_commands;
+        self.wal_bytes += number * one.wal_bytes;
+    }
+}
