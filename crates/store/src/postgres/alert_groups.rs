@@ -73,8 +73,12 @@ impl RaiseAlertGroup<'_> {
         let users: Vec<_> = users.into_iter().collect();
         // A group never waits for a lock: its other alerts would wait too, and two groups could deadlock.
         let lock = "SELECT user_id FROM users WHERE user_id = ANY($1) FOR UPDATE SKIP LOCKED";
-        let sent = ids(self.sent);
-        let (rows, _marked) = tx.query_both((lock, &[&users]), (MARK_SENT, &[&sent])).await?;
+        let rows = if self.sent.is_empty() {
+            tx.query(lock, &[&users]).await?
+        } else {
+            let sent = ids(self.sent);
+            tx.query_both((lock, &[&users]), (MARK_SENT, &[&sent])).await?.0
+        };
         let mut locked = user_ids(&rows)?;
         let missing: Vec<_> = users.into_iter().filter(|user| !locked.contains(*user)).collect();
         if !missing.is_empty() {
