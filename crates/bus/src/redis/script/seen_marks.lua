@@ -1,9 +1,13 @@
 -- Marks a device and a network as seen. The set expires with its first mark, and is cleared when full. Prepended to the scripts that
 -- need it.
 local function mark_seen(seen, run_mark, device, network, ttl, max_marks)
-  if redis.call('SISMEMBER', seen, run_mark) == 0 or redis.call('SCARD', seen) > max_marks then
+  local marks = redis.call('SCARD', seen)
+  if marks > max_marks or (marks > 0 and redis.call('SISMEMBER', seen, run_mark) == 0) then
     redis.call('DEL', seen)
+    marks = 0
   end
   redis.call('SADD', seen, run_mark, device, network)
-  redis.call('EXPIRE', seen, ttl, 'NX')
+  if marks == 0 then
+    redis.call('EXPIRE', seen, ttl)
+  end
 end

@@ -72,8 +72,12 @@ end
 -- Adds a session to the index. Above the bound, those with the earliest deadlines are deleted.
 local function index(session)
   local sids, name = KEYS[3], ARGV[1]
-  redis.call('ZREMRANGEBYSCORE', sids, '-inf', number(now))
   redis.call('ZADD', sids, number(session.deadline), name)
+  if redis.call('ZCARD', sids) == 1 then
+    redis.call('PEXPIREAT', sids, number(session.deadline))
+    return
+  end
+  redis.call('ZREMRANGEBYSCORE', sids, '-inf', number(now))
   local excess = redis.call('ZCARD', sids) - bound
   for _, other in ipairs(excess > 0 and redis.call('ZRANGE', sids, 0, excess) or {}) do
     if excess > 0 and other ~= name then

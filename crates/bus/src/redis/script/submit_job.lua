@@ -12,12 +12,16 @@ if not is_served(served, unserved_after, now) then
 end
 
 local entries = redis.call('XLEN', lane)
--- An empty lane has no bytes: this resets a size that went wrong.
-local bytes = entries > 0 and tonumber(redis.call('GET', size) or '0') or 0
-if entries >= max_jobs or bytes + #job > max_bytes then
+if entries >= max_jobs or #job > max_bytes then
+  return 0
+end
+if entries == 0 then
+  -- An empty lane has no bytes: this resets a size that went wrong.
+  redis.call('SET', size, #job)
+elseif redis.call('INCRBY', size, #job) > max_bytes then
+  redis.call('DECRBY', size, #job)
   return 0
 end
 
-redis.call('SET', size, string.format('%.0f', bytes + #job))
 redis.call('XADD', lane, '*', 'id', id, 'deadline', string.format('%.0f', now + ttl), 'job', job)
 return 1
