@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval};
 
 use super::RoleProcess;
@@ -64,8 +64,11 @@ async fn sample_each(every: Duration, samples: Arc<Mutex<Samples>>) {
     let mut ticks = interval(every.max(SHORTEST_INTERVAL));
     loop {
         ticks.tick().await;
+        let samples = Arc::clone(&samples);
+        // Reading /proc takes milliseconds, in which a thread of the runtime would delay the messages that are measured.
+        let taken = spawn_blocking(move || samples.lock().unwrap_or_else(PoisonError::into_inner).take());
         // Without /proc the first sample has failed already.
-        drop(samples.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(taken.await);
     }
 }
 
