@@ -115,7 +115,7 @@ impl Idle {
         setup.run.phase("message")?;
         let section = setup.ledger.begin_section();
         let published = Setup::watch(&mut setup.progress, "messages", duration, publishing.run(&setup.ledger)).await?;
-        setup.settle(&published, 1).await;
+        setup.settle(&published, 1, self.faults).await;
         setup.run.end_phase()?;
         setup.record_section(section, "");
         let total = setup.sockets();

@@ -230,10 +230,13 @@ pub(crate) struct DurationOptions {
     pub(crate) warm_up: Duration,
 }
 
-/// Verdict on faults.
+/// Search for faults, and the verdict on them.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct FaultOptions {
     /// Exits with 0 although deliveries were lost, repeated or out of sequence, or connections failed: for servers that promise less.
     #[arg(long)]
     pub(crate) tolerate_faults: bool,
+    /// Time for which missing deliveries and answers are waited for at the end; it begins anew with each that arrives.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) patience: Duration,
 }

@@ -69,7 +69,7 @@ impl Plan {
         let terminating = terminate_after(self.terminate, self.durations.duration / 2);
         let traffic = self.part(&mut setup, self.durations.duration, published);
         (published, ()) = tokio::try_join!(traffic, terminating)?;
-        setup.settle(&published, shape.sockets as u64).await;
+        setup.settle(&published, shape.sockets as u64, self.faults).await;
         setup.run.end_phase()?;
         let (delivered, counts) = (setup.ledger.delivered() - before.0, setup.ledger.counts());
         let accepted = counts.accepted - before.1.accepted;

@@ -174,18 +174,19 @@ impl Setup {
         }
     }
 
-    /// Waits until what was published has arrived at `readers` sockets of each user, and all requests are answered.
-    pub(crate) async fn settle(&self, published: &Published, readers: u64) {
-        self.settle_all(published.accepted() * readers).await;
+    /// Waits until all published events, with those that may not have been accepted, are at `readers` sockets of each user, and all requests
+    /// are answered.
+    pub(crate) async fn settle(&self, published: &Published, readers: u64, faults: FaultOptions) {
+        self.settle_all(published.total() * readers, faults).await;
     }
 
     /// Waits until there were this many deliveries, and all requests are answered.
-    pub(crate) async fn settle_all(&self, expected: u64) {
+    pub(crate) async fn settle_all(&self, expected: u64, faults: FaultOptions) {
         let delivered = || self.ledger.delivered();
-        self.population.wait_for(expected, delivered, PATIENCE).await;
+        self.population.wait_for(expected, delivered, faults.patience).await;
         let requested = self.ledger.counts().requested;
         let answered = || self.ledger.counts().answered;
-        self.population.wait_for(requested, answered, PATIENCE).await;
+        self.population.wait_for(requested, answered, faults.patience).await;
     }
 
     /// Records the latencies of a section; their names begin with the prefix.
@@ -293,7 +294,5 @@ const CONNECTING_AT_ONCE: usize = 64;
 const TOKENS_VALID_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// Time from the setup of a schedule to its first event.
 const SOON: Duration = Duration::from_millis(100);
-/// Longest time without a delivery while some are expected.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Time in which all sockets must end.
 const ENDING: Duration = Duration::from_secs(120);

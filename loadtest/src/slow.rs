@@ -55,13 +55,13 @@ impl Slow {
         ];
         let mut setup = Setup::connect("slow", &self.servers, shape, &self.output, parameters).await?;
         let all_read = self.part(&mut setup, "all_read", Published::default()).await?;
-        setup.settle(&all_read, shape.sockets as u64).await;
+        setup.settle(&all_read, shape.sockets as u64, self.faults).await;
         setup.population.stop_reading(self.deaf).await;
         let some_stopped = self.part(&mut setup, "some_stopped", all_read.clone()).await?;
         let of_stopped = |user| some_stopped.count(user) - all_read.count(user);
         let unread: u64 = (0..self.deaf.min(self.users)).map(of_stopped).sum();
         setup
-            .settle_all(some_stopped.accepted() * shape.sockets as u64 - unread)
+            .settle_all(some_stopped.total() * shape.sockets as u64 - unread, self.faults)
             .await;
         setup.finish(&some_stopped, Losses::Faults, self.faults).await
     }

@@ -66,7 +66,7 @@ impl Storm {
         let section = setup.ledger.begin_section();
         let ledger = Arc::clone(&setup.ledger);
         let (published, took) = tokio::try_join!(publishing.run(&ledger), self.storm(&mut setup))?;
-        setup.settle(&published, shape.sockets as u64).await;
+        setup.settle(&published, shape.sockets as u64, self.faults).await;
         setup.run.end_phase()?;
         let counts = ledger.counts();
         setup

@@ -155,7 +155,11 @@ impl Drop for Live<'_> {
 }
 
 /// Counts a reason; of many different ones the later ones are counted together.
-pub(super) fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: String) {
+pub(super) fn add_reason(reasons: &mut BTreeMap<String, u64>, mut reason: String) {
+    // Postern adds a delay that differs for each socket.
+    if let Some(delay) = reason.find("; reconnect-after-ms") {
+        reason.truncate(delay);
+    }
     let reason = match reasons.len() < MOST_REASONS || reasons.contains_key(&reason) {
         true => reason,
         false => "other reasons".to_owned(),

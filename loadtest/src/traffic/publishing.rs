@@ -90,9 +90,9 @@ impl Published {
         of_user.map(|(_, number)| *number).collect()
     }
 
-    /// Number of events that were accepted.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.counts.iter().sum::<u64>() - self.uncertain.len() as u64
+    /// Number of events published to all users.
+    pub(crate) fn total(&self) -> u64 {
+        self.counts.iter().sum()
     }
 }
 
@@ -249,6 +249,6 @@ mod tests {
         };
         assert_eq!(published.uncertain(1), [0, 1].into());
         assert_eq!(published.uncertain(0), [2].into());
-        assert_eq!((published.count(0), published.accepted()), (3, 2));
+        assert_eq!((published.count(0), published.total()), (3, 5));
     }
 }

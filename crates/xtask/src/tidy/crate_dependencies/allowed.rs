@@ -64,6 +64,6 @@ pub(in crate::tidy) const ALLOWED: &[CrateRule] = &[
     rule("simulator", &[], &[]),
     rule("testkit", &[], &[]),
     rule("fuzz", &["gateway", "platforms", "lifecycle", "protocol"], &[]),
-    rule("loadtest", &["protocol"], &[]),
+    rule("loadtest", &["protocol"], &["testkit"]),
     rule("xtask", &[], &[]),
 ];

@@ -1,0 +1,140 @@
+//! Tests of the program against a server that breaks its promises.
+
+mod unreliable_server;
+
+use serde_json::Value;
+use testkit::scratch::Scratch;
+use testkit::tls::Authority;
+use tokio::process::Command;
+
+use self::unreliable_server::{Fault, UnreliableServer};
+
+/// Sockets of the one user, and events that are published to it.
+const SOCKETS: u64 = 2;
+const EVENTS: u64 = 50;
+/// Events of those that a fault concerns.
+const FAULTY: u64 = 5;
+
+/// Exit code and counts of a run of `fanout` against a server with a fault.
+struct Outcome {
+    code: Option<i32>,
+    counts: Value,
+    stderr: String,
+}
+
+impl Outcome {
+    fn count(&self, name: &str) -> u64 {
+        self.counts[name].as_u64().unwrap()
+    }
+
+    fn faults(&self) -> [u64; 3] {
+        ["lost", "twice", "out_of_sequence"].map(|name| self.count(name))
+    }
+}
+
+async fn fanout(fault: Fault, options: &[&str]) -> Outcome {
+    let authority = Authority::new();
+    let server = UnreliableServer::start(&authority, fault).await;
+    let out = Scratch::new("loadtest");
+    let program = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args([
+            "fanout",
+            "--target",
+            "socketio",
+            "--jwt-secret",
+            "0123456789abcdef0123456789abcdef",
+        ])
+        .args(["--internal-token", "token", "--gateway", &server.gateway.to_string()])
+        .args([
+            "--internal",
+            &server.api.to_string(),
+            "--users",
+            "1",
+            "--sockets",
+            &SOCKETS.to_string(),
+        ])
+        .args([
+            "--rate",
+            "100",
+            "--duration",
+            "500ms",
+            "--warm-up",
+            "0s",
+            "--patience",
+            "2s",
+        ])
+        .arg("--ca")
+        .arg(authority.pem_path())
+        .arg("--out")
+        .arg(out.path())
+        .args(options)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&program.stderr).into_owned();
+    let results = std::fs::read(out.path().join("results.json")).expect(&stderr);
+    let mut results: Value = serde_json::from_slice(&results).unwrap();
+    Outcome {
+        code: program.status.code(),
+        counts: results["counts"].take(),
+        stderr,
+    }
+}
+
+#[tokio::test]
+async fn honest_server_has_no_faults_and_exit_code_0() {
+    let outcome = fanout(Fault::None, &[]).await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.faults(), [0, 0, 0]);
+    assert_eq!(outcome.count("received"), EVENTS * SOCKETS);
+    assert_eq!(outcome.count("accepted"), EVENTS);
+}
+
+#[tokio::test]
+async fn accepted_events_that_never_arrive_are_lost() {
+    let outcome = fanout(Fault::Lost, &[]).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.faults(), [FAULTY * SOCKETS, 0, 0]);
+    assert!(outcome.stderr.contains("10 deliveries lost"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn repeated_deliveries_are_twice() {
+    let outcome = fanout(Fault::Twice, &[]).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.faults(), [0, FAULTY * SOCKETS, 0]);
+}
+
+#[tokio::test]
+async fn deliveries_after_a_later_one_are_out_of_sequence() {
+    let outcome = fanout(Fault::Reordered, &[]).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.faults(), [0, 0, FAULTY * SOCKETS]);
+}
+
+#[tokio::test]
+async fn refused_events_are_counted_as_refused_and_not_as_lost() {
+    let outcome = fanout(Fault::Refused, &[]).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.faults(), [0, 0, 0]);
+    assert_eq!(
+        (outcome.count("refused"), outcome.count("accepted")),
+        (FAULTY, EVENTS - FAULTY)
+    );
+}
+
+#[tokio::test]
+async fn closed_connections_are_counted_and_what_they_miss_is_lost() {
+    let outcome = fanout(Fault::Closed, &[]).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.count("connections_lost"), SOCKETS);
+    assert!(outcome.count("lost") > 0);
+}
+
+#[tokio::test]
+async fn tolerated_faults_are_counted_with_exit_code_0() {
+    let outcome = fanout(Fault::Twice, &["--tolerate-faults"]).await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.faults(), [0, FAULTY * SOCKETS, 0]);
+}
