@@ -97,3 +97,15 @@ fn raise_open_files() -> std::io::Result<()> {
     };
     Ok(setrlimit(Resource::Nofile, raised)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn options_of_every_scenario_have_names_of_their_own() {
+        Cli::command().debug_assert();
+    }
+}

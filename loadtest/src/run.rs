@@ -28,7 +28,7 @@ pub(crate) struct Output {
     pub(crate) label: Option<String>,
     /// Process whose CPU time and memory are sampled, with its children, such as gateway=4711; may be repeated, also for a role.
     #[arg(long = "process", value_name = "ROLE=PID")]
-    pub(crate) processes: Vec<RoleProcess>,
+    pub(crate) roles: Vec<RoleProcess>,
     /// Counter of a server, with the shell command that prints it; its growth in each phase is part of the results; may be repeated.
     #[arg(long = "counter", value_name = "NAME=COMMAND")]
     pub(crate) counters: Vec<Counter>,
@@ -65,7 +65,7 @@ impl Run {
     #[expect(clippy::disallowed_methods, reason = "a load run happens now")]
     pub(crate) fn start(subject: Subject, output: &Output) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let mut processes = output.processes.clone();
+        let mut processes = output.roles.clone();
         processes.push(RoleProcess::this());
         let label = output.label.clone().unwrap_or_else(|| subject.target.clone());
         Ok(Self {

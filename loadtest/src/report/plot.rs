@@ -97,16 +97,17 @@ impl Plot {
 
     fn marks(&self, frame: &Frame) -> String {
         let mut svg = String::new();
-        for (value, name) in &self.marks {
+        for (index, (value, name)) in self.marks.iter().enumerate() {
             let x = frame.horizontal(self.x.0, *value);
             push(
                 &mut svg,
                 format_args!("<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>"),
             );
-            let (x, name) = (x + 4.0, escaped(name));
+            // In steps, because phases may begin shortly after each other.
+            let (x, y, name) = (x + 4.0, TOP + 12.0 + STEP * (index % STEPS) as f64, escaped(name));
             push(
                 &mut svg,
-                format_args!("<text class=\"mark\" x=\"{x:.1}\" y=\"{}\">{name}</text>", TOP + 12.0),
+                format_args!("<text class=\"mark\" x=\"{x:.1}\" y=\"{y}\">{name}</text>"),
             );
         }
         svg
@@ -160,6 +161,9 @@ const LEFT: f64 = 60.0;
 const RIGHT: f64 = 708.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 238.0;
+/// Lines on which the names of marks stand in turn, and the distance between two.
+const STEPS: usize = 3;
+const STEP: f64 = 13.0;
 /// Colors of the style sheet.
 const COLORS: usize = 6;
 
