@@ -1,6 +1,7 @@
 //! Internal API of the application's servers: publish events to users, list a user's connections, end its sessions.
 
 mod batch;
+mod body;
 mod call;
 mod drain;
 mod error;
@@ -12,8 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use bus::{Events, Presence};
@@ -64,14 +64,9 @@ pub(crate) struct Internal {
 pub(crate) fn router(internal: Internal, drain: ApiDrain) -> Router {
     Router::new()
         .route(publish::ROUTE.path, post(publish::publish))
-        .route(
-            batch::ROUTE.path,
-            post(batch::publish).layer(DefaultBodyLimit::max(MAX_BATCH_BODY)),
-        )
+        .route(batch::ROUTE.path, post(batch::publish))
         .route(sessions::LIST.path, get(sessions::connections))
         .route(sessions::END.path, delete(sessions::end))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(error::describe))
         .layer(from_fn_with_state(drain, drain::apply))
         .with_state(Arc::new(internal))
 }
@@ -82,15 +77,6 @@ fn user_id(text: &str) -> Result<UserId, ApiError> {
         .map_err(|_invalid_id| ApiError::invalid("userId: 1 to 128 printable ASCII characters were expected"))
 }
 
-/// Maximum size of a request body on a path, in bytes.
-fn max_body(path: &str) -> usize {
-    if path == batch::ROUTE.path {
-        MAX_BATCH_BODY
-    } else {
-        MAX_BODY
-    }
-}
-
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
     let mut response = Response::new(Json::of(body).as_str().to_owned().into());
     *response.status_mut() = status;
@@ -99,8 +85,3 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
-
-/// Maximum size of a request body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
-/// Maximum size of a batch of events, in bytes.
-const MAX_BATCH_BODY: usize = 1024 * 1024;

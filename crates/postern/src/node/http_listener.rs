@@ -9,10 +9,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::{Extension, Router};
 use gateway::InternalTls;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use lifecycle::Tasks;
@@ -106,7 +109,8 @@ impl HttpListener {
             let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
             while let Some((tcp, peer, permit)) = self.next(&permits, &connections).await {
                 let served = Connection {
-                    router: router.clone().layer(Extension(ConnectInfo(peer))),
+                    router: router.clone(),
+                    peer,
                     tasks: connections.clone(),
                     permit,
                 };
@@ -145,6 +149,7 @@ impl HttpListener {
 /// Accepted connection.
 struct Connection {
     router: Router,
+    peer: SocketAddr,
     tasks: Tasks,
     permit: OwnedSemaphorePermit,
 }
@@ -171,12 +176,19 @@ impl Connection {
     async fn serve_requests(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let Self {
             router,
+            peer,
             tasks,
             permit: _permit,
         } = self;
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(STALL_TIMEOUT);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+        let router = TowerToHyperService::new(router);
+        // Not a layer of the router: that would box another future for each request.
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.call(request)
+        });
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             // First, so that a request that has been received is answered.
             biased;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
 use super::event::Publication;
-use super::{Internal, json_response};
+use super::{Internal, body, json_response};
 use crate::settings::Scope;
 use crate::trace::HttpRoute;
 
@@ -25,10 +25,14 @@ use crate::trace::HttpRoute;
 pub(super) async fn publish(
     State(internal): State<Arc<Internal>>,
     head: RequestHead,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::PublishEvents, &head)?;
-    Ok(call.run(ROUTE, None, internal.publish_batch(&call, &body)).await)
+    let published = async {
+        let body = body::read(body, MAX_BODY).await?;
+        internal.publish_batch(&call, &body).await
+    };
+    Ok(call.run(ROUTE, None, published).await)
 }
 
 /// Event of a batch with its position in it.
@@ -134,6 +138,8 @@ pub(super) const ROUTE: HttpRoute = HttpRoute {
     path: "/v1/events",
 };
 
+/// Maximum size of a request body, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
 /// Events of one batch.
 const MAX_EVENTS: usize = 1_000;
 /// Users of a batch whose events are published at the same time.

@@ -10,6 +10,7 @@ use protocol::code::ErrorCode;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::error;
 use crate::http::response::failure_response;
 
 /// Drain state of the internal API and its requests in flight. Clones share one state.
@@ -34,13 +35,14 @@ impl ApiDrain {
     }
 }
 
-/// Serves or refuses a request, as the drain requires.
+/// Serves or refuses a request, as the drain requires, and describes the refusals of the router: one middleware, as each costs a request
+/// two allocations.
 pub(super) async fn apply(State(drain): State<ApiDrain>, request: Request, next: Next) -> Response {
     let _in_flight = drain.in_flight.token();
     let mut response = if drain.refusing.is_cancelled() {
         refusal()
     } else {
-        next.run(request).await
+        error::describe(next.run(request).await)
     };
     if drain.closing.is_cancelled() {
         let headers = response.headers_mut();

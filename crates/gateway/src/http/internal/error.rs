@@ -1,7 +1,5 @@
 //! Errors of the internal API, and their responses.
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{
@@ -10,7 +8,6 @@ use http::header::{
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
-use super::max_body;
 use crate::http::response::failure_response;
 use crate::settings::Scope;
 
@@ -23,6 +20,8 @@ pub(super) enum ApiError {
     MissingScope(Scope),
     /// Invalid request; the message names the field.
     Invalid(String),
+    /// Body above this size, in bytes.
+    TooLarge(usize),
     /// Bus or worker failure.
     Failed(ErrorCode),
 }
@@ -43,6 +42,10 @@ impl ApiError {
                 Failure::with_message(ErrorCode::Forbidden, sentence)
             }
             Self::Invalid(message) => Failure::with_message(ErrorCode::BadRequest, message.as_str()),
+            Self::TooLarge(max) => {
+                let sentence = format!("body: at most {max} bytes were expected");
+                Failure::with_message(ErrorCode::BadRequest, sentence)
+            }
             // The default message of the code says that nothing was done, which is not known here.
             Self::Failed(ErrorCode::Unavailable) => Failure::with_message(
                 ErrorCode::Unavailable,
@@ -63,6 +66,7 @@ impl IntoResponse for ApiError {
             ),
             Self::MissingScope(_) => failure_response(StatusCode::FORBIDDEN, &failure),
             Self::Invalid(_) => failure_response(StatusCode::BAD_REQUEST, &failure),
+            Self::TooLarge(_) => failure_response(StatusCode::PAYLOAD_TOO_LARGE, &failure),
             Self::Failed(ErrorCode::Unavailable) => with_header(
                 failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure),
                 (RETRY_AFTER, "1"),
@@ -77,11 +81,9 @@ fn with_header(mut response: Response, (name, value): (HeaderName, &'static str)
     response
 }
 
-/// Gives the refusals of the router itself (unknown path, wrong method, unreadable path or body) a body like all others. Their headers
+/// Gives the refusals of the router itself (unknown path, wrong method, unreadable path) a body like all others. Their headers
 /// stay: `Allow` names the methods of a path.
-pub(super) async fn describe(request: Request, next: Next) -> Response {
-    let max_body = max_body(request.uri().path());
-    let response = next.run(request).await;
+pub(super) fn describe(response: Response) -> Response {
     let status = response.status();
     let is_json = response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
     if !status.is_client_error() || is_json {
@@ -91,10 +93,6 @@ pub(super) async fn describe(request: Request, next: Next) -> Response {
         StatusCode::NOT_FOUND => Failure::with_message(ErrorCode::NotSupported, "There is nothing here."),
         StatusCode::METHOD_NOT_ALLOWED => {
             Failure::with_message(ErrorCode::NotSupported, "This path does not support this method.")
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let sentence = format!("body: at most {max_body} bytes were expected");
-            Failure::with_message(ErrorCode::BadRequest, sentence)
         }
         _ => Failure::of(ErrorCode::BadRequest),
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
 use super::event::{Defaults, Publication};
-use super::{Internal, json_response, user_id};
+use super::{Internal, body, json_response, user_id};
 use crate::ids;
 use crate::settings::Scope;
 use crate::trace::HttpRoute;
@@ -29,11 +29,12 @@ pub(super) async fn publish(
     State(internal): State<Arc<Internal>>,
     Path(user): Path<String>,
     head: RequestHead,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
     let call = internal.authorize(Scope::PublishEvents, &head)?;
     let user = user_id(&user)?;
     let published = async {
+        let body = body::read(body, MAX_BODY).await?;
         let publication = Publication::read(&body)?;
         let event_id = internal.publish(&call, &user, publication).await?;
         Ok(accepted(&event_id))
@@ -122,5 +123,7 @@ pub(super) const ROUTE: HttpRoute = HttpRoute {
     path: "/v1/users/{id}/events",
 };
 
+/// Maximum size of a request body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
 /// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
 const MAX_EVENT: usize = 16 * 1024;
