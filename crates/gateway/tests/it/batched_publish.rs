@@ -135,8 +135,8 @@ async fn events_of_a_batch_during_a_bus_outage_are_unavailable() {
     let gateway = gateway().await;
     gateway.bus.cut(true);
     let mut raised = alert();
-    raised["userId"] = json!("GEN-002");
-    let (status, answer) = publish(&gateway, json!([event("GEN-001", "a"), raised])).await;
+    raised["userId"] = json!("GEN-001");
+    let (status, answer) = publish(&gateway, json!([event("GEN-002", "a"), raised])).await;
     assert_eq!(status, 200);
     for result in answer["results"].as_array().unwrap() {
         let sentence = "Not known to be published; repeat with the same key.";
