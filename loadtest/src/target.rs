@@ -174,7 +174,7 @@ fn tls(ca: &Path, key_exchange: Option<KeyExchange>) -> anyhow::Result<TlsConnec
     for certificate in CertificateDer::pem_file_iter(ca).context("read the CA")? {
         roots.add(certificate?)?;
     }
-    let mut provider = rustls::crypto::ring::default_provider();
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     if let Some(key_exchange) = key_exchange {
         let name = match key_exchange {
             KeyExchange::X25519 => NamedGroup::X25519,

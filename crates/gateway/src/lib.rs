@@ -58,7 +58,7 @@ pub use listener::certificate::CertificateError;
 pub use listener::internal_tls::{ClientCaError, InternalTls, InternalTlsError};
 pub use settings::{
     ClientContext, Heartbeat, InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidClientContext,
-    InvalidOrigin, InvalidProxy, InvalidProxyProtocol, InvalidRate, InvalidTokensFile, NoTrustedProxies, Origins,
-    Proxies, ProxyProtocol, Rate, Settings, Timing, TlsSettings, TokenKeys, TokenLimits, TokenSettings, TraceSettings,
-    TrustedProxies,
+    InvalidOrigin, InvalidProxy, InvalidProxyProtocol, InvalidRate, InvalidTlsGroups, InvalidTokensFile,
+    NoTrustedProxies, Origins, Proxies, ProxyProtocol, Rate, Settings, Timing, TlsGroups, TlsSettings, TokenKeys,
+    TokenLimits, TokenSettings, TraceSettings, TrustedProxies,
 };

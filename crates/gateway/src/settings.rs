@@ -3,6 +3,7 @@
 mod internal;
 mod origins;
 mod proxies;
+mod tls_groups;
 mod token;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettin
 pub(crate) use self::internal::{InternalCaller, Scope};
 pub use self::origins::{InvalidOrigin, Origins};
 pub use self::proxies::{InvalidProxy, InvalidProxyProtocol, NoTrustedProxies, Proxies, ProxyProtocol, TrustedProxies};
+pub use self::tls_groups::{InvalidTlsGroups, TlsGroups};
 pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
 
 /// Settings of a gateway.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Files of the server certificate.
     pub tls: TlsSettings,
+    /// Groups of the key exchange, for clients and for the internal API.
+    pub tls_groups: TlsGroups,
     /// Settings of token verification.
     pub tokens: TokenSettings,
     /// Allowed browser origins.
@@ -79,6 +83,7 @@ impl Settings {
             node: None,
             listen,
             tls,
+            tls_groups: TlsGroups::default(),
             tokens,
             origins: Origins::none(),
             proxies: Proxies::default(),

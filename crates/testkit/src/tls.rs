@@ -7,9 +7,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::client::WantsClientCert;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, NamedGroup, RootCertStore};
 
 use crate::fail::OrFail as _;
 use crate::scratch::Scratch;
@@ -99,12 +100,26 @@ impl Authority {
         client_trusting(&self.issuer.pem())
     }
 
+    /// TLS 1.3 client that trusts only this authority and supports these groups of the key exchange, in this order of preference. It sends
+    /// a share for the first one, and for X25519 besides the hybrid group.
+    pub fn client_with_groups(&self, groups: &[NamedGroup]) -> Arc<ClientConfig> {
+        let mut provider = aws_lc_rs::default_provider();
+        let all = std::mem::take(&mut provider.kx_groups);
+        let named = |name: &NamedGroup| {
+            let group = all.iter().find(|group| group.name() == *name).copied();
+            group.or_fail(&format!("find the group {name:?}"))
+        };
+        provider.kx_groups = groups.iter().map(named).collect();
+        Arc::new(builder(&self.issuer.pem(), provider).with_no_client_auth())
+    }
+
     /// TLS 1.3 client that trusts only this authority, and presents a certificate of any.
     pub fn client_presenting(&self, identity: &Identity) -> Arc<ClientConfig> {
         let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
         let chain = vec![certificate.or_fail("read a client certificate")];
-        let config = builder(&self.issuer.pem()).with_client_auth_cert(chain, key.or_fail("read a client key"));
+        let config = builder(&self.issuer.pem(), aws_lc_rs::default_provider())
+            .with_client_auth_cert(chain, key.or_fail("read a client key"));
         Arc::new(config.or_fail("present a client certificate"))
     }
 
@@ -125,17 +140,16 @@ impl Default for Authority {
 
 /// TLS 1.3 client that trusts only the authorities of a PEM text.
 pub fn client_trusting(pem: &str) -> Arc<ClientConfig> {
-    Arc::new(builder(pem).with_no_client_auth())
+    Arc::new(builder(pem, aws_lc_rs::default_provider()).with_no_client_auth())
 }
 
-fn builder(pem: &str) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+fn builder(pem: &str, provider: CryptoProvider) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.or_fail("read a PEM certificate");
         roots.add(certificate).or_fail("trust a certificate");
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .or_fail("set up a TLS client")
         .with_root_certificates(roots)

@@ -7,7 +7,7 @@ use jwks::JwksRefresher;
 use lifecycle::{Clock, Condition, Dependencies, Entropy, Readiness};
 use opentelemetry::metrics::Meter;
 use protocol::id::NodeId;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use tokio::net::TcpSocket;
 
 use super::build_error::BuildError;
@@ -74,7 +74,7 @@ impl Gateway {
         let tasks = NodeTasks::default();
         let metrics = Arc::new(Metrics::new(&runtime.meter, &tasks.connections));
 
-        let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
+        let provider = settings.tls_groups.provider();
         let reloader = Reloader::load(
             CertificateUse::Public,
             settings.tls.clone(),
@@ -83,7 +83,7 @@ impl Gateway {
             Arc::clone(&metrics),
         )
         .await?;
-        let tls = Tls::new(Arc::clone(&provider), reloader.certificate());
+        let tls = Tls::new(&provider, reloader.certificate());
         let tls = tls.map_err(BuildError::Tls)?;
         let internal_tls = internal_tls(&settings, &runtime, provider, &metrics).await?;
         certified.release();

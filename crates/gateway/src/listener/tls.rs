@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{NamedGroup, ServerConfig};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
@@ -17,7 +17,10 @@ use super::pending::PendingPermit;
 /// TLS acceptor.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    config: Arc<ServerConfig>,
+    /// Configurations with a single group of the key exchange each, the preferred one first.
+    by_group: Arc<[(NamedGroup, Arc<ServerConfig>)]>,
+    /// Configuration with all groups, which refuses a client that has none of them.
+    any_group: Arc<ServerConfig>,
 }
 
 impl Tls {
@@ -26,13 +29,34 @@ impl Tls {
     /// # Errors
     /// The provider does not support TLS 1.3.
     pub(crate) fn new(
-        provider: Arc<CryptoProvider>,
+        provider: &Arc<CryptoProvider>,
         certificate: Arc<dyn ResolvesServerCert>,
     ) -> Result<Self, rustls::Error> {
-        let config = server_config(provider, WebPkiClientVerifier::no_client_auth(), certificate)?;
+        let config = |provider: Arc<CryptoProvider>| {
+            let clients = WebPkiClientVerifier::no_client_auth();
+            server_config(provider, clients, Arc::clone(&certificate)).map(Arc::new)
+        };
+        let of_group = |group: &&'static dyn SupportedKxGroup| -> Result<_, rustls::Error> {
+            let provider = CryptoProvider {
+                kx_groups: vec![*group],
+                ..CryptoProvider::clone(provider)
+            };
+            Ok((group.name(), config(Arc::new(provider))?))
+        };
         Ok(Self {
-            config: Arc::new(config),
+            by_group: provider.kx_groups.iter().map(of_group).collect::<Result<_, _>>()?,
+            any_group: config(Arc::clone(provider))?,
         })
+    }
+
+    /// Configuration for a client that supports these groups. The library follows the client's preference among the groups of a
+    /// configuration, so this one has the preferred group alone; a client that sent no share for it is asked to (RFC 8446, section 4.1.4).
+    fn config(&self, supported: Option<&[NamedGroup]>) -> &Arc<ServerConfig> {
+        let supported = supported.unwrap_or_default();
+        let mut by_group = self.by_group.iter();
+        by_group
+            .find(|(group, _)| supported.contains(group))
+            .map_or(&self.any_group, |(_, config)| config)
     }
 
     /// Performs the handshake of a connection by this deadline, limited by its permit. The state is boxed and freed on return: inline in the connection's
@@ -52,7 +76,8 @@ impl Tls {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
             // The permit covers the computation of the key exchange and the signature, not the wait for the client.
             let slot = permit.acquire_handshake().await;
-            let accepting = hello.into_stream(Arc::clone(&self.config));
+            let config = Arc::clone(self.config(hello.client_hello().named_groups()));
+            let accepting = hello.into_stream(config);
             drop(slot);
             accepting.await
         };

@@ -48,6 +48,7 @@ mod slow_consumers;
 mod smuggling;
 mod socket_limit;
 mod tls;
+mod tls_groups;
 mod token_sizes;
 mod tokens;
 mod traces;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use gateway::{
-    ClientContext, Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsSettings, TraceSettings,
+    ClientContext, Heartbeat, Origins, Proxies, ProxyProtocol, Rate, Settings, TlsGroups, TlsSettings, TraceSettings,
     TrustedProxies,
 };
 use telemetry::trace::DeliverySampling;
@@ -37,6 +37,9 @@ pub struct GatewayArgs {
     /// Private key of the certificate, PEM.
     #[arg(long, env = "POSTERN_TLS_KEY", help_heading = heading::TLS)]
     pub tls_key: Option<PathArg>,
+    /// Groups of the TLS key exchange, comma separated, the preferred one first.
+    #[arg(long, env = "POSTERN_TLS_GROUPS", default_value = TLS_GROUPS, help_heading = heading::TLS)]
+    pub tls_groups: String,
     /// Token settings.
     #[command(flatten)]
     pub tokens: TokenVerificationArgs,
@@ -136,6 +139,7 @@ impl GatewayArgs {
         let certificate = certificate.and_then(|path| problems.path("POSTERN_TLS_CERT", path));
         let key = problems.require("POSTERN_TLS_KEY", self.tls_key.as_ref(), "a PEM file");
         let key = key.and_then(|path| problems.path("POSTERN_TLS_KEY", path));
+        let tls_groups = problems.take("POSTERN_TLS_GROUPS", self.tls_groups.parse::<TlsGroups>());
         let tokens = self.tokens.check(problems);
         let origins = problems.take("POSTERN_ALLOWED_ORIGINS", Origins::parse(&self.allowed_origins));
         let interval = problems.take("POSTERN_HEARTBEAT_INTERVAL", duration(&self.heartbeat_interval));
@@ -171,6 +175,7 @@ impl GatewayArgs {
         };
         let (internal_api, internal_settings) = internal_api?;
         let gateway = Settings {
+            tls_groups: tls_groups?,
             origins: origins?,
             proxies: proxies?,
             heartbeat: Heartbeat {
@@ -216,3 +221,5 @@ impl GatewayArgs {
         problems.take("POSTERN_PROXY_PROTOCOL", Proxies::new(protocol?, trusted?))
     }
 }
+
+const TLS_GROUPS: &str = "X25519MLKEM768,x25519,secp256r1,secp384r1";

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -36,7 +36,7 @@ pub(super) fn client(args: &InternalTlsArgs) -> Result<ClientConfig, TlsClientEr
     for authority in certificates(args.ca.as_deref().ok_or(TlsClientError::NoAuthority)?)? {
         roots.add(authority).map_err(TlsClientError::Certificates)?;
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsClientError::Certificates)?
         .with_root_certificates(roots);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
@@ -21,7 +21,7 @@ impl ExpectedCertificate {
     pub(super) fn read(file: &Path) -> Result<Self, pem::Error> {
         Ok(Self {
             certificate: CertificateDer::from_pem_file(file)?,
-            provider: Arc::new(ring::default_provider()),
+            provider: Arc::new(aws_lc_rs::default_provider()),
         })
     }
 

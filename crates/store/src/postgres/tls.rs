@@ -17,7 +17,7 @@ pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, RootsError> 
         Roots::System => system()?,
         Roots::File(path) => file(path)?,
     };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(RootsError::Provider)?

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_otlp::tonic_types::transport::{ClientTlsConfig, Identity};
 use protocol::secret::Secret;
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
@@ -94,7 +94,7 @@ impl OtlpTls {
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions()
 }
 
 fn trusted(pem: &str) -> Result<RootCertStore, OtlpTlsError> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
-use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion};
+use rustls::{ConnectionTrafficSecrets, ContentType, HandshakeKind, NamedGroup, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -37,6 +37,17 @@ impl Wire {
         let (_, tls) = self.stream.get_ref();
         let certificates = tls.peer_certificates().unwrap_or_default();
         certificates.first().or_fail("find the server's certificate").to_vec()
+    }
+
+    /// Group of the key exchange, and the kind of the handshake.
+    pub fn key_exchange(&self) -> (NamedGroup, HandshakeKind) {
+        let (_, tls) = self.stream.get_ref();
+        let group = tls.negotiated_key_exchange_group();
+        let kind = tls.handshake_kind();
+        (
+            group.or_fail("find the group of the key exchange").name(),
+            kind.or_fail("find the kind of the handshake"),
+        )
     }
 
     /// Sends bytes unchanged.

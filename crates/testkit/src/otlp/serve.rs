@@ -190,7 +190,7 @@ pub(super) fn acceptor(authority: &Authority, clients: Option<&Authority>) -> Tl
     let identity = authority.issue();
     let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).or_fail("read a certificate")];
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).or_fail("read a key");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .or_fail("set up TLS");

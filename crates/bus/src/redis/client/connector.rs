@@ -211,7 +211,7 @@ fn tls(ca: Option<&std::path::Path>) -> Result<TlsConnector, ConnectError> {
     if roots.is_empty() {
         return Err(certificates("no certificates found".into()));
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| certificates(error.into()))?;
