@@ -82,7 +82,10 @@ impl RaiseAlertGroup<'_> {
         let mut locked = user_ids(&rows)?;
         let missing: Vec<_> = users.into_iter().filter(|user| !locked.contains(*user)).collect();
         if !missing.is_empty() {
-            let make = "INSERT INTO users (user_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING user_id";
+            // Without the condition, the insertion would wait for a transaction that has updated the user's row.
+            let make = "INSERT INTO users (user_id) SELECT user_id FROM unnest($1::text[]) AS missing (user_id) \
+                        WHERE NOT EXISTS (SELECT FROM users WHERE users.user_id = missing.user_id) \
+                        ON CONFLICT DO NOTHING RETURNING user_id";
             locked.extend(user_ids(&tx.query(make, &[&missing]).await?)?);
         }
         Ok(locked)
