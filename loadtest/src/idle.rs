@@ -31,11 +31,11 @@ pub(crate) struct Idle {
     #[arg(long = "hold", default_value = "40s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Length of an event that each socket receives after that, in bytes; memory is measured again. None is sent, if no length is given.
-    #[arg(long, conflicts_with = "processes")]
+    #[arg(long, conflicts_with = "process_count")]
     message_bytes: Option<usize>,
     /// Number of load testing processes, over which the sockets are spread: each has as many as its limit of open files permits.
-    #[arg(long, default_value_t = 1)]
-    processes: usize,
+    #[arg(long = "processes", default_value_t = 1)]
+    process_count: usize,
     /// Users connect only once.
     #[arg(long)]
     connect_once: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Idle {
 impl Idle {
     /// Runs the scenario and prints its figures.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let (own, others) = shares(self.sockets, self.processes)?;
+        let (own, others) = shares(self.sockets, self.process_count)?;
         let sockets = SocketOptions { users: own, sockets: 1 };
         let shape = sockets.shape(&self.servers)?;
         let parameters = [
