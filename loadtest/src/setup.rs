@@ -184,9 +184,11 @@ impl Setup {
     pub(crate) async fn settle_all(&self, expected: u64, faults: FaultOptions) {
         let delivered = || self.ledger.delivered();
         self.population.wait_for(expected, delivered, faults.patience).await;
-        let requested = self.ledger.counts().requested;
-        let answered = || self.ledger.counts().answered;
-        self.population.wait_for(requested, answered, faults.patience).await;
+        let counts = self.ledger.counts();
+        let answered = || counts.requested - self.ledger.counts().unanswered();
+        self.population
+            .wait_for(counts.requested, answered, faults.patience)
+            .await;
     }
 
     /// Records the latencies of a section; their names begin with the prefix.
@@ -251,7 +253,6 @@ impl Setup {
 fn record_counts(run: &mut Run, ledger: &Ledger, deliveries: Deliveries, losses: Losses) -> Vec<String> {
     let counts = ledger.counts();
     let sum = |reasons: &BTreeMap<String, u64>| reasons.values().sum::<u64>();
-    let unanswered = counts.requested.saturating_sub(counts.answered);
     for (name, count) in [
         ("accepted", counts.accepted),
         ("received", deliveries.received),
@@ -260,6 +261,7 @@ fn record_counts(run: &mut Run, ledger: &Ledger, deliveries: Deliveries, losses:
         ("retries", counts.retries),
         ("requested", counts.requested),
         ("answered", counts.answered),
+        ("cut_off", counts.cut_off),
     ] {
         run.count(name, count);
     }
@@ -268,7 +270,7 @@ fn record_counts(run: &mut Run, ledger: &Ledger, deliveries: Deliveries, losses:
         ("twice", deliveries.twice, "deliveries twice"),
         ("out_of_sequence", deliveries.reordered, "deliveries out of sequence"),
         ("refused", sum(&counts.refused), "events not accepted"),
-        ("unanswered", unanswered, "requests without an answer"),
+        ("unanswered", counts.unanswered(), "requests without an answer"),
         ("not_resumed", counts.not_resumed, "connections not resumed"),
         ("connections_lost", sum(&counts.lost), "connections lost"),
         ("connects_failed", sum(&counts.failed), "failed attempts to connect"),

@@ -59,6 +59,15 @@ pub(crate) struct Counts {
     /// Requests of sockets.
     pub(crate) requested: u64,
     pub(crate) answered: u64,
+    /// Requests whose connection the scenario dropped before the answer.
+    pub(crate) cut_off: u64,
+}
+
+impl Counts {
+    /// Requests that should have had an answer, and have none.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.requested.saturating_sub(self.answered + self.cut_off)
+    }
 }
 
 impl Ledger {
@@ -193,6 +202,17 @@ mod tests {
         assert_eq!(counts(1..=1), [(Series::Connect, 1)]);
         assert_eq!(counts(0..=1), [alerts, (Series::Connect, 1)]);
         assert_eq!(ledger.delivered(), 3);
+    }
+
+    #[test]
+    fn requests_of_dropped_connections_are_not_unanswered() {
+        let counts = Counts {
+            requested: 10,
+            answered: 7,
+            cut_off: 2,
+            ..Counts::default()
+        };
+        assert_eq!(counts.unanswered(), 1);
     }
 
     #[test]

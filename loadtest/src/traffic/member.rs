@@ -206,7 +206,11 @@ impl Member {
             }
         };
         self.lost_at = Some(self.shared.ledger.epoch().elapsed());
-        self.pending.clear();
+        let cut_off = std::mem::take(&mut self.pending).len() as u64;
+        let is_ended = *self.shared.phase.borrow() == Phase::Ended;
+        if matches!(end, End::Wanted) && !is_ended {
+            self.shared.ledger.count(|counts| counts.cut_off += cut_off);
+        }
         end
     }
 
