@@ -51,6 +51,7 @@ impl fmt::Display for Figure {
             Unit::Count => f.pad(&significant(value)),
             Unit::Milliseconds => f.pad(&format!("{} ms", significant(value))),
             Unit::Seconds => f.pad(&format!("{} s", significant(value))),
+            Unit::Bytes if value.abs() >= 10.0 * GIB => f.pad(&format!("{} GiB", significant(value / GIB))),
             Unit::Bytes if value.abs() >= MIB => f.pad(&format!("{} MiB", significant(value / MIB))),
             Unit::Bytes => f.pad(&format!("{} B", grouped(value))),
             Unit::PerSecond => f.pad(&format!("{}/s", significant(value))),
@@ -60,6 +61,7 @@ impl fmt::Display for Figure {
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
+const GIB: f64 = 1024.0 * MIB;
 
 /// Three significant digits, and whole numbers in groups of three digits.
 fn significant(value: f64) -> String {
@@ -99,6 +101,7 @@ mod tests {
         assert_eq!(printed(0.4512, Unit::Milliseconds), "0.451 ms");
         assert_eq!(printed(12.34, Unit::Seconds), "12.3 s");
         assert_eq!(printed(16_384.0, Unit::Bytes), "16,384 B");
+        assert_eq!(printed(2_560.0 * GIB, Unit::Bytes), "2,560 GiB");
         assert_eq!(printed(12.0 * MIB, Unit::Bytes), "12.0 MiB");
         assert_eq!(printed(15_000.0, Unit::PerSecond), "15,000/s");
         assert_eq!(printed(0.0, Unit::Cores), "0.00 cores");
