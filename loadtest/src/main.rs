@@ -109,15 +109,3 @@ mod tests {
         Cli::command().debug_assert();
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn options_of_each_scenario_are_consistent() {
-        Cli::command().debug_assert();
-    }
-}

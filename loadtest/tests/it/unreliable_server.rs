@@ -63,7 +63,7 @@ type Event = Option<String>;
 fn acceptor(authority: &Authority) -> TlsAcceptor {
     let (certificate, key) = authority.issue_files("server");
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).unwrap().collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
