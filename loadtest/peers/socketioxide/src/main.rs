@@ -15,7 +15,6 @@ use serde::Deserialize;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Adapter;
 use socketioxide::extract::{Data, SocketRef, State as Shared};
-use socketioxide::handler::ConnectHandler;
 use socketioxide_redis::{RedisAdapter, RedisAdapterCtr};
 
 #[derive(Deserialize)]
@@ -48,12 +47,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_adapter::<RedisAdapter<_>>(RedisAdapterCtr::new_with_redis(&redis).await?)
         .with_state(secret)
         .build_layer();
-    io.ns("/", on_connect.with(authenticate)).await?;
+    io.ns("/", on_connect).await?;
 
     let internal = tokio::net::TcpListener::bind(env::var("INTERNAL_LISTEN")?).await?;
-    let api = Router::new()
-        .route("/v1/users/{user}/events", post(publish))
-        .with_state(io);
+    let api = api(io);
     tokio::spawn(async move { axum::serve(internal, api).await });
     let listen: SocketAddr = env::var("LISTEN")?.parse()?;
     let tls = RustlsConfig::from_pem_file(env::var("TLS_CERT")?, env::var("TLS_KEY")?).await?;
@@ -63,17 +60,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?)
 }
 
-async fn authenticate<A: Adapter>(
-    socket: SocketRef<A>,
-    Data(auth): Data<Auth>,
-    Shared(secret): Shared<Secret>,
-) -> Result<(), jsonwebtoken::errors::Error> {
-    let token = jsonwebtoken::decode::<Claims>(&auth.token, &secret.0, &Validation::default())?;
-    socket.join(token.claims.sub);
-    Ok(())
+async fn on_connect<A: Adapter>(socket: SocketRef<A>, Data(auth): Data<Auth>, Shared(secret): Shared<Secret>) {
+    match jsonwebtoken::decode::<Claims>(&auth.token, &secret.0, &Validation::default()) {
+        Ok(token) => socket.join(token.claims.sub),
+        Err(_) => drop(socket.disconnect()),
+    }
 }
 
-async fn on_connect<A: Adapter>(_socket: SocketRef<A>) {}
+fn api<A: Adapter>(io: SocketIo<A>) -> Router {
+    Router::new()
+        .route("/v1/users/{user}/events", post(publish::<A>))
+        .with_state(io)
+}
 
 async fn publish<A: Adapter>(
     State(io): State<SocketIo<A>>,
