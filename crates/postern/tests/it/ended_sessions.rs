@@ -22,11 +22,12 @@ async fn socket_that_joins_while_its_session_is_ended_receives_no_event_and_runs
     let owner = SocketIo::connect(&cluster.endpoint(0), &token(&cluster, "owner"))
         .await
         .unwrap();
+    let (endpoint, stolen) = (cluster.endpoint(1), token(&cluster, "thief"));
+    // The session is open: a gateway subscribes before it opens one.
+    drop(Native::connect(&cluster.endpoint(0), &stolen).await.unwrap());
     slow.delay_requests("SSUBSCRIBE", Duration::from_millis(1_500));
 
-    let (endpoint, stolen) = (cluster.endpoint(1), token(&cluster, "thief"));
     let (late, ()) = tokio::join!(Native::connect(&endpoint, &stolen), async {
-        // The session can be ended as soon as it is open.
         let ended = async || {
             let end = json!({"sessionId": "thief"});
             let answer = owner.emit_with_ack("security:end_sessions", end).await;
