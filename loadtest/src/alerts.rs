@@ -42,6 +42,6 @@ impl Alerts {
             output: self.output,
             operation: Operation::Alert,
         };
-        plan.run().await
+        Box::pin(plan.run()).await
     }
 }

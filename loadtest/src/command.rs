@@ -53,6 +53,6 @@ impl Command {
             output: self.output,
             operation: Operation::Command,
         };
-        plan.run().await
+        Box::pin(plan.run()).await
     }
 }

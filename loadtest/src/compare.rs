@@ -16,7 +16,7 @@ pub(crate) struct Compare {
     /// Folders with results.json, or such files.
     #[arg(required = true, num_args = 1..)]
     results: Vec<PathBuf>,
-    /// Value to print, such as delivery.p99_ms; a * at its end stands for the rest; may be repeated. All if none is given.
+    /// Value to print, such as `delivery.p99_ms`; a * at its end stands for the rest; may be repeated. All if none is given.
     #[arg(long = "value", value_name = "NAME")]
     values: Vec<String>,
     /// Prints a table in Markdown.

@@ -47,6 +47,6 @@ impl Fanout {
             output: self.output,
             operation: Operation::Delivery,
         };
-        plan.run().await
+        Box::pin(plan.run()).await
     }
 }

@@ -83,7 +83,7 @@ impl Mixed {
             output: self.output,
             operation: Operation::Delivery,
         };
-        plan.run().await
+        Box::pin(plan.run()).await
     }
 }
 

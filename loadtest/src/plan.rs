@@ -61,7 +61,7 @@ impl Plan {
         let mut published = Published::default();
         if !self.durations.warm_up.is_zero() {
             setup.run.phase("warm_up")?;
-            published = self.part(&mut setup, self.durations.warm_up, published).await?;
+            published = Box::pin(self.part(&mut setup, self.durations.warm_up, published)).await?;
         }
         let before = (setup.ledger.delivered(), setup.ledger.counts());
         let section = setup.ledger.begin_section();
@@ -125,7 +125,7 @@ impl Plan {
             let (published, (), ()) = tokio::try_join!(publish, request, drop_some)?;
             Ok(published)
         };
-        Setup::watch(&mut setup.progress, "traffic", duration, work).await
+        Box::pin(Setup::watch(&mut setup.progress, "traffic", duration, work)).await
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {

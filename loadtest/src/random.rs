@@ -1,4 +1,4 @@
-//! Pseudo-random numbers that follow from a seed: SplitMix64.
+//! Pseudo-random numbers that follow from a seed: `SplitMix64`.
 
 /// Generator of numbers.
 #[derive(Clone, Debug)]

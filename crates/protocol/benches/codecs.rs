@@ -21,7 +21,7 @@ fn encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode an event of 300 bytes");
     let push = push();
     group.bench_function("native JSON", |b| {
-        b.iter(|| native::push(Encoding::Json, black_box(&push)))
+        b.iter(|| native::push(Encoding::Json, black_box(&push)));
     });
     group.bench_function("native MessagePack", |b| {
         b.iter(|| native::push(Encoding::Msgpack, black_box(&push)));
@@ -37,7 +37,7 @@ fn decode(criterion: &mut Criterion) {
     let command = json!({ "event": COMMAND, "data": command(), "id": 7 });
     let text = Message::Text(Bytes::from(command.to_string()));
     group.bench_function("native JSON", |b| {
-        b.iter(|| native::decode(Encoding::Json, black_box(&text)).is_ok())
+        b.iter(|| native::decode(Encoding::Json, black_box(&text)).is_ok());
     });
     let packed = Message::Binary(packed(&command));
     group.bench_function("native MessagePack", |b| {

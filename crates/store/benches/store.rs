@@ -42,7 +42,7 @@ fn vault(criterion: &mut Criterion) {
     group.bench_function("encrypt", |b| b.iter(|| vault.encrypt(&binding, black_box(&token))));
     let encrypted = vault.encrypt(&binding, &token);
     group.bench_function("decrypt", |b| {
-        b.iter(|| vault.decrypt(&binding, black_box(&encrypted)).is_ok())
+        b.iter(|| vault.decrypt(&binding, black_box(&encrypted)).is_ok());
     });
     group.finish();
 }

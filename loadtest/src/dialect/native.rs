@@ -1,18 +1,19 @@
 //! Postern's plain WebSocket.
 
 use anyhow::bail;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Auth, Connected, Encoding, Event, Received};
 
 pub(super) fn authenticate(encoding: Encoding, auth: &Auth) -> anyhow::Result<Message> {
-    let mut data = json!({ "token": auth.token });
+    let mut data = Map::from_iter([("token".to_owned(), json!(auth.token))]);
     if let Some(resume) = &auth.resume {
-        data["resume"] = json!({ "resumeToken": resume.token, "offset": resume.offset });
+        let resume = json!({ "resumeToken": resume.token, "offset": resume.offset });
+        data.insert("resume".to_owned(), resume);
     }
     if !auth.batching {
-        data["batching"] = json!(false);
+        data.insert("batching".to_owned(), json!(false));
     }
     encoding.write(&json!({ "event": "auth", "data": data }))
 }

@@ -1,7 +1,7 @@
 //! Socket.IO protocol 5 over Engine.IO protocol 4, WebSocket only, namespace `/`.
 
 use anyhow::bail;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Auth, Connected, Encoding, Event, Received};
@@ -13,16 +13,16 @@ const ACK: u64 = 3;
 const CONNECT_ERROR: u64 = 4;
 
 pub(super) fn authenticate(encoding: Encoding, auth: &Auth) -> anyhow::Result<Message> {
-    let mut data = json!({ "token": auth.token });
+    let mut data = Map::from_iter([("token".to_owned(), json!(auth.token))]);
     if let Some(resume) = &auth.resume {
-        data["pid"] = json!(resume.token);
-        data["offset"] = json!(resume.offset);
+        data.insert("pid".to_owned(), json!(resume.token));
+        data.insert("offset".to_owned(), json!(resume.offset));
     }
     if !auth.batching {
-        data["batching"] = json!(false);
+        data.insert("batching".to_owned(), json!(false));
     }
     match encoding {
-        Encoding::Json => Ok(Message::text(format!("40{data}"))),
+        Encoding::Json => Ok(Message::text(format!("40{}", Value::Object(data)))),
         Encoding::Msgpack => encoding.write(&json!({ "type": CONNECT, "data": data, "nsp": "/" })),
     }
 }

@@ -61,7 +61,9 @@ impl Population {
             };
             let (sender, instructions) = mpsc::channel(INSTRUCTIONS);
             let member = Member::new(number, auth, shared.clone(), instructions);
-            population.members.spawn(async move { (user, member.run().await) });
+            population
+                .members
+                .spawn(async move { (user, Box::pin(member.run()).await) });
             population.instructions.push(sender);
         }
         Ok(population)

@@ -185,11 +185,13 @@ impl Connection {
     /// Publishes an event; one with an idempotency key is repeated until it is accepted or 30 s have passed.
     async fn publish(&mut self, user: usize, stamp: Stamp) -> anyhow::Result<()> {
         let name = self.publishing.shape.name(user);
-        let mut event = json!({ "event": stamp.kind.event(), "data": stamp.kind.data(stamp, self.publishing.bytes) });
+        let (event, data) = (stamp.kind.event(), stamp.kind.data(stamp, self.publishing.bytes));
         if stamp.kind != Kind::Alert && !self.publishing.keyed {
+            let event = json!({ "event": event, "data": data });
             return timeout(PATIENCE, self.publisher.publish(&name, &event)).await?;
         }
-        event["idempotencyKey"] = json!(format!("{name}-{}-{}", self.publishing.run, stamp.number));
+        let key = format!("{name}-{}-{}", self.publishing.run, stamp.number);
+        let event = json!({ "event": event, "data": data, "idempotencyKey": key });
         let ledger = Arc::clone(&self.ledger);
         let repeated = async {
             loop {

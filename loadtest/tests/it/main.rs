@@ -1,5 +1,11 @@
 //! Tests of the program against a server that breaks its promises.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test by panicking, as the tests do"
+)]
+
 mod unreliable_server;
 
 use serde_json::Value;

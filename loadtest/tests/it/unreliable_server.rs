@@ -82,7 +82,7 @@ async fn serve_sockets(listener: TcpListener, acceptor: TlsAcceptor, events: Sen
 
 async fn serve_socket(tcp: TcpStream, acceptor: TlsAcceptor, mut events: Receiver<Event>) {
     let tls = acceptor.accept(tcp).await.unwrap();
-    let mut socket = accept_async_with_config(tls, None).await.unwrap();
+    let mut socket = Box::pin(accept_async_with_config(tls, None)).await.unwrap();
     socket.send(Message::text(r#"0{"sid":"e"}"#)).await.unwrap();
     let connect = socket.next().await.unwrap().unwrap();
     assert!(connect.to_text().unwrap().starts_with(r#"40{"token":"#), "{connect}");

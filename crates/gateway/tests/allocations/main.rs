@@ -1,7 +1,11 @@
 //! Heap allocations of a gateway per event and per delivery, counted against crates/postern/tests/limits.toml.
 //!
 //! The gateway has a thread of its own, and only that thread's allocations are counted: those of clients and of the publisher are not.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test by panicking, as the tests do"
+)]
 
 mod counted_gateway;
 

@@ -1,4 +1,4 @@
-//! Groups of the TLS key exchange: the gateway's preference, HelloRetryRequest, and clients without a common group.
+//! Groups of the TLS key exchange: the gateway's preference, `HelloRetryRequest`, and clients without a common group.
 
 use std::process::Stdio;
 
