@@ -200,6 +200,30 @@ fn ended_session_closes_its_sockets() {
 }
 
 #[test]
+fn session_that_is_joined_across_a_possible_loss_is_checked_at_once() {
+    let now = Instant::now();
+    let server = ServerSession::new(now);
+    let mut table = SessionTable::default();
+    let losses = table.losses();
+    table.hint_all();
+    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    table.hint_after_loss(&key(), losses);
+    assert_eq!(table.due(now), [TtlQuery::Check(key())]);
+}
+
+#[test]
+fn session_that_is_joined_after_a_possible_loss_is_not_checked_for_it() {
+    let now = Instant::now();
+    let server = ServerSession::new(now);
+    let mut table = SessionTable::default();
+    table.hint_all();
+    let losses = table.losses();
+    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    table.hint_after_loss(&key(), losses);
+    assert_eq!(table.due(now), []);
+}
+
+#[test]
 fn delayed_activity_is_reported_when_the_last_socket_leaves() {
     let now = Instant::now();
     let mut server = ServerSession::new(now);
