@@ -1,6 +1,8 @@
 //! Sample messages.
 
-use bus::{Bus, PublishOutcome};
+use std::time::Duration;
+
+use bus::{Bus, PublishOutcome, SessionSeed};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
@@ -10,8 +12,27 @@ use protocol::event::DeliveryClass;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::secret::Secret;
+use protocol::time::Timestamp;
 use protocol::trace::TraceParent;
 use testkit::wait;
+
+/// Session that times out in half an hour.
+pub(crate) const HALF_AN_HOUR: SessionSeed = SessionSeed {
+    left: Duration::from_secs(30 * 60),
+    timeout: Duration::from_secs(30 * 60),
+    lead: Duration::from_secs(5 * 60),
+    opened_at: Timestamp::from_millis(1_000),
+    newest_token: None,
+    announced: None,
+};
+
+/// Session that times out in a minute.
+pub(crate) const MINUTE: SessionSeed = SessionSeed {
+    left: Duration::from_secs(60),
+    timeout: Duration::from_secs(60),
+    lead: Duration::from_secs(5),
+    ..HALF_AN_HOUR
+};
 
 pub(crate) fn user(id: &str) -> UserId {
     UserId::new(id).unwrap()

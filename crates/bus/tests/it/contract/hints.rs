@@ -1,13 +1,10 @@
 //! Hints: marking and clearing.
 
-use std::time::Duration;
-
-use bus::{Bus, Hint, RecordedSignIn, SessionKey, SessionSeed, SessionState};
+use bus::{Bus, Hint, RecordedSignIn, SessionKey, SessionState};
 use protocol::cluster::origin::Origin;
 use protocol::id::SessionId;
-use protocol::time::Timestamp;
 
-use crate::sample::user;
+use crate::sample::{MINUTE, user};
 
 test_both!(
     new_user_has_no_hints,
@@ -107,19 +104,11 @@ async fn open_signed_in(bus: &dyn Bus, check: &str) -> SessionState {
         user: user("u"),
         session: SessionId::new("s").unwrap(),
     };
-    let seed = SessionSeed {
-        left: Duration::from_secs(60),
-        timeout: Duration::from_secs(60),
-        lead: Duration::from_secs(5),
-        opened_at: Timestamp::from_millis(1_000),
-        newest_token: None,
-        announced: None,
-    };
     let sign_in = RecordedSignIn {
         check,
         from: &from("phone", "192.0.2.1"),
     };
-    bus.seed_signed_in(&key, seed, &sign_in).await.unwrap()
+    bus.seed_signed_in(&key, MINUTE, &sign_in).await.unwrap()
 }
 
 async fn recorded_sign_in_sets_both_hints(bus: &dyn Bus) {

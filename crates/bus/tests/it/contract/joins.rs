@@ -1,10 +1,8 @@
 //! Joins: one step for a socket that becomes live.
 
-use std::time::Duration;
-
 use bus::{
     Bus, Hint, JoinOutcome, JoinedSocket, OpenSocket, RecordedSignIn, ResumeLease, ResumeTokenKey, SessionKey,
-    SessionSeed, SessionState, SocketJoin,
+    SessionState, SocketJoin,
 };
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
@@ -12,7 +10,7 @@ use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::connect;
-use crate::sample::{node, offset, publish, user};
+use crate::sample::{HALF_AN_HOUR, node, offset, publish, user};
 
 test_both!(
     join_registers_the_socket_and_issues_its_resume_token,
@@ -318,12 +316,3 @@ fn origin() -> Origin {
         user_agent: None,
     }
 }
-
-const HALF_AN_HOUR: SessionSeed = SessionSeed {
-    left: Duration::from_secs(30 * 60),
-    timeout: Duration::from_secs(30 * 60),
-    lead: Duration::from_secs(5 * 60),
-    opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
-    announced: None,
-};

@@ -7,7 +7,7 @@ use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use testkit::wait;
 
-use crate::sample::user;
+use crate::sample::{HALF_AN_HOUR, user};
 
 test_both!(
     session_is_unknown_before_its_seed,
@@ -411,12 +411,3 @@ fn session(id: &str, session: &str) -> SessionKey {
         session: SessionId::new(session).unwrap(),
     }
 }
-
-const HALF_AN_HOUR: SessionSeed = SessionSeed {
-    left: Duration::from_secs(30 * 60),
-    timeout: Duration::from_secs(30 * 60),
-    lead: Duration::from_secs(5 * 60),
-    opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
-    announced: None,
-};

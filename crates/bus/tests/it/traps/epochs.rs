@@ -1,17 +1,13 @@
 //! Redis that lost data: a gap must be reported, never hidden.
 
-use std::time::Duration;
-
-use bus::{
-    BusError, Hint, LogRead, RecordedSignIn, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed, SessionState,
-};
+use bus::{BusError, Hint, LogRead, RecordedSignIn, ResumeToken, ResumeTokenKey, SessionKey, SessionState};
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{TestSubscriptions, connect, until_live};
-use crate::sample::{event, offset, publish, publish_with_retry, user};
+use crate::sample::{MINUTE, event, offset, publish, publish_with_retry, user};
 
 #[tokio::test]
 async fn flushed_redis_starts_new_epochs() {
@@ -170,21 +166,13 @@ async fn sign_in_recorded_under_another_primary_sets_no_hint() {
         user: user("GEN-001"),
         session: SessionId::new("s-1").unwrap(),
     };
-    let seed = SessionSeed {
-        left: Duration::from_secs(60),
-        timeout: Duration::from_secs(60),
-        lead: Duration::from_secs(5),
-        opened_at: Timestamp::from_millis(1_000),
-        newest_token: None,
-        announced: None,
-    };
     bus.begin_alert_check(&key.user, "a").await.unwrap();
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     let sign_in = RecordedSignIn {
         check: "a",
         from: &from,
     };
-    let opened = bus.seed_signed_in(&key, seed, &sign_in).await.unwrap();
+    let opened = bus.seed_signed_in(&key, MINUTE, &sign_in).await.unwrap();
     assert!(matches!(opened, SessionState::Alive(_)), "{opened:?}");
     assert_eq!(bus.hint(&key.user, &from).await.unwrap(), Hint::default());
 }
