@@ -8,7 +8,7 @@ use crate::plan::{Operation, Plan};
 use crate::run::Output;
 use crate::traffic::Mix;
 
-/// Publishes events at a rate to users with several sockets each, one request per event, and accounts for every delivery.
+/// Publishes events at a rate to users with several sockets each, one request for an event or a batch, and accounts for every delivery.
 #[derive(Debug, Args)]
 pub(crate) struct Fanout {
     #[command(flatten)]

@@ -108,6 +108,7 @@ impl Idle {
             bytes,
             connections: CONNECTIONS,
             keyed: false,
+            batch: 1,
         };
         let duration = Duration::from_secs_f64(self.sockets as f64 / MESSAGES_PER_SECOND);
         let mix = Mix::only(Kind::Status);

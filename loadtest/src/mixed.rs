@@ -54,6 +54,7 @@ impl Mixed {
             bytes: EVENT_BYTES,
             connections: CONNECTIONS,
             keyed: false,
+            batch: 1,
         };
         let mix = Mix {
             notifications: self.notifications,

@@ -206,16 +206,31 @@ pub(crate) struct TrafficOptions {
     /// Gives every event an idempotency key, and repeats it until it is accepted, as is always done with alerts.
     #[arg(long)]
     pub(crate) keyed: bool,
+    /// Events of one request, each to another user, which are due at the same time; the number of users must be a multiple of it.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) batch: usize,
 }
 
 impl TrafficOptions {
     /// The options as parameters of the results.
-    pub(crate) fn parameters(&self) -> [(&'static str, String); 3] {
+    pub(crate) fn parameters(&self) -> [(&'static str, String); 4] {
         [
             ("rate", self.rate.to_string()),
             ("bytes", self.bytes.to_string()),
             ("connections", self.connections.to_string()),
+            ("batch", self.batch.to_string()),
         ]
+    }
+
+    /// Fails if the events cannot be published in batches of the given size.
+    pub(crate) fn check_batch(&self, servers: &ServerOptions, users: usize) -> anyhow::Result<()> {
+        if servers.target == Server::Centrifugo && self.batch != 1 {
+            bail!("Centrifugo has no request for a batch of events");
+        }
+        if !users.is_multiple_of(self.batch) {
+            bail!("{users} users are no multiple of a batch of {}", self.batch);
+        }
+        Ok(())
     }
 }
 

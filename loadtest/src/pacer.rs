@@ -17,6 +17,8 @@ pub(crate) struct Schedule {
     pub(crate) rate: f64,
     /// Count of numbers.
     pub(crate) total: u64,
+    /// Count of numbers in a row that are due at the same time.
+    batch: u64,
 }
 
 impl Schedule {
@@ -33,12 +35,22 @@ impl Schedule {
             offset,
             rate,
             total,
+            batch: 1,
+        }
+    }
+
+    /// The same schedule with so many numbers due at the same time, when the first of them was.
+    pub(crate) fn in_batches(self, batch: u64) -> Self {
+        Self {
+            batch: batch.max(1),
+            ..self
         }
     }
 
     /// Due time of a number, since the start of the run.
     pub(crate) fn due(&self, number: u64) -> Duration {
-        self.offset + Duration::from_secs_f64(number as f64 / self.rate)
+        let first = number - number % self.batch;
+        self.offset + Duration::from_secs_f64(first as f64 / self.rate)
     }
 
     /// Sends each number when it is due to the channel that `lane` names, in a thread of its own until the last number or until the
@@ -99,10 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn due_times_are_evenly_spaced_after_the_offset() {
+    fn due_times_of_numbers_or_batches_are_evenly_spaced_after_the_offset() {
         let schedule = Schedule::new(Instant::now(), Duration::from_secs(1), 4.0, Duration::from_secs(2));
         assert_eq!(schedule.total, 8);
         assert_eq!(schedule.due(0), Duration::from_secs(1));
         assert_eq!(schedule.due(3), Duration::from_millis(1_750));
+        let due = [0, 1, 2, 3].map(|number| schedule.in_batches(2).due(number).as_millis());
+        assert_eq!(due, [1_000, 1_000, 1_500, 1_500]);
     }
 }

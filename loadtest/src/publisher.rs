@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use memchr::memmem;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -59,23 +60,42 @@ impl Publisher {
 
     /// Publishes an event `{event, data, idempotencyKey?}` to a user, and waits until it is accepted.
     pub(crate) async fn publish(&mut self, user: &str, event: &Value) -> anyhow::Result<()> {
-        let apis = Arc::clone(&self.apis);
-        let api = apis.get(self.current % apis.len()).context("no API")?;
-        let (path, body) = match api.kind {
+        let publish = |kind| match kind {
             ApiKind::Users => (format!("/v1/users/{user}/events"), event.to_string()),
             ApiKind::Centrifugo => {
                 let body = json!({ "channel": format!("#{user}"), "data": event });
                 ("/api/publish".to_owned(), body.to_string())
             }
         };
-        let published = self.post(api, &path, &body).await;
+        self.post_to_current(publish).await?;
+        Ok(())
+    }
+
+    /// Publishes events `{userId, event, data, idempotencyKey?}` by one request of Postern's internal API; returns for each whether it is
+    /// accepted.
+    pub(crate) async fn publish_batch(&mut self, events: &[&Value]) -> anyhow::Result<Vec<Accepted>> {
+        let publish = |_| ("/v1/events".to_owned(), json!({ "events": events }).to_string());
+        let results = batch_results(self.post_to_current(publish).await?)?;
+        if results.len() != events.len() {
+            bail!("{} results for {} events", results.len(), events.len());
+        }
+        Ok(results)
+    }
+
+    /// Sends the path and the body for the kind of the API in use; returns the body of the response.
+    async fn post_to_current(&mut self, request: impl FnOnce(ApiKind) -> (String, String)) -> anyhow::Result<&[u8]> {
+        let apis = Arc::clone(&self.apis);
+        let api = apis.get(self.current % apis.len()).context("no API")?;
+        let (path, body) = request(api.kind);
+        let answered = self.post(api, &path, &body).await;
         if self.stream.is_none() {
             self.current += 1;
         }
-        published
+        Ok(self.response.get(answered?..).unwrap_or_default())
     }
 
-    async fn post(&mut self, api: &Api, path: &str, body: &str) -> anyhow::Result<()> {
+    /// Sends a request; returns where the body begins in the response.
+    async fn post(&mut self, api: &Api, path: &str, body: &str) -> anyhow::Result<usize> {
         self.request.clear();
         let authorization = match api.kind {
             ApiKind::Users => "Authorization: Bearer",
@@ -104,7 +124,7 @@ impl Publisher {
         if !matches!(head.status, 200 | 202) || body.starts_with(br#"{"error""#) {
             bail!("status {}: {}", head.status, String::from_utf8_lossy(body).trim());
         }
-        Ok(())
+        Ok(head.bytes)
     }
 
     /// Reads one response.
@@ -121,6 +141,35 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Verdict of an API on an event of a batch: accepted, or the reason why not.
+pub(crate) type Accepted = Result<(), String>;
+
+/// Results in the body of a response to a batch, in the sequence of its events.
+fn batch_results(body: &[u8]) -> anyhow::Result<Vec<Accepted>> {
+    #[derive(Deserialize)]
+    struct Response {
+        results: Vec<EventResult>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum EventResult {
+        Failed {
+            error: String,
+            message: String,
+        },
+        Accepted {
+            #[serde(rename = "eventId")]
+            _event_id: String,
+        },
+    }
+    let response: Response = serde_json::from_slice(body).context("decode the results of a batch")?;
+    let accepted = response.results.into_iter().map(|result| match result {
+        EventResult::Accepted { .. } => Ok(()),
+        EventResult::Failed { error, message } => Err(format!("{error}: {message}")),
+    });
+    Ok(accepted.collect())
 }
 
 /// Head of a response.
@@ -174,6 +223,17 @@ mod tests {
         assert_eq!((head.status, head.bytes, head.body, head.closes), (503, 74, 2, true));
         let kept = Head::parse(b"HTTP/1.1 202 Accepted\r\n\r\n").unwrap().unwrap();
         assert_eq!((kept.status, kept.body, kept.closes), (202, 0, false));
+    }
+
+    #[test]
+    fn results_of_a_batch_are_accepted_only_with_an_event_id() {
+        let failed = r#"{"error":"unavailable","message":"Try again."}"#;
+        let body = format!(r#"{{"results":[{{"eventId":"e"}},{failed}]}}"#);
+        let expected = [Ok(()), Err("unavailable: Try again.".to_owned())];
+        assert_eq!(batch_results(body.as_bytes()).unwrap(), expected);
+        for other in [r#"{"results":[{}]}"#, r#"{"eventId":"e"}"#, ""] {
+            assert!(batch_results(other.as_bytes()).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) use self::machine::Machine;
 pub(crate) const VERSION: u32 = 1;
 
 /// Results of one run of a scenario.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     /// Version of the schema.
     pub(crate) version: u32,

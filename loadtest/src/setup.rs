@@ -16,7 +16,7 @@ use crate::run::{Output, Run};
 use crate::sequence::Deliveries;
 use crate::target::Target;
 use crate::token::Issuer;
-use crate::traffic::{Ledger, Mix, Population, Published, Publishing, Series, Shape};
+use crate::traffic::{Ledger, Mix, NumberedEvents, Population, Published, Publishing, Series, Shape};
 
 /// Verdict on connections that are lost, and on attempts to connect that fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,15 +137,21 @@ impl Setup {
         duration: Duration,
         first: Published,
     ) -> anyhow::Result<Publishing> {
+        let shape = *self.population.shape();
+        traffic.check_batch(servers, shape.users)?;
         Ok(Publishing {
             apis: servers.apis()?,
-            shape: *self.population.shape(),
-            schedule: self.schedule(traffic.rate, duration),
-            mix,
-            bytes: traffic.bytes,
+            events: NumberedEvents {
+                shape,
+                schedule: self.schedule(traffic.rate, duration).in_batches(traffic.batch as u64),
+                mix,
+                bytes: traffic.bytes,
+                keyed: traffic.keyed,
+                batch: traffic.batch,
+                run: self.unix_seconds,
+                first: Vec::new(),
+            },
             connections: traffic.connections,
-            keyed: traffic.keyed,
-            run: self.unix_seconds,
             first,
         })
     }

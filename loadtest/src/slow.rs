@@ -73,6 +73,7 @@ impl Slow {
             bytes: self.bytes,
             connections: CONNECTIONS,
             keyed: false,
+            batch: 1,
         };
         let mix = Mix::only(Kind::Status);
         let publishing = setup.publishing(&self.servers, &traffic, mix, self.duration, first)?;

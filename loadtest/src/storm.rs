@@ -57,6 +57,7 @@ impl Storm {
             bytes: EVENT_BYTES,
             connections: CONNECTIONS,
             keyed: false,
+            batch: 1,
         };
         let mut setup = Setup::connect("storm", &self.servers, shape, &self.output, self.parameters()).await?;
         let duration = self.before + self.away + self.after;

@@ -8,6 +8,8 @@
 
 mod unreliable_server;
 
+use std::sync::atomic::Ordering;
+
 use serde_json::Value;
 use testkit::scratch::Scratch;
 use testkit::tls::Authority;
@@ -26,6 +28,8 @@ struct Outcome {
     code: Option<i32>,
     counts: Value,
     stderr: String,
+    /// Requests to the API.
+    requests: u64,
 }
 
 impl Outcome {
@@ -39,6 +43,11 @@ impl Outcome {
 }
 
 async fn fanout(fault: Fault, options: &[&str]) -> Outcome {
+    let of_one_user = ["--users", "1", "--sockets", &SOCKETS.to_string()];
+    fanout_to(&of_one_user, fault, options).await
+}
+
+async fn fanout_to(users: &[&str], fault: Fault, options: &[&str]) -> Outcome {
     let authority = Authority::new();
     let server = UnreliableServer::start(&authority, fault).await;
     let out = Scratch::new("loadtest");
@@ -51,14 +60,8 @@ async fn fanout(fault: Fault, options: &[&str]) -> Outcome {
             "0123456789abcdef0123456789abcdef",
         ])
         .args(["--internal-token", "token", "--gateway", &server.gateway.to_string()])
-        .args([
-            "--internal",
-            &server.api.to_string(),
-            "--users",
-            "1",
-            "--sockets",
-            &SOCKETS.to_string(),
-        ])
+        .args(["--internal", &server.api.to_string()])
+        .args(users)
         .args([
             "--rate",
             "100",
@@ -85,6 +88,7 @@ async fn fanout(fault: Fault, options: &[&str]) -> Outcome {
         code: program.status.code(),
         counts: results["counts"].take(),
         stderr,
+        requests: server.requests.load(Ordering::Relaxed),
     }
 }
 
@@ -128,6 +132,37 @@ async fn refused_events_are_counted_as_refused_and_not_as_lost() {
         (outcome.count("refused"), outcome.count("accepted")),
         (FAULTY, EVENTS - FAULTY)
     );
+}
+
+#[tokio::test]
+async fn batch_has_an_event_of_each_user_and_each_is_accounted_for_alone() {
+    let users = ["--users", "10", "--sockets", "1"];
+    for (fault, refused, lost) in [(Fault::Refused, FAULTY, 0), (Fault::Lost, 0, FAULTY)] {
+        let outcome = fanout_to(&users, fault, &["--batch", "10"]).await;
+        assert_eq!(outcome.code, Some(1));
+        assert_eq!(outcome.requests, EVENTS / 10, "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.count("refused"), outcome.count("accepted")),
+            (refused, EVENTS - refused)
+        );
+        assert_eq!(outcome.faults(), [lost, 0, 0]);
+        assert_eq!(outcome.count("received"), EVENTS - lost);
+    }
+}
+
+#[tokio::test]
+async fn refused_events_of_a_batch_are_repeated_alone_with_their_keys() {
+    let users = ["--users", "10", "--sockets", "1"];
+    let outcome = fanout_to(&users, Fault::Refused, &["--batch", "10", "--keyed"]).await;
+    // Each batch has a refused event, which the next request accepts: the fake server delivers it a second time.
+    assert_eq!(
+        (outcome.count("accepted"), outcome.count("refused")),
+        (EVENTS, 0),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.count("retries") >= FAULTY);
+    assert_eq!(outcome.faults(), [0, outcome.count("retries"), 0]);
 }
 
 #[tokio::test]

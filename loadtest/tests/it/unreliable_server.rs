@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
+use jsonwebtoken::dangerous::insecure_decode_claims;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use testkit::tls::Authority;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,6 +40,8 @@ pub(crate) enum Fault {
 pub(crate) struct UnreliableServer {
     pub(crate) gateway: SocketAddr,
     pub(crate) api: SocketAddr,
+    /// Requests to the API so far.
+    pub(crate) requests: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
@@ -48,17 +53,39 @@ impl UnreliableServer {
         let (events, _) = broadcast::channel(1_024);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_sockets(sockets, acceptor(authority), events.clone()));
-        tasks.spawn(serve_api(api, events, fault));
+        let requests = Arc::default();
+        tasks.spawn(serve_api(api, events, fault, Arc::clone(&requests)));
         Self {
             gateway,
             api: api_address,
+            requests,
             _tasks: tasks,
         }
     }
 }
 
-/// Message to all sockets; `None` closes them.
-type Event = Option<String>;
+/// Event for the sockets of a user; `None` closes those of all users.
+type Event = Option<Published>;
+
+/// Published event.
+#[derive(Clone)]
+struct Published {
+    user: String,
+    /// Socket.IO packet.
+    packet: String,
+}
+
+/// Request with one event, or with a batch.
+struct Request {
+    events: Vec<Published>,
+    is_batch: bool,
+}
+
+/// Claims of a token.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+}
 
 fn acceptor(authority: &Authority) -> TlsAcceptor {
     let (certificate, key) = authority.issue_files("server");
@@ -85,12 +112,15 @@ async fn serve_socket(tcp: TcpStream, acceptor: TlsAcceptor, mut events: Receive
     let mut socket = Box::pin(accept_async_with_config(tls, None)).await.unwrap();
     socket.send(Message::text(r#"0{"sid":"e"}"#)).await.unwrap();
     let connect = socket.next().await.unwrap().unwrap();
-    assert!(connect.to_text().unwrap().starts_with(r#"40{"token":"#), "{connect}");
+    let auth = connect.to_text().unwrap().strip_prefix("40").unwrap();
+    let auth: Value = serde_json::from_str(auth).unwrap();
+    let claims: Claims = insecure_decode_claims(auth["token"].as_str().unwrap()).unwrap();
     socket.send(Message::text(r#"40{"sid":"s"}"#)).await.unwrap();
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Ok(Some(event)) => socket.send(Message::text(event)).await.unwrap(),
+                Ok(Some(event)) if event.user == claims.sub => socket.send(Message::text(event.packet)).await.unwrap(),
+                Ok(Some(_)) => {}
                 _ => return,
             },
             message = socket.next() => if message.is_none_or(|message| message.is_err()) {
@@ -100,47 +130,70 @@ async fn serve_socket(tcp: TcpStream, acceptor: TlsAcceptor, mut events: Receive
     }
 }
 
-async fn serve_api(listener: TcpListener, events: Sender<Event>, fault: Fault) {
-    // The user's events come on one connection.
+async fn serve_api(listener: TcpListener, events: Sender<Event>, fault: Fault, requests: Arc<AtomicU64>) {
+    // All events come on one connection.
     while let Ok((tcp, _)) = listener.accept().await {
-        let mut requests = BufReader::new(tcp);
+        let mut stream = BufReader::new(tcp);
         let mut late = None;
         let mut number = 0;
-        while let Some(event) = read_event(&mut requests).await {
-            let is_faulty = number % 10 == 5;
-            let answer = match is_faulty && fault == Fault::Refused {
-                true => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}",
-                false => "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}",
-            };
-            let deliveries: Vec<Event> = match fault {
-                Fault::Lost if is_faulty => vec![],
-                Fault::Twice if is_faulty => vec![Some(event.clone()), Some(event)],
-                Fault::Reordered if is_faulty => {
-                    late = Some(event);
-                    vec![]
+        while let Some(request) = read_request(&mut stream).await {
+            requests.fetch_add(1, Ordering::Relaxed);
+            let mut accepted = Vec::new();
+            for event in request.events {
+                let is_faulty = number % 10 == 5;
+                accepted.push(!is_faulty || fault != Fault::Refused);
+                let deliveries: Vec<Event> = match fault {
+                    Fault::Lost if is_faulty => vec![],
+                    Fault::Twice if is_faulty => vec![Some(event.clone()), Some(event)],
+                    Fault::Reordered if is_faulty => {
+                        late = Some(event);
+                        vec![]
+                    }
+                    Fault::Closed if number == 5 => vec![None],
+                    _ => [Some(event)].into_iter().chain(late.take().map(Some)).collect(),
+                };
+                for delivery in deliveries {
+                    // While all sockets are away nobody receives it.
+                    drop(events.send(delivery));
                 }
-                Fault::Closed if number == 5 => vec![None],
-                _ => [Some(event)].into_iter().chain(late.take().map(Some)).collect(),
-            };
-            for delivery in deliveries {
-                // While all sockets are away nobody receives it.
-                drop(events.send(delivery));
+                number += 1;
             }
-            requests.write_all(answer.as_bytes()).await.unwrap();
-            number += 1;
+            let answer = answer(&accepted, request.is_batch);
+            stream.write_all(answer.as_bytes()).await.unwrap();
         }
     }
 }
 
-/// Socket.IO packet of the event in the next request; `None` at the end of the connection.
-async fn read_event(requests: &mut BufReader<TcpStream>) -> Option<String> {
-    let mut length = 0;
+/// Response to a request.
+fn answer(accepted: &[bool], is_batch: bool) -> String {
+    let result = |accepted: &bool| match accepted {
+        true => json!({ "eventId": "e" }),
+        false => json!({ "error": "unavailable", "message": "Try again." }),
+    };
+    let results: Vec<Value> = accepted.iter().map(result).collect();
+    let (status, body) = match (is_batch, accepted) {
+        (true, _) => (200, json!({ "results": results })),
+        (false, [true]) => (202, results[0].clone()),
+        (false, _) => (503, results[0].clone()),
+    };
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Next request; `None` at the end of the connection.
+async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+    let (mut length, mut path) = (0, String::new());
     loop {
         let mut line = String::new();
-        if requests.read_line(&mut line).await.ok()? == 0 {
+        if stream.read_line(&mut line).await.ok()? == 0 {
             return None;
         }
-        if let Some(value) = line.strip_prefix("Content-Length:") {
+        if let Some(rest) = line.strip_prefix("POST ") {
+            path = rest.split(' ').next()?.to_owned();
+        } else if let Some(value) = line.strip_prefix("Content-Length:") {
             length = value.trim().parse().unwrap();
         }
         if line == "\r\n" {
@@ -148,7 +201,26 @@ async fn read_event(requests: &mut BufReader<TcpStream>) -> Option<String> {
         }
     }
     let mut body = vec![0; length];
-    requests.read_exact(&mut body).await.ok()?;
+    stream.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).unwrap();
-    Some(format!("42[{},{}]", body["event"], body["data"]))
+    let published = |user: &str, event: &Value| Published {
+        user: user.to_owned(),
+        packet: format!("42[{},{}]", event["event"], event["data"]),
+    };
+    let of_path = path
+        .strip_prefix("/v1/users/")
+        .and_then(|rest| rest.strip_suffix("/events"));
+    let events = match of_path {
+        Some(user) => vec![published(user, &body)],
+        None => {
+            let events = body["events"].as_array().unwrap().iter();
+            events
+                .map(|event| published(event["userId"].as_str().unwrap(), event))
+                .collect()
+        }
+    };
+    Some(Request {
+        events,
+        is_batch: of_path.is_none(),
+    })
 }
