@@ -4,13 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, MemoryBus, SessionKey, SessionSeed};
-use gateway::{BusRoles, Gateway, Runtime, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings};
-use lifecycle::{Dependencies, Entropy, OsEntropy, Readiness, SystemClock};
-use protocol::account::{AccountStatus, AccountType, StatusChanged};
-use protocol::cluster::envelope::Envelope;
-use protocol::event::Event;
-use protocol::id::{EventId, SessionId, UserId};
-use protocol::secret::Secret;
+use gateway::{BusRoles, Gateway, Settings};
+use lifecycle::OsEntropy;
+use protocol::account::{AccountStatus, AccountType};
+use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::json;
 use telemetry::metrics::Metrics;
@@ -18,6 +15,8 @@ use testkit::tls::Authority;
 use testkit::token::{Signer, claims};
 use testkit::{Endpoint, wait};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::loopback_gateway;
 
 /// Running gateway with one user and session. It stops when this value is dropped.
 pub(crate) struct CountedGateway {
@@ -47,19 +46,8 @@ impl CountedGateway {
             session: SessionId::new(SESSION).unwrap(),
         };
         bus.seed(&key, SEED).await.unwrap();
-        let (authority, signer) = (Authority::new(), Signer::hs256());
-        let (certificate, private_key) = authority.issue_files("server");
-        let tokens = TokenSettings {
-            keys: TokenKeys::fixed(TokenKey::hs256(&Secret::new(signer.verifier())).unwrap()),
-            issuer: None,
-            audience: None,
-            limits: TokenLimits::default(),
-        };
-        let tls = TlsSettings {
-            certificate,
-            key: private_key,
-        };
-        let settings = Settings::new(([127, 0, 0, 1], 0).into(), tls, tokens);
+        let (authority, (signer, key)) = (Authority::new(), loopback_gateway::hs256());
+        let settings = loopback_gateway::settings(loopback_gateway::certificate(&authority), key);
         let (bound, address) = oneshot::channel();
         let (parts, next_part) = mpsc::channel(1);
         let roles = BusRoles::from(Arc::clone(&bus));
@@ -89,15 +77,8 @@ impl CountedGateway {
     /// Publishes an event to the user, as another node would.
     pub(crate) async fn publish(&self) {
         let user = UserId::new(USER).unwrap();
-        let event = Event::StatusChanged(StatusChanged {
-            user_id: user.clone(),
-            account_type: AccountType::Github,
-            status: AccountStatus::Connected,
-            timestamp: Timestamp::from_millis(1_795_451_460_007),
-            metadata: None,
-        });
-        let id = EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap();
-        self.bus.publish(&user, &Envelope::of(id, &event)).await.unwrap();
+        let event = loopback_gateway::status_changed(&user, AccountType::Github, AccountStatus::Connected);
+        self.bus.publish(&user, &event).await.unwrap();
     }
 
     /// Number of allocations of the gateway during some work of others.
@@ -131,20 +112,10 @@ fn run(
         .unwrap();
     let metrics = Metrics::new("test");
     let _running = runtime.block_on(async {
-        let runtime = Runtime {
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
-            meter: metrics.meter(),
-            readiness: Readiness::new(),
-            dependencies: Dependencies::new(Arc::new(SystemClock)),
-        };
+        let runtime = loopback_gateway::runtime(&metrics);
         let gateway = Gateway::build(settings, roles, runtime).await.unwrap();
-        let (address, readiness) = (gateway.local_addr(), gateway.readiness());
-        let running = gateway.spawn();
-        wait::until_true("the gateway to be ready", wait::deadline(), async || {
-            readiness.is_ready()
-        })
-        .await;
+        let address = gateway.local_addr();
+        let running = loopback_gateway::spawn(gateway).await;
         bound.send(address).unwrap();
         running
     });

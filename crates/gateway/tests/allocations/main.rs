@@ -8,6 +8,8 @@
 )]
 
 mod counted_gateway;
+#[path = "../shared/loopback_gateway.rs"]
+mod loopback_gateway;
 
 use testkit::client::socket::Socket;
 use testkit::limits::Limits;

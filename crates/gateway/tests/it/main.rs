@@ -7,6 +7,8 @@
 )]
 
 mod faulty_bus;
+#[path = "../shared/loopback_gateway.rs"]
+mod loopback_gateway;
 mod test_gateway;
 mod worker;
 

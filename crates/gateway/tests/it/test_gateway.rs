@@ -1,23 +1,20 @@
 //! Gateway under test with its bus, certificate and tokens, all in this process.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Events, MemoryBus, RedisBus, RedisRuntime, RedisSettings};
 use gateway::{
-    Gateway, GatewayDrainReport, InternalApiSettings, InternalCallers, Running, Runtime, Settings, TlsSettings,
-    TokenKey, TokenKeys, TokenLimits, TokenSettings,
+    Gateway, GatewayDrainReport, InternalApiSettings, InternalCallers, Running, Settings, TlsSettings, TokenKey,
 };
 use lifecycle::{Dependencies, Entropy, OsEntropy, Readiness, Reloadable, SystemClock, Tasks};
-use protocol::account::{AccountStatus, AccountType, StatusChanged};
+use protocol::account::{AccountStatus, AccountType};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::{DeliveryClass, Event};
+use protocol::event::DeliveryClass;
 use protocol::id::{EventId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
-use protocol::time::Timestamp;
 use rustls::ClientConfig;
 use telemetry::metrics::Metrics;
 use testkit::client::Wire;
@@ -27,6 +24,7 @@ use testkit::token::Signer;
 use testkit::{Endpoint, Redis, wait};
 
 use crate::faulty_bus::FaultyBus;
+use crate::loopback_gateway::{self, SERVER, hs256};
 
 /// Returns settings of an internal API with a single token.
 pub(crate) fn internal_api(token: &str) -> InternalApiSettings {
@@ -58,7 +56,7 @@ impl TestGateway {
 
     /// Starts a gateway with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let (signer, key) = secret();
+        let (signer, key) = hs256();
         Self::trusting(signer, key, change).await
     }
 
@@ -79,7 +77,7 @@ impl TestGateway {
             dependencies: Dependencies::new(Arc::new(SystemClock)),
         };
         let bus = RedisBus::connect(&settings, &runtime).await;
-        Self::build(secret(), Arc::new(bus.unwrap()), metrics, |_| {}).await
+        Self::build(hs256(), Arc::new(bus.unwrap()), metrics, |_| {}).await
     }
 
     /// Starts a gateway that accepts the tokens of this signer.
@@ -95,40 +93,20 @@ impl TestGateway {
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let authority = Authority::new();
-        let (certificate, private_key) = authority.issue_files(SERVER);
-        let tokens = TokenSettings {
-            keys: TokenKeys::fixed(key),
-            issuer: None,
-            audience: None,
-            limits: TokenLimits::default(),
-        };
-        let tls = TlsSettings {
-            certificate,
-            key: private_key,
-        };
-        let mut settings = Settings::new(loopback(), tls.clone(), tokens);
+        let tls = loopback_gateway::certificate(&authority);
+        let mut settings = loopback_gateway::settings(tls.clone(), key);
         settings.drain_delay = Duration::ZERO;
         change(&mut settings);
 
         let faulty_bus = Arc::new(FaultyBus::new(bus));
-        let runtime = Runtime {
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
-            meter: metrics.meter(),
-            readiness: Readiness::new(),
-            dependencies: Dependencies::new(Arc::new(SystemClock)),
-        };
+        let runtime = loopback_gateway::runtime(&metrics);
         let gateway = Gateway::build(settings, faulty_bus.roles(), runtime).await.unwrap();
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (
             gateway.readiness(),
             gateway.internal_api().map(|api| api.router).unwrap_or_default(),
         );
-        let running = gateway.spawn();
-        wait::until_true("the gateway to be ready", wait::deadline(), async || {
-            readiness.is_ready()
-        })
-        .await;
+        let running = loopback_gateway::spawn(gateway).await;
         Self {
             endpoint,
             signer,
@@ -170,15 +148,8 @@ impl TestGateway {
 
     async fn publish_status(&self, user: &str, account_type: AccountType, status: AccountStatus) {
         let user = UserId::new(user).unwrap();
-        let event = Event::StatusChanged(StatusChanged {
-            user_id: user.clone(),
-            account_type,
-            status,
-            timestamp: Timestamp::from_millis(1_795_451_460_007),
-            metadata: None,
-        });
-        let id = EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap();
-        self.bus.publish(&user, &Envelope::of(id, &event)).await.unwrap();
+        let event = loopback_gateway::status_changed(&user, account_type, status);
+        self.bus.publish(&user, &event).await.unwrap();
     }
 
     /// Publishes a numbered alert of about this many bytes to a user, as another node would.
@@ -244,15 +215,3 @@ impl TestGateway {
         self.running.drain(within).await
     }
 }
-
-fn secret() -> (Signer, TokenKey) {
-    let signer = Signer::hs256();
-    let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
-    (signer, key)
-}
-
-fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-const SERVER: &str = "server";
