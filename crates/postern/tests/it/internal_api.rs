@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use testkit::client::Native;
-use testkit::client::http::{Request, plain};
+use testkit::client::http::{KeptAlive, Request, plain};
 
 use crate::command_line::postern;
 use crate::stage::{Platforms, client, cluster};
@@ -94,6 +94,21 @@ async fn the_internal_api_wants_its_token_and_the_paths_own_user() {
     ];
     for (request, status) in wrong {
         assert_eq!(plain(internal, &request).await.unwrap().status, status, "{request:?}");
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn upload_with_a_wrong_token_is_refused_and_its_connection_closed_before_the_body_arrives() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    for path in ["/v1/events", "/v1/users/GEN-001/events"] {
+        // The body is never sent: who reads it first waits for ever.
+        let upload = Request::new("POST", path).header("Content-Length", "1073741824");
+        let mut connection = KeptAlive::connect(cluster.gateway(0).internal_addr()).await.unwrap();
+        let response = connection.send(&upload.bearer("not-the-token")).await.unwrap();
+        assert_eq!(response.status, 401, "{path}");
+        assert!(connection.is_closed().await, "{path}");
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
