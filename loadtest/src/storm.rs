@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use crate::event::Kind;
@@ -35,6 +36,9 @@ pub(crate) struct Storm {
     /// Time without any connection.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     away: Duration,
+    /// Shell command that runs while all connections are dropped, and must succeed: one that stops Postgres, for example.
+    #[arg(long, value_name = "COMMAND")]
+    while_away: Option<String>,
     /// Time for which events are published from the return on.
     #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
     after: Duration,
@@ -89,6 +93,9 @@ impl Storm {
         sleep(self.before).await;
         setup.run.phase("away")?;
         setup.population.drop_all().await;
+        if let Some(command) = &self.while_away {
+            run_command(command).await?;
+        }
         sleep(self.away).await;
         setup.run.phase("storm")?;
         let returning = Instant::now();
@@ -109,6 +116,15 @@ impl Storm {
             ("after", text(self.after)),
         ]
     }
+}
+
+async fn run_command(command: &str) -> anyhow::Result<()> {
+    let status = Command::new("sh").args(["-c", command]).status().await;
+    let status = status.with_context(|| format!("run {command}"))?;
+    if !status.success() {
+        bail!("{command}: {status}");
+    }
+    Ok(())
 }
 
 const EVENT_BYTES: usize = 310;
