@@ -1,19 +1,21 @@
 //! `capacity`: nodes, shards and cores that a number of users needs, from the measured cost of each operation.
 #![expect(clippy::print_stdout, reason = "the table is what the command is run for")]
 
+mod check;
 mod costs;
 mod demand;
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 
-use self::costs::Costs;
+use self::costs::{Costs, CpuOrigin};
 use self::demand::{Demand, Traffic};
-use crate::results::{Figure, Unit};
+use crate::results::{Figure, Results, Unit};
 
-/// Prints the machines that numbers of connected users need, with the traffic of each: a table in Markdown. It adds up the measured
-/// costs of sockets, connects, events and alerts; docs/performance.md compares its results with measured ones.
+/// Prints the machines that numbers of connected users need, with the traffic of each: a table in Markdown. It adds up the costs of
+/// sockets, connects, events and alerts, and names those that are estimates. With --check, compares the costs with measured runs instead.
 #[derive(Debug, Args)]
 pub(crate) struct Capacity {
     /// Numbers of connected users.
@@ -26,6 +28,9 @@ pub(crate) struct Capacity {
     /// File with the costs of operations, JSON; those of docs/performance.md, if none is given.
     #[arg(long)]
     costs: Option<PathBuf>,
+    /// Folder with results.json of a run of `fanout` or `alerts`: prints its CPU time by the model beside the measured one; may be repeated.
+    #[arg(long = "check", value_name = "DIR")]
+    checks: Vec<PathBuf>,
 }
 
 /// Machines of the installation.
@@ -49,6 +54,9 @@ impl Capacity {
     /// Prints the table.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let costs = Costs::read(self.costs.as_deref())?;
+        if !self.checks.is_empty() {
+            return self.check(&costs);
+        }
         let columns: Vec<_> = self
             .users
             .iter()
@@ -68,6 +76,38 @@ impl Capacity {
             let cells = columns.iter().filter_map(|column| column.get(index));
             let cells: Vec<String> = cells.map(|(_, figure)| figure.to_string()).collect();
             println!("| {name} | {} |", cells.join(" | "));
+        }
+        let estimated = costs.operations().into_iter();
+        let estimated = estimated.filter(|(_, cost)| cost.cpu == CpuOrigin::Estimated);
+        let names: Vec<&str> = estimated.map(|(name, _)| name).collect();
+        if !names.is_empty() {
+            println!("\nCPU times that are estimates: {}.", names.join(", "));
+        }
+        Ok(())
+    }
+
+    /// Prints the CPU time of measured runs, by the model and as measured.
+    fn check(&self, costs: &Costs) -> anyhow::Result<()> {
+        println!(
+            "| run | role | CPU by the model | CPU measured | measured / model |\n| --- | --- | --- | --- | --- |"
+        );
+        for path in &self.checks {
+            let run = Results::read(path)?;
+            let checked = check::check(&run, costs).with_context(|| format!("check {}", path.display()))?;
+            for cpu in checked {
+                let seconds = |value| Figure::new(value, Unit::Seconds);
+                let label = &run.subject.label;
+                let ratio = match cpu.model > 0.0 {
+                    true => format!("{:.2}", cpu.measured / cpu.model),
+                    false => "-".to_owned(),
+                };
+                println!(
+                    "| {label} | {} | {} | {} | {ratio} |",
+                    cpu.role,
+                    seconds(cpu.model),
+                    seconds(cpu.measured)
+                );
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Costs of operations, as they were measured.
+//! Costs of operations, measured or estimated.
 
 use std::path::Path;
 
@@ -29,10 +29,23 @@ pub(super) struct Costs {
     pub(super) alert: Cost,
 }
 
+/// Origin of the CPU times of an operation. Commands of Redis and bytes of the write-ahead log are counted, and need none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CpuOrigin {
+    /// Derived from other figures.
+    #[default]
+    Estimated,
+    /// Result of runs of this program.
+    Measured,
+}
+
 /// Cost of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Cost {
+    /// Origin of the CPU times.
+    pub(super) cpu: CpuOrigin,
     /// CPU time of gateways, in milliseconds.
     pub(super) gateway_cpu_ms: f64,
     /// CPU time of workers, in milliseconds.
@@ -55,6 +68,20 @@ impl Costs {
         };
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("decode {}", path.display()))
+    }
+}
+
+impl Costs {
+    /// Operations by name.
+    pub(super) fn operations(&self) -> [(&'static str, &Cost); 6] {
+        [
+            ("idle_second", &self.idle_second),
+            ("known_connect", &self.known_connect),
+            ("first_connect", &self.first_connect),
+            ("event", &self.event),
+            ("delivery", &self.delivery),
+            ("alert", &self.alert),
+        ]
     }
 }
 
