@@ -35,3 +35,26 @@ impl<'a> Limits<'a> {
         (count > limit).then(|| format!("{name} is {count}, and its limit is {limit}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn count_is_in_excess_only_above_its_limit() {
+        let limits = Limits::new("# Redis\nother = 7\nbytes_per_socket = 16_384\n");
+        assert_eq!(limits.of("bytes_per_socket"), 16_384);
+        assert_eq!(limits.excess("bytes_per_socket", 16_384), None);
+        let excess = limits.excess("bytes_per_socket", 16_385);
+        assert_eq!(
+            excess.as_deref(),
+            Some("bytes_per_socket is 16385, and its limit is 16384")
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "find the limit bytes")]
+    fn count_without_a_limit_fails_the_test() {
+        Limits::new("bytes_per_socket = 1").excess("bytes", 0);
+    }
+}
