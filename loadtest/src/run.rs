@@ -254,6 +254,42 @@ fn write(out: &Path, results: &Results) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn memory_counts_from_the_begin_of_the_first_phase_and_cpu_in_its_own() {
+        let output = Output {
+            out: None,
+            label: None,
+            roles: Vec::new(),
+            counters: Vec::new(),
+            sample_interval: Duration::from_secs(60),
+            limits: Vec::new(),
+        };
+        let mut run = Run::start(Subject::default(), &output).unwrap();
+        for (name, cpu_seconds, resident_bytes_before, resident_bytes) in
+            [("connect", 3.0, 1_000, 5_000), ("hold", 1.0, 5_000, 9_000)]
+        {
+            let usage = Usage {
+                cpu_seconds,
+                peak_cores: 0.0,
+                resident_bytes_before,
+                resident_bytes,
+            };
+            run.results.phases.push(Phase {
+                name: name.to_owned(),
+                from: 0.0,
+                to: 1.0,
+                usage: [("gateway".to_owned(), usage)].into(),
+                counters: [("commands".to_owned(), 40.0)].into(),
+            });
+        }
+        run.memory_per("socket", "connect", "hold", 10);
+        run.cpu_per("handshake", "connect", 10);
+        let figure = |name: &str| run.results.figures[name].value;
+        assert!((figure("gateway.bytes_per_socket") - 800.0).abs() < 1e-9);
+        assert!((figure("gateway.cpu_ms_per_handshake") - 300.0).abs() < 1e-9);
+        assert!((figure("commands_per_handshake") - 4.0).abs() < 1e-9);
+    }
+
     #[test]
     fn usage_of_a_phase_has_its_cpu_time_and_the_busiest_interval() {
         let sample = |at: f64, cpu_seconds: f64, resident_bytes| Sample {

@@ -104,14 +104,14 @@ mod tests {
             alerts_per_day: 1.0,
             connects_per_day: 5.0,
             sessions_per_day: 1.0,
-            peak: 1.0,
+            peak: 2.0,
         };
-        // One of everything a second for each.
-        let demand = Demand::new(86_400.0, &traffic, &costs);
-        let expected = 172_800.0 + 10.0 * 10.0 + 100.0 + 3.0 * 1_000.0 + 8.0 * 10_000.0 + 100_000.0;
+        // At the peak, one of everything a second for each, but 10 connects of known sessions.
+        let demand = Demand::new(43_200.0, &traffic, &costs);
+        let expected = 86_400.0 + 10.0 * 10.0 + 100.0 + 3.0 * 1_000.0 + 8.0 * 10_000.0 + 100_000.0;
         assert!((demand.per_second.gateway_cpu_ms - expected).abs() < 1e-3, "{demand:?}");
-        assert!((demand.gateway_bytes - 172_800_000.0).abs() < 1e-3);
-        assert!((demand.redis_bytes - (864_000.0 + 4.0 * 3600.0)).abs() < 1e-3);
+        assert!((demand.gateway_bytes - 86_400_000.0).abs() < 1e-3);
+        assert!((demand.redis_bytes - (432_000.0 + 4.0 * 3600.0)).abs() < 1e-3);
     }
 
     #[test]

@@ -76,13 +76,16 @@ impl Publishing {
             published.uncertain.extend(uncertain?);
         }
         pacer.await?;
-        let users = users as u64;
         for (user, count) in published.counts.iter_mut().enumerate() {
-            // Events of the user below the total: user, user + users, and so on.
-            *count += (total + users - 1 - user as u64) / users;
+            *count += events_of(user as u64, users as u64, total);
         }
         Ok(published)
     }
+}
+
+/// Number of a user's events below the total: those with the numbers user, user + users, and so on.
+fn events_of(user: u64, users: u64, total: u64) -> u64 {
+    (total + users - 1 - user) / users
 }
 
 /// Most due events that wait for one connection; the pacer waits while it is full.
@@ -91,6 +94,13 @@ const QUEUE: usize = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_of_all_users_are_the_total_and_the_first_users_have_one_more() {
+        let events = [0, 1, 2].map(|user| events_of(user, 3, 8));
+        assert_eq!(events, [3, 3, 2]);
+        assert_eq!([0, 1, 2].map(|user| events_of(user, 3, 1)), [1, 0, 0]);
+    }
 
     #[test]
     fn uncertain_events_are_those_of_the_user_and_not_accepted() {

@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     Twice,
     /// Delivers the event after the next one.
     Reordered,
-    /// Does not accept the event, but delivers it.
+    /// Neither accepts nor delivers the event.
     Refused,
     /// Closes all connections instead, once.
     Closed,
@@ -143,7 +143,7 @@ async fn serve_api(listener: TcpListener, events: Sender<Event>, fault: Fault, r
                 let is_faulty = number % 10 == 5;
                 accepted.push(!is_faulty || fault != Fault::Refused);
                 let deliveries: Vec<Event> = match fault {
-                    Fault::Lost if is_faulty => vec![],
+                    Fault::Lost | Fault::Refused if is_faulty => vec![],
                     Fault::Twice if is_faulty => vec![Some(event.clone()), Some(event)],
                     Fault::Reordered if is_faulty => {
                         late = Some(event);
