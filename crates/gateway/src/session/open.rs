@@ -49,12 +49,9 @@ impl SessionMonitor {
         let joined = self.joined(caller, join).await?;
         let key = join.session.clone();
         let member = (Arc::clone(caller), caller.token_deadline(self.now()));
-        let id = {
-            let mut table = self.table();
-            let id = table.join(&key, member, &joined.session, Instant::now());
-            table.hint_after_loss(&key, losses);
-            id
-        };
+        let id = self
+            .table()
+            .join(&key, member, (&joined.session, losses), Instant::now());
         self.changed.notify_one();
         let membership = Membership {
             monitor: Arc::clone(self),

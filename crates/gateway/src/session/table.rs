@@ -104,12 +104,13 @@ enum Deadline {
 }
 
 impl<M: Clone> SessionTable<M> {
-    /// Adds a socket, with the expiry of its token, to a session that is alive.
+    /// Adds a socket, with the expiry of its token, to a session that was alive after this many `losses`. If messages may have been lost
+    /// since then, the session's end may be among them, and the bus is queried at once.
     pub(super) fn join(
         &mut self,
         key: &SessionKey,
         (socket, token_ends): (M, Instant),
-        alive: &SessionTtl,
+        (alive, losses): (&SessionTtl, u64),
         now: Instant,
     ) -> MemberId {
         self.last_id += 1;
@@ -119,6 +120,7 @@ impl<M: Clone> SessionTable<M> {
             .entry(key.clone())
             .or_insert_with(|| SessionEntry::new(alive, now));
         session.update(alive, now);
+        session.is_hinted |= self.losses != losses;
         session.members.push(Member {
             id,
             socket,
@@ -181,14 +183,6 @@ impl<M: Clone> SessionTable<M> {
     /// Number of possible losses of messages so far.
     pub(super) fn losses(&self) -> u64 {
         self.losses
-    }
-
-    /// Has the bus queried about a session that has just been joined, if messages may have been lost since there were this many `losses`:
-    /// its end may be among them.
-    pub(super) fn hint_after_loss(&mut self, key: &SessionKey, losses: u64) {
-        if self.losses != losses {
-            self.hint(key);
-        }
     }
 
     /// True if the session has expired as far as is known here: the bus may know of activity on other gateways.

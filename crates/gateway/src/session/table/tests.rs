@@ -99,7 +99,7 @@ proptest! {
         let mut server = ServerSession::new(now);
         let mut table = SessionTable::default();
         let mut sockets = 1;
-        table.join(&key(), (0, now + DAY), &server.alive(now), now);
+        table.join(&key(), (0, now + DAY), (&server.alive(now), 0), now);
         let mut warned = std::collections::HashSet::new();
         let mut closed = Vec::new();
         for step in steps.into_iter().chain([TableStep::Wait(200_000)]) {
@@ -114,7 +114,7 @@ proptest! {
                     now
                 }
                 TableStep::Join if now < server.deadline => {
-                    table.join(&key(), (sockets, now + DAY), &server.alive(now), now);
+                    table.join(&key(), (sockets, now + DAY), (&server.alive(now), 0), now);
                     sockets += 1;
                     now
                 }
@@ -152,7 +152,7 @@ fn activity_is_reported_at_once_and_then_every_five_seconds() {
     let mut now = Instant::now();
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
-    table.join(&key(), (0, now + DAY), &server.alive(now), now);
+    table.join(&key(), (0, now + DAY), (&server.alive(now), 0), now);
     let start = now;
     let mut reported = Vec::new();
     for _ in 0..200 {
@@ -174,7 +174,7 @@ fn session_lost_before_its_deadline_is_reopened() {
     let now = Instant::now();
     let server = ServerSession::new(now);
     let mut table = SessionTable::default();
-    table.join(&key(), (7, now + DAY), &server.alive(now), now);
+    table.join(&key(), (7, now + DAY), (&server.alive(now), 0), now);
     let at_the_warning = now + TIMEOUT - LEAD;
     assert_eq!(table.due(at_the_warning), [TtlQuery::Check(key())]);
     let lost = table.answered(&key(), SessionState::Unknown, at_the_warning);
@@ -192,8 +192,8 @@ fn ended_session_closes_its_sockets() {
     let now = Instant::now();
     let server = ServerSession::new(now);
     let mut table = SessionTable::default();
-    table.join(&key(), (1, now + DAY), &server.alive(now), now);
-    table.join(&key(), (2, now + DAY), &server.alive(now), now);
+    table.join(&key(), (1, now + DAY), (&server.alive(now), 0), now);
+    table.join(&key(), (2, now + DAY), (&server.alive(now), 0), now);
     let ended = table.answered(&key(), SessionState::Ended, now);
     assert_eq!(ended, Some(SessionEffect::Close(vec![1, 2], EndReason::Ended)));
     assert!(table.next().is_none() && table.seems_expired(&key(), now));
@@ -206,8 +206,7 @@ fn session_that_is_joined_across_a_possible_loss_is_checked_at_once() {
     let mut table = SessionTable::default();
     let losses = table.losses();
     table.hint_all();
-    table.join(&key(), (1, now + DAY), &server.alive(now), now);
-    table.hint_after_loss(&key(), losses);
+    table.join(&key(), (1, now + DAY), (&server.alive(now), losses), now);
     assert_eq!(table.due(now), [TtlQuery::Check(key())]);
 }
 
@@ -218,8 +217,7 @@ fn session_that_is_joined_after_a_possible_loss_is_not_checked_for_it() {
     let mut table = SessionTable::default();
     table.hint_all();
     let losses = table.losses();
-    table.join(&key(), (1, now + DAY), &server.alive(now), now);
-    table.hint_after_loss(&key(), losses);
+    table.join(&key(), (1, now + DAY), (&server.alive(now), losses), now);
     assert_eq!(table.due(now), []);
 }
 
@@ -229,8 +227,8 @@ fn delayed_activity_is_reported_when_the_last_socket_leaves() {
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let (first, last) = (
-        table.join(&key(), (1, now + DAY), &server.alive(now), now),
-        table.join(&key(), (2, now + DAY), &server.alive(now), now),
+        table.join(&key(), (1, now + DAY), (&server.alive(now), 0), now),
+        table.join(&key(), (2, now + DAY), (&server.alive(now), 0), now),
     );
     for seconds in [0, 1] {
         table.activity(&key());
@@ -250,8 +248,8 @@ fn socket_is_warned_of_the_expiry_of_its_token_if_that_is_earlier() {
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
-    let member = table.join(&key(), (1, now + seconds(30)), &server.alive(now), now);
-    table.join(&key(), (2, now + DAY), &server.alive(now), now);
+    let member = table.join(&key(), (1, now + seconds(30)), (&server.alive(now), 0), now);
+    table.join(&key(), (2, now + DAY), (&server.alive(now), 0), now);
     assert_eq!(table.next(), Some(now + seconds(10)));
     let warned = answer(&mut table, &mut server, now + seconds(10));
     assert_eq!(warned, [SessionEffect::Warn(vec![1], seconds(50))]);
@@ -272,7 +270,7 @@ fn session_extended_past_a_socket_s_token_warns_the_socket_again() {
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
-    table.join(&key(), (1, now + seconds(70)), &server.alive(now), now);
+    table.join(&key(), (1, now + seconds(70)), (&server.alive(now), 0), now);
     let of_the_session = answer(&mut table, &mut server, now + seconds(40));
     assert_eq!(of_the_session, [SessionEffect::Warn(vec![1], LEAD)]);
     table.activity(&key());
@@ -287,13 +285,13 @@ fn lateness_counts_from_the_deadline_or_from_a_join_after_it() {
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
-    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    table.join(&key(), (1, now + DAY), (&server.alive(now), 0), now);
     let warned = answer(&mut table, &mut server, now + seconds(43));
     assert_eq!(warned.len(), 1);
     assert_eq!(table.take_late(), [(SessionDeadline::Warning, seconds(3))]);
 
     let joined = now + seconds(50);
-    table.join(&key(), (2, now + DAY), &server.alive(joined), joined);
+    table.join(&key(), (2, now + DAY), (&server.alive(joined), 0), joined);
     assert_eq!(answer(&mut table, &mut server, joined).len(), 1);
     assert_eq!(table.take_late(), [(SessionDeadline::Warning, Duration::ZERO)]);
 
@@ -308,7 +306,7 @@ fn warning_of_a_token_that_expires_within_the_lead_is_due_at_the_join() {
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
-    table.join(&key(), (1, now + seconds(10)), &server.alive(now), now);
+    table.join(&key(), (1, now + seconds(10)), (&server.alive(now), 0), now);
     assert_eq!(answer(&mut table, &mut server, now + seconds(1)).len(), 1);
     assert_eq!(table.take_late(), [(SessionDeadline::Warning, seconds(1))]);
 }
@@ -319,7 +317,7 @@ fn lateness_of_a_session_extended_elsewhere_is_unknown() {
     let mut server = ServerSession::new(now);
     let mut table = SessionTable::default();
     let seconds = Duration::from_secs;
-    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    table.join(&key(), (1, now + DAY), (&server.alive(now), 0), now);
     server.renew(now + seconds(30));
     assert_eq!(answer(&mut table, &mut server, now + seconds(75)).len(), 1);
     assert_eq!(table.take_late(), []);
