@@ -63,13 +63,7 @@ impl JobScripts {
                 ),
             ),
             renew: Script::new(Operation::RenewJobs, include_str!("script/renew_jobs.lua")),
-            finish: Script::new(
-                Operation::FinishJobs,
-                concat!(
-                    include_str!("script/remove_entry.lua"),
-                    include_str!("script/finish_jobs.lua")
-                ),
-            ),
+            finish: Script::new(Operation::FinishJobs, include_str!("script/finish_jobs.lua")),
             reply: Script::new(Operation::SendReply, include_str!("script/send_reply.lua")),
         }
     }

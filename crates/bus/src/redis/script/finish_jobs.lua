@@ -1,6 +1,18 @@
--- Removes finished entries.
--- Keys: lane, its size. Arguments: group, entry ids.
+-- Removes finished entries with their payloads, whichever worker has claimed them.
+-- Keys: lane, its size. Arguments: group, distinct entry ids.
+local lane, size = KEYS[1], KEYS[2]
+
+local bytes = 0
 for number = 2, #ARGV do
-  remove(KEYS[1], KEYS[2], ARGV[1], ARGV[number])
+  local entry = redis.call('XRANGE', lane, ARGV[number], ARGV[number])[1]
+  if entry then
+    -- Fields: id, deadline, job.
+    bytes = bytes + #entry[2][6]
+  end
+end
+redis.call('XACK', lane, unpack(ARGV))
+redis.call('XDEL', lane, unpack(ARGV, 2))
+if bytes > 0 then
+  redis.call('DECRBY', size, bytes)
 end
 return {}

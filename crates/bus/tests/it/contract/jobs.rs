@@ -23,6 +23,7 @@ test_both!(
     lanes_are_independent,
     lane_is_full_at_10_000_jobs,
     lane_is_full_at_64_mib,
+    jobs_finished_together_free_their_bytes_and_no_others,
     job_submitted_twice_is_delivered_twice_with_one_id,
     reply_reaches_its_node_and_is_stored,
     received_reply_is_deleted,
@@ -173,6 +174,24 @@ async fn lane_is_full_at_64_mib(bus: &dyn Bus) {
     let claimed = claim(bus, Platform, "w-1").await;
     bus.finish(Platform, &claimed.entry).await.unwrap();
     bus.submit(Platform, &large, PATIENCE).await.unwrap();
+}
+
+async fn jobs_finished_together_free_their_bytes_and_no_others(bus: &dyn Bus) {
+    let large = job("j", 1024 * 1024);
+    let submit = async |count| {
+        for _ in 0..count {
+            bus.mark_served(Platform).await.unwrap();
+            bus.submit(Platform, &large, PATIENCE).await.unwrap();
+        }
+        let full = bus.submit(Platform, &large, PATIENCE).await;
+        assert!(matches!(full, Err(BusError::Full("platform"))), "{full:?}");
+    };
+    submit(63).await;
+    let claimed = bus.claim(Platform, &worker("w-1"), 5, wait::deadline()).await.unwrap();
+    let entries: Vec<_> = claimed.into_iter().map(|claimed| claimed.entry).collect();
+    assert_eq!(entries.len(), 5);
+    bus.finish_all(Platform, &entries).await.unwrap();
+    submit(5).await;
 }
 
 async fn job_submitted_twice_is_delivered_twice_with_one_id(bus: &dyn Bus) {
