@@ -14,7 +14,7 @@ use crate::BusError;
 #[async_trait]
 pub trait Events: Send + Sync {
     /// Assigns the next offset to an event, appends it to the log and publishes it to the subscribed gateways, in one atomic
-    /// step. An event id that was published before gets no second offset.
+    /// step. An event id that was published before gets no second offset. An alert first withdraws the hint that no alert is open.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope.

@@ -6,7 +6,8 @@ use protocol::id::UserId;
 
 use crate::BusError;
 
-/// Cached facts about users. A change of the store deletes the outdated hint before the change is published.
+/// Cached facts about users. A change of the store deletes the outdated hint before the change is published: of an alert,
+/// [`crate::Events::publish`] does both.
 #[async_trait]
 pub trait Hints: Send + Sync {
     /// Reads the hints of a user and of a socket's origin.
@@ -34,17 +35,11 @@ pub trait Hints: Send + Sync {
     /// [`BusError::Unavailable`].
     async fn begin_alert_check(&self, user: &UserId, check: &str) -> Result<(), BusError>;
 
-    /// Records that this check found none. Ignored if an alert was raised, the marks were deleted, or another check started since.
+    /// Records that this check found none. Ignored if an alert was published, the marks were deleted, or another check started since.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn mark_no_open_alerts(&self, user: &UserId, check: &str) -> Result<(), BusError>;
-
-    /// Records that an alert was raised.
-    ///
-    /// # Errors
-    /// [`BusError::Unavailable`]: the hint may remain, and the alert must not be published yet.
-    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError>;
 }
 
 /// Hints of a user and an origin.

@@ -82,7 +82,6 @@ impl Worker {
         let relay = Arc::new(OutboxRelay::new(
             Arc::clone(&parts.store.outbox),
             Arc::clone(&parts.bus.events),
-            Arc::clone(&parts.bus.hints),
             metrics.clone(),
         ));
         let (alert_queue, queue) = AlertQueue::new();

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use lifecycle::Entropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
+use protocol::event::name;
 use protocol::id::{EventId, UserId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -30,6 +31,9 @@ pub(super) struct EventState {
 #[async_trait]
 impl Events for MemoryBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+        if envelope.event == name::ALERT {
+            lock(&self.shared.alert_checks).remove(user);
+        }
         let (span, envelope) = trace::publication("memory", envelope);
         let _publishing = span.enter();
         let mut state = lock(&self.shared.events);

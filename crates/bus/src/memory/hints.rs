@@ -69,11 +69,6 @@ impl Hints for MemoryBus {
         }
         Ok(())
     }
-
-    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
-        lock(&self.shared.alert_checks).remove(user);
-        Ok(())
-    }
 }
 
 impl MemoryBus {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
+use protocol::event::name;
 use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
 use tokio::sync::mpsc;
@@ -152,11 +153,14 @@ impl RedisBus {
 
     async fn run_publish(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
+        let is_alert = event.event == name::ALERT;
         let (ids, id) = match repeats {
-            Repeats::Dropped => (Some(names.event_ids(user)), Some(Arg::from(event.id.as_str()))),
-            Repeats::Never => (None, None),
+            Repeats::Never if !is_alert => (None, None),
+            Repeats::Never | Repeats::Dropped => (Some(names.event_ids(user)), Some(Arg::from(event.id.as_str()))),
         };
-        let keys = [names.offset(user), names.log(user)].into_iter().chain(ids);
+        let alert_check = is_alert.then(|| names.open(user));
+        let keys = [names.offset(user), names.log(user)].into_iter();
+        let keys = keys.chain(ids).chain(alert_check);
         let args = [
             Arg::from(event.write()?),
             Arg::from(names.event_channel(user)),

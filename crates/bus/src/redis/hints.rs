@@ -105,10 +105,4 @@ impl Hints for RedisBus {
         shared.commands.run("mark no open alerts", script, keys, args).await?;
         Ok(())
     }
-
-    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
-        let shared = &self.shared;
-        let keys = vec![shared.names.open(user)];
-        shared.commands.delete("clear the mark of no open alerts", keys).await
-    }
 }

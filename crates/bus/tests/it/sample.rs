@@ -8,7 +8,7 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::offset::Offset;
 use protocol::command::{Command, Connect};
-use protocol::event::DeliveryClass;
+use protocol::event::{DeliveryClass, name};
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::secret::Secret;
@@ -44,6 +44,17 @@ pub(crate) fn node(id: &str) -> NodeId {
 
 pub(crate) fn worker(id: &str) -> WorkerId {
     WorkerId::new(id).unwrap()
+}
+
+/// Publishes an alert to user `u`.
+pub(crate) async fn publish_alert(bus: &dyn Bus, id: &str) {
+    let alert = Envelope {
+        id: EventId::new(id).unwrap(),
+        event: name::ALERT.to_owned(),
+        ..event(0)
+    };
+    let published = bus.publish(&user("u"), &alert).await.unwrap();
+    assert!(matches!(published, PublishOutcome::Assigned(_)), "{published:?}");
 }
 
 /// Event whose payload is its number.

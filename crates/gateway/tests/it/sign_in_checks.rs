@@ -1,5 +1,6 @@
 //! Sign-in checks: which new sockets cause a job for a worker, and which do not.
 
+use protocol::cluster::envelope::Envelope;
 use protocol::cluster::origin::Origin;
 use protocol::id::{AlertId, UserId};
 use protocol::security::{Alert, AlertType, Severity};
@@ -57,7 +58,7 @@ async fn known_device_without_open_alerts_creates_no_job() {
     gateway
         .bus
         .inner()
-        .clear_no_open_alerts(&UserId::new("u").unwrap())
+        .publish(&UserId::new("u").unwrap(), &Envelope::of_alert(urgent("a")))
         .await
         .unwrap();
     let with_alerts = device(&gateway, "u", "phone").await;

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{BusError, Events, Hints};
+use bus::Events;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lifecycle::OutageReporter;
 use protocol::cluster::envelope::Envelope;
-use protocol::event::name;
 use protocol::id::UserId;
 use store::{Outbox, OutboxId, PublishError, Publisher, Relayed, SentEvent};
 use telemetry::trace;
@@ -30,17 +29,11 @@ pub(crate) struct OutboxRelay {
 }
 
 impl OutboxRelay {
-    pub(crate) fn new(
-        outbox: Arc<dyn Outbox>,
-        events: Arc<dyn Events>,
-        hints: Arc<dyn Hints>,
-        metrics: Metrics,
-    ) -> Self {
+    pub(crate) fn new(outbox: Arc<dyn Outbox>, events: Arc<dyn Events>, metrics: Metrics) -> Self {
         Self {
             outbox,
             publisher: BusPublisher {
                 events,
-                hints,
                 outage: OutageReporter::new("publish events"),
             },
             outage: OutageReporter::new("relay events"),
@@ -116,15 +109,14 @@ impl OutboxRelay {
 /// Publisher that writes to the bus.
 struct BusPublisher {
     events: Arc<dyn Events>,
-    hints: Arc<dyn Hints>,
     outage: OutageReporter,
 }
 
 #[async_trait]
 impl Publisher for BusPublisher {
     async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError> {
-        match self.publish_to_bus(user, event).await {
-            Ok(()) => {
+        match self.events.publish(user, event).await {
+            Ok(_) => {
                 self.outage.succeeded();
                 Ok(())
             }
@@ -133,17 +125,6 @@ impl Publisher for BusPublisher {
                 Err(PublishError)
             }
         }
-    }
-}
-
-impl BusPublisher {
-    /// Publishes one event. The hint that no alert is open is dropped first: a socket that joins later must read the alerts from the
-    /// store.
-    async fn publish_to_bus(&self, user: &UserId, event: &Envelope) -> Result<(), BusError> {
-        if event.event == name::ALERT {
-            self.hints.clear_no_open_alerts(user).await?;
-        }
-        self.events.publish(user, event).await.map(drop)
     }
 }
 

@@ -311,8 +311,4 @@ impl Hints for FaultyBus {
     async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
         self.bus().mark_no_open_alerts(user, look).await
     }
-
-    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus().clear_no_open_alerts(user).await
-    }
 }

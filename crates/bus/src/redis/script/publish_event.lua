@@ -1,10 +1,14 @@
 -- Assigns the next offset to an event, appends it to the log and publishes it.
--- Keys: offset, log, and event ids where the event is published once per id. The channel is not declared as a key: a missing key is
--- an error while its slot migrates.
+-- Keys: offset, log, event ids where the event is published once per id, and for an alert the alert check, which is withdrawn first.
+-- The channel is not declared as a key: a missing key is an error while its slot migrates.
 -- Arguments: envelope, channel, fresh epoch; event id, with the third key. TTLs (seconds) and bounds are constants above the script.
 -- Replies epoch and seq, or nothing if the id was published before.
-local offset, log, ids = KEYS[1], KEYS[2], KEYS[3]
+local offset, log, ids, alert_check = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local envelope, now = ARGV[1], redis.call('TIME')
+
+if alert_check then
+  redis.call('DEL', alert_check)
+end
 
 if ids and redis.call('ZADD', ids, 'NX', string.format('%d%06d', now[1], now[2]), ARGV[4]) == 0 then
   return {}

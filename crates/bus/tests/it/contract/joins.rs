@@ -136,7 +136,6 @@ async fn join_reads_the_hints(bus: &dyn Bus) {
     };
     assert_eq!(hint("d").await, both);
     bus.clear_seen(&user("u")).await.unwrap();
-    bus.clear_no_open_alerts(&user("u")).await.unwrap();
     assert_eq!(hint("e").await, Hint::default());
 }
 
