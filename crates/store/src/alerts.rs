@@ -5,10 +5,11 @@ use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
+use telemetry::trace;
 
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::outbox::{OutboxId, SentEvent, in_trace};
+use crate::outbox::{OutboxId, SentEvent};
 
 /// Alerts of the last 90 days. Every transaction that publishes an alert also writes its row: the stores do this where they queue
 /// events.
@@ -68,11 +69,11 @@ impl AlertRequest {
     /// Request on behalf of the receipt's job. Its event continues the current trace.
     #[must_use]
     pub fn new(alert: Alert, receipt: Receipt) -> Self {
-        Self {
-            event: in_trace(&Envelope::of_alert(alert.clone())).into_owned(),
-            alert,
-            receipt,
-        }
+        let event = Envelope {
+            traceparent: trace::current(),
+            ..Envelope::of_alert(alert.clone())
+        };
+        Self { alert, event, receipt }
     }
 
     /// Alert with its user.

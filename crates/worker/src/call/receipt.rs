@@ -22,13 +22,21 @@ impl Call {
     pub(crate) fn receipt(&self, outcome: &JobOutcome) -> Receipt {
         let text = Secret::new(Json::of(outcome).as_str());
         Receipt {
+            answer: self.vault.encrypt(&self.answer_binding(), &text),
+            ..self.receipt_without_answer()
+        }
+    }
+
+    /// Receipt of an idempotent change, whose answer the store does not keep.
+    pub(crate) fn receipt_without_answer(&self) -> Receipt {
+        Receipt {
             job: self.job.clone(),
             actor: self.actor.clone(),
             connection: self.connection.clone(),
             origin: self.origin.clone(),
             traceparent: self.traceparent,
             idempotency: self.idempotency.clone(),
-            answer: self.vault.encrypt(&self.answer_binding(), &text),
+            answer: Ciphertext::from_bytes(Vec::new()),
             keep: self.retention,
             deadline: self.deadline,
         }

@@ -24,13 +24,13 @@ impl SecurityService {
 
     /// Marks an alert as acknowledged. Idempotent.
     pub(crate) async fn acknowledge(&self, call: &Call, payload: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
-        let outcome = JobOutcome::done();
+        let receipt = call.receipt_without_answer();
         let acknowledged = self
             .alerts
-            .acknowledge_alert(&call.user, &payload.alert_id, &call.sign_in(), &call.receipt(&outcome))
+            .acknowledge_alert(&call.user, &payload.alert_id, &call.sign_in(), &receipt)
             .await?;
         match acknowledged {
-            Acknowledged::Yes => Ok(outcome),
+            Acknowledged::Yes => Ok(JobOutcome::done()),
             Acknowledged::Unknown => Err(AcknowledgeError::Unknown),
             Acknowledged::OwnSession => {
                 // A second factor, where one is on, proves that the caller is the user.
@@ -46,15 +46,17 @@ impl SecurityService {
             user_id: call.user.clone(),
             ..alert.clone()
         };
-        let raised = JobOutcome::done();
-        let request = AlertRequest::new(alert, call.receipt(&raised));
-        match self.alert_queue.raise(call, request.clone()).await? {
-            RaisedAlert::Publish(_) => return Ok(raised),
+        let request = AlertRequest::new(alert.clone(), call.receipt_without_answer());
+        match self.alert_queue.raise(call, request).await? {
+            RaisedAlert::Publish(_) => return Ok(JobOutcome::done()),
             RaisedAlert::Relay => {}
-            RaisedAlert::Alone => self.alerts.raise_alert(request.alert(), request.receipt()).await?,
+            RaisedAlert::Alone => {
+                let receipt = call.receipt_without_answer();
+                self.alerts.raise_alert(&alert, &receipt).await?;
+            }
         }
         self.relay.user(&call.user).await;
-        Ok(raised)
+        Ok(JobOutcome::done())
     }
 }
 

@@ -23,7 +23,7 @@ impl SecurityService {
         let has_none = open.is_empty();
         let outcome = JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts: open }));
         if let Some(from) = call.origin.as_ref().filter(|_| joined.unseen && has_none) {
-            self.check_sign_in(call, from, &outcome).await?;
+            self.check_sign_in(call, from).await?;
         }
         Ok(outcome)
     }
@@ -42,13 +42,13 @@ impl SecurityService {
         Ok(alerts)
     }
 
-    async fn check_sign_in(&self, call: &Call, from: &Origin, outcome: &JobOutcome) -> Result<(), StoreError> {
+    async fn check_sign_in(&self, call: &Call, from: &Origin) -> Result<(), StoreError> {
         let check = SignInCheck {
             user: &call.user,
             sign_in: &call.sign_in(),
             from,
             alert_rules: &|findings| alerts(&call.user, from, findings),
-            receipt: &call.receipt(outcome),
+            receipt: &call.receipt_without_answer(),
         };
         let findings = self.devices.check_sign_in(&check).await?;
         if let Err(error) = self.hints.mark_seen(&call.user, from).await {

@@ -48,7 +48,7 @@ impl SessionService {
         let key = key(&call.user, &call.session);
         let sign_in = OpeningSignIn {
             raises_no_alert: &|findings| alerts(&call.user, &opening.origin, findings).is_empty(),
-            receipt: &call.receipt(&JobOutcome::done()),
+            receipt: &call.receipt_without_answer(),
         };
         let opened = self.records.open_session(opening, check.map(|_| &sign_in));
         let life = match opened.await? {
