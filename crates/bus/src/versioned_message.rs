@@ -24,8 +24,9 @@ pub(crate) trait VersionedMessage: Serialize + DeserializeOwned {
 
     /// Decodes a message.
     fn read(bytes: &[u8]) -> Result<Self, BusError> {
-        let message: Self =
-            serde_json::from_slice(bytes).map_err(|error| unreadable::<Self>(Malformed::from(&error)))?;
+        // Checked once as a whole: from bytes, serde_json checks each of its strings, and every passed-on JSON text once more.
+        let text = str::from_utf8(bytes).map_err(unreadable::<Self>)?;
+        let message: Self = serde_json::from_str(text).map_err(|error| unreadable::<Self>(Malformed::from(&error)))?;
         if message.version() > Self::LATEST_VERSION {
             return Err(unreadable::<Self>(NewerVersion));
         }
