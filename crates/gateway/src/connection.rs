@@ -14,6 +14,7 @@ mod link;
 mod live;
 mod replay;
 mod resume;
+mod shared_transport;
 mod state;
 mod transport;
 

@@ -29,8 +29,8 @@ pub(crate) use self::channels::ReplayProgress;
 pub use self::fan_out::FanOut;
 pub(crate) use self::subscriber::SubscribedSocket;
 
-/// All user channels of this gateway. [`Hub::run`] is the one task that receives and delivers events; sockets subscribe and unsubscribe
-/// concurrently.
+/// All user channels of this gateway. [`Hub::deliver`] is the one task that receives events, [`Hub::query`] the one that reads logs; sockets
+/// subscribe and unsubscribe concurrently.
 pub(crate) struct Hub {
     events: Arc<dyn Events>,
     sessions: Arc<dyn bus::SessionRegistry>,

@@ -205,8 +205,8 @@ impl JoinCheck {
 
     fn push(&self, alert: &Alert) {
         let push = Push {
-            event: name::ALERT.to_owned(),
-            data: Json::of(alert),
+            event: name::ALERT,
+            data: &Json::of(alert),
             offset: None,
         };
         self.caller.send(vec![self.caller.encoding.push(&push)]);

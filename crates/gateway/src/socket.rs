@@ -13,6 +13,6 @@ pub(crate) use self::batch::{Batching, FeedEvent};
 pub(crate) use self::caller::Caller;
 pub(crate) use self::client_encoding::ClientEncoding;
 pub(crate) use self::close_request::CloseRequest;
-pub(crate) use self::outbound::{MAX_QUEUE_BYTES, OutboundQueue, Overflowed};
+pub(crate) use self::outbound::{DirectWriter, MAX_QUEUE_BYTES, OutboundQueue, Overflowed};
 pub(crate) use self::outgoing::{OutgoingMessage, QueuedMessage};
 pub(crate) use crate::close_reason::CloseReason;

@@ -82,14 +82,14 @@ impl fmt::Debug for Request {
 }
 
 /// Event of the server, not yet encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Push {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Push<'a> {
     /// Name of the event.
-    pub event: String,
+    pub event: &'a str,
     /// Payload of the event.
-    pub data: Json,
+    pub data: &'a Json,
     /// Offset in the user's event log; none for events of one socket or session.
-    pub offset: Option<String>,
+    pub offset: Option<&'a str>,
 }
 
 /// Framing that cannot be read: it costs the connection (close code 4400). Says what was wrong, never the content.

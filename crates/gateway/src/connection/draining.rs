@@ -56,7 +56,7 @@ impl Draining {
         if let Some(caller) = &self.caller {
             if self.close_reason == CloseReason::Restart && !caller.is_idle() {
                 // Pending commands can be answered on this socket only.
-                self.link.send_until(caller.idle(), ANSWERS_WITHIN).await;
+                Box::pin(self.link.send_until(caller.idle(), ANSWERS_WITHIN)).await;
                 pending = PendingCommands::answered(caller.is_idle());
             }
             if self.close_reason.sends_disconnect() && caller.encoding.native().is_none() {

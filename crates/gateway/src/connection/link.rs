@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::codec::{ClientMessage, Codec, ROOT};
 use super::drain_close_delay::{CloseDelay, DrainWindow};
+use super::shared_transport::SharedTransport;
 use super::state::{Bounds, Input, LinkEffect, LinkState};
 use super::transport::{Transport, TransportEvent};
 use crate::deflate::{DeflateParams, DeflatePool};
@@ -36,7 +37,7 @@ pub(crate) struct LinkSettings {
 
 /// WebSocket of one client, before and after authentication. The phases of a connection pass it on in a box.
 pub(super) struct Link {
-    transport: Transport,
+    transport: Arc<SharedTransport>,
     codec: Codec,
     state: LinkState,
     outbound: Arc<OutboundQueue>,
@@ -63,12 +64,15 @@ impl Link {
     ) -> Box<Self> {
         let deflate = deflate.map(|agreement| settings.deflation.of(agreement));
         let state = LinkState::new(settings.bounds, Instant::now());
+        let transport = Arc::new(SharedTransport::new(Transport::new(stream, deflate.clone())));
+        let writer = Arc::downgrade(&transport);
+        let outbound = OutboundQueue::new(deflate, Arc::clone(&settings.durations)).written_by(writer);
         Box::new(Self {
-            transport: Transport::new(stream, deflate.clone()),
+            transport,
             codec: Codec::new(protocol),
             timer: Box::pin(sleep_until(state.wake_at())),
             state,
-            outbound: Arc::new(OutboundQueue::new(deflate, Arc::clone(&settings.durations))),
+            outbound: Arc::new(outbound),
             close_request: Arc::default(),
             drain: settings.drain.delay(),
         })
@@ -209,22 +213,29 @@ impl Link {
 
     /// Closes the socket: sends the queue and the Close frame, within a deadline.
     pub(super) async fn close(&mut self, reason: CloseReason, text: &str, within: Duration) {
+        let Some(mut transport) = self.transport.take() else {
+            return;
+        };
         if reason.flushes() {
             self.outbound.send_batch();
-            drop(timeout(within, self.transport.flush(&self.outbound)).await);
+            drop(timeout(within, transport.flush(&self.outbound)).await);
         }
         self.outbound.close();
         let code = reason.code().map(|code| (code, text));
-        self.transport.close(code, within).await;
+        transport.close(code, within).await;
     }
 
     /// Sends the queue until `done`, within a deadline. Nothing more is read.
     pub(super) async fn send_until(&mut self, done: impl Future<Output = ()>, within: Duration) {
+        let Some(mut transport) = self.transport.take() else {
+            return;
+        };
         tokio::select! {
-            () = self.transport.keep_sending(&self.outbound) => {}
+            () = transport.keep_sending(&self.outbound) => {}
             () = done => {}
             () = sleep(within) => {}
         }
+        self.transport.put(transport);
     }
 
     /// Decodes a message; `None` if it is of no concern to the phase above.

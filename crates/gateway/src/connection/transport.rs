@@ -107,6 +107,7 @@ impl Transport {
 
     /// Sends the queue as far as the peer accepts it, and returns the next event. Cancel safe.
     pub(super) fn poll_event(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> Poll<TransportEvent> {
+        outbound.register(cx);
         let written = self.poll_write(outbound, cx);
         if let Poll::Ready(Err(event)) = written {
             return Poll::Ready(event);
@@ -130,14 +131,28 @@ impl Transport {
 
     /// Sends the whole queue.
     pub(super) async fn flush(&mut self, outbound: &OutboundQueue) {
-        drop(poll_fn(|cx| self.poll_write(outbound, cx)).await);
+        let written = poll_fn(|cx| {
+            outbound.register(cx);
+            self.poll_write(outbound, cx)
+        });
+        drop(written.await);
+    }
+
+    /// Sends the queue on behalf of the socket's task, whose waker `cx` has, while that task is idle. False if it has to go on: the peer
+    /// accepts no more bytes, the queue has overflowed, the WebSocket has ended, or grown buffers are to be released.
+    pub(super) fn write_through(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> bool {
+        let is_idle = !self.blocked && !self.unflushed;
+        is_idle && matches!(self.poll_write(outbound, cx), Poll::Ready(Ok(()))) && !self.has_grown
     }
 
     /// Sends the queue and all that is added to it, until the stream breaks.
     pub(super) async fn keep_sending(&mut self, outbound: &OutboundQueue) {
-        let broken = poll_fn(|cx| match self.poll_write(outbound, cx) {
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        let broken = poll_fn(|cx| {
+            outbound.register(cx);
+            match self.poll_write(outbound, cx) {
+                Poll::Ready(Err(_)) => Poll::Ready(()),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            }
         });
         broken.await;
     }
@@ -166,7 +181,8 @@ impl Transport {
         drop(timeout(within, Box::pin(closing)).await);
     }
 
-    /// Ready when nothing is left to write; pending while the peer accepts no bytes.
+    /// Ready when nothing is left to write; pending while the peer accepts no bytes. Whoever calls it has registered the socket's task, for
+    /// messages that are queued afterwards.
     fn poll_write(&mut self, outbound: &OutboundQueue, cx: &mut Context<'_>) -> Poll<Result<(), TransportEvent>> {
         // Time of publish of the first event in the write: a write of many events is recorded once, by the longest wait.
         let mut first_published = None;
@@ -180,20 +196,23 @@ impl Transport {
                     outbound.record_delivered(published_at);
                 }
                 match flushed {
-                    Poll::Pending => return outbound.poll_overflowed(cx).map(|_| Err(TransportEvent::Overflowed)),
+                    Poll::Pending if outbound.has_overflowed() => {
+                        return Poll::Ready(Err(TransportEvent::Overflowed));
+                    }
+                    Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(())) => self.unflushed = false,
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(TransportEvent::Ended(close_reason(&error)))),
                 }
             }
             for _ in 0..BATCH {
-                match outbound.poll_pop(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Ok(QueuedMessage { message, published_at })) => {
+                match outbound.pop() {
+                    None => break,
+                    Some(Ok(QueuedMessage { message, published_at })) => {
                         // A peer that accepts no bytes delays its own events alone.
                         first_published = first_published.or(published_at.filter(|_| !self.blocked));
                         self.send_data(message);
                     }
-                    Poll::Ready(Err(Overflowed)) => return Poll::Ready(Err(TransportEvent::Overflowed)),
+                    Some(Err(Overflowed)) => return Poll::Ready(Err(TransportEvent::Overflowed)),
                 }
             }
             if !self.unflushed {

@@ -161,7 +161,8 @@ impl Services {
         let [replies_missed, ends_missed] = [(); 2].map(|()| Arc::new(Notify::new()));
         let missed = [Arc::clone(&replies_missed), Arc::clone(&ends_missed)];
         let hub = Arc::clone(&self.hub);
-        core.essential("hub", Arc::clone(&hub).run(inputs.received, missed, core.soft()));
+        core.essential("hub", Arc::clone(&hub).deliver(inputs.received, missed, core.soft()));
+        core.essential("hub queries", Arc::clone(&hub).query(core.soft()));
         core.essential("resume tokens", hub.renew_resume_tokens(core.soft()));
         let commands = Arc::clone(&self.commands);
         core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));

@@ -14,7 +14,7 @@ use super::encoded_event::EncodedEvent;
 use super::gap::{GapDetector, GapOutput};
 use super::subscriber::{SubscribedSocket, Subscriber};
 use crate::metrics::Metrics;
-use crate::socket::CloseReason;
+use crate::socket::{CloseReason, OutboundQueue};
 
 /// Id of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub(crate) enum ReplayProgress {
 pub(super) struct UserChannels {
     by_user: HashMap<UserId, UserChannel>,
     queries: VecDeque<HubQuery>,
+    /// Queues with an event that is not sent yet, nor their socket's task woken for it.
+    unsent: Vec<Arc<OutboundQueue>>,
     last_id: u64,
     round: ComparisonRound,
     /// Batches of the round that are still to be compared, one by one: all of them at once would use memory that is never released.
@@ -184,12 +186,28 @@ impl UserChannels {
         }
     }
 
-    /// Applies an event that was received on a user's channel.
-    pub(super) fn received(&mut self, user: &UserId, offset: Offset, envelope: Arc<Envelope>, metrics: &Metrics) {
-        if let Some(channel) = self.by_user.get_mut(user) {
-            let outputs = channel.gap.received(offset, envelope);
-            self.queries.extend(channel.carry_out(user, outputs, metrics));
-        }
+    /// Applies an event that was received on a user's channel; the queues to be sent are then those of [`UserChannels::swap_unsent`]. True
+    /// if there is a new query.
+    pub(super) fn received(
+        &mut self,
+        user: &UserId,
+        offset: Offset,
+        envelope: Arc<Envelope>,
+        metrics: &Metrics,
+    ) -> bool {
+        let Some(channel) = self.by_user.get_mut(user) else {
+            return false;
+        };
+        let outputs = channel.gap.received(offset, envelope);
+        let query = channel.carry_out(user, outputs, metrics, &mut self.unsent);
+        let is_new = query.is_some();
+        self.queries.extend(query);
+        is_new
+    }
+
+    /// Exchanges the queues to be sent for an empty list.
+    pub(super) fn swap_unsent(&mut self, empty: &mut Vec<Arc<OutboundQueue>>) {
+        std::mem::swap(&mut self.unsent, empty);
     }
 
     /// Records that a channel is subscribed in the bus.
@@ -212,11 +230,13 @@ impl UserChannels {
         };
         let queries = self.queries.len();
         let outputs = channel.gap.positioned(offset);
-        self.queries.extend(channel.carry_out(user, outputs, metrics));
+        let query = channel.carry_out(user, outputs, metrics, &mut self.unsent);
+        self.queries.extend(query);
         if std::mem::take(&mut channel.is_doubtful) {
             self.queries
                 .push_back(HubQuery::Compare(vec![user.clone()], self.round));
         }
+        self.wake_unsent();
         self.queries.len() > queries
     }
 
@@ -228,7 +248,9 @@ impl UserChannels {
             .filter(|channel| channel.gap.cursor().is_some());
         if let Some(channel) = open {
             let outputs = channel.gap.positioned(offset);
-            self.queries.extend(channel.carry_out(user, outputs, metrics));
+            self.queries
+                .extend(channel.carry_out(user, outputs, metrics, &mut self.unsent));
+            self.wake_unsent();
         }
     }
 
@@ -236,7 +258,9 @@ impl UserChannels {
     pub(super) fn read(&mut self, user: &UserId, id: ChannelId, read: LogRead, metrics: &Metrics) {
         if let Some(channel) = self.by_user.get_mut(user).filter(|channel| channel.id == id) {
             let outputs = channel.gap.read(read);
-            self.queries.extend(channel.carry_out(user, outputs, metrics));
+            self.queries
+                .extend(channel.carry_out(user, outputs, metrics, &mut self.unsent));
+            self.wake_unsent();
         }
     }
 
@@ -314,6 +338,11 @@ impl UserChannels {
             .map(|(_, subscriber)| subscriber)
     }
 
+    /// Has the sockets' tasks send the queues.
+    fn wake_unsent(&mut self) {
+        self.unsent.drain(..).for_each(|queue| queue.wake());
+    }
+
     /// False for queries of a channel that is closed, and for comparisons of an older round.
     fn is_current(&self, query: &HubQuery) -> bool {
         match query {
@@ -327,11 +356,20 @@ impl UserChannels {
 
 impl UserChannel {
     /// Carries out the outputs of the gap detector, and returns the query that they need.
-    fn carry_out(&mut self, user: &UserId, outputs: Vec<GapOutput>, metrics: &Metrics) -> Option<HubQuery> {
+    fn carry_out(
+        &mut self,
+        user: &UserId,
+        outputs: Vec<GapOutput>,
+        metrics: &Metrics,
+        unsent: &mut Vec<Arc<OutboundQueue>>,
+    ) -> Option<HubQuery> {
         let mut query = None;
         for output in outputs {
             match output {
-                GapOutput::Deliver(offset, envelope) => self.deliver(user, &offset, &envelope, metrics),
+                GapOutput::Deliver(offset, envelope) => {
+                    let sockets = self.deliver(user, &offset, &envelope, unsent);
+                    metrics.delivered(&envelope.event, sockets);
+                }
                 GapOutput::Gap(now) => self.report_loss(&now, metrics),
                 GapOutput::Read(after) => {
                     metrics.gap();
@@ -342,7 +380,14 @@ impl UserChannel {
         query
     }
 
-    fn deliver(&self, user: &UserId, offset: &Offset, envelope: &Envelope, metrics: &Metrics) {
+    /// Delivers an event, and returns the number of sockets.
+    fn deliver(
+        &self,
+        user: &UserId,
+        offset: &Offset,
+        envelope: &Envelope,
+        unsent: &mut Vec<Arc<OutboundQueue>>,
+    ) -> usize {
         if envelope.event == name::SETTINGS_UPDATED {
             // The session timeout may have changed.
             self.subscribers
@@ -350,10 +395,9 @@ impl UserChannel {
                 .for_each(|(_, subscriber)| subscriber.request_ttl_check(user));
         }
         let mut encoded = EncodedEvent::new(offset, envelope);
-        let deliver =
-            |(_, subscriber): &&(SubscriberId, Subscriber)| subscriber.deliver(offset, envelope, &mut encoded);
-        let sockets = self.subscribers.iter().filter(deliver).count();
-        metrics.delivered(&envelope.event, sockets);
+        let subscribers = self.subscribers.iter().map(|(_, subscriber)| subscriber);
+        let is_queued = |subscriber: &&Subscriber| subscriber.deliver(offset, envelope, &mut encoded, unsent);
+        subscribers.filter(is_queued).count()
     }
 
     fn report_loss(&mut self, now: &Offset, metrics: &Metrics) {

@@ -5,7 +5,6 @@ use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::offset::Offset;
 use protocol::event::{DeliveryClass, name};
-use protocol::time::Timestamp;
 use protocol::wire::{Message, Push};
 use serde::Deserialize;
 
@@ -13,43 +12,42 @@ use crate::deflate::{PerMessageDeflate, Window};
 use crate::socket::{ClientEncoding, FeedEvent, OutboundQueue, OutgoingMessage};
 
 /// Event with its messages so far.
-pub(super) struct EncodedEvent {
-    push: Push,
-    class: DeliveryClass,
+pub(super) struct EncodedEvent<'a> {
+    envelope: &'a Envelope,
+    /// Text of the offset, unless the event is for one socket or session.
+    offset: Option<String>,
     syncing: Option<AccountType>,
-    published_at: Option<Timestamp>,
     by_encoding: [Option<Message>; ClientEncoding::COUNT],
     /// One entry per encoding and window, nearly always of one window.
     deflated: Vec<(ClientEncoding, Window, OutgoingMessage)>,
 }
 
-impl EncodedEvent {
+impl<'a> EncodedEvent<'a> {
     /// Takes an event of the log.
-    pub(super) fn new(offset: &Offset, envelope: &Envelope) -> Self {
+    pub(super) fn new(offset: &Offset, envelope: &'a Envelope) -> Self {
         Self {
-            push: Push {
-                event: envelope.event.clone(),
-                data: envelope.data.clone(),
-                offset: (envelope.audience == Audience::User).then(|| offset.to_string()),
-            },
-            class: envelope.class,
+            envelope,
+            offset: (envelope.audience == Audience::User).then(|| offset.to_string()),
             syncing: syncing(envelope),
-            published_at: envelope.published_at,
             by_encoding: Default::default(),
             deflated: Vec::new(),
         }
     }
 
-    /// Queues the event for a socket of this encoding: at once, or in a batch with others of its class.
-    pub(super) fn send(&mut self, encoding: ClientEncoding, outbound: &OutboundQueue) {
+    /// Queues the event for a socket of this encoding: at once, or in a batch with others of its class. True if the queue is to be sent.
+    pub(super) fn send(&mut self, encoding: ClientEncoding, outbound: &OutboundQueue) -> bool {
         let alone = self.outgoing(encoding, outbound.deflate());
-        match self.class {
-            DeliveryClass::Critical | DeliveryClass::State => outbound.push_event(alone, self.published_at),
+        let published_at = self.envelope.published_at;
+        match self.envelope.class {
+            DeliveryClass::Critical | DeliveryClass::State => {
+                outbound.push_event(alone, published_at);
+                true
+            }
             DeliveryClass::Feed => outbound.push_feed(FeedEvent {
                 message: self.message(encoding),
                 alone,
                 syncing: self.syncing,
-                published_at: self.published_at,
+                published_at,
             }),
         }
     }
@@ -78,9 +76,14 @@ impl EncodedEvent {
     }
 
     fn message(&mut self, encoding: ClientEncoding) -> Message {
+        let push = Push {
+            event: &self.envelope.event,
+            data: &self.envelope.data,
+            offset: self.offset.as_deref(),
+        };
         match self.by_encoding.get_mut(encoding.index()) {
-            Some(written) => written.get_or_insert_with(|| encoding.push(&self.push)).clone(),
-            None => encoding.push(&self.push),
+            Some(written) => written.get_or_insert_with(|| encoding.push(&push)).clone(),
+            None => encoding.push(&push),
         }
     }
 }

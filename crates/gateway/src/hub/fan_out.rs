@@ -21,6 +21,7 @@ use crate::socket::{ClientEncoding, CloseRequest, OutboundQueue};
 pub struct FanOut {
     channels: UserChannels,
     queues: Vec<Arc<OutboundQueue>>,
+    unsent: Vec<Arc<OutboundQueue>>,
     user: UserId,
     offset: Offset,
     metrics: Metrics,
@@ -59,6 +60,7 @@ impl FanOut {
         Self {
             channels,
             queues,
+            unsent: Vec::new(),
             user,
             offset,
             metrics,
@@ -70,6 +72,8 @@ impl FanOut {
         self.offset.seq += 1;
         self.channels
             .received(&self.user, self.offset.clone(), Arc::clone(event), &self.metrics);
+        self.channels.swap_unsent(&mut self.unsent);
+        self.unsent.clear();
         let mut context = Context::from_waker(noop_waker_ref());
         let taken = self.queues.iter().filter(|queue| {
             let popped = queue.poll_pop(&mut context);

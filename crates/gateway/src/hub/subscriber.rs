@@ -76,21 +76,27 @@ impl Subscriber {
         }
     }
 
-    /// Delivers an event of the channel. True if it was queued.
-    pub(super) fn deliver(&self, offset: &Offset, envelope: &Envelope, encoded: &mut EncodedEvent) -> bool {
+    /// Delivers an event of the channel. True if it was queued; a queue that is to be sent is added to `unsent`.
+    pub(super) fn deliver(
+        &self,
+        offset: &Offset,
+        envelope: &Envelope,
+        encoded: &mut EncodedEvent<'_>,
+        unsent: &mut Vec<Arc<OutboundQueue>>,
+    ) -> bool {
         if let Some(reason) = close_reason_of(envelope) {
             return self.close_if_addressed(envelope, reason);
         }
         let is_new = matches!(&self.delivery, Delivery::After(cursor) if is_beyond(offset, cursor));
         let is_due = is_new && self.is_addressed(&envelope.audience);
-        if is_due {
-            encoded.send(self.socket.encoding, &self.socket.outbound);
+        if is_due && encoded.send(self.socket.encoding, &self.socket.outbound) {
+            unsent.push(Arc::clone(&self.socket.outbound));
         }
         is_due
     }
 
     /// Delivers an event that the socket has read from the log. True if it was queued.
-    pub(super) fn replay(&self, envelope: &Envelope, encoded: &mut EncodedEvent) -> bool {
+    pub(super) fn replay(&self, envelope: &Envelope, encoded: &mut EncodedEvent<'_>) -> bool {
         if let Some(reason) = close_reason_of(envelope) {
             return self.close_if_addressed(envelope, reason);
         }
@@ -122,8 +128,8 @@ impl Subscriber {
         } else if encoding.native().is_some() {
             let notice = Notice::Resync;
             outbound.push(encoding.push(&Push {
-                event: notice.name().to_owned(),
-                data: notice.data(),
+                event: notice.name(),
+                data: &notice.data(),
                 offset: None,
             }));
         } else {

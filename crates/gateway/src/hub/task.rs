@@ -1,4 +1,4 @@
-//! Task of the hub: receives events from the bus, delivers them, and queries the bus about gaps.
+//! Tasks of the hub: one receives events from the bus and delivers them, the other queries the bus about gaps.
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Hub;
 use super::channels::{ChannelId, ComparisonRound, HubQuery, UserChannels};
 use super::gap::PAGE;
+use crate::socket::OutboundQueue;
 use crate::trace;
 
 /// Result of a query.
@@ -34,13 +35,51 @@ enum QueryResult {
 }
 
 impl Hub {
-    /// Runs until the node is done; all `missed` are notified when messages of the bus may have been missed.
-    pub(crate) async fn run(
+    /// Delivers received events until the node is done; all `missed` are notified when messages of the bus may have been missed. Apart from
+    /// the queries, so that an event polls no timer and no query.
+    pub(crate) async fn deliver(
         self: Arc<Self>,
         mut received: mpsc::Receiver<ChannelMessage>,
         missed: [Arc<Notify>; 2],
         soft: CancellationToken,
     ) {
+        let mut unsent = Vec::new();
+        let deliver = async {
+            // Without a message, the subscription is closed for good: the node cannot go on.
+            while let Some(message) = received.recv().await {
+                match message {
+                    ChannelMessage::Event { user, offset, envelope } => {
+                        self.receive(&user, offset, envelope, &mut unsent);
+                        // With more to do, the cores share the writes.
+                        let is_direct = received.is_empty() && unsent.len() <= MAX_DIRECT_WRITES;
+                        for queue in unsent.drain(..) {
+                            if is_direct {
+                                queue.write_or_wake();
+                            } else {
+                                queue.wake();
+                            }
+                        }
+                    }
+                    ChannelMessage::Redeemed {
+                        user,
+                        token,
+                        redemption,
+                    } => {
+                        self.channels().redeemed(&user, &token, redemption);
+                    }
+                    ChannelMessage::Missed => {
+                        missed.iter().for_each(|missed| missed.notify_one());
+                        self.channels().missed();
+                        self.has_queries.notify_one();
+                    }
+                }
+            }
+        };
+        soft.run_until_cancelled(deliver).await;
+    }
+
+    /// Queries the bus for the channels until the node is done.
+    pub(crate) async fn query(self: Arc<Self>, soft: CancellationToken) {
         let mut pending: FuturesUnordered<BoxFuture<'static, QueryResult>> = FuturesUnordered::new();
         let mut failed = Vec::new();
         let mut retry = PeriodicLoop::new(RETRY_PAUSE, soft.clone());
@@ -49,20 +88,6 @@ impl Hub {
             tokio::select! {
                 biased;
                 () = soft.cancelled() => return,
-                received = received.recv() => match received {
-                    Some(ChannelMessage::Event { user, offset, envelope }) => {
-                        self.receive(&user, offset, envelope);
-                    }
-                    Some(ChannelMessage::Redeemed { user, token, redemption }) => {
-                        self.channels().redeemed(&user, &token, redemption);
-                    }
-                    Some(ChannelMessage::Missed) => {
-                        missed.iter().for_each(|missed| missed.notify_one());
-                        self.channels().missed();
-                    }
-                    // The subscription is closed for good: the node cannot go on.
-                    None => return,
-                },
                 Some(result) = pending.next() => match result {
                     QueryResult::Unconfirmed(query) => failed.push(query),
                     QueryResult::Failed(query) => {
@@ -86,13 +111,22 @@ impl Hub {
         }
     }
 
-    /// Delivers a received event to the sockets of its user, or finds that an earlier one is missing.
-    fn receive(&self, user: &UserId, offset: Offset, envelope: Arc<Envelope>) {
+    /// Delivers a received event to the sockets of its user, or finds that an earlier one is missing. The queues to be sent are added to
+    /// `unsent`: they are written after the channels are unlocked.
+    fn receive(&self, user: &UserId, offset: Offset, envelope: Arc<Envelope>, unsent: &mut Vec<Arc<OutboundQueue>>) {
         let span = trace::delivery(self.deliveries, &envelope);
-        let receive = || self.channels().received(user, offset, envelope, &self.metrics);
-        match span {
+        let receive = || {
+            let mut channels = self.channels();
+            let has_query = channels.received(user, offset, envelope, &self.metrics);
+            channels.swap_unsent(unsent);
+            has_query
+        };
+        let has_query = match span {
             Some(span) => span.in_scope(receive),
             None => receive(),
+        };
+        if has_query {
+            self.has_queries.notify_one();
         }
     }
 
@@ -152,6 +186,8 @@ impl Hub {
     }
 }
 
+/// Sockets of an event that the hub writes to by itself: for more, it would delay the next event.
+const MAX_DIRECT_WRITES: usize = 4;
 /// Concurrent queries.
 const MAX_PENDING: usize = 128;
 /// Pause before failed queries are repeated.

@@ -103,8 +103,8 @@ impl Caller {
     /// Sends a notice to this socket only.
     pub(crate) fn notify(&self, notice: &Notice) {
         self.outbound.push(self.encoding.push(&Push {
-            event: notice.name().to_owned(),
-            data: notice.data(),
+            event: notice.name(),
+            data: &notice.data(),
             offset: None,
         }));
     }

@@ -52,7 +52,7 @@ impl ClientEncoding {
     }
 
     /// Encodes an event.
-    pub(crate) fn push(self, push: &Push) -> Message {
+    pub(crate) fn push(self, push: &Push<'_>) -> Message {
         match self.native() {
             Some(encoding) => native::push(encoding, push),
             None if self.offsets => socketio::event(self.dialect, push),
@@ -67,8 +67,8 @@ impl ClientEncoding {
             return vec![native::answer(encoding, event, data, id)];
         }
         let push = Push {
-            event: event.to_owned(),
-            data: data.clone(),
+            event,
+            data,
             offset: None,
         };
         let ack = self.ack(data, id);

@@ -1,8 +1,8 @@
-//! Bounded outbound queue of one socket. Any task may add messages; the task of the socket alone takes them.
+//! Bounded outbound queue of one socket. Any task may add messages; the task of the socket takes them, or the hub on its behalf.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -22,6 +22,14 @@ pub(crate) struct OutboundQueue {
     durations: Option<Arc<BusDurations>>,
     queue: Mutex<Queue>,
     task: AtomicWaker,
+    /// Transport of the socket, if another task may write to it.
+    writer: Option<Weak<dyn DirectWriter>>,
+}
+
+/// Transport of a socket, for writes by another task than the socket's own: waking a task, often on another core, costs more than the write.
+pub(crate) trait DirectWriter: Send + Sync {
+    /// Writes what is queued. False if the socket's task is to be woken: it is running, or the write leaves it something to do.
+    fn try_write(&self, outbound: &OutboundQueue) -> bool;
 }
 
 /// Error of a queue that overflowed: it accepts no more messages.
@@ -58,11 +66,20 @@ impl OutboundQueue {
         }
     }
 
+    /// Has the transport written by other tasks too.
+    pub(crate) fn written_by(self, writer: Weak<dyn DirectWriter>) -> Self {
+        Self {
+            writer: Some(writer),
+            ..self
+        }
+    }
+
     /// Creates the queue of the next client on the same socket.
     pub(crate) fn successor(&self) -> Self {
         Self {
             deflate: self.deflate.clone(),
             durations: self.durations.clone(),
+            writer: self.writer.clone(),
             ..Self::default()
         }
     }
@@ -80,31 +97,32 @@ impl OutboundQueue {
     /// Queues a message after all batched feed events. A message that does not fit is dropped with the whole queue, and the task is
     /// notified. A closed queue ignores messages.
     pub(crate) fn push(&self, message: impl Into<OutgoingMessage>) {
-        self.push_queued(QueuedMessage::untimed(message));
+        self.lock().push(QueuedMessage::untimed(message));
+        self.wake();
     }
 
-    /// Queues an event like any other message; it was published then.
+    /// Queues an event like any other message; it was published then. It is sent by [`OutboundQueue::write_or_wake`] or
+    /// [`OutboundQueue::wake`].
     pub(crate) fn push_event(&self, message: OutgoingMessage, published_at: Option<Timestamp>) {
-        self.push_queued(QueuedMessage { message, published_at });
+        self.lock().push(QueuedMessage { message, published_at });
     }
 
-    fn push_queued(&self, message: QueuedMessage) {
-        let mut queue = self.lock();
-        queue.send_batch();
-        queue.add(message);
-        drop(queue);
-        self.task.wake();
-    }
-
-    /// Adds a feed event to the batch, if batching is enabled, else queues it. The delay of a batch is intended, so it is not timed.
-    pub(crate) fn push_feed(&self, event: FeedEvent) {
+    /// Adds a feed event to the batch, if batching is enabled, else queues it as [`OutboundQueue::push_event`] does. True if it was queued
+    /// and is to be sent. The delay of a batch is intended, so it is not timed.
+    pub(crate) fn push_feed(&self, event: FeedEvent) -> bool {
         let mut queue = self.lock();
         let Some(Batching { every, .. }) = queue.batching else {
-            drop(queue);
-            return self.push_event(event.alone, event.published_at);
+            let FeedEvent {
+                alone, published_at, ..
+            } = event;
+            queue.push(QueuedMessage {
+                message: alone,
+                published_at,
+            });
+            return true;
         };
         if queue.state != QueueState::Open {
-            return;
+            return false;
         }
         let is_first = queue.batch.due().is_none();
         queue.batch.add(event, Instant::now() + every);
@@ -114,8 +132,27 @@ impl OutboundQueue {
         }
         drop(queue);
         if is_first || is_full {
-            self.task.wake();
+            self.wake();
         }
+        false
+    }
+
+    /// Wakes the task of the socket, which sends what is queued.
+    pub(crate) fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// Sends what is queued from this task while the task of the socket is idle, else wakes that one.
+    pub(crate) fn write_or_wake(&self) {
+        let writer = self.writer.as_ref().and_then(Weak::upgrade);
+        if !writer.is_some_and(|writer| writer.try_write(self)) {
+            self.wake();
+        }
+    }
+
+    /// Registers the task of the socket, to be woken for messages that are queued from now on.
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        self.task.register(cx.waker());
     }
 
     /// Due time of the batched feed events.
@@ -125,7 +162,7 @@ impl OutboundQueue {
 
     /// Ready once the due time differs from this one.
     pub(crate) fn poll_batch_due(&self, known: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        self.task.register(cx.waker());
+        self.register(cx);
         if self.batch_due() == known {
             Poll::Pending
         } else {
@@ -155,7 +192,7 @@ impl OutboundQueue {
             queue.messages.push_front(message);
         }
         drop(queue);
-        self.task.wake();
+        self.wake();
     }
 
     /// Takes the next message, or registers the task to be woken for it.
@@ -163,18 +200,14 @@ impl OutboundQueue {
         if let Some(next) = self.pop() {
             return Poll::Ready(next);
         }
-        self.task.register(cx.waker());
+        self.register(cx);
         // A message may have been queued just before the waker was registered.
         self.pop().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Ready once the queue has overflowed. For a task that cannot take messages at the moment.
-    pub(crate) fn poll_overflowed(&self, cx: &mut Context<'_>) -> Poll<Overflowed> {
-        self.task.register(cx.waker());
-        match self.lock().state {
-            QueueState::Overflowed => Poll::Ready(Overflowed),
-            QueueState::Open | QueueState::Closed => Poll::Pending,
-        }
+    /// True if the queue has overflowed.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.lock().state == QueueState::Overflowed
     }
 
     /// Records the latency of a write to the socket, which began with an event that was published then.
@@ -200,7 +233,8 @@ impl OutboundQueue {
         self.lock().state == QueueState::Closed
     }
 
-    fn pop(&self) -> Option<Result<QueuedMessage, Overflowed>> {
+    /// Takes the next message, if there is one.
+    pub(crate) fn pop(&self) -> Option<Result<QueuedMessage, Overflowed>> {
         let mut queue = self.lock();
         if queue.state == QueueState::Overflowed {
             return Some(Err(Overflowed));
@@ -219,6 +253,12 @@ impl OutboundQueue {
 }
 
 impl Queue {
+    /// Adds a message after all batched feed events.
+    fn push(&mut self, message: QueuedMessage) {
+        self.send_batch();
+        self.add(message);
+    }
+
     fn add(&mut self, message: QueuedMessage) {
         if self.state != QueueState::Open {
             return;
@@ -233,6 +273,9 @@ impl Queue {
     }
 
     fn send_batch(&mut self) {
+        if self.batch.due().is_none() {
+            return;
+        }
         let array = self.batching.and_then(|batching| batching.array);
         for message in self.batch.take(array) {
             self.add(QueuedMessage::untimed(message));

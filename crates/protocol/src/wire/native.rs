@@ -63,8 +63,8 @@ pub fn decode(encoding: Encoding, message: &Message) -> Result<Request, Undecoda
 
 /// Writes an event: `{"event", "data", "offset"}`, offset null for events outside the log.
 #[must_use]
-pub fn push(encoding: Encoding, push: &Push) -> Message {
-    write(encoding, &PushFrame::from(push))
+pub fn push(encoding: Encoding, push: &Push<'_>) -> Message {
+    write(encoding, push)
 }
 
 /// Joins frames of this encoding into one message: an array in the same order.
@@ -81,23 +81,6 @@ pub fn batch(encoding: Encoding, frames: &[Message]) -> Message {
 #[must_use]
 pub fn answer(encoding: Encoding, event: &str, data: &Json, id: Option<&RequestId>) -> Message {
     write(encoding, &AnswerFrame { event, data, id })
-}
-
-#[derive(Serialize)]
-struct PushFrame<'a> {
-    event: &'a str,
-    data: &'a Json,
-    offset: Option<&'a str>,
-}
-
-impl<'a> From<&'a Push> for PushFrame<'a> {
-    fn from(push: &'a Push) -> Self {
-        Self {
-            event: &push.event,
-            data: &push.data,
-            offset: push.offset.as_deref(),
-        }
-    }
 }
 
 #[derive(Serialize)]

@@ -20,11 +20,15 @@ fn show(message: &Message) -> String {
     }
 }
 
-fn alert(offset: Option<&str>) -> Push {
+fn data() -> Json {
+    Json::of(&json!({"n": 1}))
+}
+
+fn alert<'a>(data: &'a Json, offset: Option<&'a str>) -> Push<'a> {
     Push {
-        event: name::ALERT.to_owned(),
-        data: Json::of(&json!({"n": 1})),
-        offset: offset.map(ToOwned::to_owned),
+        event: name::ALERT,
+        data,
+        offset,
     }
 }
 
@@ -80,16 +84,16 @@ fn connect_error_is_written() {
 
 #[test]
 fn event_ends_in_its_offset_or_in_null() {
-    assert_snapshot!(show(&socketio::event(PLAIN, &alert(Some("0badcafe-7")))), @r#"42["security:alert",{"n":1},"0badcafe-7"]"#);
-    assert_snapshot!(show(&socketio::event(PLAIN, &alert(None))), @r#"42["security:alert",{"n":1},null]"#);
-    assert_snapshot!(show(&socketio::event(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xa30-7\xa3nsp\xa1/");
-    assert_snapshot!(show(&socketio::event(PACKED, &alert(None))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xc0\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event(PLAIN, &alert(&data(), Some("0badcafe-7")))), @r#"42["security:alert",{"n":1},"0badcafe-7"]"#);
+    assert_snapshot!(show(&socketio::event(PLAIN, &alert(&data(), None))), @r#"42["security:alert",{"n":1},null]"#);
+    assert_snapshot!(show(&socketio::event(PACKED, &alert(&data(), Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xa30-7\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event(PACKED, &alert(&data(), None))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xc0\xa3nsp\xa1/");
 }
 
 #[test]
 fn event_without_recovery_has_its_payload_only() {
-    assert_snapshot!(show(&socketio::event_without_offset(PLAIN, &alert(Some("0-7")))), @r#"42["security:alert",{"n":1}]"#);
-    assert_snapshot!(show(&socketio::event_without_offset(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x92\xaesecurity:alert\x81\xa1n\x01\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event_without_offset(PLAIN, &alert(&data(), Some("0-7")))), @r#"42["security:alert",{"n":1}]"#);
+    assert_snapshot!(show(&socketio::event_without_offset(PACKED, &alert(&data(), Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x92\xaesecurity:alert\x81\xa1n\x01\xa3nsp\xa1/");
 }
 
 #[test]
@@ -107,12 +111,12 @@ fn disconnect_is_written() {
 
 #[test]
 fn native_frames_are_objects() {
-    let push = |encoding, offset| show(&native::push(encoding, &alert(offset)));
+    let push = |encoding, offset| show(&native::push(encoding, &alert(&data(), offset)));
     assert_snapshot!(push(Encoding::Json, Some("0-7")), @r#"{"event":"security:alert","data":{"n":1},"offset":"0-7"}"#);
     assert_snapshot!(push(Encoding::Json, None), @r#"{"event":"security:alert","data":{"n":1},"offset":null}"#);
     assert_snapshot!(push(Encoding::Msgpack, Some("0-7")), @r"\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-7");
     let batch = |encoding| {
-        let frames = ["0-7", "0-8"].map(|offset| native::push(encoding, &alert(Some(offset))));
+        let frames = ["0-7", "0-8"].map(|offset| native::push(encoding, &alert(&data(), Some(offset))));
         show(&native::batch(encoding, &frames))
     };
     assert_snapshot!(batch(Encoding::Json), @r#"[{"event":"security:alert","data":{"n":1},"offset":"0-7"},{"event":"security:alert","data":{"n":1},"offset":"0-8"}]"#);

@@ -125,10 +125,11 @@ fn nesting_is_bounded_as_in_json() {
 fn payload_that_cannot_be_read_back_is_null_in_a_complete_frame() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for text in [deep.as_str(), r#"["\ud800"]"#, "[1e999]"] {
+        let data = Json::parse(text.to_owned()).unwrap();
         let event = Push {
-            event: "x".to_owned(),
-            data: Json::parse(text.to_owned()).unwrap(),
-            offset: Some("0-7".to_owned()),
+            event: "x",
+            data: &data,
+            offset: Some("0-7"),
         };
         let received = peer::receive(Dialect::NativeMsgpack, &push(Encoding::Msgpack, &event));
         let arguments = vec![Value::Null, json!("0-7")];

@@ -21,7 +21,7 @@ pub(crate) struct ReceivedEvent {
 }
 
 /// Event of the server in this dialect.
-pub(crate) fn push(dialect: Dialect, push: &Push) -> Message {
+pub(crate) fn push(dialect: Dialect, push: &Push<'_>) -> Message {
     match encoding(dialect) {
         Some(encoding) => native::push(encoding, push),
         None => socketio::event(dialect, push),

@@ -15,7 +15,8 @@ use crate::strategy;
 proptest! {
     #[test]
     fn event_is_received_with_its_offset(event in strategy::event(), offset in option::of(strategy::offset())) {
-        let push = Push { event: event.name().to_owned(), data: event.data(), offset };
+        let data = event.data();
+        let push = Push { event: event.name(), data: &data, offset: offset.as_deref() };
         for dialect in DIALECTS {
             let received = peer::receive(dialect, &peer::push(dialect, &push));
             let [data, offset] = <[Value; 2]>::try_from(received.arguments).unwrap();
@@ -26,28 +27,32 @@ proptest! {
 
     #[test]
     fn notice_is_received_without_an_offset(notice in strategy::notice()) {
-        let push = Push { event: notice.name().to_owned(), data: notice.data(), offset: None };
+        let data = notice.data();
+        let push = Push { event: notice.name(), data: &data, offset: None };
         for dialect in DIALECTS {
             let received = peer::receive(dialect, &peer::push(dialect, &push));
-            let arguments = vec![value(&push.data), Value::Null];
-            prop_assert_eq!(received, ReceivedEvent { event: push.event.clone(), arguments }, "{:?}", dialect);
+            let arguments = vec![value(push.data), Value::Null];
+            prop_assert_eq!(received, ReceivedEvent { event: push.event.to_owned(), arguments }, "{:?}", dialect);
         }
     }
 
     #[test]
     fn event_without_recovery_has_the_payload_as_only_argument(event in strategy::event(), offset in option::of(strategy::offset())) {
-        let push = Push { event: event.name().to_owned(), data: event.data(), offset };
+        let data = event.data();
+        let push = Push { event: event.name(), data: &data, offset: offset.as_deref() };
         for dialect in [Dialect::SocketIo, Dialect::SocketIoMsgpack] {
             let received = peer::receive(dialect, &socketio::event_without_offset(dialect, &push));
-            prop_assert_eq!(received, ReceivedEvent { event: push.event.clone(), arguments: vec![value(&push.data)] });
+            prop_assert_eq!(received, ReceivedEvent { event: push.event.to_owned(), arguments: vec![value(push.data)] });
         }
     }
 
     #[test]
     fn batch_is_the_sequence_of_its_frames(events in vec((strategy::event(), strategy::offset()), 0..20)) {
+        let payloads: Vec<_> = events.iter().map(|(event, _)| event.data()).collect();
         let pushes: Vec<_> = events
             .iter()
-            .map(|(event, offset)| Push { event: event.name().to_owned(), data: event.data(), offset: Some(offset.clone()) })
+            .zip(&payloads)
+            .map(|((event, offset), data)| Push { event: event.name(), data, offset: Some(offset.as_str()) })
             .collect();
         for dialect in [Dialect::NativeJson, Dialect::NativeMsgpack] {
             let encoding = peer::encoding(dialect).unwrap();

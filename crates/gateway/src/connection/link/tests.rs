@@ -1,9 +1,12 @@
 //! Times of the contract, in paused time.
 
-use futures_util::StreamExt;
+use std::io;
+use std::task::{Context, Poll};
+
+use futures_util::{FutureExt, StreamExt};
 use lifecycle::SeededEntropy;
 use protocol::wire::native::Encoding;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Theirs;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -16,6 +19,13 @@ use crate::socket::FeedEvent;
 /// A live native socket, a peer, and the token that makes the node drain.
 async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, CancellationToken) {
     let (ours, theirs) = tokio::io::duplex(capacity);
+    let (link, soft) = live_link(Box::new(ours));
+    let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    (link, peer, soft)
+}
+
+/// A live native socket over a stream, and the token that makes the node drain.
+fn live_link(stream: Stream) -> (Box<Link>, CancellationToken) {
     let timing = Timing::default();
     let bounds = Bounds {
         heartbeat: Heartbeat::default(),
@@ -38,11 +48,10 @@ async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, Can
         encoding: Encoding::Json,
         bearer: None,
     };
-    let mut link = Link::new(Box::new(ours), &protocol, None, &settings);
+    let mut link = Link::new(stream, &protocol, None, &settings);
     link.authenticated(Instant::now() + Duration::from_secs(86_400))
         .unwrap();
-    let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-    (link, peer, soft)
+    (link, soft)
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,6 +102,64 @@ async fn draining_node_closes_a_socket_within_the_window() {
     assert_eq!(link.next().await.err(), Some(CloseReason::Restart));
     assert!(start.elapsed() <= Duration::from_secs(20), "{:?}", start.elapsed());
     assert!(start.elapsed() > Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_is_written_without_the_task_of_an_idle_socket() {
+    let (mut link, mut peer, _soft) = live(1024).await;
+    assert!(link.next().now_or_never().is_none());
+    let outbound = link.outbound();
+    outbound.push_event(Message::Text("1".into()).into(), None);
+    outbound.write_or_wake();
+    let message = timeout(Duration::from_secs(5), peer.next()).await.unwrap();
+    assert_eq!(message.unwrap().unwrap().to_text().unwrap(), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_does_not_accept_a_direct_write_is_closed_after_20_s() {
+    let (mut link, _peer, _soft) = live(64).await;
+    let outbound = Arc::clone(link.outbound());
+    let start = Instant::now();
+    let write = async {
+        outbound.push_event(Message::Text(vec![b'x'; 1_000].into()).into(), None);
+        outbound.write_or_wake();
+    };
+    let (ended, ()) = tokio::join!(link.next(), write);
+    assert_eq!(ended.err(), Some(CloseReason::Stalled));
+    assert_eq!(start.elapsed(), Duration::from_secs(20));
+}
+
+/// Stream that nothing can be written to.
+struct PanickingStream;
+
+impl AsyncRead for PanickingStream {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for PanickingStream {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        panic!("a write");
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn panic_of_a_direct_write_ends_its_socket_alone() {
+    let (mut link, _soft) = live_link(Box::new(PanickingStream));
+    assert!(link.next().now_or_never().is_none());
+    let outbound = link.outbound();
+    outbound.push_event(Message::Text("1".into()).into(), None);
+    outbound.write_or_wake();
+    assert_eq!(link.next().await.err(), Some(CloseReason::Lost));
 }
 
 fn feed(text: &'static str) -> FeedEvent {

@@ -1,6 +1,7 @@
 //! Time until a lost announcement is detected, in paused time.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bus::{Bus, Events, MemoryBus, PublishOutcome, ResumeLease, ResumeTokenKey};
 use lifecycle::{SeededEntropy, Tasks};
@@ -18,7 +19,7 @@ use crate::bus_outage::BusOutage;
 use crate::bus_roles::BusRoles;
 use crate::hub::{ReplayProgress, SubscribedSocket, Subscription};
 use crate::metrics::Metrics;
-use crate::socket::{ClientEncoding, CloseReason, CloseRequest, OutboundQueue, OutgoingMessage};
+use crate::socket::{ClientEncoding, CloseReason, CloseRequest, DirectWriter, OutboundQueue, OutgoingMessage};
 
 /// Running hub that receives the messages of the test only.
 struct SilentHub {
@@ -34,6 +35,11 @@ struct SilentHub {
 impl SilentHub {
     /// Starts a hub with one socket of the user `u`.
     async fn new() -> Self {
+        Self::with_queue(OutboundQueue::default()).await
+    }
+
+    /// Starts a hub with one socket of the user `u`, which has this queue.
+    async fn with_queue(outbound: OutboundQueue) -> Self {
         let bus = MemoryBus::new(Arc::new(SeededEntropy::new(7)));
         let tasks = Tasks::new();
         let metrics = Metrics::new(&Registry::new("test").meter(), &tasks);
@@ -49,9 +55,10 @@ impl SilentHub {
         let missed = Arc::new(Notify::new());
         tasks.each(
             "hub",
-            Arc::clone(&hub).run(received, [Arc::clone(&missed), Arc::default()], tasks.soft()),
+            Arc::clone(&hub).deliver(received, [Arc::clone(&missed), Arc::default()], tasks.soft()),
         );
-        let (outbound, close_request) = (Arc::new(OutboundQueue::default()), Arc::new(CloseRequest::default()));
+        tasks.each("hub queries", Arc::clone(&hub).query(tasks.soft()));
+        let (outbound, close_request) = (Arc::new(outbound), Arc::new(CloseRequest::default()));
         let socket = SubscribedSocket {
             connection: ConnectionId::new("c").unwrap(),
             session: SessionId::new("s").unwrap(),
@@ -76,18 +83,24 @@ impl SilentHub {
     }
 
     async fn publish(&self) {
-        let envelope = Envelope {
-            v: Envelope::VERSION,
-            id: EventId::new("e").unwrap(),
-            audience: Audience::User,
-            class: DeliveryClass::State,
-            event: "account:status_changed".to_owned(),
-            data: Json::of(&1),
-            traceparent: None,
-            published_at: None,
-        };
-        let published = self.bus.publish(&user(), &envelope).await.unwrap();
+        let published = self.bus.publish(&user(), &envelope()).await.unwrap();
         assert!(matches!(published, PublishOutcome::Assigned(_)));
+    }
+
+    /// Announces events at once, which are the next ones.
+    async fn announce(&self, events: u64) {
+        let offset = self.bus.offsets(&[user()]).await.unwrap().remove(0);
+        for number in 1..=events {
+            let event = ChannelMessage::Event {
+                user: user(),
+                offset: Offset {
+                    epoch: offset.epoch.clone(),
+                    seq: offset.seq + number,
+                },
+                envelope: Arc::new(envelope()),
+            };
+            self.sender.try_send(event).unwrap();
+        }
     }
 
     /// Time until the socket's next message.
@@ -97,6 +110,49 @@ impl SilentHub {
         let queued = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
         assert!(matches!(queued.message, OutgoingMessage::Plain(_)));
         start.elapsed()
+    }
+}
+
+/// Writer that counts the writes, and takes nothing.
+#[derive(Default)]
+struct CountingWriter {
+    writes: AtomicUsize,
+    written: Notify,
+}
+
+impl DirectWriter for CountingWriter {
+    fn try_write(&self, _outbound: &OutboundQueue) -> bool {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.written.notify_one();
+        true
+    }
+}
+
+/// Number of direct writes after events were announced at once.
+async fn direct_writes(events: u64) -> usize {
+    let writer = Arc::new(CountingWriter::default());
+    let weak = Arc::downgrade(&writer);
+    let hub = SilentHub::with_queue(OutboundQueue::default().written_by(weak)).await;
+    hub.announce(events).await;
+    timeout(Duration::from_secs(1), writer.written.notified())
+        .await
+        .unwrap();
+    for _ in 0..events {
+        assert_eq!(hub.time_to_message().await, Duration::ZERO);
+    }
+    writer.writes.load(Ordering::SeqCst)
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        v: Envelope::VERSION,
+        id: EventId::new("e").unwrap(),
+        audience: Audience::User,
+        class: DeliveryClass::State,
+        event: "account:status_changed".to_owned(),
+        data: Json::of(&1),
+        traceparent: None,
+        published_at: None,
     }
 }
 
@@ -112,6 +168,13 @@ async fn event_missed_with_the_connection_is_delivered_at_once() {
     assert_eq!(hub.time_to_message().await, Duration::ZERO);
     // Replies may have been missed too: their task is notified.
     timeout(Duration::from_secs(1), hub.missed.notified()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_is_written_by_the_hub_unless_another_one_waits() {
+    assert_eq!(direct_writes(1).await, 1);
+    // The task of the socket writes the first two, or takes all three.
+    assert_eq!(direct_writes(3).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

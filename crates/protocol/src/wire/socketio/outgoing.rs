@@ -51,14 +51,14 @@ pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, data: Opt
 
 /// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text there for an offset.
 #[must_use]
-pub fn event(dialect: Dialect, push: &Push) -> Message {
-    write_event(dialect, &push.event, (&push.event, &push.data, &push.offset))
+pub fn event(dialect: Dialect, push: &Push<'_>) -> Message {
+    write_event(dialect, push.event, (push.event, push.data, push.offset))
 }
 
 /// Writes an event for a client without recovery: the payload is its only argument.
 #[must_use]
-pub fn event_without_offset(dialect: Dialect, push: &Push) -> Message {
-    write_event(dialect, &push.event, (&push.event, &push.data))
+pub fn event_without_offset(dialect: Dialect, push: &Push<'_>) -> Message {
+    write_event(dialect, push.event, (push.event, push.data))
 }
 
 /// Writes the ack of an event.
