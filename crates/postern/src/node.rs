@@ -14,7 +14,7 @@ mod worker;
 
 pub(crate) use gateway::gateway;
 pub use http_listener::ListenError;
-pub(crate) use http_listener::{HttpListener, ListenerKind};
+pub(crate) use http_listener::{Handler, HttpListener, ListenerKind};
 pub(crate) use identity::NodeIdentity;
 pub(crate) use runtime::NodeRuntime;
 pub use start_error::StartError;

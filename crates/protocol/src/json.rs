@@ -39,6 +39,12 @@ impl Json {
         self.0.get()
     }
 
+    /// Text of the JSON, without a copy.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        Box::<str>::from(self.0).into()
+    }
+
     /// Reads the text as a value of `T`.
     ///
     /// # Errors

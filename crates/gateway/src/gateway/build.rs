@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use protocol::cluster::job::Lane;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use crate::connection::{
 };
 use crate::deflate::DeflatePool;
 use crate::http::callback::{CallbackBus, Callbacks};
-use crate::http::internal::{self, ApiDrain, Internal, InternalApi};
+use crate::http::internal::{ApiDrain, Internal, InternalApi};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
@@ -77,7 +76,7 @@ impl PreparedGateway {
         };
         let (internal_tls, tls) = self.internal_tls.unzip();
         let internal_api =
-            internal_api(&env, &settings, &services, drain.api.clone()).map(|router| InternalApi { router, tls });
+            internal_api(&env, &settings, &services).map(|api| InternalApi::new(api, drain.api.clone(), tls));
         let certificate_every = settings.timing.certificate;
         let tls_within = settings.timing.tls;
         let entrance = (listener.admission(), self.sockets, soft);
@@ -170,10 +169,10 @@ fn links(env: &Environment, settings: &Settings, soft: &CancellationToken) -> Li
     }
 }
 
-/// Returns the routes of the internal API, if the settings have one.
-fn internal_api(env: &Environment, settings: &Settings, services: &Services, drain: ApiDrain) -> Option<Router> {
+/// Returns the state of the internal API, if the settings have one.
+fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> Option<Internal> {
     let api = settings.internal_api.as_ref()?;
-    let internal = Internal {
+    Some(Internal {
         callers: api.callers.clone(),
         refusal_log: LogLimits::new(LOG_RATE, Instant::now()),
         events: Arc::clone(&env.bus.events),
@@ -185,8 +184,7 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services, dra
         clock: Arc::clone(&env.clock),
         entropy: Arc::clone(&env.entropy),
         metrics: Arc::clone(&env.metrics),
-    };
-    Some(internal::router(internal, drain))
+    })
 }
 
 fn http(

@@ -7,18 +7,19 @@ mod drain;
 mod error;
 mod event;
 mod publish;
+mod route;
 mod sessions;
 
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
 use bus::{Events, Presence};
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, StatusCode};
 use lifecycle::{Clock, Entropy, Reloadable};
 use protocol::id::UserId;
 use protocol::json::Json;
@@ -26,7 +27,9 @@ use serde::Serialize;
 
 pub(crate) use self::drain::ApiDrain;
 
+use self::call::RequestHead;
 use self::error::ApiError;
+use self::route::Route;
 use crate::bus_outage::BusOutage;
 use crate::listener::internal_tls::InternalTls;
 use crate::metrics::{InternalRefusal, Metrics};
@@ -34,13 +37,30 @@ use crate::rate::LogLimits;
 use crate::settings::InternalCallers;
 use crate::workers::WorkerClient;
 
-/// Internal API of a gateway, for the listener that serves it.
+/// Internal API of a gateway, for the listener that serves it. Clones share its state.
 #[derive(Clone)]
 pub struct InternalApi {
-    /// Routes.
-    pub router: Router,
+    internal: Arc<Internal>,
+    drain: ApiDrain,
     /// TLS; `None` is plain HTTP.
     pub tls: Option<InternalTls>,
+}
+
+impl InternalApi {
+    /// Internal API, which `drain` closes.
+    pub(crate) fn new(internal: Internal, drain: ApiDrain, tls: Option<InternalTls>) -> Self {
+        Self {
+            internal: Arc::new(internal),
+            drain,
+            tls,
+        }
+    }
+
+    /// Responds to a request. `peer` is the address of the calling server, if it is known.
+    pub async fn respond(&self, peer: Option<SocketAddr>, request: Request<Body>) -> Response {
+        let response = pin!(self.internal.serve(peer, request));
+        self.drain.apply(response).await
+    }
 }
 
 /// State of the internal API.
@@ -60,15 +80,24 @@ pub(crate) struct Internal {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Returns the routes of the internal API, which `drain` closes.
-pub(crate) fn router(internal: Internal, drain: ApiDrain) -> Router {
-    Router::new()
-        .route(publish::ROUTE.path, post(publish::publish))
-        .route(batch::ROUTE.path, post(batch::publish))
-        .route(sessions::LIST.path, get(sessions::connections))
-        .route(sessions::END.path, delete(sessions::end))
-        .layer(from_fn_with_state(drain, drain::apply))
-        .with_state(Arc::new(internal))
+impl Internal {
+    /// Serves a request by its route.
+    async fn serve(&self, peer: Option<SocketAddr>, request: Request<Body>) -> Response {
+        let (parts, body) = request.into_parts();
+        let head = RequestHead {
+            peer,
+            headers: &parts.headers,
+        };
+        // All but the publish are boxed, as they are rare: inline, they would be in the future of every publish.
+        let served = match Route::find(&parts.method, parts.uri.path()) {
+            Ok(Route::Publish(user)) => publish::publish(self, head, &user, body).await,
+            Ok(Route::PublishBatch) => Box::pin(batch::publish(self, head, body)).await,
+            Ok(Route::Connections(user)) => Box::pin(sessions::connections(self, head, &user)).await,
+            Ok(Route::EndSessions(user)) => Box::pin(sessions::end(self, head, &user)).await,
+            Err(error) => Err(error),
+        };
+        served.unwrap_or_else(IntoResponse::into_response)
+    }
 }
 
 /// Checks the user of a request.
@@ -78,7 +107,7 @@ fn user_id(text: &str) -> Result<UserId, ApiError> {
 }
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut response = Response::new(Json::of(body).as_str().to_owned().into());
+    let mut response = Response::new(Json::of(body).into_text().into());
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use lifecycle::Reloadable;
@@ -41,7 +42,7 @@ pub struct InternalCallers {
 #[derive(Clone)]
 struct HashedToken {
     digest: TokenDigest,
-    caller: InternalCaller,
+    caller: Arc<InternalCaller>,
 }
 
 type TokenDigest = [u8; 32];
@@ -130,10 +131,10 @@ impl InternalCallers {
     pub fn with_single_token(self, token: &Secret) -> Self {
         let single = HashedToken {
             digest: digest(token),
-            caller: InternalCaller {
+            caller: Arc::new(InternalCaller {
                 name: None,
                 scopes: Scope::ALL.to_vec(),
-            },
+            }),
         };
         Self {
             single: Some(single),
@@ -154,7 +155,7 @@ impl InternalCallers {
 
     /// Finds the caller with this token. All digests are compared, in constant time each, so the duration of a refusal reveals neither
     /// a token nor its length.
-    pub(crate) fn find(&self, token: &Secret) -> Option<&InternalCaller> {
+    pub(crate) fn find(&self, token: &Secret) -> Option<&Arc<InternalCaller>> {
         let presented = digest(token);
         let mut found = None;
         for entry in self.single.iter().chain(&self.listed) {
@@ -219,10 +220,10 @@ impl Entry {
         }
         Ok(HashedToken {
             digest,
-            caller: InternalCaller {
+            caller: Arc::new(InternalCaller {
                 name: Some(self.name),
                 scopes: self.scopes,
-            },
+            }),
         })
     }
 }

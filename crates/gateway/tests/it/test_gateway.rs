@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::Request as ApiRequest;
 use bus::{Bus, Events, MemoryBus, RedisBus, RedisRuntime, RedisSettings};
 use gateway::{
-    Gateway, GatewayDrainReport, InternalApiSettings, InternalCallers, Running, Settings, TlsSettings, TokenKey,
+    Gateway, GatewayDrainReport, InternalApi, InternalApiSettings, InternalCallers, Running, Settings, TlsSettings,
+    TokenKey,
 };
 use lifecycle::{Dependencies, Entropy, OsEntropy, Readiness, Reloadable, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType};
@@ -34,6 +37,11 @@ pub(crate) fn internal_api(token: &str) -> InternalApiSettings {
     }
 }
 
+/// Returns a router over an internal API, for requests without a connection.
+fn router(api: InternalApi) -> Router {
+    Router::new().fallback(move |request: ApiRequest| async move { api.respond(None, request).await })
+}
+
 /// Running gateway. It stops when this value is dropped.
 pub(crate) struct TestGateway {
     pub(crate) endpoint: Endpoint,
@@ -41,7 +49,7 @@ pub(crate) struct TestGateway {
     pub(crate) bus: Arc<FaultyBus>,
     pub(crate) authority: Authority,
     pub(crate) readiness: Readiness,
-    pub(crate) internal: axum::Router,
+    pub(crate) internal: Router,
     pub(crate) tasks: Tasks,
     tls: TlsSettings,
     metrics: Metrics,
@@ -104,7 +112,7 @@ impl TestGateway {
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (
             gateway.readiness(),
-            gateway.internal_api().map(|api| api.router).unwrap_or_default(),
+            gateway.internal_api().map(router).unwrap_or_default(),
         );
         let running = loopback_gateway::spawn(gateway).await;
         Self {

@@ -28,7 +28,7 @@ use super::port::first_free;
 use super::ready::{self, Ready};
 use crate::cli::DevArgs;
 use crate::config::ConfigError;
-use crate::node::{HttpListener, ListenerKind, NodeRuntime, StartError};
+use crate::node::{Handler, HttpListener, ListenerKind, NodeRuntime, StartError};
 
 /// Failure to start `postern dev`.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ impl Cluster {
                 let bind = |address| HttpListener::bind(ListenerKind::Internal, address);
                 let listener = first_free(INTERNAL_PORT, bind).await.map_err(StartError::from)?;
                 internal.push(ready::http(listener.address()));
-                span.in_scope(|| listener.serve(api.router, api.tls, &runtime.tasks.with_current_span()));
+                span.in_scope(|| listener.serve(Handler::Internal(api), &runtime.tasks.with_current_span()));
             }
             running.push((span.in_scope(|| gateway.spawn()), span));
         }

@@ -1,6 +1,7 @@
 //! HTTP listeners of a node for the cluster's own network: health and metrics, and on a gateway the internal API. Their peers are
 //! trusted, but a stalled one must not occupy a connection for ever.
 
+mod handler;
 mod stall_timeout;
 
 use std::io;
@@ -9,21 +10,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
 use gateway::InternalTls;
-use hyper::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use lifecycle::Tasks;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
+pub(crate) use self::handler::Handler;
 use self::stall_timeout::StallTimeout;
 
 /// Purpose of an HTTP listener.
@@ -102,20 +99,20 @@ impl HttpListener {
         self.address
     }
 
-    /// Serves connections until the tasks are drained, over TLS if given.
-    pub(crate) fn serve(self, router: Router, tls: Option<InternalTls>, tasks: &Tasks) {
+    /// Serves connections until the tasks are drained, over TLS if the handler has it.
+    pub(crate) fn serve(self, handler: Handler, tasks: &Tasks) {
         let connections = tasks.clone();
+        let handler = Arc::new(handler);
         tasks.essential(self.kind.task(), async move {
             let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
             while let Some((tcp, peer, permit)) = self.next(&permits, &connections).await {
                 let served = Connection {
-                    router: router.clone(),
+                    handler: Arc::clone(&handler),
                     peer,
                     tasks: connections.clone(),
                     permit,
                 };
-                let served = served.serve(tcp, tls.clone().map(|tls| (tls, peer)));
-                connections.each(self.kind.connection_task(), served);
+                connections.each(self.kind.connection_task(), served.serve(tcp, handler.tls()));
             }
         });
     }
@@ -148,7 +145,7 @@ impl HttpListener {
 
 /// Accepted connection.
 struct Connection {
-    router: Router,
+    handler: Arc<Handler>,
     peer: SocketAddr,
     tasks: Tasks,
     permit: OwnedSemaphorePermit,
@@ -156,14 +153,14 @@ struct Connection {
 
 impl Connection {
     /// Performs the TLS handshake, if TLS is given, and serves the requests.
-    async fn serve(self, tcp: TcpStream, tls: Option<(InternalTls, SocketAddr)>) {
+    async fn serve(self, tcp: TcpStream, tls: Option<InternalTls>) {
         let stream = StallTimeout::new(tcp, STALL_TIMEOUT);
-        let Some((tls, peer)) = tls else {
+        let Some(tls) = tls else {
             return self.serve_requests(stream).await;
         };
         let accepted = tokio::select! {
             biased;
-            accepted = Box::pin(tls.accept(stream, peer)) => accepted,
+            accepted = Box::pin(tls.accept(stream, self.peer)) => accepted,
             () = self.tasks.soft().cancelled_owned() => return,
         };
         // The error has been logged.
@@ -175,18 +172,17 @@ impl Connection {
     /// Serves the requests. On a drain the connection ends after the current one.
     async fn serve_requests(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let Self {
-            router,
+            handler,
             peer,
             tasks,
             permit: _permit,
         } = self;
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(STALL_TIMEOUT);
-        let router = TowerToHyperService::new(router);
-        // Not a layer of the router: that would box another future for each request.
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            router.call(request)
+        let service = service_fn(move |request| {
+            let handler = Arc::clone(&handler);
+            // Not boxed: hyper has a place for it, and an allocation of some KiB costs more than its copy.
+            async move { handler.respond(peer, request).await }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {

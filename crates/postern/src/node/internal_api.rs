@@ -5,7 +5,7 @@ use std::future::ready;
 use gateway::Gateway;
 use lifecycle::FileWatch;
 
-use super::http_listener::{HttpListener, ListenError, ListenerKind};
+use super::http_listener::{Handler, HttpListener, ListenError, ListenerKind};
 use super::reload::Reloads;
 use super::runtime::NodeRuntime;
 use crate::config::{INTERNAL_TOKENS_FILE, InternalApiNode, TokensFile};
@@ -22,7 +22,7 @@ pub(super) async fn serve_internal_api(
     };
     let listener = HttpListener::bind(ListenerKind::Internal, node.listen).await?;
     tracing::info!(internal = %listener.address(), tls = api.tls.is_some(), "internal API started");
-    listener.serve(api.router, api.tls, &runtime.tasks);
+    listener.serve(Handler::Internal(api), &runtime.tasks);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use telemetry::export::Exports;
 use telemetry::metrics::Metrics;
 use tokio::runtime::Handle;
 
-use super::http_listener::HttpListener;
+use super::http_listener::{Handler, HttpListener};
 use super::identity::NodeIdentity;
 use super::reload::Reloads;
 use super::start_error::StartError;
@@ -74,7 +74,7 @@ impl NodeRuntime {
     pub(crate) fn serve_health_of(&self, node: &Self, listener: HttpListener) {
         let (readiness, dependencies) = (node.readiness.clone(), node.dependencies.clone());
         let router = telemetry::health::router(readiness, dependencies, node.metrics.clone());
-        listener.serve(router, None, &self.health);
+        listener.serve(Handler::health(router), &self.health);
     }
 
     /// Runtime of another node of this process, with an identity, metrics, readiness and dependencies of its own.

@@ -1,10 +1,8 @@
 //! Publication of several events, to one user or to many.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -22,12 +20,8 @@ use crate::settings::Scope;
 use crate::trace::HttpRoute;
 
 /// `POST /v1/events`: 200 with a result for each event, in the sequence of the events.
-pub(super) async fn publish(
-    State(internal): State<Arc<Internal>>,
-    head: RequestHead,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let call = internal.authorize(Scope::PublishEvents, &head)?;
+pub(super) async fn publish(internal: &Internal, head: RequestHead<'_>, body: Body) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::PublishEvents, head)?;
     let published = async {
         let body = body::read(body, MAX_BODY).await?;
         internal.publish_batch(&call, &body).await
@@ -70,7 +64,7 @@ impl From<Result<EventId, ApiError>> for EventResult {
 impl Internal {
     /// Publishes the events of each user one after the other, and of several users at the same time: their commands are pipelined to
     /// Redis, and workers commit their alerts in groups.
-    async fn publish_batch(&self, call: &Call, body: &[u8]) -> Result<Response, ApiError> {
+    async fn publish_batch(&self, call: &Call<'_>, body: &[u8]) -> Result<Response, ApiError> {
         #[derive(Serialize)]
         struct BatchResults {
             results: Vec<EventResult>,
@@ -106,7 +100,7 @@ impl Internal {
     /// Publishes events of one user, each when the one before is published or has failed.
     async fn publish_in_sequence(
         &self,
-        call: &Call,
+        call: &Call<'_>,
         user: UserId,
         events: Vec<Numbered<Publication<'_>>>,
     ) -> Vec<Numbered<EventResult>> {

@@ -1,14 +1,12 @@
 //! Call of the internal API: its caller, identified by a bearer token with scopes.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use bus::SessionKey;
 use http::HeaderMap;
-use http::request::Parts;
 use protocol::cluster::origin::Origin;
 use protocol::id::UserId;
 use protocol::trace::TraceParent;
@@ -26,44 +24,40 @@ use crate::trace::{HttpRoute, received};
 use crate::workers::Requester;
 
 /// Head of a request.
-pub(super) struct RequestHead {
+#[derive(Clone, Copy)]
+pub(super) struct RequestHead<'a> {
     /// Address of the calling server.
-    peer: Option<SocketAddr>,
-    headers: HeaderMap,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) headers: &'a HeaderMap,
 }
 
-impl FromRequestParts<Arc<Internal>> for RequestHead {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &Arc<Internal>) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self {
-            peer: peer.map(|ConnectInfo(peer)| *peer),
-            // Nothing after it reads them: a copy would cost an allocation per request.
-            headers: std::mem::take(&mut parts.headers),
-        })
+impl RequestHead<'_> {
+    /// Origin of the request, if its address is known.
+    fn origin(&self) -> Option<Origin> {
+        self.peer
+            .map(|peer| Origin::of_peer(peer.ip(), user_agent(self.headers)))
     }
 }
 
 /// Authorized call.
-pub(super) struct Call {
-    caller: InternalCaller,
+pub(super) struct Call<'a> {
+    caller: Arc<InternalCaller>,
     scope: Scope,
-    origin: Option<Origin>,
+    head: RequestHead<'a>,
     /// Scheme of the request.
     scheme: &'static str,
     /// Trace context of the request.
     traceparent: Option<TraceParent>,
 }
 
-impl Call {
+impl Call<'_> {
     /// Party on whose behalf the call's job about this user runs.
     pub(super) fn requester(&self, user: &UserId) -> Requester {
         let session = SessionKey {
             user: user.clone(),
             session: ids::internal_api(self.caller.name.as_deref()),
         };
-        Requester::internal_api(session, self.origin.clone(), self.traceparent)
+        Requester::internal_api(session, self.head.origin(), self.traceparent)
     }
 
     /// Runs the operation of the call in its spans, and logs the outcome. `user` is none if the operation is about several.
@@ -73,14 +67,15 @@ impl Call {
         user: Option<&UserId>,
         operation: impl Future<Output = Result<Response, ApiError>>,
     ) -> Response {
-        let logged = async {
+        // Pinned here: a future that is moved into its span is copied.
+        let logged = pin!(async {
             let outcome = operation.await;
             match &outcome {
                 Ok(response) => tracing::debug!(status = response.status().as_u16(), "internal API request served"),
                 Err(error) => tracing::debug!(?error, "internal API request failed"),
             }
             outcome.unwrap_or_else(IntoResponse::into_response)
-        };
+        });
         let response = logged.instrument(self.span(user));
         route.serve_trusted(self.scheme, self.traceparent, response).await
     }
@@ -94,8 +89,8 @@ impl Call {
 impl Internal {
     /// Identifies the caller by its token, and checks its scope. Refused tokens are counted, and logged up to a rate:
     /// anyone who reaches the port can cause such lines.
-    pub(super) fn authorize(&self, scope: Scope, head: &RequestHead) -> Result<Call, ApiError> {
-        let Some(token) = bearer(&head.headers) else {
+    pub(super) fn authorize<'a>(&self, scope: Scope, head: RequestHead<'a>) -> Result<Call<'a>, ApiError> {
+        let Some(token) = bearer(head.headers) else {
             self.refused(InternalRefusal::TokenMissing, None, head);
             return Err(ApiError::Unauthorized);
         };
@@ -109,17 +104,15 @@ impl Internal {
             return Err(ApiError::MissingScope(scope));
         }
         Ok(Call {
-            caller: caller.clone(),
+            caller: Arc::clone(caller),
             scope,
-            origin: head
-                .peer
-                .map(|peer| Origin::of_peer(peer.ip(), user_agent(&head.headers))),
+            head,
             scheme: self.scheme,
-            traceparent: received(&head.headers),
+            traceparent: received(head.headers),
         })
     }
 
-    fn refused(&self, reason: InternalRefusal, caller: Option<&InternalCaller>, head: &RequestHead) {
+    fn refused(&self, reason: InternalRefusal, caller: Option<&InternalCaller>, head: RequestHead<'_>) {
         self.metrics.internal_refused(reason);
         if let Some(suppressed) = self.refusal_log.admit(reason, Instant::now()) {
             let caller = caller.map(InternalCaller::label);

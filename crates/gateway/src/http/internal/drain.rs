@@ -1,7 +1,5 @@
 //! Drain of the internal API: its callers are asked to close their connections, then refused, and no request is cut.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
@@ -10,7 +8,6 @@ use protocol::code::ErrorCode;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::error;
 use crate::http::response::failure_response;
 
 /// Drain state of the internal API and its requests in flight. Clones share one state.
@@ -33,22 +30,21 @@ impl ApiDrain {
         self.in_flight.close();
         self.in_flight.wait().await;
     }
-}
 
-/// Serves or refuses a request, as the drain requires, and describes the refusals of the router: one middleware, as each costs a request
-/// two allocations.
-pub(super) async fn apply(State(drain): State<ApiDrain>, request: Request, next: Next) -> Response {
-    let _in_flight = drain.in_flight.token();
-    let mut response = if drain.refusing.is_cancelled() {
-        refusal()
-    } else {
-        error::describe(next.run(request).await)
-    };
-    if drain.closing.is_cancelled() {
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    /// Serves or refuses a request, as the drain requires.
+    pub(super) async fn apply(&self, response: impl Future<Output = Response>) -> Response {
+        let _in_flight = self.in_flight.token();
+        let mut response = if self.refusing.is_cancelled() {
+            refusal()
+        } else {
+            response.await
+        };
+        if self.closing.is_cancelled() {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
-    response
 }
 
 /// Response to a request that another gateway can serve at once.

@@ -2,9 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
@@ -14,6 +12,12 @@ use crate::settings::Scope;
 /// Error of a request to the internal API.
 #[derive(Debug)]
 pub(super) enum ApiError {
+    /// Path that is no route.
+    NoRoute,
+    /// Method that the route does not have; the value names those that it has.
+    WrongMethod(&'static str),
+    /// Path that is not UTF-8 once it is decoded.
+    UnreadablePath,
     /// Missing or unknown bearer token.
     Unauthorized,
     /// Token without the scope of the route.
@@ -36,6 +40,11 @@ impl ApiError {
     /// Body of the response.
     pub(super) fn failure(&self) -> Failure {
         match self {
+            Self::NoRoute => Failure::with_message(ErrorCode::NotSupported, "There is nothing here."),
+            Self::WrongMethod(_) => {
+                Failure::with_message(ErrorCode::NotSupported, "This path does not support this method.")
+            }
+            Self::UnreadablePath => Failure::of(ErrorCode::BadRequest),
             Self::Unauthorized => Failure::of(ErrorCode::Unauthenticated),
             Self::MissingScope(scope) => {
                 let sentence = format!("The token does not have the scope {}.", scope.as_str());
@@ -60,12 +69,17 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let failure = self.failure();
         match self {
+            Self::NoRoute => failure_response(StatusCode::NOT_FOUND, &failure),
+            Self::WrongMethod(allow) => with_header(
+                failure_response(StatusCode::METHOD_NOT_ALLOWED, &failure),
+                (ALLOW, allow),
+            ),
             Self::Unauthorized => with_header(
                 failure_response(StatusCode::UNAUTHORIZED, &failure),
                 (WWW_AUTHENTICATE, "Bearer"),
             ),
             Self::MissingScope(_) => failure_response(StatusCode::FORBIDDEN, &failure),
-            Self::Invalid(_) => failure_response(StatusCode::BAD_REQUEST, &failure),
+            Self::UnreadablePath | Self::Invalid(_) => failure_response(StatusCode::BAD_REQUEST, &failure),
             Self::TooLarge(_) => failure_response(StatusCode::PAYLOAD_TOO_LARGE, &failure),
             Self::Failed(ErrorCode::Unavailable) => with_header(
                 failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure),
@@ -79,28 +93,4 @@ impl IntoResponse for ApiError {
 fn with_header(mut response: Response, (name, value): (HeaderName, &'static str)) -> Response {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
-}
-
-/// Gives the refusals of the router itself (unknown path, wrong method, unreadable path) a body like all others. Their headers
-/// stay: `Allow` names the methods of a path.
-pub(super) fn describe(response: Response) -> Response {
-    let status = response.status();
-    let is_json = response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
-    if !status.is_client_error() || is_json {
-        return response;
-    }
-    let failure = match status {
-        StatusCode::NOT_FOUND => Failure::with_message(ErrorCode::NotSupported, "There is nothing here."),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            Failure::with_message(ErrorCode::NotSupported, "This path does not support this method.")
-        }
-        _ => Failure::of(ErrorCode::BadRequest),
-    };
-    let mut headers = response.into_parts().0.headers;
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(TRANSFER_ENCODING);
-    let mut described = failure_response(status, &failure);
-    headers.extend(described.headers_mut().drain());
-    *described.headers_mut() = headers;
-    described
 }

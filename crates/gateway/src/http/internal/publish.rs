@@ -1,9 +1,8 @@
 //! Publication of an event to a user.
 
-use std::sync::Arc;
+use std::pin::pin;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use protocol::cluster::envelope::Envelope;
@@ -26,19 +25,20 @@ use crate::trace::HttpRoute;
 
 /// `POST /v1/users/{id}/events`: 202 once the event has an offset in the user's event log, or, for an alert, is committed.
 pub(super) async fn publish(
-    State(internal): State<Arc<Internal>>,
-    Path(user): Path<String>,
-    head: RequestHead,
+    internal: &Internal,
+    head: RequestHead<'_>,
+    user: &str,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let call = internal.authorize(Scope::PublishEvents, &head)?;
-    let user = user_id(&user)?;
-    let published = async {
+    let call = internal.authorize(Scope::PublishEvents, head)?;
+    let user = user_id(user)?;
+    // Pinned here: moved through the layers of the call, it would be copied by each.
+    let published = pin!(async {
         let body = body::read(body, MAX_BODY).await?;
         let publication = Publication::read(&body)?;
         let event_id = internal.publish(&call, &user, publication).await?;
         Ok(accepted(&event_id))
-    };
+    });
     Ok(call.run(ROUTE, Some(&user), published).await)
 }
 
@@ -46,7 +46,7 @@ impl Internal {
     /// Publishes one event of a user, and returns its id.
     pub(super) async fn publish(
         &self,
-        call: &Call,
+        call: &Call<'_>,
         user: &UserId,
         publication: Publication<'_>,
     ) -> Result<EventId, ApiError> {
@@ -84,7 +84,7 @@ impl Internal {
     }
 
     /// Has a worker commit an alert, which is stored before it is published.
-    async fn raise(&self, alert: Alert, call: &Call, user: &UserId) -> Result<(), ApiError> {
+    async fn raise(&self, alert: Alert, call: &Call<'_>, user: &UserId) -> Result<(), ApiError> {
         let work = Work::RaiseAlert(alert);
         let raised = self.workers.request(call.requester(user), work, self.job_timeout).await;
         let raised = raised.map_err(|error| ApiError::Failed(error.code()))?;

@@ -1,8 +1,5 @@
 //! List of a user's connections, and the end of all its sessions.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
 use axum::response::Response;
 use bus::OpenSocket;
 use http::StatusCode;
@@ -22,24 +19,16 @@ use crate::settings::Scope;
 use crate::trace::HttpRoute;
 
 /// `GET /v1/users/{id}/connections`: the user's sockets on all gateways, oldest first.
-pub(super) async fn connections(
-    State(internal): State<Arc<Internal>>,
-    Path(user): Path<String>,
-    head: RequestHead,
-) -> Result<Response, ApiError> {
-    let call = internal.authorize(Scope::ReadConnections, &head)?;
-    let user = user_id(&user)?;
+pub(super) async fn connections(internal: &Internal, head: RequestHead<'_>, user: &str) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::ReadConnections, head)?;
+    let user = user_id(user)?;
     Ok(call.run(LIST, Some(&user), internal.connections(&user)).await)
 }
 
 /// `DELETE /v1/users/{id}/sessions`: ends all sessions; returns their number once the end is committed.
-pub(super) async fn end(
-    State(internal): State<Arc<Internal>>,
-    Path(user): Path<String>,
-    head: RequestHead,
-) -> Result<Response, ApiError> {
-    let call = internal.authorize(Scope::EndSessions, &head)?;
-    let user = user_id(&user)?;
+pub(super) async fn end(internal: &Internal, head: RequestHead<'_>, user: &str) -> Result<Response, ApiError> {
+    let call = internal.authorize(Scope::EndSessions, head)?;
+    let user = user_id(user)?;
     Ok(call.run(END, Some(&user), internal.end_sessions(&call, &user)).await)
 }
 
@@ -94,7 +83,7 @@ impl Internal {
         Ok(json_response(StatusCode::OK, &ConnectionList { connections }))
     }
 
-    async fn end_sessions(&self, call: &Call, user: &UserId) -> Result<Response, ApiError> {
+    async fn end_sessions(&self, call: &Call<'_>, user: &UserId) -> Result<Response, ApiError> {
         let work = Work::EndAllSessions;
         let ended = self.workers.request(call.requester(user), work, self.job_timeout).await;
         let ended = ended.map_err(|error| ApiError::Failed(error.code()))?;
