@@ -53,6 +53,57 @@ impl Entropy for OsEntropy {
     }
 }
 
+/// Generator of the operating system, read a block at a time: a system call for each id costs several times the rest of it. A drawn byte
+/// is erased; those that will be drawn next are in the memory of the process.
+pub struct BufferedEntropy {
+    block: Mutex<Block>,
+}
+
+struct Block {
+    bytes: [u8; BLOCK],
+    drawn: usize,
+}
+
+impl Default for BufferedEntropy {
+    fn default() -> Self {
+        let block = Block {
+            bytes: [0; BLOCK],
+            drawn: BLOCK,
+        };
+        Self {
+            block: Mutex::new(block),
+        }
+    }
+}
+
+impl Entropy for BufferedEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        if out.len() > BLOCK {
+            return OsEntropy.fill(out);
+        }
+        let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
+        if out.len() > BLOCK - block.drawn {
+            OsEntropy.fill(&mut block.bytes);
+            block.drawn = 0;
+        }
+        let next = block.drawn + out.len();
+        if let Some(drawn) = block.bytes.get_mut(next - out.len()..next) {
+            out.copy_from_slice(drawn);
+            drawn.fill(0);
+        }
+        block.drawn = next;
+    }
+}
+
+impl Debug for BufferedEntropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufferedEntropy").finish_non_exhaustive()
+    }
+}
+
+/// Size of a block, in bytes: 64 ids.
+const BLOCK: usize = 1024;
+
 /// Replayable source for tests: the same seed produces the same bytes.
 pub struct SeededEntropy {
     generator: Mutex<ChaCha20Rng>,
@@ -85,6 +136,8 @@ impl Debug for SeededEntropy {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -110,6 +163,20 @@ mod tests {
             "{token}"
         );
         assert_eq!(URL_SAFE_NO_PAD.decode(&token).unwrap().len(), 16);
+    }
+
+    #[test]
+    fn buffered_entropy_draws_no_byte_twice_and_none_unset() {
+        let source = BufferedEntropy::default();
+        let entropy: &dyn Entropy = &source;
+        // More than a block, in draws that do not divide it, and one that is larger than a block.
+        let mut drawn: Vec<[u8; 24]> = (0..200).map(|_| entropy.bytes()).collect();
+        let large = entropy.bytes::<{ 3 * BLOCK }>();
+        drawn.extend(large.as_chunks().0);
+        assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), drawn.len());
+        // More than 8 zeros in 24 random bytes come once in 10^15.
+        let zeros = |bytes: &[u8; 24]| bytes.iter().filter(|byte| **byte == 0).count();
+        assert_eq!(drawn.iter().map(zeros).filter(|zeros| *zeros > 8).count(), 0);
     }
 
     #[test]

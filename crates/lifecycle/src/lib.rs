@@ -21,7 +21,7 @@ mod tasks;
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use dependency::{Dependencies, Dependency, DependencyError, DependencyState, DependencyStatus};
-pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use entropy::{BufferedEntropy, Entropy, OsEntropy, SeededEntropy};
 pub use file_watch::{FileContents, FileError, FileWatch, ReloadStatus};
 pub use outage::OutageReporter;
 pub use periodic::PeriodicLoop;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{RedisBus, RedisRuntime, RedisSettings};
-use lifecycle::{Clock, Dependencies, DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
+use lifecycle::{BufferedEntropy, Clock, Dependencies, DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use store::vault::AuditKeys;
 use store::{PgSettings, PgStore};
 use telemetry::export::Exports;
@@ -26,7 +26,10 @@ use crate::config::RedisFiles;
 pub(crate) struct NodeRuntime {
     pub(crate) identity: NodeIdentity,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Randomness of keys and codes.
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Randomness of ids, of which every request draws some.
+    ids: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) dependencies: Dependencies,
@@ -55,6 +58,7 @@ impl NodeRuntime {
         Self {
             clock,
             entropy: Arc::new(OsEntropy),
+            ids: Arc::new(BufferedEntropy::default()),
             metrics,
             readiness: Readiness::new(),
             dependencies,
@@ -89,7 +93,7 @@ impl NodeRuntime {
     pub(crate) fn for_gateway(&self) -> gateway::Runtime {
         gateway::Runtime {
             clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
+            entropy: Arc::clone(&self.ids),
             meter: self.metrics.meter(),
             readiness: self.readiness.clone(),
             dependencies: self.dependencies.clone(),
@@ -103,7 +107,7 @@ impl NodeRuntime {
     pub(crate) async fn redis(&self, settings: &RedisSettings) -> Result<RedisBus, bus::ConnectError> {
         let runtime = RedisRuntime {
             clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
+            entropy: Arc::clone(&self.ids),
             tasks: self.tasks.with_current_span(),
             meter: self.metrics.meter(),
             dependencies: self.dependencies.clone(),
