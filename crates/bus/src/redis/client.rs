@@ -20,6 +20,7 @@ mod startup_check;
 mod stream_reader;
 mod subscriber;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use fred::types::{Expiration, Key, Value};
 use lifecycle::{Clock, Dependency, Tasks};
 use protocol::fault::chain;
 use protocol::time::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
@@ -124,7 +125,8 @@ impl Client {
             let known = fred.evalsha(script.hash(), keys.clone(), args.clone()).await;
             match known {
                 Err(error) if error.details().starts_with("NOSCRIPT") => {
-                    fred.eval(script.text().to_owned(), keys, args).await
+                    // Boxed, as it is rare: its future would be a part of that of every command.
+                    Box::pin(fred.eval(script.text().to_owned(), keys, args)).await
                 }
                 other => other,
             }
@@ -216,15 +218,12 @@ impl Client {
         command: impl AsyncFnOnce(fred::clients::Client) -> Result<T, fred::error::Error>,
     ) -> Result<T, BusError> {
         let (begin, span) = (Instant::now(), trace::operation(operation));
-        let command = async {
+        // Pinned here: a future that is moved into its span is copied, and the command's has some KiB.
+        let command = pin!(async {
             self.shared.check_up()?;
-            let permit = timeout(COMMAND_TIMEOUT, self.shared.permits.acquire()).await;
-            let _permit = permit
-                .ok()
-                .and_then(Result::ok)
-                .ok_or(CommandFailure::TooManyCommands)?;
+            let _permit = self.shared.permit().await?;
             Ok(command(self.shared.fred()).await?)
-        };
+        });
         let outcome: Result<T, CommandFailure> = command.instrument(span.clone()).await;
         let error_type = outcome.as_ref().err().map(CommandFailure::error_type);
         self.shared.metrics.operation(operation, begin.elapsed(), error_type);
@@ -245,6 +244,15 @@ impl Client {
 impl ClientState {
     fn fred(&self) -> fred::clients::Client {
         self.connection().client().clone()
+    }
+
+    /// Takes the permit of a command. Waits only while all are taken: a timer for each command would cost more than the permit.
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, CommandFailure> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
+        }
+        let permit = timeout(COMMAND_TIMEOUT, self.permits.acquire()).await;
+        permit.ok().and_then(Result::ok).ok_or(CommandFailure::TooManyCommands)
     }
 
     /// Returns an error while the server is unreachable: nothing is sent then.

@@ -2,6 +2,7 @@
 
 mod subscriptions;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -141,8 +142,8 @@ impl RedisBus {
     /// Appends an event to the log of its user, and publishes it, in a span.
     async fn append(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
         let (span, envelope) = trace::publication("redis", event);
-        let published = self
-            .run_publish(user, &envelope, repeats)
+        // Pinned here: a future that is moved into its span is copied.
+        let published = pin!(self.run_publish(user, &envelope, repeats))
             .instrument(span.clone())
             .await;
         if let Err(error) = &published {
