@@ -1,13 +1,16 @@
 //! Connections without a token of one address do not block other addresses.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use gateway::{Rate, Settings};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 use testkit::client::http::Request;
 use testkit::client::{Endpoint, Wire};
 use testkit::{Native, wait};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -86,6 +89,26 @@ async fn silent_connections_of_one_address_take_at_most_a_sixteenth_of_the_permi
     let elsewhere = gateway.endpoint.with_source(ELSEWHERE);
     Native::connect(&elsewhere, &gateway.token("u")).await.unwrap();
     assert!(refused(&gateway) >= 3_000.0, "{} refused", refused(&gateway));
+}
+
+#[tokio::test]
+async fn clients_that_stall_in_their_handshake_do_not_block_others_of_their_address() {
+    let gateway = TestGateway::with(|settings| settings.timing.tls = 2 * wait::deadline()).await;
+    let name = ServerName::from(gateway.endpoint.addr().ip());
+    let mut stalled = Vec::new();
+    for _ in 0..2 * available_parallelism().unwrap().get() {
+        let mut tls = ClientConnection::new(gateway.authority.client(), name.clone()).unwrap();
+        let mut hello = Vec::new();
+        tls.write_tls(&mut hello).unwrap();
+        let mut stream = gateway.endpoint.tcp().await.unwrap();
+        stream.write_all(&hello).await.unwrap();
+        stalled.push(stream);
+    }
+    Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    // All of them have an answer: none waits for another one's handshake.
+    for stream in &mut stalled {
+        stream.read_u8().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
 use serde_json::json;
 use testkit::client::Refused;
+use testkit::token::claims;
 use testkit::{Native, wait};
 
 use crate::test_gateway::TestGateway;
@@ -102,6 +103,27 @@ async fn session_ended_before_subscription_refuses_the_socket() {
     };
     assert_eq!((&data["error"], closed.unwrap().code), (&json!("forbidden"), 4403));
     assert_eq!((worker.done(), worker.joined().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn socket_of_an_ended_session_is_refused_without_a_worker() {
+    let gateway = TestGateway::new().await;
+    let session = SessionKey {
+        session: SessionId::new("s").unwrap(),
+        ..key()
+    };
+    gateway
+        .bus
+        .end(&session, ENDED_AT, Duration::from_secs(60))
+        .await
+        .unwrap();
+    let mut claims = claims("u", wait::deadline());
+    claims["sid"] = json!("s");
+    let refused = Native::connect(&gateway.endpoint, &gateway.signer.sign(&claims)).await;
+    let Err(Refused::Answered { data, closed }) = refused else {
+        panic!("the socket is open");
+    };
+    assert_eq!((&data["error"], closed.unwrap().code), (&json!("forbidden"), 4403));
 }
 
 /// Messages are missed after the bus has read the session and before the gateway has entered it: the end must not be among them.

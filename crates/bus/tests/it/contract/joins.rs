@@ -165,6 +165,47 @@ async fn join_on_another_primary_ignores_session_hints_and_epoch() {
     assert_eq!((after.offset.seq, after.hint), (0, Hint::default()));
 }
 
+/// Hints of another primary do not count, so a join that finds its session unknown starts a new check.
+#[tokio::test]
+async fn join_on_another_primary_starts_the_check_for_open_alerts_of_its_sign_in() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    prepare(&*bus).await;
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    let first = SocketJoin {
+        alert_check: Some("check".to_owned()),
+        ..join("a", "s-1")
+    };
+    let refused = bus.join(&first).await.unwrap();
+    assert_eq!(refused, JoinOutcome::Refused(SessionState::Unknown));
+    let sign_in = RecordedSignIn {
+        check: "check",
+        from: &first.socket.origin,
+    };
+    bus.seed_signed_in(&first.session, HALF_AN_HOUR, &sign_in)
+        .await
+        .unwrap();
+    assert!(joined(&*bus, &first).await.hint.no_open_alerts);
+}
+
+/// Entries of open sockets are renewed one by one; those of a user expire together.
+#[tokio::test]
+async fn join_renews_the_ttl_of_all_sockets_of_its_user_in_the_second_half() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    prepare(&*bus).await;
+    joined(&*bus, &join("a", "s-1")).await;
+    let ttl = async || -> u64 { redis.command(&["PTTL", SOCKETS]).await.parse().unwrap() };
+    let whole = ttl().await;
+    redis
+        .command(&["PEXPIRE", SOCKETS, &(whole / 2 - 1_000).to_string()])
+        .await;
+    joined(&*bus, &join("b", "s-1")).await;
+    assert!(ttl().await > whole / 2, "{} of {whole}", ttl().await);
+}
+
+const SOCKETS: &str = "pn:{u}:conn";
+
 /// Sessions are stored in a layout that the script reads without parsing; others cost two more scripts.
 #[tokio::test]
 async fn join_of_a_live_session_is_one_script_also_with_a_newer_token() {
@@ -182,6 +223,8 @@ async fn join_of_a_live_session_is_one_script_also_with_a_newer_token() {
         joined(&*bus, &join).await;
     }
     assert_eq!(scripts(&redis).await - before, 3);
+    let ttl: i64 = redis.command(&["TTL", "pn:{u}:s:s-1"]).await.parse().unwrap();
+    assert!(ttl > 0, "{ttl}");
     let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
     assert_eq!(announced.newest_token, Some(Timestamp::from_millis(1_795_451_460_008)));
 }
