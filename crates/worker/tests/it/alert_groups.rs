@@ -8,6 +8,7 @@ use protocol::security::Alert;
 use serde_json::json;
 use store::Outbox;
 use testkit::wait;
+use tokio::time::Instant;
 
 use crate::client::{Client, DEADLINE, assert_error, assert_success};
 use crate::env::TestEnv;
@@ -96,6 +97,41 @@ async fn alert_after_one_that_the_bus_refused_is_published_behind_it() {
     client.assert_no_alert();
 }
 
+#[tokio::test(start_paused = true)]
+async fn alert_of_the_same_group_as_one_that_the_bus_refused_is_published_behind_it() {
+    let env = TestEnv::scripted();
+    env.store.refuses_sweeps.store(true, Ordering::SeqCst);
+    env.bus.refused_events.store(1, Ordering::SeqCst);
+    let mut client = env.client("u", "s").await;
+    let jobs = ["a", "b"].map(|name| client.work(Work::RaiseAlert(alert(name))));
+    for job in &jobs {
+        client.submit(job).await;
+    }
+    let _worker = env.worker().await;
+    for job in &jobs {
+        assert_success(&client.answer(job).await);
+    }
+    assert_eq!(*env.store.groups.lock().unwrap(), [2]);
+    let next = client.work(Work::RaiseAlert(alert("c")));
+    assert_success(&client.ask_for(&next).await);
+    for name in ["a", "b", "c"] {
+        assert_eq!(client.alert().await["alertId"], name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_that_come_one_by_one_wait_for_no_group() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    for name in ["a", "b", "c"] {
+        let begin = Instant::now();
+        let raise = client.work(Work::RaiseAlert(alert(name)));
+        assert_success(&client.ask_for(&raise).await);
+        assert_eq!(begin.elapsed(), Duration::ZERO, "{name}");
+    }
+}
+
 /// Counterpart of the tests above, in which only the sweep publishes.
 #[tokio::test(start_paused = true)]
 async fn alert_that_was_committed_and_not_published_is_found_by_the_sweep() {
@@ -126,4 +162,16 @@ async fn published_alerts_are_marked_when_no_group_follows() {
         env.store.outbox_backlog().await.unwrap().events == 0
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn published_alerts_are_marked_before_a_worker_ends() {
+    let env = TestEnv::scripted();
+    env.store.refuses_sweeps.store(true, Ordering::SeqCst);
+    let worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    let raise = client.work(Work::RaiseAlert(alert("a")));
+    assert_success(&client.ask_for(&raise).await);
+    worker.drain(Duration::from_secs(10)).await;
+    assert_eq!(env.store.outbox_backlog().await.unwrap().events, 0);
 }

@@ -26,6 +26,8 @@ use worker::BusRoles;
 pub(crate) struct FaultyBus {
     bus: Mutex<MemoryBus>,
     pub(crate) refuses_events: AtomicBool,
+    /// Number of events still to be refused.
+    pub(crate) refused_events: AtomicU64,
     pub(crate) refuses_claims: AtomicBool,
     /// Refuses to take challenges.
     pub(crate) refuses_takes: AtomicBool,
@@ -46,6 +48,7 @@ impl FaultyBus {
         Self {
             bus: Mutex::new(MemoryBus::new(Arc::new(OsEntropy))),
             refuses_events: AtomicBool::new(false),
+            refused_events: AtomicU64::new(0),
             refuses_claims: AtomicBool::new(false),
             refuses_takes: AtomicBool::new(false),
             refuses_ends: AtomicBool::new(false),
@@ -95,7 +98,10 @@ fn unavailable(step: &'static str) -> BusError {
 #[async_trait]
 impl Events for FaultyBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        if self.refuses_events.load(Ordering::SeqCst) {
+        let refused = self
+            .refused_events
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if refused.is_ok() || self.refuses_events.load(Ordering::SeqCst) {
             return Err(unavailable("publish an event"));
         }
         self.bus().publish(user, envelope).await
