@@ -96,3 +96,45 @@ impl Cost {
         self.wal_bytes += number * one.wal_bytes;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [&str; 6] = [
+        "idle socket, a second",
+        "connect of a known session",
+        "first connect of a session",
+        "publish of an event without a row",
+        "delivery to one socket",
+        "durable alert, without its deliveries",
+    ];
+
+    #[test]
+    fn costs_of_this_program_are_those_of_the_documentation() {
+        let documentation = include_str!("../../../docs/performance.md");
+        let costs = Costs::read(None).unwrap();
+        for (row, (_, cost)) in ROWS.iter().zip(costs.operations()) {
+            let mut lines = documentation.lines();
+            let line = lines
+                .find_map(|line| line.strip_prefix(&format!("| {row} | ")))
+                .expect(row);
+            let cells: Vec<&str> = line.trim_end_matches(" |").split(" | ").collect();
+            let number = |cell: &&str| match *cell {
+                "-" => 0.0,
+                cell => cell.trim_end_matches(" ms").replace(',', "").parse::<f64>().unwrap(),
+            };
+            let documented: Vec<f64> = cells[..6].iter().map(number).collect();
+            let expected = [
+                cost.gateway_cpu_ms,
+                cost.worker_cpu_ms,
+                cost.redis_cpu_ms,
+                cost.postgres_cpu_ms,
+                cost.redis_commands,
+                cost.wal_bytes,
+            ];
+            assert_eq!(documented, expected, "{row}");
+            assert_eq!(cells[6], format!("{:?}", cost.cpu).to_lowercase(), "{row}");
+        }
+    }
+}
