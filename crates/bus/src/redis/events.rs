@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use self::subscriptions::RedisSubscriptions;
-use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
+use super::{PIPELINED, RedisBus};
 use crate::bounds::{LOG_TTL, LOG_TTL_SLACK, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
 use crate::operation::Operation;
@@ -87,7 +87,7 @@ impl Events for RedisBus {
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
         let mut offsets = Vec::with_capacity(users.len());
-        for users in users.chunks(AT_ONCE) {
+        for users in users.chunks(PIPELINED) {
             // One script per user, as no script spans two slots of a cluster; they are pipelined.
             let asked = users.iter().map(|user| self.offset(user));
             offsets.extend(try_join_all(asked).await?);
@@ -191,7 +191,3 @@ pub(super) fn offset(reply: &mut RedisReply) -> Result<Offset, BusError> {
     let seq = reply.read()?;
     Ok(Offset { epoch, seq })
 }
-
-/// Offsets read at once. Up to 30 futures are joined in one allocation, which the next 30 reuse; more take 4 KiB each across the
-/// heap, and a gateway of 5,000 sockets grew by 20 MB for good.
-const AT_ONCE: usize = 30;

@@ -5,9 +5,9 @@ use futures_util::future::try_join_all;
 use protocol::id::{ConnectionId, SessionId};
 use protocol::time::Timestamp;
 
-use super::RedisBus;
 use super::client::{Arg, Script};
 use super::events::offset;
+use super::{PIPELINED, RedisBus};
 use crate::bounds::{MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
 use crate::epoch::new_epoch;
 use crate::operation::Operation;
@@ -122,7 +122,7 @@ impl ResumeTokens for RedisBus {
 
     async fn renew_tokens(&self, leases: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
         let mut renewed = Vec::with_capacity(leases.len());
-        for leases in leases.chunks(AT_ONCE) {
+        for leases in leases.chunks(PIPELINED) {
             // One script per token, as no script spans two slots of a cluster; they are pipelined.
             renewed.extend(try_join_all(leases.iter().map(|lease| self.renew_one(lease))).await?);
         }
@@ -160,6 +160,3 @@ impl RedisBus {
         Ok(reply.read::<u8>()? == 1)
     }
 }
-
-/// Tokens renewed at once.
-const AT_ONCE: usize = 256;

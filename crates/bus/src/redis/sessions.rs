@@ -11,8 +11,8 @@ use protocol::id::UserId;
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
-use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
+use super::{PIPELINED, RedisBus};
 use crate::bounds::{HINT_TTL, MAX_ORIGIN_MARKS};
 use crate::hints::marks;
 use crate::operation::Operation;
@@ -226,7 +226,7 @@ impl RedisBus {
         args: [Arg; N],
     ) -> Result<Vec<RedisReply>, BusError> {
         let mut replies = Vec::with_capacity(sessions.len());
-        for sessions in sessions.chunks(AT_ONCE) {
+        for sessions in sessions.chunks(PIPELINED) {
             let asked = sessions
                 .iter()
                 .map(|session| self.session(step, script, session, args.clone()));
@@ -287,6 +287,3 @@ fn time(time: Option<Timestamp>) -> Arg {
     let millis = time.map_or(0, Timestamp::as_millis);
     Arg::from(u64::try_from(millis).unwrap_or(0))
 }
-
-/// Sessions per pipeline.
-const AT_ONCE: usize = 256;

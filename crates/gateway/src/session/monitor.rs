@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{SessionKey, SessionState};
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
+use futures_util::{StreamExt, stream};
 use protocol::event::Notice;
 use protocol::security::SessionWarning;
 use tokio::sync::{Notify, mpsc};
@@ -55,11 +56,12 @@ impl SessionMonitor {
                 TtlQuery::Renew(key) => renewals.push(key),
             }
         }
-        join(
-            self.check_all(checks),
-            join_all(renewals.iter().map(|key| self.renew(key))),
-        )
-        .await;
+        let renew = |key: SessionKey| {
+            let monitor = Arc::clone(&self);
+            async move { monitor.renew(&key).await }
+        };
+        let renewals = stream::iter(renewals).for_each_concurrent(RENEWALS_AT_ONCE, renew);
+        join(self.check_all(checks), renewals).await;
         self.changed.notify_one();
     }
 
@@ -170,3 +172,6 @@ impl SessionMonitor {
         }
     }
 }
+
+/// Renewals that are in flight at once: each takes some KiB, which the allocator keeps.
+const RENEWALS_AT_ONCE: usize = 32;
