@@ -16,8 +16,8 @@ pub(super) struct GapDetector {
     cursor: Option<Offset>,
     /// True while a read of the log is pending.
     is_reading: bool,
-    /// Newest offset announced while nothing could be delivered.
-    newest: Option<Offset>,
+    /// Newest offset announced while nothing could be delivered. Boxed, as it is rare, and every user has a detector.
+    newest: Option<Box<Offset>>,
 }
 
 /// Output of the detector.
@@ -48,11 +48,11 @@ impl GapDetector {
                     *cursor = offset.clone();
                     return vec![GapOutput::Deliver(offset, envelope)];
                 }
-                self.catch_up(Some(offset))
+                self.catch_up(Some(&offset))
             }
             // The next read of the log returns it.
             _ => {
-                self.newest = Some(offset);
+                self.newest = Some(Box::new(offset));
                 Vec::new()
             }
         }
@@ -63,16 +63,16 @@ impl GapDetector {
         if self.is_reading {
             // The pending read may return less than this.
             if self.newest.as_ref().is_none_or(|newest| is_beyond(&offset, newest)) {
-                self.newest = Some(offset);
+                self.newest = Some(Box::new(offset));
             }
             return Vec::new();
         }
         if self.cursor.is_none() {
             self.cursor = Some(offset);
             let newest = self.newest.take();
-            return self.catch_up(newest);
+            return self.catch_up(newest.as_deref());
         }
-        self.catch_up(Some(offset))
+        self.catch_up(Some(&offset))
     }
 
     /// Takes the result of [`GapOutput::Read`].
@@ -96,7 +96,7 @@ impl GapDetector {
             }
         }
         let newest = self.newest.take();
-        outputs.extend(self.catch_up(newest));
+        outputs.extend(self.catch_up(newest.as_deref()));
         outputs
     }
 
@@ -114,9 +114,9 @@ impl GapDetector {
     }
 
     /// Reads the log if it has events after the cursor.
-    fn catch_up(&mut self, newest: Option<Offset>) -> Vec<GapOutput> {
+    fn catch_up(&mut self, newest: Option<&Offset>) -> Vec<GapOutput> {
         match (&self.cursor, newest) {
-            (Some(cursor), Some(newest)) if is_beyond(&newest, cursor) => self.read_on(),
+            (Some(cursor), Some(newest)) if is_beyond(newest, cursor) => self.read_on(),
             _ => Vec::new(),
         }
     }

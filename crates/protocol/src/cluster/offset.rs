@@ -1,35 +1,50 @@
 //! Offsets in a user's event log.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-/// Epoch of a user's event log. A new epoch means that earlier events cannot be distinguished from lost ones.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Epoch(String);
+/// Epoch of a user's event log. A new epoch means that earlier events cannot be distinguished from lost ones. Held inline: each socket and
+/// each user channel has one, and each event is compared with them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Epoch {
+    /// ASCII digits, zero after the last.
+    digits: [u8; MAX_EPOCH_LEN],
+    len: NonZeroU8,
+}
 
 impl Epoch {
     /// Checks a text of 1 to 32 lower-case hexadecimal digits.
     #[must_use]
-    pub fn new(text: impl Into<String>) -> Option<Self> {
-        let text = text.into();
-        let hex = text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        ((1..=32).contains(&text.len()) && hex).then_some(Self(text))
+    pub fn new(text: impl AsRef<str>) -> Option<Self> {
+        let text = text.as_ref().as_bytes();
+        let hex = text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !hex {
+            return None;
+        }
+        let mut digits = [0; MAX_EPOCH_LEN];
+        digits.get_mut(..text.len())?.copy_from_slice(text);
+        let len = u8::try_from(text.len()).ok().and_then(NonZeroU8::new)?;
+        Some(Self { digits, len })
     }
 
     /// Digits of the epoch.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let digits = self.digits.get(..usize::from(self.len.get())).unwrap_or_default();
+        // They are ASCII.
+        str::from_utf8(digits).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Epoch").field(&self.as_str()).finish()
     }
 }
 
 /// Offset in a user's event log. The first event of an epoch has seq 1; seq 0 is the offset before it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Offset {
     /// Epoch of the log.
     pub epoch: Epoch,
@@ -40,7 +55,7 @@ pub struct Offset {
 /// Text of an offset on the wire: `<epoch>-<seq>`.
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch.0, self.seq)
+        write!(f, "{}-{}", self.epoch.as_str(), self.seq)
     }
 }
 
@@ -63,6 +78,9 @@ impl FromStr for Offset {
     }
 }
 
+/// Longest epoch, in digits.
+const MAX_EPOCH_LEN: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +93,17 @@ mod tests {
         };
         assert_eq!(offset.to_string(), "0badcafe-42");
         assert_eq!("0badcafe-42".parse(), Ok(offset));
+    }
+
+    #[test]
+    fn epoch_has_1_to_32_lower_case_hexadecimal_digits() {
+        for digits in ["0", "00", "0123456789abcdef0123456789abcdef"] {
+            assert_eq!(Epoch::new(digits).unwrap().as_str(), digits);
+        }
+        assert_ne!(Epoch::new("0"), Epoch::new("00"));
+        for text in ["", "g", "A", "0 ", &"0".repeat(33)] {
+            assert_eq!(Epoch::new(text), None, "{text:?}");
+        }
     }
 
     #[test]
