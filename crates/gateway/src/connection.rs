@@ -72,15 +72,20 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Serves a stream that has just become a WebSocket, to its end. Its connection was `accepted` then.
-    pub(crate) async fn serve(
+    /// Serves a stream that has just become a WebSocket, to its end. Its connection was `accepted` then. Opened before the first poll: as
+    /// arguments of an asynchronous function, stream and upgrade would take memory for as long as the socket is open.
+    pub(crate) fn serve(
         &self,
         stream: Stream,
         upgrade: Upgrade,
         client: Client,
         (permit, accepted): (PendingPermit, Instant),
-    ) {
-        let unauthenticated = self.open(stream, upgrade, &client, permit);
+    ) -> impl Future<Output = ()> {
+        let unauthenticated = Box::new(self.open(stream, upgrade, &client, permit));
+        self.run(unauthenticated, client, accepted)
+    }
+
+    async fn run(&self, unauthenticated: Box<Accepted>, client: Client, accepted: Instant) {
         let draining = self.live(unauthenticated, client, accepted).await;
         if let Some(ended_at) = draining.session_ended_at() {
             self.links.durations.revocation_closed(ended_at);
@@ -101,8 +106,8 @@ impl Connections {
     }
 
     /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one. The
-    /// phases before the live one are boxed: inline, the task of a socket would hold their memory for as long as the socket is open.
-    async fn live(&self, mut accepted: Accepted, client: Client, since: Instant) -> Draining {
+    /// phases are boxed: inline, the task of a socket would hold the memory of each for as long as the socket is open.
+    async fn live(&self, mut accepted: Box<Accepted>, client: Client, since: Instant) -> Draining {
         let mut connecting_since = Some(since);
         loop {
             let authenticated = match Box::pin(accepted.authenticate(&self.authentication)).await {
@@ -119,7 +124,7 @@ impl Connections {
             self.join_checks.add(live.caller(), live.is_recovered(), hint);
             match live.serve(&self.serving).await {
                 Served::Left(link, origin) => match self.admission.admit(client.limited_address(), Instant::now()) {
-                    Ok(permit) => accepted = Accepted::reconnecting(link, origin, permit),
+                    Ok(permit) => accepted = Box::new(Accepted::reconnecting(link, origin, permit)),
                     Err(reason) => {
                         self.metrics.refused(reason);
                         return Draining::unauthenticated(link, CloseReason::JoinRate);

@@ -15,6 +15,7 @@ use jwks::JwksRefresher;
 use lifecycle::{Condition, Readiness, Tasks};
 use protocol::fault::chain;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -72,6 +73,9 @@ struct Acceptor {
     connections: Connections,
     metrics: Arc<Metrics>,
 }
+
+/// WebSocket before its first frame, the permit and time of its accept, and the permit of an open connection.
+type UpgradedConnection = (Box<UpgradedStream>, (PendingPermit, Instant), OwnedSemaphorePermit);
 
 impl Gateway {
     /// Address on which clients connect.
@@ -135,38 +139,42 @@ impl Gateway {
 }
 
 impl Acceptor {
-    /// Serves a client from TCP to the end of its socket or of its HTTP requests. Each step is boxed: inline, the task of a socket would
-    /// hold the memory of the largest step for as long as the socket is open.
-    async fn serve(self: Arc<Self>, incoming: IncomingConnection) {
+    /// Serves a client from TCP to the end of its socket or of its HTTP requests. Each step is boxed, and made before the first poll: inline
+    /// or as an argument, the task of a socket would hold the memory of the largest step for as long as the socket is open.
+    fn serve(self: Arc<Self>, incoming: IncomingConnection) -> impl Future<Output = ()> {
+        let upgrading = Box::pin(Arc::clone(&self).upgraded(incoming));
+        async move {
+            if let Some((upgraded, permit, _open)) = upgrading.await {
+                let UpgradedStream {
+                    stream,
+                    upgrade,
+                    client,
+                    socket: _socket,
+                } = *upgraded;
+                Box::pin(self.connections.serve(stream, upgrade, client, permit)).await;
+            }
+        }
+    }
+
+    /// Serves a connection until it becomes a WebSocket, returned with its permits. `None` for one that has ended before.
+    async fn upgraded(self: Arc<Self>, incoming: IncomingConnection) -> Option<UpgradedConnection> {
         let IncomingConnection {
             mut tcp,
             peer,
             accepted,
-            open: _open,
+            open,
             pending,
         } = incoming;
         let tls_by = accepted + self.tls_within;
-        let Some(client) = Box::pin(self.client(&mut tcp, (peer, &pending), tls_by)).await else {
-            return;
-        };
-        let Some(stream) = Box::pin(self.encrypt(tcp, &pending, tls_by)).await else {
-            return;
-        };
+        let client = Box::pin(self.client(&mut tcp, (peer, &pending), tls_by)).await?;
+        let stream = Box::pin(self.encrypt(tcp, &pending, tls_by)).await?;
         let served = Box::pin(Arc::clone(&self.http).serve(stream, (client, &pending), accepted)).await;
         match served {
-            Ok(Some(UpgradedStream {
-                stream,
-                upgrade,
-                client,
-                socket: _socket,
-            })) => {
-                let permit = (pending, accepted);
-                Box::pin(self.connections.serve(stream, upgrade, client, permit)).await;
-            }
-            Ok(None) => {}
+            Ok(upgraded) => Some((Box::new(upgraded?), (pending, accepted), open)),
             Err(error) => {
                 self.metrics.refused(error.reason());
                 tracing::debug!(error = chain(&error), "HTTP request failed");
+                None
             }
         }
     }

@@ -84,7 +84,7 @@ impl Authenticated {
     ///
     /// # Errors
     /// The socket, to be closed: its user exceeded the join rate, its session has ended, or the bus did not answer in time.
-    pub(super) async fn join(mut self, on: &Joining) -> Result<(Live, Hint), Draining> {
+    pub(super) async fn join(mut self, on: &Joining) -> Result<(Box<Live>, Hint), Draining> {
         match self.try_join(on).await {
             Ok((caller, state, hint)) => Ok((Live::new(self.link, caller, state), hint)),
             Err(reason) => Err(Draining::unauthenticated(self.link, reason)),

@@ -36,7 +36,7 @@ pub(crate) struct Serving {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Live socket.
+/// Live socket. Its phase is passed on in a box: an asynchronous function holds its argument twice.
 pub(super) struct Live {
     link: Box<Link>,
     caller: Arc<Caller>,
@@ -72,8 +72,8 @@ enum AfterMessage {
 }
 
 impl Live {
-    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, state: LiveState) -> Self {
-        Self { link, caller, state }
+    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, state: LiveState) -> Box<Self> {
+        Box::new(Self { link, caller, state })
     }
 
     /// True if the client resumed and missed no event.
@@ -87,7 +87,7 @@ impl Live {
     }
 
     /// Serves the client until it disconnects or the socket is to be closed. The subscription ends then.
-    pub(super) async fn serve(mut self, on: &Serving) -> Served {
+    pub(super) async fn serve(mut self: Box<Self>, on: &Serving) -> Served {
         loop {
             let LiveState {
                 replay, subscription, ..

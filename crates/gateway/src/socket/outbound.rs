@@ -15,7 +15,7 @@ use crate::deflate::PerMessageDeflate;
 use crate::metrics::BusDurations;
 
 /// Queue of one socket: at most 4,096 messages and 1 MiB, besides the batched feed events, at most 64 and 48 KiB. An overflow closes the
-/// socket as a slow consumer; on resumption its client gets the missed events from the log. An empty queue uses no memory.
+/// socket as a slow consumer; on resumption its client gets the missed events from the log. An empty queue uses little memory.
 #[derive(Debug, Default)]
 pub(crate) struct OutboundQueue {
     deflate: Option<PerMessageDeflate>,
@@ -265,6 +265,10 @@ impl Queue {
         }
         let bytes = self.bytes.saturating_add(message.len());
         if self.messages.len() < MAX_MESSAGES && bytes <= MAX_QUEUE_BYTES {
+            if self.messages.capacity() == 0 {
+                // Most queues never have two: the greeting of an idle socket would leave room for four.
+                self.messages.reserve_exact(1);
+            }
             self.messages.push_back(message);
             self.bytes = bytes;
         } else {
