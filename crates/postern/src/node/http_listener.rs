@@ -2,8 +2,10 @@
 //! trusted, but a stalled one must not occupy a connection for ever.
 
 mod handler;
+mod self_wakes;
 mod stall_timeout;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 pub(crate) use self::handler::Handler;
+use self::self_wakes::SelfWakes;
 use self::stall_timeout::StallTimeout;
 
 /// Purpose of an HTTP listener.
@@ -185,10 +188,11 @@ impl Connection {
             async move { handler.respond(peer, request).await }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let self_wakes = SelfWakes::new();
         let ended = tokio::select! {
             // First, so that a request that has been received is answered.
             biased;
-            ended = connection.as_mut() => ended,
+            ended = poll_fn(|cx| self_wakes.poll(connection.as_mut(), cx)) => ended,
             () = tasks.soft().cancelled_owned() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
