@@ -117,6 +117,7 @@ async fn socket_of_an_ended_session_is_refused_without_a_worker() {
         .end(&session, ENDED_AT, Duration::from_secs(60))
         .await
         .unwrap();
+    gateway.bus.withdraw_workers(true);
     let mut claims = claims("u", wait::deadline());
     claims["sid"] = json!("s");
     let refused = Native::connect(&gateway.endpoint, &gateway.signer.sign(&claims)).await;

@@ -163,15 +163,3 @@ async fn published_alerts_are_marked_when_no_group_follows() {
     })
     .await;
 }
-
-#[tokio::test(start_paused = true)]
-async fn published_alerts_are_marked_before_a_worker_ends() {
-    let env = TestEnv::scripted();
-    env.store.refuses_sweeps.store(true, Ordering::SeqCst);
-    let worker = env.worker().await;
-    let mut client = env.client("u", "s").await;
-    let raise = client.work(Work::RaiseAlert(alert("a")));
-    assert_success(&client.ask_for(&raise).await);
-    worker.drain(Duration::from_secs(10)).await;
-    assert_eq!(env.store.outbox_backlog().await.unwrap().events, 0);
-}
