@@ -12,6 +12,7 @@ use protocol::cluster::offset::{Epoch, Offset};
 use protocol::event::name;
 use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
+use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
@@ -39,6 +40,7 @@ impl EventScripts {
             offset: Script::new(
                 Operation::ReadOffset,
                 concat!(
+                    include_str!("script/replication_id.lua"),
                     include_str!("script/current_offset.lua"),
                     include_str!("script/read_offset.lua")
                 ),
@@ -46,6 +48,7 @@ impl EventScripts {
             since: Script::new(
                 Operation::ReadLog,
                 concat!(
+                    include_str!("script/replication_id.lua"),
                     include_str!("script/current_offset.lua"),
                     include_str!("script/read_log.lua")
                 ),
@@ -69,7 +72,8 @@ fn publish_script() -> String {
     format!(
         "local OFFSET_TTL, LOG_TTL, LOG_TTL_SLACK = {offset_ttl}, {log_ttl}, {slack}\n\
          local MAX_LOG_EVENTS, MAX_LOG_BYTES, MAX_EVENT_IDS = {MAX_LOG_EVENTS}, {MAX_LOG_BYTES}, {MAX_EVENT_IDS}\n\
-         {}{}",
+         {}{}{}",
+        include_str!("script/replication_id.lua"),
         include_str!("script/current_offset.lua"),
         include_str!("script/publish_event.lua")
     )
@@ -154,25 +158,28 @@ impl RedisBus {
 
     async fn run_publish(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let is_alert = event.event == name::ALERT;
-        let (ids, id) = match repeats {
-            Repeats::Never if !is_alert => (None, None),
-            Repeats::Never | Repeats::Dropped => (Some(names.event_ids(user)), Some(Arg::from(event.id.as_str()))),
+        let now = shared.commands.server_time();
+        let once = match repeats {
+            Repeats::Dropped => Some([Arg::from(event.id.as_str()), Arg::from(now.as_millis().to_string())]),
+            Repeats::Never => None,
         };
-        let alert_check = is_alert.then(|| names.open(user));
-        let keys = [names.offset(user), names.log(user)].into_iter();
-        let keys = keys.chain(ids).chain(alert_check);
+        let alert_check = (event.event == name::ALERT).then(|| names.open(user));
+        let keys = [names.offset(user), names.log(user), names.event_ids(user)];
+        let keys = keys.into_iter().chain(alert_check);
         let args = [
-            Arg::from(event.write()?),
+            Arg::from(published_at(now, &event.write()?)),
             Arg::from(names.event_channel(user)),
             Arg::from(&new_epoch(&*shared.entropy)),
         ];
-        let (publish, args) = (&shared.events.publish, args.into_iter().chain(id));
+        let (publish, args) = (
+            &shared.events.publish,
+            args.into_iter().chain(once.into_iter().flatten()),
+        );
         let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
         if reply.is_empty() {
             return Ok(PublishOutcome::Duplicate);
         }
-        Ok(PublishOutcome::Assigned(offset(&mut reply)?))
+        Ok(PublishOutcome::Assigned(reply.read()?))
     }
 
     async fn offset(&self, user: &UserId) -> Result<Offset, BusError> {
@@ -183,6 +190,14 @@ impl RedisBus {
         let mut reply = shared.commands.run("read an offset", script, keys, args).await?;
         offset(&mut reply)
     }
+}
+
+/// Encoded event with the time of its publish as the first field, in ms since 1970.
+fn published_at(time: Timestamp, event: &[u8]) -> Vec<u8> {
+    let fields = event.strip_prefix(b"{").unwrap_or(event);
+    let mut published = format!(r#"{{"at":{},"#, time.as_millis()).into_bytes();
+    published.extend_from_slice(fields);
+    published
 }
 
 /// Takes the next two values, epoch and seq.

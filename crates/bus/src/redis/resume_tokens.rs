@@ -34,6 +34,7 @@ impl ResumeTokenScripts {
             redeem_token: Script::new(
                 Operation::RedeemToken,
                 concat!(
+                    include_str!("script/replication_id.lua"),
                     include_str!("script/current_offset.lua"),
                     include_str!("script/resume_token.lua"),
                     include_str!("script/redeem_token.lua")

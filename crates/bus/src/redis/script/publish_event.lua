@@ -1,32 +1,31 @@
 -- Assigns the next offset to an event, appends it to the log and publishes it.
--- Keys: offset, log, event ids where the event is published once per id, and for an alert the alert check, which is withdrawn first.
--- The channel is not declared as a key: a missing key is an error while its slot migrates.
--- Arguments: envelope, channel, fresh epoch; event id, with the third key. TTLs (seconds) and bounds are constants above the script.
--- Replies epoch and seq, or nothing if the id was published before.
+-- Keys: offset, log, event ids, and for an alert the alert check, which is withdrawn first. The channel is not declared as a key: a
+-- missing key is an error while its slot migrates.
+-- Arguments: envelope, channel, fresh epoch; for an event that is published once per id its id, and the time of the publish (ms). TTLs
+-- (seconds) and bounds are constants above the script.
+-- Replies `<epoch>-<seq>`, or nothing if the id was published before.
+--
+-- Each publish runs this, so it calls few commands, and makes no string of the envelope's length but the message: Lua hashes each string
+-- byte by byte.
 local offset, log, ids, alert_check = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local envelope, now = ARGV[1], redis.call('TIME')
+local envelope, id = ARGV[1], ARGV[4]
 
 if alert_check then
   redis.call('DEL', alert_check)
 end
 
-if ids and redis.call('ZADD', ids, 'NX', string.format('%d%06d', now[1], now[2]), ARGV[4]) == 0 then
-  return {}
+if id and redis.call('ZADD', ids, 'NX', ARGV[5], id) == 0 then
+  return false
 end
 
-local epoch, seq, bytes = current_offset(offset, log, ARGV[3], OFFSET_TTL)
-seq = string.format('%.0f', seq + 1)
--- The time of the publish, in ms since 1970, becomes the first field of the envelope.
-envelope = '{"at":' .. now[1] .. string.format('%03d', math.floor(now[2] / 1000)) .. ',' .. string.sub(envelope, 2)
+local epoch, last, bytes = current_offset(offset, log, ARGV[3], OFFSET_TTL)
+local seq = string.format('%d', last + 1)
 
 -- An expired log has no bytes.
-local log_ttl, events = redis.call('TTL', log), 0
-if log_ttl == -2 then
-  bytes = 0
-else
-  events = redis.call('XLEN', log)
-end
-bytes = bytes + #envelope
+local log_ttl = redis.call('TTL', log)
+bytes = (log_ttl == -2 and 0 or bytes) + #envelope
+-- The log has no more entries than its epoch had events.
+local events = (last >= MAX_LOG_EVENTS or bytes > MAX_LOG_BYTES) and redis.call('XLEN', log) or 0
 while events >= MAX_LOG_EVENTS or (bytes > MAX_LOG_BYTES and events > 0) do
   local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   events, bytes = events - 1, bytes - #oldest[2][2]
@@ -34,17 +33,22 @@ while events >= MAX_LOG_EVENTS or (bytes > MAX_LOG_BYTES and events > 0) do
 end
 -- The seq is the entry's id, so that a gap in the log is detected.
 redis.call('XADD', log, seq .. '-0', 'event', envelope)
-redis.call('HSET', offset, 'seq', seq, 'bytes', bytes)
-if log_ttl < LOG_TTL then
-  redis.call('EXPIRE', log, LOG_TTL + LOG_TTL_SLACK)
-end
-
-if ids then
-  redis.call('ZREMRANGEBYRANK', ids, 0, -MAX_EVENT_IDS - 1)
-  if redis.call('TTL', ids) < OFFSET_TTL / 2 then
+redis.call('HSET', offset, 'seq', seq, 'bytes', string.format('%d', bytes))
+if id then
+  local known = redis.call('ZCARD', ids)
+  if known == 1 then
     redis.call('EXPIRE', ids, OFFSET_TTL)
+  elseif known > MAX_EVENT_IDS then
+    redis.call('ZREMRANGEBYRANK', ids, 0, -MAX_EVENT_IDS - 1)
   end
 end
+-- The TTLs of offset and ids are much longer than that of the log, and renewed with it.
+if log_ttl < LOG_TTL then
+  redis.call('EXPIRE', log, LOG_TTL + LOG_TTL_SLACK)
+  redis.call('EXPIRE', offset, OFFSET_TTL)
+  redis.call('EXPIRE', ids, OFFSET_TTL)
+end
 
-redis.call('SPUBLISH', ARGV[2], epoch .. '-' .. seq .. ' ' .. envelope)
-return { epoch, seq }
+local assigned = epoch .. '-' .. seq
+redis.call('SPUBLISH', ARGV[2], assigned .. ' ' .. envelope)
+return assigned

@@ -5,6 +5,7 @@
 local tokens, session, channel, id, attempted_at = KEYS[3], ARGV[3], ARGV[5], ARGV[6], tonumber(ARGV[7])
 
 local epoch = current_offset(KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]))
+renew_offset(KEYS[1], tonumber(ARGV[2]))
 local token = read(tokens, id)
 -- After a change of the epoch the missed events are unknown.
 if not token or token.session ~= session or token.epoch ~= epoch then

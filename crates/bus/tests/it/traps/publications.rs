@@ -44,15 +44,17 @@ async fn ttl_of_a_log_is_renewed_below_an_hour_and_not_above() {
 }
 
 #[tokio::test]
-async fn ttls_of_offset_and_ids_are_renewed_in_their_second_half() {
+async fn ttls_of_offset_and_ids_are_renewed_with_that_of_the_log() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
     publish(&*bus, &user, 1).await;
-    for key in ["pn:{GEN-001}:pos", IDS] {
+    // They are renewed with the log.
+    for key in ["pn:{GEN-001}:pos", IDS, LOG] {
         redis.command(&["EXPIRE", key, "60"]).await;
     }
-    publish(&*bus, &user, 2).await;
+    // An event whose id is not recorded renews those of the others.
+    bus.publish_unrepeated(&user, &event(2)).await.unwrap();
     for key in ["pn:{GEN-001}:pos", IDS] {
         let ttl: u64 = redis.command(&["TTL", key]).await.parse().unwrap();
         assert!(ttl > 15 * 24 * HOUR, "{key}: {ttl}");
