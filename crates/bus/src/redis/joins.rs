@@ -28,16 +28,23 @@ pub(super) struct JoinScripts {
 impl JoinScripts {
     pub(super) fn new() -> Self {
         Self {
-            join: Script::new(
-                Operation::JoinSocket,
-                concat!(
-                    include_str!("script/replication_id.lua"),
-                    include_str!("script/current_offset.lua"),
-                    include_str!("script/join_socket.lua")
-                ),
-            ),
+            join: Script::new(Operation::JoinSocket, join_script()),
         }
     }
+}
+
+/// Text of the script that joins, below its constants. Its commands take the TTL of a resume token as text, which costs no conversion.
+fn join_script() -> String {
+    let (offset_ttl, check_ttl) = (OFFSET_TTL.as_secs(), ALERT_CHECK_TTL.as_secs());
+    let (sockets_ttl, token_ttl) = (SOCKETS_TTL.as_millis(), RESUME_TOKEN_TTL.as_millis());
+    format!(
+        "local OFFSET_TTL, CHECK_TTL = {offset_ttl}, {check_ttl}\n\
+         local SOCKETS_TTL, TOKEN_TTL = {sockets_ttl}, '{token_ttl}'\n\
+         {}{}{}",
+        include_str!("script/replication_id.lua"),
+        include_str!("script/current_offset.lua"),
+        include_str!("script/join_socket.lua")
+    )
 }
 
 #[async_trait]
@@ -71,6 +78,7 @@ impl Joins for RedisBus {
         };
         let offset = offset(&mut reply)?;
         let [sockets, tokens]: [usize; 2] = [reply.read()?, reply.read()?];
+        let no_open_alerts = reply.bytes()? == "1";
         let seen = [reply.bytes()?, reply.bytes()?, reply.bytes()?];
         let joined = JoinedSocket {
             session,
@@ -79,7 +87,7 @@ impl Joins for RedisBus {
             lease: lease(join),
             hint: Hint {
                 seen: seen.iter().all(|mark| mark == "1"),
-                no_open_alerts: reply.bytes()? == "1",
+                no_open_alerts,
             },
         };
         let joined = self.enforce_bounds(join, joined, sockets, tokens).await?;
@@ -106,21 +114,14 @@ impl RedisBus {
         let mut args = vec![
             Arg::from(issued.unwrap_or_default()),
             Arg::from(&new_epoch(&*shared.entropy)),
-            Arg::from(OFFSET_TTL.as_secs()),
             Arg::from(join.socket.connection.as_str()),
             Arg::from(entry(&join.socket)?),
-            Arg::from(SOCKETS_TTL.as_millis()),
             Arg::from(device),
             Arg::from(network),
             Arg::from(join.alert_check.as_deref().unwrap_or_default()),
-            Arg::from(ALERT_CHECK_TTL.as_secs()),
         ];
         if let Some(id) = &join.resume_token {
-            args.extend([
-                Arg::from(id.as_str()),
-                Arg::from(token(join)),
-                Arg::from(RESUME_TOKEN_TTL.as_millis()),
-            ]);
+            args.extend([Arg::from(id.as_str()), Arg::from(token(join))]);
         }
         shared
             .commands

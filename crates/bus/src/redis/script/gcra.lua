@@ -12,9 +12,9 @@ for number, cell in ipairs(KEYS) do
   wait = math.max(wait, taken[number] - (now + period))
 end
 if wait > 0 then
-  return string.format('%.0f', wait)
+  return string.format('%d', wait)
 end
 for number, cell in ipairs(KEYS) do
-  redis.call('SET', cell, string.format('%.0f', taken[number]), 'PX', math.ceil((taken[number] - now) / 1000))
+  redis.call('SET', cell, string.format('%d', taken[number]), 'PX', math.ceil((taken[number] - now) / 1000))
 end
 return '0'

@@ -2,22 +2,22 @@
 -- of the user and the hints. For an unknown session, starts a check for open alerts instead. The bounds of sockets and resume tokens
 -- are left to `register_socket.lua` and `issue_token.lua`.
 -- Keys: session, end of all, offset, log, sockets, resume tokens, seen marks, alert check.
--- Arguments: time of issue of its token (13 digits; empty if `record_token.lua` has just found the session alive), fresh epoch, TTL of
--- the offset (seconds), connection, its entry, TTL of the sockets (ms), device, network, name of the check (empty: none), its TTL
--- (seconds); for a resume token its id, its JSON up to what is added here, its TTL (ms).
+-- Arguments: time of issue of its token (13 digits; empty if `record_token.lua` has just found the session alive), fresh epoch,
+-- connection, its entry, device, network, name of the check (empty: none); for a resume token its id, and its JSON up to what is added
+-- here. TTLs are constants above the script: of the offset and the check in seconds, of sockets and resume tokens in ms.
 -- Replies `unknown`; `unread` for a session that `record_token.lua` is to read; or `joined`, the session, TIME, epoch and seq, the
--- number of sockets and of resume tokens, three times 0 or 1 for the marks, and 1 if no alert is open.
+-- number of sockets and of resume tokens, 1 if no alert is open, else 0, and three times 0 or 1 for the marks.
 --
--- Each connect runs this, so it has no patterns, parses no numbers and leaves what is rare to other scripts.
+-- Each connect runs this, so it has no patterns, parses no numbers, nests no replies and leaves what is rare to other scripts.
 local session, sockets, tokens = KEYS[1], KEYS[5], KEYS[6]
-local issued, connection, token_id, token_ttl = ARGV[1], ARGV[4], ARGV[11], ARGV[13]
+local issued, connection, entry, check, token_id = ARGV[1], ARGV[3], ARGV[4], ARGV[7], ARGV[8]
 
 local found = redis.call('MGET', session, KEYS[2], KEYS[8])
 local value = found[1]
 if issued ~= '' then
   if not value then
-    if ARGV[9] ~= '' then
-      redis.call('SET', KEYS[8], run .. ' check ' .. ARGV[9], 'EX', ARGV[10])
+    if check ~= '' then
+      redis.call('SET', KEYS[8], run .. ' check ' .. check, 'EX', CHECK_TTL)
     end
     return { 'unknown' }
   end
@@ -35,31 +35,32 @@ local known = redis.call('HMGET', KEYS[3], 'run', 'epoch', 'seq')
 local epoch, seq = known[2], known[3]
 -- The TTL is renewed by the comparisons of offsets, while the socket is open.
 if known[1] ~= run or not epoch or not seq then
-  epoch, seq = current_offset(KEYS[3], KEYS[4], ARGV[2], tonumber(ARGV[3]), run)
+  epoch, seq = current_offset(KEYS[3], KEYS[4], ARGV[2], OFFSET_TTL)
 end
 
-redis.call('HSET', sockets, connection, ARGV[5])
-if redis.call('PTTL', sockets) < ARGV[6] / 2 then
-  redis.call('PEXPIRE', sockets, ARGV[6])
+redis.call('HSET', sockets, connection, entry)
+if redis.call('PTTL', sockets) < SOCKETS_TTL / 2 then
+  redis.call('PEXPIRE', sockets, SOCKETS_TTL)
 end
 
 local time, issued_tokens = redis.call('TIME'), 0
 if token_id then
-  local expiry = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + token_ttl)
-  local token = ARGV[12] .. ',"epoch":"' .. epoch .. '","seq":"' .. seq .. '","expiry":' .. expiry .. '}'
+  local expiry = string.format('%d', time[1] * 1000 + time[2] / 1000 + TOKEN_TTL)
+  local token = ARGV[9] .. ',"epoch":"' .. epoch .. '","seq":"' .. seq .. '","expiry":' .. expiry .. '}'
   redis.call('HSET', tokens, token_id, token)
-  redis.call('PEXPIRE', tokens, token_ttl)
+  redis.call('PEXPIRE', tokens, TOKEN_TTL)
   issued_tokens = redis.call('HLEN', tokens)
 end
 
 return {
   'joined',
   value or '',
-  time,
+  time[1],
+  time[2],
   epoch,
   seq,
   redis.call('HLEN', sockets),
   issued_tokens,
-  redis.call('SMISMEMBER', KEYS[7], 'run ' .. run, ARGV[7], ARGV[8]),
   found[3] == run .. ' none' and 1 or 0,
+  unpack(redis.call('SMISMEMBER', KEYS[7], 'run ' .. run, ARGV[5], ARGV[6])),
 }

@@ -3,7 +3,7 @@
 -- Keys: challenges. Arguments: name, value, TTL (us), bound.
 local challenges, ttl, bound = KEYS[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-redis.call('HSET', challenges, ARGV[1], string.format('%.0f ', now + ttl) .. ARGV[2])
+redis.call('HSET', challenges, ARGV[1], string.format('%d ', now + ttl) .. ARGV[2])
 local excess = redis.call('HLEN', challenges) - bound
 if excess > 0 then
   local stored, entries = {}, redis.call('HGETALL', challenges)

@@ -9,7 +9,7 @@ end
 
 -- Records that a worker claims from the lane.
 local function mark_served(served, now)
-  redis.call('HSET', served, 'claimed', string.format('%.0f', now))
+  redis.call('HSET', served, 'claimed', string.format('%d', now))
   redis.call('PEXPIRE', served, SERVED_TTL)
 end
 
@@ -24,7 +24,7 @@ local function is_served(served, limit, now)
     mark_served(served, now)
   end
   if now - checked >= 1000 then
-    redis.call('HSET', served, 'checked', string.format('%.0f', now))
+    redis.call('HSET', served, 'checked', string.format('%d', now))
     redis.call('PEXPIRE', served, SERVED_TTL)
   end
   return now - claimed < limit

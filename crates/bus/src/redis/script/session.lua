@@ -13,7 +13,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local pattern = '^(%x+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
 
 local function number(value)
-  return string.format('%.0f', value)
+  return string.format('%d', value)
 end
 
 -- Time at which a session opened at this time ended with all others, if it did.
@@ -56,7 +56,7 @@ end
 -- Stores a session with an unchanged deadline.
 local function store(session)
   local value = string.format(
-    '%s %013.0f %013.0f %010.0f %010.0f %013.0f %013.0f %.0f',
+    '%s %013d %013d %010d %010d %013d %013d %d',
     run,
     session.generation,
     session.deadline,

@@ -18,9 +18,9 @@ for index, taken in ipairs(redis.call('LRANGE', times, 0, count - 1)) do
   end
 end
 if wait > 0 then
-  return string.format('%.0f', wait)
+  return string.format('%d', wait)
 end
-redis.call('LPUSH', times, string.format('%.0f %s', now, member))
+redis.call('LPUSH', times, string.format('%d %s', now, member))
 redis.call('LTRIM', times, 0, count - 1)
 redis.call('PEXPIRE', times, math.ceil(period / 1000))
 return '0'

@@ -23,5 +23,5 @@ elseif redis.call('INCRBY', size, #job) > max_bytes then
   return 0
 end
 
-redis.call('XADD', lane, '*', 'id', id, 'deadline', string.format('%.0f', now + ttl), 'job', job)
+redis.call('XADD', lane, '*', 'id', id, 'deadline', string.format('%d', now + ttl), 'job', job)
 return 1
