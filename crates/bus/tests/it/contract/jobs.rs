@@ -177,13 +177,15 @@ async fn lane_is_full_at_64_mib(bus: &dyn Bus) {
 }
 
 async fn jobs_finished_together_free_their_bytes_and_no_others(bus: &dyn Bus) {
+    // Longer than the test takes on a busy machine: an expired job would leave the lane.
+    let ttl = PATIENCE * 10;
     let large = job("j", 1024 * 1024);
     let submit = async |count| {
         for _ in 0..count {
             bus.mark_served(Platform).await.unwrap();
-            bus.submit(Platform, &large, PATIENCE).await.unwrap();
+            bus.submit(Platform, &large, ttl).await.unwrap();
         }
-        let full = bus.submit(Platform, &large, PATIENCE).await;
+        let full = bus.submit(Platform, &large, ttl).await;
         assert!(matches!(full, Err(BusError::Full("platform"))), "{full:?}");
     };
     submit(63).await;
