@@ -107,6 +107,7 @@ async fn user_with_the_documented_permissions_suffices() {
         "+hincrby",
         "+zscore",
         "+zadd",
+        "+zcard",
         "+zremrangebyrank",
         "+xadd",
         "+xrange",
