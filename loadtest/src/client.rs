@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -11,10 +11,11 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::deflate::{self, FrameScanner};
 use crate::dialect::{Dialect, Event, Received};
 
 /// WebSocket over TLS.
-pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<FrameScanner<TlsStream<TcpStream>>>;
 
 /// Live socket. Dropping it ends the connection without a Close frame.
 pub(crate) struct Client {
@@ -50,7 +51,8 @@ impl Client {
     /// Receives the next events or answer, and answers pings meanwhile; an error is the end of the connection.
     pub(crate) async fn receive(&mut self) -> anyhow::Result<Incoming> {
         loop {
-            let message = self.socket.next().await.context("the connection ended")??;
+            let message = deflate::receive(&mut self.socket).await?;
+            let message = message.context("the connection ended")?;
             match self.dialect.classify(&message) {
                 Received::Events => return Ok(Incoming::Events(message)),
                 Received::Answer(id) => return Ok(Incoming::Answer(id)),
@@ -84,8 +86,10 @@ impl Client {
 
     /// Reads until the connection has ended.
     pub(crate) async fn end(mut self) {
-        while let Some(Ok(_)) = self.socket.next().await {}
+        while let Ok(Some(_)) = deflate::receive(&mut self.socket).await {}
     }
 }
 
+/// Event that no server knows: an error answers its request.
+pub(crate) const UNKNOWN_EVENT: &str = "account:teleport";
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -35,7 +35,7 @@ pub(crate) struct Setup {
     pub(crate) progress: Progress,
     /// Deliveries to sockets that have ended.
     deliveries: Deliveries,
-    target: Arc<Target>,
+    pub(crate) target: Arc<Target>,
     issuer: Issuer,
     /// Start of the run, which distinguishes its idempotency keys from those of another run with the same seed.
     unix_seconds: u64,

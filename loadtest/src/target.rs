@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -22,8 +22,8 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_EX
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::address::Address;
-use crate::client::{Client, Socket};
-use crate::deflate::compressed;
+use crate::client::{Client, Socket, UNKNOWN_EVENT};
+use crate::deflate::{self, FrameScanner};
 use crate::dialect::{Auth, Connected, Dialect, Received};
 
 /// Settings of a target.
@@ -102,7 +102,7 @@ impl Target {
             Some(source) => address.connect_from(source).await?,
             None => address.connect().await?,
         };
-        let tls = self.tls.connect(name.clone(), tcp).await?;
+        let tls = FrameScanner::new(self.tls.connect(name.clone(), tcp).await?, self.deflate);
         let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
         let handshake = tokio_tungstenite::client_async_with_config(self.upgrade(address)?, tls, Some(config));
         let (mut socket, _) = Box::pin(handshake).await?;
@@ -130,7 +130,8 @@ impl Target {
             request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         }
         if self.deflate {
-            let offer = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
+            let offer =
+                HeaderValue::from_static("permessage-deflate; server_no_context_takeover; client_max_window_bits");
             request.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
         Ok(request)
@@ -151,8 +152,8 @@ impl Target {
     /// Sends a compressed request, and waits for its answer.
     async fn compress_once(&self, socket: &mut Socket) -> anyhow::Result<()> {
         let padding = json!({ "padding": "x".repeat(LONG) });
-        let request = self.dialect.request("account:teleport", &padding, 0)?;
-        socket.send(compressed(request)?).await?;
+        let request = self.dialect.request(UNKNOWN_EVENT, &padding, 0)?;
+        socket.send(deflate::compressed(request)?).await?;
         loop {
             let message = next(socket).await?;
             match self.dialect.classify(&message) {
@@ -165,7 +166,7 @@ impl Target {
 }
 
 async fn next(socket: &mut Socket) -> anyhow::Result<Message> {
-    Ok(socket.next().await.context("closed before it was live")??)
+    deflate::receive(socket).await?.context("closed before it was live")
 }
 
 /// Every handshake is a full one, as that of a new client.

@@ -23,13 +23,16 @@ const EVENTS: u64 = 50;
 /// Events of those that a fault concerns.
 const FAULTY: u64 = 5;
 
-/// Exit code and counts of a run of `fanout` against a server with a fault.
+/// Exit code and results of a run against a server with a fault.
 struct Outcome {
     code: Option<i32>,
     counts: Value,
+    figures: Value,
     stderr: String,
     /// Requests to the API.
     requests: u64,
+    /// Bytes of all requests of sockets.
+    socket_bytes: u64,
 }
 
 impl Outcome {
@@ -48,35 +51,24 @@ async fn fanout(fault: Fault, options: &[&str]) -> Outcome {
 }
 
 async fn fanout_to(users: &[&str], fault: Fault, options: &[&str]) -> Outcome {
+    let fanout = ["fanout", "--target", "socketio", "--rate", "100"];
+    let times = ["--duration", "500ms", "--warm-up", "0s"];
+    run(&[&fanout[..], &times, users, options].concat(), fault).await
+}
+
+async fn run(scenario: &[&str], fault: Fault) -> Outcome {
     let authority = Authority::new();
     let server = UnreliableServer::start(&authority, fault).await;
     let out = Scratch::new("loadtest");
     let program = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args([
-            "fanout",
-            "--target",
-            "socketio",
-            "--jwt-secret",
-            "0123456789abcdef0123456789abcdef",
-        ])
+        .args(scenario)
+        .args(["--jwt-secret", "0123456789abcdef0123456789abcdef", "--patience", "2s"])
         .args(["--internal-token", "token", "--gateway", &server.gateway.to_string()])
         .args(["--internal", &server.api.to_string()])
-        .args(users)
-        .args([
-            "--rate",
-            "100",
-            "--duration",
-            "500ms",
-            "--warm-up",
-            "0s",
-            "--patience",
-            "2s",
-        ])
         .arg("--ca")
         .arg(authority.pem_path())
         .arg("--out")
         .arg(out.path())
-        .args(options)
         .kill_on_drop(true)
         .output()
         .await
@@ -87,8 +79,10 @@ async fn fanout_to(users: &[&str], fault: Fault, options: &[&str]) -> Outcome {
     Outcome {
         code: program.status.code(),
         counts: results["counts"].take(),
+        figures: results["figures"].take(),
         stderr,
         requests: server.requests.load(Ordering::Relaxed),
+        socket_bytes: server.socket_bytes.load(Ordering::Relaxed),
     }
 }
 
@@ -183,4 +177,29 @@ async fn tolerated_faults_are_counted_with_exit_code_0() {
     let outcome = fanout(Fault::Twice, &["--tolerate-faults"]).await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(outcome.faults(), [0, FAULTY * SOCKETS, 0]);
+}
+
+/// Runs `idle`, in which each socket sends a message of 60 KiB.
+async fn idle(fault: Fault) -> Outcome {
+    let idle = ["idle", "--sockets", "3", "--hold", "100ms", "--connect-once"];
+    run(&[&idle[..], &["--message-bytes", "61440"]].concat(), fault).await
+}
+
+#[tokio::test]
+async fn each_idle_socket_sends_one_message_of_the_given_length_and_memory_is_measured_after_the_answers() {
+    let outcome = idle(Fault::None).await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.socket_bytes, 3 * 61_440);
+    assert_eq!((outcome.count("requested"), outcome.count("answered")), (3, 3));
+    let figure = &outcome.figures["loadtest.bytes_per_socket_after_message"];
+    assert!(figure["value"].is_number(), "{}", outcome.figures);
+}
+
+#[tokio::test]
+async fn message_without_an_answer_is_a_fault_and_gives_no_figure() {
+    let outcome = idle(Fault::Unanswered).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!((outcome.count("unanswered"), outcome.count("answered")), (3, 0));
+    let names: Vec<_> = outcome.figures.as_object().unwrap().keys().collect();
+    assert!(!names.iter().any(|name| name.contains("after_message")), "{names:?}");
 }

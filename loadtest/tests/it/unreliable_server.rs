@@ -1,4 +1,4 @@
-//! Socket.IO server with a publish endpoint that breaks a promise for one event in ten.
+//! Socket.IO server with a publish endpoint that breaks a promise for one event in ten, or for all requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Refused,
     /// Closes all connections instead, once.
     Closed,
+    /// Answers no request of a socket.
+    Unanswered,
 }
 
 /// Running server.
@@ -42,6 +44,8 @@ pub(crate) struct UnreliableServer {
     pub(crate) api: SocketAddr,
     /// Requests to the API so far.
     pub(crate) requests: Arc<AtomicU64>,
+    /// Bytes of all requests of sockets.
+    pub(crate) socket_bytes: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
@@ -52,13 +56,19 @@ impl UnreliableServer {
         let (gateway, api_address) = (sockets.local_addr().unwrap(), api.local_addr().unwrap());
         let (events, _) = broadcast::channel(1_024);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_sockets(sockets, acceptor(authority), events.clone()));
+        let answers = Answers {
+            fault,
+            bytes: Arc::default(),
+        };
+        let socket_bytes = Arc::clone(&answers.bytes);
+        tasks.spawn(serve_sockets(sockets, acceptor(authority), events.clone(), answers));
         let requests = Arc::default();
         tasks.spawn(serve_api(api, events, fault, Arc::clone(&requests)));
         Self {
             gateway,
             api: api_address,
             requests,
+            socket_bytes,
             _tasks: tasks,
         }
     }
@@ -100,14 +110,32 @@ fn acceptor(authority: &Authority) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn serve_sockets(listener: TcpListener, acceptor: TlsAcceptor, events: Sender<Event>) {
-    let mut connections = JoinSet::new();
-    while let Ok((tcp, _)) = listener.accept().await {
-        connections.spawn(serve_socket(tcp, acceptor.clone(), events.subscribe()));
+/// Answers to requests of sockets.
+#[derive(Clone)]
+struct Answers {
+    fault: Fault,
+    /// Bytes of the requests so far.
+    bytes: Arc<AtomicU64>,
+}
+
+impl Answers {
+    /// Packet that answers a message, if it is a request and there is no fault.
+    fn answer(&self, message: &Message) -> Option<Message> {
+        let packet = message.to_text().ok()?.strip_prefix("42")?;
+        self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
+        let id = packet.split('[').next()?;
+        (self.fault != Fault::Unanswered).then(|| Message::text(format!("43{id}[{{}}]")))
     }
 }
 
-async fn serve_socket(tcp: TcpStream, acceptor: TlsAcceptor, mut events: Receiver<Event>) {
+async fn serve_sockets(listener: TcpListener, acceptor: TlsAcceptor, events: Sender<Event>, answers: Answers) {
+    let mut connections = JoinSet::new();
+    while let Ok((tcp, _)) = listener.accept().await {
+        connections.spawn(serve_socket(tcp, acceptor.clone(), events.subscribe(), answers.clone()));
+    }
+}
+
+async fn serve_socket(tcp: TcpStream, acceptor: TlsAcceptor, mut events: Receiver<Event>, answers: Answers) {
     let tls = acceptor.accept(tcp).await.unwrap();
     let mut socket = Box::pin(accept_async_with_config(tls, None)).await.unwrap();
     socket.send(Message::text(r#"0{"sid":"e"}"#)).await.unwrap();
@@ -123,9 +151,12 @@ async fn serve_socket(tcp: TcpStream, acceptor: TlsAcceptor, mut events: Receive
                 Ok(Some(_)) => {}
                 _ => return,
             },
-            message = socket.next() => if message.is_none_or(|message| message.is_err()) {
-                return;
-            },
+            message = socket.next() => {
+                let Some(Ok(message)) = message else { return };
+                if let Some(answer) = answers.answer(&message) {
+                    socket.send(answer).await.unwrap();
+                }
+            }
         }
     }
 }
