@@ -116,7 +116,7 @@ impl Accepted {
     ///
     /// # Errors
     /// The socket, to be closed: the token was refused or did not arrive in time, or another message arrived.
-    pub(super) async fn authenticate(mut self, on: &Authentication) -> Result<Authenticated, Draining> {
+    pub(super) async fn authenticate(mut self: Box<Self>, on: &Authentication) -> Result<Authenticated, Draining> {
         match self.verified_claim(on).await {
             Ok((identity, claim)) => {
                 drop(self.permit);

@@ -108,13 +108,16 @@ impl TestGateway {
 
         let faulty_bus = Arc::new(FaultyBus::new(bus));
         let runtime = loopback_gateway::runtime(&metrics);
-        let gateway = Gateway::build(settings, faulty_bus.roles(), runtime).await.unwrap();
+        // Boxed: the future has 8 KiB, which that of every test would include.
+        let gateway = Box::pin(Gateway::build(settings, faulty_bus.roles(), runtime))
+            .await
+            .unwrap();
         let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (
             gateway.readiness(),
             gateway.internal_api().map(router).unwrap_or_default(),
         );
-        let running = loopback_gateway::spawn(gateway).await;
+        let running = Box::pin(loopback_gateway::spawn(gateway)).await;
         Self {
             endpoint,
             signer,
