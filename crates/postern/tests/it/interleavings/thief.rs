@@ -101,7 +101,7 @@ impl<'a> Thief<'a> {
         }
     }
 
-    /// Tries once; returns the code of a refusal.
+    /// Tries once; returns the code of a refusal, unless it is for the moment.
     async fn connect(&mut self, resume_token: Option<Value>) -> Option<String> {
         let endpoint = self.stage.slow_endpoint(&mut self.rng);
         let mut auth =
@@ -118,8 +118,10 @@ impl<'a> Thief<'a> {
             Err(refused) => {
                 self.last = refused.to_string();
                 match refused {
-                    Refused::Answered { data, .. } => data["error"].as_str().map(str::to_owned),
-                    // The gateway cannot reach Redis at the moment.
+                    Refused::Answered { data, .. } if data["error"] != "unavailable" => {
+                        data["error"].as_str().map(str::to_owned)
+                    }
+                    // The gateway cannot reach Redis at the moment; it may have said so.
                     _ => None,
                 }
             }
