@@ -74,7 +74,7 @@ impl Idle {
         setup.run.memory_per("socket", "connect", "hold", total);
         setup.run.cpu_per("idle_socket", "hold", total);
         self.message(&mut setup).await?;
-        // Nothing is published.
+        // No event is published.
         let published = Published::default();
         if !self.connect_once {
             children.send(Instruction::Disconnect).await?;

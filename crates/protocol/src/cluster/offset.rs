@@ -32,7 +32,7 @@ impl Epoch {
     #[must_use]
     pub fn as_str(&self) -> &str {
         let digits = self.digits.get(..usize::from(self.len.get())).unwrap_or_default();
-        // They are ASCII.
+        // ASCII, as checked by `new`.
         str::from_utf8(digits).unwrap_or_default()
     }
 }

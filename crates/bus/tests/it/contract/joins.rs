@@ -172,19 +172,7 @@ async fn join_on_another_primary_starts_the_check_for_open_alerts_of_its_sign_in
     let bus = connect(&redis.url(), "pn").await;
     prepare(&*bus).await;
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
-    let first = SocketJoin {
-        alert_check: Some("check".to_owned()),
-        ..join("a", "s-1")
-    };
-    let refused = bus.join(&first).await.unwrap();
-    assert_eq!(refused, JoinOutcome::Refused(SessionState::Unknown));
-    let sign_in = RecordedSignIn {
-        check: "check",
-        from: &first.socket.origin,
-    };
-    bus.seed_signed_in(&first.session, HALF_AN_HOUR, &sign_in)
-        .await
-        .unwrap();
+    let first = signed_in_after_refusal(&*bus, "s-1").await;
     assert!(joined(&*bus, &first).await.hint.no_open_alerts);
 }
 
@@ -277,10 +265,11 @@ async fn joined(bus: &dyn Bus, join: &SocketJoin) -> JoinedSocket {
     }
 }
 
-async fn join_of_an_unknown_session_starts_its_check_for_open_alerts(bus: &dyn Bus) {
+/// Joins a socket to a session that is unknown, and seeds the session by the check for open alerts that the join began. Returns the join.
+async fn signed_in_after_refusal(bus: &dyn Bus, of: &str) -> SocketJoin {
     let first = SocketJoin {
         alert_check: Some("check".to_owned()),
-        ..join("a", "s-9")
+        ..join("a", of)
     };
     let refused = bus.join(&first).await.unwrap();
     assert_eq!(refused, JoinOutcome::Refused(SessionState::Unknown));
@@ -291,6 +280,11 @@ async fn join_of_an_unknown_session_starts_its_check_for_open_alerts(bus: &dyn B
     bus.seed_signed_in(&first.session, HALF_AN_HOUR, &sign_in)
         .await
         .unwrap();
+    first
+}
+
+async fn join_of_an_unknown_session_starts_its_check_for_open_alerts(bus: &dyn Bus) {
+    let first = signed_in_after_refusal(bus, "s-9").await;
     for join in [first, join("b", "s-9")] {
         let hint = joined(bus, &join).await.hint;
         assert!(hint.seen && hint.no_open_alerts, "{hint:?}");

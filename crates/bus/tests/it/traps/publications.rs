@@ -49,7 +49,7 @@ async fn ttls_of_offset_and_ids_are_renewed_with_that_of_the_log() {
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
     publish(&*bus, &user, 1).await;
-    // They are renewed with the log.
+    // Renewed with the log.
     for key in ["pn:{GEN-001}:pos", IDS, LOG] {
         redis.command(&["EXPIRE", key, "60"]).await;
     }
