@@ -19,6 +19,7 @@ mod start_fault;
 mod startup_check;
 mod stream_reader;
 mod subscriber;
+mod tls;
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

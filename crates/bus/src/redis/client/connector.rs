@@ -11,14 +11,12 @@ use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, ServerConfig, TcpConfig,
     TlsConnector, UnresponsiveConfig,
 };
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use tokio::sync::broadcast;
 
 use super::COMMAND_TIMEOUT;
 use super::connection::Connection;
 use super::credentials::CurrentCredentials;
+use super::tls;
 use crate::redis::settings::RedisUrl;
 
 /// Factory of connections to one Redis.
@@ -79,7 +77,8 @@ impl Purpose {
 impl Connector {
     /// Prepares connections to a server; `ca` is a PEM file of certificates.
     pub(in crate::redis) fn new(url: RedisUrl, ca: Option<&std::path::Path>) -> Result<Self, ConnectError> {
-        let tls = if url.tls { Some(tls(ca)?) } else { None };
+        let tls = url.tls.then(|| tls::connector(ca)).transpose();
+        let tls = tls.map_err(|source| ConnectError::Certificates { source })?;
         Ok(Self { url, tls })
     }
 
@@ -191,31 +190,6 @@ fn connection() -> ConnectionConfig {
 /// Retries for ever, from 50 ms up to a second apart.
 fn policy() -> ReconnectPolicy {
     ReconnectPolicy::new_exponential(0, 50, 1_000, 2)
-}
-
-fn tls(ca: Option<&std::path::Path>) -> Result<TlsConnector, ConnectError> {
-    let certificates = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Certificates { source };
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let read = CertificateDer::pem_file_iter(path).map_err(|error| certificates(error.into()))?;
-            for certificate in read {
-                let certificate = certificate.map_err(|error| certificates(error.into()))?;
-                roots.add(certificate).map_err(|error| certificates(error.into()))?;
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    if roots.is_empty() {
-        return Err(certificates("no certificates found".into()));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| certificates(error.into()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth().into())
 }
 
 /// Failure to connect at startup.
