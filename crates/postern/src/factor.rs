@@ -1,12 +1,15 @@
 //! `postern factor`: unlock or reset of a user's second factor.
 
+use std::fmt;
+
 use lifecycle::OsEntropy;
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
 use protocol::id::{InvalidId, UserId};
+use serde::Serialize;
 use store::PgStore;
 use worker::{OperatorOutcome, reset_factor, unlock_factor};
 
-use crate::cli::{FactorAction, FactorUser};
+use crate::cli::FactorAction;
 use crate::config::{ConfigError, Problems};
 
 /// Failure to change a second factor.
@@ -29,26 +32,38 @@ pub enum FactorError {
     NoFactor(UserId),
 }
 
-/// Unlocks or resets a second factor, and describes the result.
-///
-/// # Errors
-/// [`FactorError`].
-pub(crate) async fn change_factor(action: &FactorAction, problems: Problems) -> Result<String, FactorError> {
-    let (FactorAction::Unlock(args) | FactorAction::Reset(args)) = action;
-    let user = UserId::new(&args.user)?;
-    let store = store(args, problems).await?;
-    let (outcome, done) = match action {
-        FactorAction::Unlock(_) => (unlock_factor(&store, &user, &OsEntropy).await?, "unlocked"),
-        FactorAction::Reset(_) => (reset_factor(&store, &user, &OsEntropy).await?, "removed"),
-    };
-    match outcome {
-        OperatorOutcome::Done => Ok(format!("{done} the second factor of {user}")),
-        OperatorOutcome::NoFactor => Err(FactorError::NoFactor(user)),
+/// Change of a second factor.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FactorReport {
+    user: UserId,
+    /// `unlocked` or `removed`.
+    outcome: &'static str,
+}
+
+impl fmt::Display for FactorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} the second factor of {}", self.outcome, self.user)
     }
 }
 
-async fn store(args: &FactorUser, problems: Problems) -> Result<PgStore, FactorError> {
+/// Unlocks or resets a second factor.
+///
+/// # Errors
+/// [`FactorError`].
+pub(crate) async fn change_factor(action: &FactorAction, problems: Problems) -> Result<FactorReport, FactorError> {
+    let args = action.user();
+    let user = UserId::new(&args.user)?;
+    let settings = args.operator.settings(problems)?;
     let meter = NoopMeterProvider::new().meter("postern");
-    let (database, keys) = args.vault.with(&args.database, problems)?;
-    Ok(PgStore::connect(&database, keys.audit_keys(), &meter).await?)
+    let store = PgStore::connect(&settings.database, settings.keys.audit_keys(), &meter).await?;
+    let operator = &settings.operator;
+    let (done, outcome) = match action {
+        FactorAction::Unlock(_) => (unlock_factor(&store, &user, operator, &OsEntropy).await?, "unlocked"),
+        FactorAction::Reset(_) => (reset_factor(&store, &user, operator, &OsEntropy).await?, "removed"),
+    };
+    match done {
+        OperatorOutcome::Done => Ok(FactorReport { user, outcome }),
+        OperatorOutcome::NoFactor => Err(FactorError::NoFactor(user)),
+    }
 }

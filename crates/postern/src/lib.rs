@@ -15,9 +15,11 @@ mod factor;
 mod healthcheck;
 mod http1;
 mod metrics;
+mod migrate;
 mod node;
 mod pins;
 mod publish;
+mod report;
 mod smoke_test;
 mod token;
 mod vault;
@@ -30,6 +32,7 @@ use cli::{AuditCommand, Cli, Command, ConfigCommand, VaultCommand};
 use config::{EffectiveSettings, Environment, LogArgs, Problems};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
+use report::{print, print_report};
 use telemetry::export::{ExporterError, Exports};
 use telemetry::logs::LogsError;
 
@@ -37,6 +40,7 @@ pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
 pub use factor::FactorError;
 pub use healthcheck::HealthcheckError;
+pub use migrate::MigrateError;
 pub use node::{ListenError, StartError};
 pub use pins::PinsError;
 pub use publish::{PublishError, TlsClientError};
@@ -69,8 +73,8 @@ pub enum RunError {
     #[error("export telemetry")]
     Telemetry(#[from] ExporterError),
     /// `postern migrate` failed.
-    #[error("migrate the database")]
-    Migrate(#[source] store::SetupError),
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     /// `postern token` failed.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -92,9 +96,9 @@ pub enum RunError {
     /// `postern vault` failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The effective settings could not be serialized.
-    #[error("serialize the settings")]
-    Settings(#[from] serde_json::Error),
+    /// The result of a command could not be serialized.
+    #[error("serialize the result")]
+    Report(#[from] serde_json::Error),
     /// `postern audit verify` failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -155,16 +159,17 @@ async fn command(
         Command::Worker(args) => Ok(Box::pin(node::worker(args.settings(problems)?, exports)).await?),
         Command::Dev(args) => Ok(Box::pin(dev::run(*args, exports)).await?),
         Command::Migrate(args) => {
-            let applied = store::migrate(&args.settings(problems)?)
-                .await
-                .map_err(RunError::Migrate)?;
-            Ok(print(&migrated(&applied)))
+            let report = migrate::migrate(&args.settings, problems).await?;
+            Ok(print_report(&report, args.output)?)
         }
         Command::Token(args) => Ok(print(&token::create(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(print(&publish::publish(&args).await?)),
         Command::Healthcheck(args) => Ok(print(&healthcheck::healthcheck(&args).await?)),
         Command::SmokeTest(args) => Ok(print(&Box::pin(smoke_test::smoke_test(&args, &SystemClock)).await?)),
-        Command::Factor(action) => Ok(print(&factor::change_factor(&action, problems).await?)),
+        Command::Factor(action) => {
+            let report = factor::change_factor(&action, problems).await?;
+            Ok(print_report(&report, action.user().output)?)
+        }
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
             let (report, code) = vault::rotate_keys(&args, problems).await?;
@@ -178,19 +183,4 @@ async fn command(
             Ok(result?)
         }
     }
-}
-
-fn migrated(applied: &[String]) -> String {
-    if applied.is_empty() {
-        "the schema is up to date, no migration was applied".to_owned()
-    } else {
-        format!("the schema is up to date: applied {}", applied.join(", "))
-    }
-}
-
-/// Prints the result of a small command.
-#[expect(clippy::print_stdout, reason = "the result of a command belongs on stdout")]
-fn print(text: &str) -> ExitCode {
-    println!("{text}");
-    ExitCode::SUCCESS
 }

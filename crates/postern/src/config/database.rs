@@ -48,7 +48,7 @@ impl DatabaseArgs {
     }
 
     /// Checks the section.
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<PgSettings> {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<PgSettings> {
         let url = problems.require(URL, self.database_url.as_ref(), "postgres://user@host/database");
         self.check_url(URL, url, problems)
     }

@@ -35,7 +35,7 @@ impl VaultKeysArgs {
     }
 
     /// Checks the section.
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<VaultKeys> {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<VaultKeys> {
         let keys = problems.require(KEYS, self.vault_keys.as_ref(), "kid:base64 of 32 bytes");
         let keys = problems.optional_secret(KEYS, keys)?;
         problems.take(KEYS, VaultKeys::parse(&keys))

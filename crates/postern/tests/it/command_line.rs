@@ -217,6 +217,8 @@ async fn migrate_prints_applied_migrations_or_that_there_were_none() {
     let again = postern(&["migrate", "--database-url", pooler, "--migrate-database-url", &url]).await;
     assert_eq!(again.status, 0, "{}", again.stderr);
     assert!(again.stdout.contains("no migration was applied"), "{}", again.stdout);
+    let reported = postern(&["migrate", "--json", "--database-url", &url]).await;
+    assert_eq!(reported.stdout.trim(), r#"{"applied":[]}"#, "{}", reported.stderr);
 }
 
 #[tokio::test]

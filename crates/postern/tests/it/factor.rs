@@ -440,7 +440,16 @@ async fn operator_unlocks_and_resets_the_factor() {
     let cluster = platforms.linked_to(builder).start().await;
     let owner = client(&cluster, 0, USER).await;
     let url = cluster.schema().url();
-    let parts = ["--user", USER, "--database-url", &url, "--vault-keys", keys];
+    let parts = [
+        "--user",
+        USER,
+        "--database-url",
+        &url,
+        "--vault-keys",
+        keys,
+        "--operator",
+        "alice",
+    ];
     let factor = async |action: &str| postern(&[&["factor", action], &parts[..]].concat()).await;
     let none = factor("unlock").await;
     assert_ne!(none.status, 0);
@@ -459,7 +468,9 @@ async fn operator_unlocks_and_resets_the_factor() {
     );
     assert_eq!(verify(&device, &asked, &code(&secret, 0)).await["success"], true);
 
-    assert_eq!(factor("reset").await.status, 0);
+    let reset = postern(&[&["factor", "reset", "--json"], &parts[..]].concat()).await;
+    let expected = json!({"user": USER, "outcome": "removed"});
+    assert_eq!(serde_json::from_str::<Value>(&reset.stdout).unwrap(), expected);
     let third = client(&cluster, 0, USER).await;
     assert_eq!(disconnect(&third).await["error"], "not_connected");
     wait::until_true("the devices to be notified", wait::deadline(), async || {
@@ -468,12 +479,12 @@ async fn operator_unlocks_and_resets_the_factor() {
     })
     .await;
     let by_operator =
-        "SELECT action, subject, result, session_id FROM audit WHERE session_id = 'operator' ORDER BY seq";
+        "SELECT action, subject, result, session_id FROM audit WHERE connection_id = 'operator' ORDER BY seq";
     assert_eq!(
         cluster.schema().sql(by_operator).await,
         [
-            "factor_unlocked\ttotp\tok\toperator",
-            "factor_reset\ttotp\tok\toperator"
+            "factor_unlocked\ttotp\tok\toperator: alice",
+            "factor_reset\ttotp\tok\toperator: alice"
         ]
     );
     finish(cluster).await;

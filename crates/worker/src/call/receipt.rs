@@ -11,7 +11,7 @@ use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::trace::TraceParent;
 use store::vault::{Binding, Ciphertext, VaultError};
-use store::{Actor, Receipt};
+use store::{Actor, Operator, Receipt};
 use tokio::time::Instant;
 
 use super::Call;
@@ -59,12 +59,23 @@ impl Call {
 }
 
 /// Receipt of background work within this time: it has an audit row, no client and no answer.
-#[expect(clippy::expect_used, reason = "a word and a token are printable ASCII")]
+#[expect(clippy::expect_used, reason = "a word is printable ASCII")]
 pub(crate) fn background_receipt(entropy: &dyn Entropy, within: Duration) -> Receipt {
+    let actor = Actor::System(SessionId::new(BACKGROUND).expect("a word is an id"));
+    receipt_without_client(actor, BACKGROUND, entropy, within)
+}
+
+/// Receipt of an operator's command, for the audit log: it has neither session nor socket, and no job repeats it.
+pub(crate) fn operator_receipt(operator: &Operator, entropy: &dyn Entropy) -> Receipt {
+    receipt_without_client(operator.actor(), OPERATOR, entropy, OPERATOR_TIMEOUT)
+}
+
+#[expect(clippy::expect_used, reason = "a word and a token are printable ASCII")]
+fn receipt_without_client(actor: Actor, connection: &'static str, entropy: &dyn Entropy, within: Duration) -> Receipt {
     Receipt {
         job: JobId::new(entropy.token()).expect("a token is an id"),
-        actor: Actor::System(SessionId::new(BACKGROUND).expect("a word is an id")),
-        connection: ConnectionId::new(BACKGROUND).expect("a word is an id"),
+        actor,
+        connection: ConnectionId::new(connection).expect("a word is an id"),
         origin: None,
         traceparent: TraceParent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
@@ -76,6 +87,12 @@ pub(crate) fn background_receipt(entropy: &dyn Entropy, within: Duration) -> Rec
 
 /// Session and connection of background work in the audit log.
 const BACKGROUND: &str = "worker";
+
+/// Connection of an operator's command in the audit log.
+const OPERATOR: &str = "operator";
+
+/// Time limit of an operator's command.
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Error of reading a stored answer.
 #[derive(Debug, thiserror::Error)]

@@ -1,24 +1,20 @@
 //! Operator commands for a user who cannot give the second factor: `postern factor unlock` and `postern factor reset`.
 
-use std::time::Duration;
-
 use lifecycle::Entropy;
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
-use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
+use protocol::id::{EventId, UserId};
 use protocol::security::SettingsUpdated;
-use protocol::trace::TraceParent;
-use store::vault::Ciphertext;
 use store::{
-    Actor, AuditAction, AuditEvent, Factor, Receipt, Security, SecurityChange, SecurityDecision, SecurityEffect,
+    AuditAction, AuditEvent, Factor, Operator, Receipt, Security, SecurityChange, SecurityDecision, SecurityEffect,
     SecurityOutcome, SecurityRecord, StoreError,
 };
-use tokio::time::Instant;
 
 use super::decision::audit_event;
+use crate::call::operator_receipt;
 
 /// Outcome of an operator's command on a user's factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +32,7 @@ pub enum OperatorOutcome {
 pub async fn unlock_factor(
     store: &dyn Security,
     user: &UserId,
+    operator: &Operator,
     entropy: &dyn Entropy,
 ) -> Result<OperatorOutcome, StoreError> {
     let unlocked = |record: &SecurityRecord, factor: &Factor| OperatorChange {
@@ -50,7 +47,7 @@ pub async fn unlock_factor(
         events: Vec::new(),
         audit_event: audit_event(AuditAction::FactorUnlocked, factor.method.as_str()),
     };
-    change_factor(store, user, entropy, &unlocked).await
+    change_factor(store, user, operator_receipt(operator, entropy), &unlocked).await
 }
 
 /// Removes a user's second factor with its recovery codes. The user's devices receive the new settings.
@@ -60,6 +57,7 @@ pub async fn unlock_factor(
 pub async fn reset_factor(
     store: &dyn Security,
     user: &UserId,
+    operator: &Operator,
     entropy: &dyn Entropy,
 ) -> Result<OperatorOutcome, StoreError> {
     let without = |record: &SecurityRecord, factor: &Factor| {
@@ -73,7 +71,7 @@ pub async fn reset_factor(
             audit_event: audit_event(AuditAction::FactorReset, factor.method.as_str()),
         }
     };
-    change_factor(store, user, entropy, &without).await
+    change_factor(store, user, operator_receipt(operator, entropy), &without).await
 }
 
 /// Change that an operator's command makes to a user who has a factor.
@@ -86,10 +84,9 @@ struct OperatorChange {
 async fn change_factor(
     store: &dyn Security,
     user: &UserId,
-    entropy: &dyn Entropy,
+    receipt: Receipt,
     after: &(dyn Fn(&SecurityRecord, &Factor) -> OperatorChange + Send + Sync),
 ) -> Result<OperatorOutcome, StoreError> {
-    let receipt = operator_receipt(entropy);
     let decide = |record: &SecurityRecord, _| {
         let Some(factor) = &record.factor else {
             return Ok(SecurityDecision::Leave(JobOutcome::from(&Failure::of(
@@ -116,22 +113,6 @@ async fn change_factor(
     })
 }
 
-/// Receipt for the audit log: an operator has neither session nor socket, and no job repeats the command.
-#[expect(clippy::expect_used, reason = "`OPERATOR` and a token are printable ASCII")]
-fn operator_receipt(entropy: &dyn Entropy) -> Receipt {
-    Receipt {
-        job: JobId::new(entropy.token()).expect("a token is printable ASCII"),
-        actor: Actor::System(SessionId::new(OPERATOR).expect("`OPERATOR` is printable ASCII")),
-        connection: ConnectionId::new(OPERATOR).expect("`OPERATOR` is printable ASCII"),
-        origin: None,
-        traceparent: TraceParent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
-        idempotency: None,
-        answer: Ciphertext::from_bytes(Vec::new()),
-        keep: Duration::ZERO,
-        deadline: Instant::now() + TIMEOUT,
-    }
-}
-
 #[expect(clippy::expect_used, reason = "a token has 22 printable ASCII characters")]
 fn settings_updated(user: &UserId, record: &SecurityRecord, entropy: &dyn Entropy) -> Envelope {
     let id = EventId::new(entropy.token()).expect("a token is printable ASCII");
@@ -141,7 +122,3 @@ fn settings_updated(user: &UserId, record: &SecurityRecord, entropy: &dyn Entrop
     };
     Envelope::of(id, &Event::SettingsUpdated(updated))
 }
-
-/// Session and socket of an operator in the audit log.
-const OPERATOR: &str = "operator";
-const TIMEOUT: Duration = Duration::from_secs(60);

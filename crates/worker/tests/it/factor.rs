@@ -10,6 +10,7 @@ use protocol::command::CommandKind;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use serde_json::{Value, json};
+use store::Operator;
 use worker::{OperatorOutcome, Running, reset_factor, unlock_factor};
 
 use crate::client::{Client, assert_error, assert_success};
@@ -348,7 +349,9 @@ async fn hundredth_wrong_code_locks_until_operator_unlocks() {
     assert_error(&verify(&mut device, &challenge, &guarded.code()).await, "2fa_locked");
     let user = &guarded.client.user;
     assert_eq!(
-        unlock_factor(&*guarded.env.store, user, &OsEntropy).await.unwrap(),
+        unlock_factor(&*guarded.env.store, user, &operator(), &OsEntropy)
+            .await
+            .unwrap(),
         OperatorOutcome::Done
     );
     guarded.next_step();
@@ -360,17 +363,17 @@ async fn operator_reset_removes_the_factor() {
     let guarded = FactorUser::new().await;
     let (store, user) = (&*guarded.env.store, &guarded.client.user);
     assert_eq!(
-        reset_factor(store, user, &OsEntropy).await.unwrap(),
+        reset_factor(store, user, &operator(), &OsEntropy).await.unwrap(),
         OperatorOutcome::Done
     );
     let mut device = guarded.env.client("u", "t").await;
     assert_error(&disconnect(&mut device).await.data.read().unwrap(), "not_connected");
     assert_eq!(
-        reset_factor(store, user, &OsEntropy).await.unwrap(),
+        reset_factor(store, user, &operator(), &OsEntropy).await.unwrap(),
         OperatorOutcome::NoFactor
     );
     assert_eq!(
-        unlock_factor(store, user, &OsEntropy).await.unwrap(),
+        unlock_factor(store, user, &operator(), &OsEntropy).await.unwrap(),
         OperatorOutcome::NoFactor
     );
 }
@@ -412,4 +415,8 @@ async fn verification_reports_expiry_of_the_session() {
         left <= Duration::from_mins(90) && left > Duration::from_mins(89),
         "{left:?}"
     );
+}
+
+fn operator() -> Operator {
+    "alice".parse().unwrap()
 }

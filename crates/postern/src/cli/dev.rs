@@ -1,0 +1,67 @@
+//! `postern dev`.
+
+use std::path::PathBuf;
+
+use bus::RedisSettings;
+use clap::Args;
+use store::PgSettings;
+
+use crate::config::{ConfigError, DatabaseArgs, Problems, RedisArgs, SecretArg, TelemetryArgs, heading};
+
+/// `postern dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Print one JSON line once ready, and nothing else, to stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Directory of the certificate, the token secret and the internal token, for the next run and for `token` and `publish`.
+    #[command(flatten)]
+    pub dir: DirArgs,
+    /// URL of a Redis to use instead of the embedded bus.
+    #[arg(long, env = "POSTERN_REDIS_URL", help_heading = heading::REDIS)]
+    pub redis_url: Option<SecretArg>,
+    /// Prefix of every key and channel in Redis.
+    #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = RedisArgs::PREFIX, help_heading = heading::REDIS)]
+    pub redis_prefix: String,
+    /// Postgres to use instead of the embedded store; it is migrated first.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Export of telemetry.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+}
+
+impl DevArgs {
+    /// Settings of the given Redis, if any.
+    ///
+    /// # Errors
+    /// Invalid URL or prefix.
+    pub fn redis(&self) -> Result<Option<RedisSettings>, ConfigError> {
+        let wanted = self.redis_url.clone().map(|redis_url| RedisArgs {
+            redis_url,
+            redis_prefix: self.redis_prefix.clone(),
+            redis_limits_url: None,
+        });
+        wanted.map(|redis| redis.settings()).transpose()
+    }
+
+    /// Settings of the given Postgres, if any.
+    ///
+    /// # Errors
+    /// Invalid URL.
+    pub fn postgres(&self) -> Result<Option<PgSettings>, ConfigError> {
+        self.database
+            .database_url
+            .is_some()
+            .then(|| self.database.settings(Problems::default()))
+            .transpose()
+    }
+}
+
+/// Directory of `postern dev`.
+#[derive(Debug, Clone, Args)]
+pub struct DirArgs {
+    /// Directory; default: `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the temporary directory.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
