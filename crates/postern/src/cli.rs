@@ -11,8 +11,11 @@ mod operator;
 mod output;
 mod pins;
 mod publish;
+mod sessions;
 mod smoke_test;
+mod tasks;
 mod token;
+mod users;
 mod vault;
 
 use std::ffi::OsString;
@@ -27,11 +30,15 @@ pub use self::healthcheck::HealthcheckArgs;
 pub use self::internal_client::{InternalClientArgs, InternalTlsArgs};
 pub use self::migrate::MigrateCommand;
 pub use self::operator::OperatorArgs;
+pub(crate) use self::operator::OperatorSettings;
 pub use self::output::OutputArgs;
 pub use self::pins::PinsArgs;
 pub use self::publish::PublishArgs;
+pub use self::sessions::{SessionsCommand, SessionsEndArgs, SessionsListArgs, SessionsToEnd};
 pub use self::smoke_test::SmokeTestArgs;
+pub use self::tasks::{TasksCommand, TasksListArgs, TasksRetryArgs, TasksToRetry};
 pub use self::token::TokenArgs;
+pub use self::users::{UsersCommand, UsersShowArgs};
 pub use self::vault::VaultCommand;
 use crate::config::{EffectiveSettings, Environment, GatewayArgs, LogArgs, TelemetryArgs, WorkerArgs, with_files};
 
@@ -90,6 +97,15 @@ pub enum Command {
     /// Unlock or reset the second factor of a user.
     #[command(subcommand)]
     Factor(FactorAction),
+    /// List or end the sessions of a user.
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// List or retry the tasks of the durable queue.
+    #[command(subcommand)]
+    Tasks(TasksCommand),
+    /// Show what the store has about a user.
+    #[command(subcommand)]
+    Users(UsersCommand),
     /// Print the pins of certificates for clients: `sha256/<base64>` of each public key, one per line.
     Pins(PinsArgs),
     /// Manage the vault, which encrypts tokens.
@@ -120,6 +136,9 @@ impl Command {
             Self::Healthcheck(_) => Properties::OF_SHELL,
             Self::SmokeTest(_) => Properties::OF_SHELL,
             Self::Factor(_) => Properties::OF_DEPLOYMENT,
+            Self::Sessions(_) => Properties::OF_DEPLOYMENT,
+            Self::Tasks(_) => Properties::OF_DEPLOYMENT,
+            Self::Users(_) => Properties::OF_DEPLOYMENT,
             Self::Pins(_) => Properties::OF_SHELL,
             Self::Vault(_) => Properties::OF_DEPLOYMENT,
             Self::Audit(_) => Properties::OF_DEPLOYMENT,

@@ -17,6 +17,7 @@ mod http1;
 mod metrics;
 mod migrate;
 mod node;
+mod operator;
 mod pins;
 mod publish;
 mod report;
@@ -42,6 +43,7 @@ pub use factor::FactorError;
 pub use healthcheck::HealthcheckError;
 pub use migrate::MigrateError;
 pub use node::{ListenError, StartError};
+pub use operator::OperatorError;
 pub use pins::PinsError;
 pub use publish::{PublishError, TlsClientError};
 pub use smoke_test::SmokeTestError;
@@ -90,6 +92,9 @@ pub enum RunError {
     /// `postern factor` failed.
     #[error(transparent)]
     Factor(#[from] FactorError),
+    /// A command of an operator failed.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// `postern pins` failed.
     #[error(transparent)]
     Pins(#[from] PinsError),
@@ -170,6 +175,9 @@ async fn command(
             let report = factor::change_factor(&action, problems).await?;
             Ok(print_report(&report, action.user().output)?)
         }
+        Command::Sessions(command) => Ok(Box::pin(operator::sessions(&command, problems)).await?),
+        Command::Tasks(command) => Ok(operator::tasks(&command, problems).await?),
+        Command::Users(command) => Ok(operator::users(&command, problems).await?),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
             let (report, code) = vault::rotate_keys(&args, problems).await?;

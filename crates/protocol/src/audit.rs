@@ -43,6 +43,10 @@ pub enum AuditAction {
     FactorUnlocked,
     /// An operator removed a user's second factor.
     FactorReset,
+    /// An operator ran a command that reads, or whose changes have rows of their own.
+    OperatorCommand,
+    /// An operator had a revocation tried again.
+    TaskRetried,
     /// A command was refused and changed nothing: for another user's id, a rate limit, or a missing confirmation or second
     /// factor.
     CommandRefused,
@@ -72,6 +76,8 @@ impl AuditAction {
             Self::FactorVerified => "factor_verified",
             Self::FactorUnlocked => "factor_unlocked",
             Self::FactorReset => "factor_reset",
+            Self::OperatorCommand => "operator_command",
+            Self::TaskRetried => "task_retried",
             Self::CommandRefused => "command_refused",
         }
     }

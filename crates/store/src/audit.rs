@@ -16,7 +16,7 @@ use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 
-pub(crate) use self::chain::extend;
+pub(crate) use self::chain::{OPERATORS, extend};
 pub use self::entry::AuditEvent;
 pub(crate) use self::entry::Entry;
 pub use self::verify::{AuditRowFault, InvalidAuditRow, VerifyError, verify_audit};
@@ -81,9 +81,9 @@ pub trait Audit: Send + Sync {
 /// Row of the audit log, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// User of the chain.
+    /// User of the chain, or `§operators`.
     pub user: String,
-    /// Number in the user's chain, from 1.
+    /// Number in the chain, from 1.
     pub seq: i64,
     /// Version of the encoding that the MAC authenticates.
     pub v: i16,

@@ -61,7 +61,10 @@ pub use key_change::{KeyChangeError, check_key_change};
 pub use key_rotation::{KeyRotation, UndecryptableText, rotate_keys};
 pub use key_uses::KeyUses;
 pub use memory::MemoryStore;
-pub use operator::{InvalidOperator, Operator};
+pub use operator::{
+    AccountOverview, FactorOverview, InvalidOperator, MAX_LISTED, Operator, SecurityOverview, SeenOverview,
+    SessionsOverview, TaskFilter, TaskOverview, TaskRetryOutcome, TaskState, UserOverview,
+};
 pub use outbox::{Outbox, OutboxBacklog, OutboxId, PublishError, Publisher, Relayed, SentEvent};
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};

@@ -1,10 +1,17 @@
-//! Operator of a deployment, whose commands are recorded in the audit log.
+//! Operator of a deployment, whose commands are recorded in the audit log, and what operators see of users and tasks.
+
+mod task_overview;
+mod user_overview;
 
 use std::fmt;
 use std::str::FromStr;
 
 use protocol::id::SessionId;
 
+pub use self::task_overview::{TaskFilter, TaskOverview, TaskRetryOutcome, TaskState};
+pub use self::user_overview::{
+    AccountOverview, FactorOverview, MAX_LISTED, SecurityOverview, SeenOverview, SessionsOverview, UserOverview,
+};
 use crate::answers::Actor;
 
 /// Name of an operator: 1 to 64 alphanumeric characters, `.`, `_` and `-`.

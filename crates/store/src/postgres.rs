@@ -16,6 +16,7 @@ mod inboxes;
 mod key_uses;
 mod locks;
 mod migrate;
+mod operator;
 mod outbox;
 mod parameter;
 mod pauses;

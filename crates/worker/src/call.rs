@@ -31,7 +31,8 @@ use tokio::time::Instant;
 pub(crate) use alert::NewAlert;
 pub(crate) use digest::{digest, hex};
 pub(crate) use lane_permit::LanePermit;
-pub(crate) use receipt::{RecallError, background_receipt, operator_receipt};
+pub use receipt::operator_receipt;
+pub(crate) use receipt::{RecallError, background_receipt};
 pub(crate) use refusal::{Refusal, whole_seconds};
 
 /// Context of one job: caller, session, socket and deadline. The payload is passed beside it.

@@ -20,6 +20,7 @@ mod account;
 mod audit;
 mod deliveries;
 mod factor;
+mod operator;
 mod revocation;
 mod security;
 mod session;
@@ -37,10 +38,12 @@ mod metrics;
 mod outage;
 mod trace;
 
+pub use call::operator_receipt;
 pub use factor::{
     EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl,
     MessageSenders, OperatorOutcome, SmsError, SmsSender, SmsSettings, SmtpServer, reset_factor, unlock_factor,
 };
+pub use operator::{OperatorSession, OperatorSessions, OperatorSessionsError};
 pub use settings::{
     ConnectState, JobConcurrency, PlatformConcurrency, RedirectError, RedirectPolicy, SessionTimes, Settings,
 };

@@ -30,6 +30,8 @@ use crate::settings::SessionTimes;
 
 pub(crate) use confirm::confirm_ends;
 pub(crate) use deadlines::save_deadlines;
+pub(crate) use end::{EndError, SessionEnder};
+pub(crate) use list::{ListError, LiveSession, SessionSources};
 pub(crate) use live::LiveSessions;
 
 /// Handlers of the commands and jobs that concern sessions.

@@ -39,7 +39,8 @@ impl OperatorArgs {
         problems.finish(settings)
     }
 
-    fn check(&self, problems: &mut Problems) -> Option<OperatorSettings> {
+    /// Checks the section.
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<OperatorSettings> {
         let operator = match &self.operator {
             Some(name) => problems.take(OPERATOR, name.parse()),
             None => Some(process_user()),

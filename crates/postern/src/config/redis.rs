@@ -54,7 +54,7 @@ impl RedisArgs {
     }
 
     /// Checks the section.
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<RedisSettings> {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<RedisSettings> {
         let url = url_of(URL, &self.redis_url, problems);
         let limits_url = match &self.redis_limits_url {
             Some(limits_url) => url_of(LIMITS_URL, limits_url, problems).map(Some),

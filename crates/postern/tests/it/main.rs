@@ -41,6 +41,7 @@ mod no_worker;
 mod node_ids;
 mod numbered_alerts;
 mod operation_costs;
+mod operators;
 mod pins;
 mod postgres_away;
 mod presence;

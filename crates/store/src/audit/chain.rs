@@ -1,7 +1,5 @@
 //! Rows of the hash chain: how each follows from the head before it.
 
-use protocol::id::UserId;
-
 use super::{AuditRow, ChainHead, Entry};
 use crate::answers::Receipt;
 use crate::vault::AuditKeys;
@@ -10,7 +8,7 @@ use crate::vault::AuditKeys;
 pub(crate) fn extend(
     keys: &AuditKeys,
     head: Option<&ChainHead>,
-    user: &UserId,
+    chain: &str,
     at: i64,
     entry: Entry,
     receipt: &Receipt,
@@ -18,7 +16,7 @@ pub(crate) fn extend(
     let keys = keys.current();
     let origin = receipt.origin.as_ref();
     let mut row = AuditRow {
-        user: user.to_string(),
+        user: chain.to_owned(),
         seq: head.map_or(0, |head| head.seq) + 1,
         v: VERSION,
         at,
@@ -77,6 +75,9 @@ impl AuditRow {
         message
     }
 }
+
+/// Chain of the rows that concern no user: commands of operators. No user has this id, as it is not ASCII.
+pub(crate) const OPERATORS: &str = "\u{a7}operators";
 
 /// Version of the encoding that is written.
 pub(super) const VERSION: i16 = 2;

@@ -140,6 +140,16 @@ impl Entry {
         Self::done(audit_event.action, audit_event.subject.clone())
     }
 
+    /// Entry of an operator's command, such as `users show`.
+    pub(crate) fn of_operator_command(command: String) -> Self {
+        Self::done(AuditAction::OperatorCommand, command)
+    }
+
+    /// Entry of a revocation that an operator had tried again.
+    pub(crate) fn of_retried_task(account: AccountType, platform_user_id: &str) -> Self {
+        Self::done(AuditAction::TaskRetried, format!("{account} {platform_user_id}"))
+    }
+
     /// Entry of a command that was refused this many times.
     pub(crate) fn of_refused(refused: &RefusedCommand) -> Self {
         Self {

@@ -176,7 +176,7 @@ impl State {
     pub(super) fn audit(&mut self, keys: &AuditKeys, user: &UserId, entry: Entry, receipt: &Receipt, now: SystemTime) {
         let chain = self.audit.entry(user.to_string()).or_default();
         let at = Timestamp::from(now).as_millis();
-        let row = extend(keys, chain.head().as_ref(), user, at, entry, receipt);
+        let row = extend(keys, chain.head().as_ref(), user.as_str(), at, entry, receipt);
         chain.rows.push(row);
     }
 

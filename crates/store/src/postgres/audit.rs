@@ -13,11 +13,11 @@ use super::parameter::Parameter;
 use super::pool::{Ending, Work};
 use super::receipt::ReceiptCheck;
 use super::transaction::Transaction;
-use super::{PgStore, receipt};
+use super::{PgStore, locks, receipt};
 use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
-use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, extend};
+use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, OPERATORS, extend};
 use crate::step::Step;
 use crate::vault::AuditKeys;
 
@@ -30,11 +30,32 @@ pub(super) async fn append(
     entry: Entry,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
+    append_to(tx, keys, user.as_str(), entry, receipt).await
+}
+
+/// Appends a row about no user to the chain of operators, which this locks.
+pub(super) async fn append_for_operators(
+    tx: &Transaction<'_>,
+    keys: &AuditKeys,
+    entry: Entry,
+    receipt: &Receipt,
+) -> Result<(), Failure> {
+    locks::lock_operators(tx).await?;
+    append_to(tx, keys, OPERATORS, entry, receipt).await
+}
+
+async fn append_to(
+    tx: &Transaction<'_>,
+    keys: &AuditKeys,
+    chain: &str,
+    entry: Entry,
+    receipt: &Receipt,
+) -> Result<(), Failure> {
     let look = "SELECT $1::text AS user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
              FROM (SELECT) AS one_row LEFT JOIN audit_heads ON user_id = $1";
-    let found = tx.query_one(look, &[&user.as_str()]).await?;
+    let found = tx.query_one(look, &[&chain]).await?;
     let head = chain_head(&found)?;
-    let row = extend(keys, head.as_ref(), user, found.try_get("now")?, entry, receipt);
+    let row = extend(keys, head.as_ref(), chain, found.try_get("now")?, entry, receipt);
     let write = "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $16) \
              ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
              INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \

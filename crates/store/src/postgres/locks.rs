@@ -82,6 +82,17 @@ pub(super) async fn lock_platform_account(
     lock_name(tx, &format!("platform account {account} {platform_user_id}")).await
 }
 
+/// Locks the head row of a user whom the store knows; false if it knows none. First lock, as [`lock_user`].
+pub(super) async fn lock_known_user(tx: &Transaction<'_>, user: &UserId) -> Result<bool, Failure> {
+    let lock = "SELECT FROM users WHERE user_id = $1 FOR UPDATE";
+    Ok(tx.query_opt(lock, &[&user.as_str()]).await?.is_some())
+}
+
+/// Locks the audit chain of operators. Last lock.
+pub(super) async fn lock_operators(tx: &Transaction<'_>) -> Result<(), Failure> {
+    lock_name(tx, "audit chain of operators").await
+}
+
 /// Locks the relay of a user's events; the only lock of its transaction.
 pub(super) async fn lock_relay(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {
     lock_name(tx, &format!("relay {user}")).await

@@ -220,7 +220,11 @@ pub(super) async fn withdraw(tx: &Transaction<'_>, job: &JobId) -> Result<bool, 
 }
 
 /// Reports whether the platform account is linked or has a pending link. The caller holds that account's lock.
-async fn is_linked(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<bool, Failure> {
+pub(super) async fn is_linked(
+    tx: &Transaction<'_>,
+    account: AccountType,
+    platform_user_id: &str,
+) -> Result<bool, Failure> {
     let find = "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
                 OR EXISTS (SELECT FROM pending_links WHERE account_type = $1 AND platform_user_id = $2)";
     let found = tx.query_one(find, &[&account.as_str(), &platform_user_id]).await?;

@@ -1,6 +1,6 @@
 //! Security settings and second factors.
 
-mod columns;
+pub(super) mod columns;
 
 use async_trait::async_trait;
 use protocol::id::UserId;

@@ -66,7 +66,8 @@ pub(crate) fn background_receipt(entropy: &dyn Entropy, within: Duration) -> Rec
 }
 
 /// Receipt of an operator's command, for the audit log: it has neither session nor socket, and no job repeats it.
-pub(crate) fn operator_receipt(operator: &Operator, entropy: &dyn Entropy) -> Receipt {
+#[must_use]
+pub fn operator_receipt(operator: &Operator, entropy: &dyn Entropy) -> Receipt {
     receipt_without_client(operator.actor(), OPERATOR, entropy, OPERATOR_TIMEOUT)
 }
 

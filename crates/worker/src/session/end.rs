@@ -1,16 +1,18 @@
 //! `security:end_sessions`: announced in Redis, committed, confirmed in Redis, then published to every gateway by the outbox relay.
 
-use bus::BusError;
+use bus::{BusError, SessionRegistry};
+use lifecycle::Clock;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::{Answer, EndSessions, EndSessionsAnswer};
 use protocol::event::{DeliveryClass, Notice};
 use protocol::fault::Fault;
-use protocol::id::SessionId;
+use protocol::id::{JobId, SessionId, UserId};
 use protocol::security::{SessionEnd, SessionExpired};
 use store::{
-    AnnounceError, EndSessionsOutcome as Committed, EndSessionsRequest, SessionSelector, SessionsReceipt, StoreError,
+    AnnounceError, EndSessionsOutcome as Committed, EndSessionsRequest, SessionRecords, SessionSelector,
+    SessionsReceipt, StoreError,
 };
 
 use super::SessionService;
@@ -35,49 +37,67 @@ impl SessionService {
 
     async fn end_which(&self, call: &Call, which: SessionSelector) -> Result<JobOutcome, EndError> {
         let receipt = |count| call.receipt(&answer(count));
-        match self.commit_end(call, which, &receipt).await? {
+        let ended = self.ender().end((&call.user, &call.job), which, &receipt).await?;
+        match ended {
             Committed::Ended(count) => Ok(answer(count)),
             Committed::Repeated(before) => Ok(call.recall(&before)?),
             Committed::Unannounced(error) => Err(EndError::Unannounced(error)),
         }
     }
 
-    /// Ends sessions in the store and confirms the ends in Redis.
-    pub(super) async fn commit_end(
-        &self,
-        call: &Call,
-        which: SessionSelector,
-        receipt: &SessionsReceipt<'_>,
-    ) -> Result<Committed, EndError> {
-        let alive = self.registry.alive_sessions(&call.user).await?;
-        let alive: Vec<_> = alive.into_iter().map(|alive| alive.session).collect();
-        let ending = EndSessionsRequest {
-            user: call.user.clone(),
-            which,
-            alive: &alive,
-            announcer: &BusEndAnnouncer(&*self.registry),
-            notice: &|session| self.notice(call, session),
-        };
-        let ended = self.records.end_sessions(&ending, receipt).await?;
-        self.confirm_ends(call).await?;
-        Ok(ended)
+    pub(super) fn ender(&self) -> SessionEnder<'_> {
+        SessionEnder {
+            records: &*self.records,
+            registry: &*self.registry,
+            clock: &*self.clock,
+        }
     }
 
     /// Confirms the committed ends of this user's sessions in Redis.
     pub(crate) async fn confirm_ends(&self, call: &Call) -> Result<(), EndError> {
         Ok(confirm(&*self.records, &*self.registry, &call.user).await?)
     }
+}
+
+/// Ends sessions in the store, and in Redis before and after.
+pub(crate) struct SessionEnder<'a> {
+    pub(crate) records: &'a dyn SessionRecords,
+    pub(crate) registry: &'a dyn SessionRegistry,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+impl SessionEnder<'_> {
+    /// Ends sessions of a user for this job, and confirms the ends in Redis.
+    pub(crate) async fn end(
+        &self,
+        (user, job): (&UserId, &JobId),
+        which: SessionSelector,
+        receipt: &SessionsReceipt<'_>,
+    ) -> Result<Committed, EndError> {
+        let alive = self.registry.alive_sessions(user).await?;
+        let alive: Vec<_> = alive.into_iter().map(|alive| alive.session).collect();
+        let ending = EndSessionsRequest {
+            user: user.clone(),
+            which,
+            alive: &alive,
+            announcer: &BusEndAnnouncer(self.registry),
+            notice: &|session| self.notice(user, job, session),
+        };
+        let ended = self.records.end_sessions(&ending, receipt).await?;
+        confirm(self.records, self.registry, user).await?;
+        Ok(ended)
+    }
 
     /// Notice to all sockets of the session, upon which their gateways close them.
-    fn notice(&self, call: &Call, session: &SessionId) -> Envelope {
+    fn notice(&self, user: &UserId, job: &JobId, session: &SessionId) -> Envelope {
         let notice = Notice::SessionExpired(SessionExpired {
-            user_id: call.user.clone(),
+            user_id: user.clone(),
             timestamp: self.clock.now().into(),
             reason: SessionEnd::Ended,
         });
         let parts = [
             b"session ended".as_slice(),
-            call.job.as_str().as_bytes(),
+            job.as_str().as_bytes(),
             session.as_str().as_bytes(),
         ];
         Envelope {

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use bus::{AliveSession, BusError, OpenSocket};
+use bus::{AliveSession, BusError, OpenSocket, Presence, SessionRegistry};
 use protocol::cluster::job::JobOutcome;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::{Answer, SessionsAnswer};
 use protocol::fault::Fault;
-use protocol::id::SessionId;
+use protocol::id::{SessionId, UserId};
 use protocol::security::SessionInfo;
 use protocol::time::Timestamp;
-use store::{SessionRecord, StoreError};
+use store::{SessionRecord, SessionRecords, StoreError};
 
 use super::SessionService;
 use crate::call::{Call, Refusal};
@@ -19,23 +19,23 @@ use crate::call::{Call, Refusal};
 impl SessionService {
     /// Lists the user's live sessions.
     pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, ListError> {
-        let alive = self.registry.alive_sessions(&call.user).await?;
-        let ids: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
-        let mut opened = self.records.sessions_of(&call.user, &ids).await?;
-        opened.extend(self.unknown_sessions(call, &alive, &opened).await?);
-        let alive: HashMap<_, _> = alive.into_iter().map(|alive| (alive.session.clone(), alive)).collect();
-        let timeout = self.timeout(&call.user).await?;
-        let sockets = self.presence.open_sockets(&call.user).await?;
+        let sources = SessionSources {
+            records: &*self.records,
+            registry: &*self.registry,
+            presence: &*self.presence,
+        };
+        let sessions = sources.live_sessions(&call.user).await?;
+        let user_timeout = self.timeout(&call.user).await?;
         let now = Timestamp::from(self.clock.now());
-        let sessions = opened.into_iter().map(|opened| {
-            let (left, timeout) = match alive.get(&opened.session) {
+        let sessions = sessions.into_iter().map(|LiveSession { opened, alive, sockets }| {
+            let (left, timeout) = match alive {
                 Some(alive) => (alive.left, alive.timeout),
                 // Redis has lost the session.
-                None => (opened.left, timeout),
+                None => (opened.left, user_timeout),
             };
             SessionInfo {
                 current: opened.session == call.session,
-                sockets: sockets_of(&opened.session, &sockets),
+                sockets,
                 session_id: opened.session,
                 device_name: opened.origin.device_name,
                 user_agent: opened.origin.user_agent,
@@ -48,18 +48,52 @@ impl SessionService {
         let sessions = sessions.collect();
         Ok(JobOutcome::from(&Answer::Sessions(SessionsAnswer { sessions })))
     }
+}
+
+/// Live session of a user.
+pub(crate) struct LiveSession {
+    pub(crate) opened: SessionRecord,
+    /// The session in Redis; none if Redis has lost it.
+    pub(crate) alive: Option<AliveSession>,
+    /// Number of open sockets.
+    pub(crate) sockets: u32,
+}
+
+/// Sources of a user's live sessions.
+pub(crate) struct SessionSources<'a> {
+    pub(crate) records: &'a dyn SessionRecords,
+    pub(crate) registry: &'a dyn SessionRegistry,
+    pub(crate) presence: &'a dyn Presence,
+}
+
+impl SessionSources<'_> {
+    /// Lists the user's live sessions.
+    pub(crate) async fn live_sessions(&self, user: &UserId) -> Result<Vec<LiveSession>, ListError> {
+        let alive = self.registry.alive_sessions(user).await?;
+        let ids: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
+        let mut opened = self.records.sessions_of(user, &ids).await?;
+        opened.extend(self.unknown_sessions(user, &alive, &opened).await?);
+        let mut alive: HashMap<_, _> = alive.into_iter().map(|alive| (alive.session.clone(), alive)).collect();
+        let sockets = self.presence.open_sockets(user).await?;
+        let live = opened.into_iter().map(|opened| LiveSession {
+            alive: alive.remove(&opened.session),
+            sockets: sockets_of(&opened.session, &sockets),
+            opened,
+        });
+        Ok(live.collect())
+    }
 
     /// Live sessions that the store has lost, and with them their origin.
     async fn unknown_sessions(
         &self,
-        call: &Call,
+        user: &UserId,
         alive: &[AliveSession],
         opened: &[SessionRecord],
     ) -> Result<Vec<SessionRecord>, StoreError> {
         let mut unknown = Vec::new();
         for alive in alive {
             let is_known = opened.iter().any(|opened| opened.session == alive.session);
-            if !is_known && !self.records.is_session_ended(&call.user, &alive.session).await? {
+            if !is_known && !self.records.is_session_ended(user, &alive.session).await? {
                 unknown.push(SessionRecord {
                     session: alive.session.clone(),
                     opened_at: alive.opened_at,

@@ -34,7 +34,8 @@ impl SessionService {
             ..call.receipt(outcome)
         };
         let which = SessionSelector::One(call.session.clone());
-        Ok(self.commit_end(call, which, &receipt).await.map(drop)?)
+        let ended = self.ender().end((&call.user, &call.job), which, &receipt).await;
+        Ok(ended.map(drop)?)
     }
 }
 

@@ -59,7 +59,14 @@ fn grow(rows: &mut Vec<AuditRow>, user: &str, keys: &AuditKeys, by: usize) {
         let head = rows.last().map(AuditRow::head);
         let at = i64::try_from(number).unwrap();
         let user = UserId::new(user).unwrap();
-        rows.push(extend(keys, head.as_ref(), &user, at, entry(number), &receipt(number)));
+        rows.push(extend(
+            keys,
+            head.as_ref(),
+            user.as_str(),
+            at,
+            entry(number),
+            &receipt(number),
+        ));
     }
 }
 
@@ -241,7 +248,14 @@ fn row_restored_from_before_a_cut_is_found() {
     let mut rows = before[..1].to_vec();
     for number in 1..3 {
         let head = rows.last().map(AuditRow::head);
-        let later = extend(&keys(NEW), head.as_ref(), &user, 99, entry(number), &receipt(number));
+        let later = extend(
+            &keys(NEW),
+            head.as_ref(),
+            user.as_str(),
+            99,
+            entry(number),
+            &receipt(number),
+        );
         rows.push(later);
     }
     let head = rows[2].head();

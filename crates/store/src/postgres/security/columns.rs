@@ -12,13 +12,13 @@ use crate::security::{Factor, PendingFactor, RecoveryAttempt, SecurityRecord, Se
 use crate::vault::Ciphertext;
 
 /// Reads a user's row.
-pub(super) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
+pub(in crate::postgres) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
                                sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
                                recovery_tried_at, recovery_tried_in, pending_method, pending_secret, pending_code, \
                                pending_challenge, pending_session, pending_until FROM security WHERE user_id = $1";
 
 /// Record from all columns.
-pub(super) fn record(row: &Row) -> Result<SecurityRecord, Failure> {
+pub(in crate::postgres) fn record(row: &Row) -> Result<SecurityRecord, Failure> {
     let minutes: i32 = row.try_get("session_timeout")?;
     Ok(SecurityRecord {
         session_timeout: u32::try_from(minutes).map_err(Failure::row)?,

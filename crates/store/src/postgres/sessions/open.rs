@@ -129,7 +129,14 @@ impl OpenSession<'_> {
     fn first_device(&self, user: &UserId, found: &Found, network: &str, sign_in: &OpeningSignIn<'_>) -> AuditRow {
         let entry = Entry::of_new_device(&found.findings, network);
         let now = found.findings.now.as_millis();
-        extend(self.keys, found.head.as_ref(), user, now, entry, sign_in.receipt)
+        extend(
+            self.keys,
+            found.head.as_ref(),
+            user.as_str(),
+            now,
+            entry,
+            sign_in.receipt,
+        )
     }
 }
 
