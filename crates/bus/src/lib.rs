@@ -46,8 +46,8 @@ pub use pending_authorization::PendingAuthorization;
 pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};
 pub use redis::{
-    ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisRuntime, RedisSettings, RedisUrl,
-    RedisUrlChange, is_logged_outage,
+    ConnectError, DeadLetter, InvalidPrefix, InvalidRedisUrl, Prefix, QueuedJob, RedisBus, RedisRuntime, RedisSettings,
+    RedisUrl, RedisUrlChange, is_logged_outage,
 };
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{

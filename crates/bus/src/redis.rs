@@ -23,6 +23,7 @@ use protocol::fault::chain;
 use protocol::time::Timestamp;
 
 pub use self::client::{ConnectError, is_logged_outage};
+pub use self::jobs::{DeadLetter, QueuedJob};
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl, RedisUrlChange};
 
 use self::client::{AccessCheck, Client, Connector, Purpose};

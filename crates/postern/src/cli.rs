@@ -6,6 +6,7 @@ mod dev;
 mod factor;
 mod healthcheck;
 mod internal_client;
+mod jobs;
 mod migrate;
 mod operator;
 mod output;
@@ -28,6 +29,7 @@ pub use self::dev::{DevArgs, DirArgs};
 pub use self::factor::{FactorAction, FactorUser};
 pub use self::healthcheck::HealthcheckArgs;
 pub use self::internal_client::{InternalClientArgs, InternalTlsArgs};
+pub use self::jobs::{JobsCommand, JobsDiscardArgs, JobsListArgs, JobsRetryArgs};
 pub use self::migrate::MigrateCommand;
 pub use self::operator::OperatorArgs;
 pub(crate) use self::operator::OperatorSettings;
@@ -100,6 +102,9 @@ pub enum Command {
     /// List or end the sessions of a user.
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// List, retry or discard the jobs of a lane.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// List or retry the tasks of the durable queue.
     #[command(subcommand)]
     Tasks(TasksCommand),
@@ -137,6 +142,7 @@ impl Command {
             Self::SmokeTest(_) => Properties::OF_SHELL,
             Self::Factor(_) => Properties::OF_DEPLOYMENT,
             Self::Sessions(_) => Properties::OF_DEPLOYMENT,
+            Self::Jobs(_) => Properties::OF_DEPLOYMENT,
             Self::Tasks(_) => Properties::OF_DEPLOYMENT,
             Self::Users(_) => Properties::OF_DEPLOYMENT,
             Self::Pins(_) => Properties::OF_SHELL,

@@ -176,6 +176,7 @@ async fn command(
             Ok(print_report(&report, action.user().output)?)
         }
         Command::Sessions(command) => Ok(Box::pin(operator::sessions(&command, problems)).await?),
+        Command::Jobs(command) => Ok(Box::pin(operator::jobs(&command, problems)).await?),
         Command::Tasks(command) => Ok(operator::tasks(&command, problems).await?),
         Command::Users(command) => Ok(operator::users(&command, problems).await?),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),

@@ -1,5 +1,6 @@
 //! Commands of operators on what a deployment stores, each recorded in its audit log.
 
+mod jobs;
 mod redis;
 mod sessions;
 mod tasks;
@@ -9,10 +10,12 @@ use std::process::ExitCode;
 
 use lifecycle::OsEntropy;
 use opentelemetry::metrics::{Meter, MeterProvider as _, NoopMeterProvider};
+use protocol::cluster::job::Lane;
 use protocol::id::{InvalidId, UserId};
 use store::{PgStore, Receipt, SetupError, StoreError};
 use worker::{OperatorSessionsError, operator_receipt};
 
+pub(crate) use self::jobs::jobs;
 pub(crate) use self::sessions::sessions;
 pub(crate) use self::tasks::tasks;
 pub(crate) use self::users::users;
@@ -46,6 +49,22 @@ pub enum OperatorError {
     /// User whom the store does not know.
     #[error("user {0} is unknown")]
     UnknownUser(UserId),
+    /// A job could not be read or changed.
+    #[error(transparent)]
+    Bus(#[from] bus::BusError),
+    /// Unknown entry of a lane.
+    #[error("the {} lane has no {what} {id}", .lane.as_str())]
+    UnknownJob {
+        /// Lane.
+        lane: Lane,
+        /// `job` or `dead letter`.
+        what: &'static str,
+        /// Id of the entry.
+        id: String,
+    },
+    /// Dead letter without its job.
+    #[error("the job of dead letter {0} is not kept, as it may contain a code; its client was answered")]
+    NotKept(String),
     /// Unknown task.
     #[error("there is no task {0}")]
     UnknownTask(i64),

@@ -47,6 +47,10 @@ pub enum AuditAction {
     OperatorCommand,
     /// An operator had a revocation tried again.
     TaskRetried,
+    /// An operator had a dead letter executed again.
+    JobRetried,
+    /// An operator removed a job of a lane, or a dead letter.
+    JobDiscarded,
     /// A command was refused and changed nothing: for another user's id, a rate limit, or a missing confirmation or second
     /// factor.
     CommandRefused,
@@ -78,6 +82,8 @@ impl AuditAction {
             Self::FactorReset => "factor_reset",
             Self::OperatorCommand => "operator_command",
             Self::TaskRetried => "task_retried",
+            Self::JobRetried => "job_retried",
+            Self::JobDiscarded => "job_discarded",
             Self::CommandRefused => "command_refused",
         }
     }

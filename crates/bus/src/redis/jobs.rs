@@ -3,6 +3,7 @@
 mod claim;
 mod dead_letter;
 mod entry;
+mod inspect;
 mod replies;
 mod served;
 
@@ -22,6 +23,7 @@ use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 pub(super) use self::claim::LaneReaders;
+pub use self::inspect::{DeadLetter, QueuedJob};
 
 /// Scripts of the jobs.
 pub(super) struct JobScripts {
@@ -33,6 +35,10 @@ pub(super) struct JobScripts {
     renew: Script,
     finish: Script,
     reply: Script,
+    list: Script,
+    list_dead_letters: Script,
+    discard: Script,
+    discard_dead_letter: Script,
 }
 
 impl JobScripts {
@@ -48,6 +54,7 @@ impl JobScripts {
                 concat!(
                     include_str!("script/served.lua"),
                     include_str!("script/remove_entry.lua"),
+                    include_str!("script/describe_job.lua"),
                     include_str!("script/reclaim_or_dead_letter_jobs.lua")
                 ),
             ),
@@ -65,6 +72,19 @@ impl JobScripts {
             renew: Script::new(Operation::RenewJobs, include_str!("script/renew_jobs.lua")),
             finish: Script::new(Operation::FinishJobs, include_str!("script/finish_jobs.lua")),
             reply: Script::new(Operation::SendReply, include_str!("script/send_reply.lua")),
+            list: Script::new(Operation::ListJobs, include_str!("script/list_jobs.lua")),
+            list_dead_letters: Script::new(Operation::ListDeadLetters, include_str!("script/list_dead_letters.lua")),
+            discard: Script::new(
+                Operation::DiscardJob,
+                concat!(
+                    include_str!("script/remove_entry.lua"),
+                    include_str!("script/discard_job.lua")
+                ),
+            ),
+            discard_dead_letter: Script::new(
+                Operation::DiscardDeadLetter,
+                include_str!("script/discard_dead_letter.lua"),
+            ),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod buffers;
 mod clocks;
+mod dead_letters;
 mod epochs;
 mod hygiene;
 mod lanes;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{ConnectError, RedisBus, RedisRuntime, RedisSettings};
-use lifecycle::{Dependencies, OsEntropy, SystemClock, Tasks};
+use lifecycle::{Clock, Dependencies, OsEntropy, SystemClock, Tasks};
 
 use super::meter;
 
@@ -17,9 +17,9 @@ pub(super) async fn with_redis<T, E: From<ConnectError>>(
     command: impl AsyncFnOnce(&RedisBus) -> Result<T, E>,
 ) -> Result<T, E> {
     let tasks = Tasks::new();
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = RedisRuntime {
-        clock: Arc::clone(&clock) as _,
+        clock: Arc::clone(&clock),
         entropy: Arc::new(OsEntropy),
         tasks: tasks.clone(),
         meter: meter(),
@@ -29,8 +29,8 @@ pub(super) async fn with_redis<T, E: From<ConnectError>>(
         Ok(bus) => command(&bus).await,
         Err(error) => Err(error.into()),
     };
-    // Dropped without a report: the outcome of the command is known.
-    drop(tasks.drain(DRAIN_WITHIN).await);
+    // Its report is of no interest: the outcome of the command is known.
+    let _report = tasks.drain(DRAIN_WITHIN).await;
     outcome
 }
 

@@ -256,7 +256,8 @@ async fn given_up_revocation_is_listed_and_retried() {
     // Its eighth try would be hours away.
     let schema = deployment.cluster.schema();
     wait::until_true("the first try to fail", wait::deadline(), async || {
-        let give_up = "UPDATE tasks SET dead_at = now(), tries = 8 WHERE last_error IS NOT NULL RETURNING 1";
+        let give_up = "WITH given_up AS (UPDATE tasks SET dead_at = now(), tries = 8 WHERE last_error IS NOT NULL RETURNING 1) \
+                       SELECT count(*) FROM given_up";
         schema.sql(give_up).await == ["1"]
     })
     .await;
@@ -321,4 +322,136 @@ async fn given_up_revocation_is_listed_and_retried() {
     assert_eq!(rows[2], operators("tasks retry --dead discord"));
     assert_eq!(rows[3], operators("tasks retry --dead github"));
     deployment.finish().await;
+}
+
+#[tokio::test]
+async fn running_job_is_listed_without_its_code_and_discarded() {
+    let deployment = Deployment::start().await;
+    let caller = client(&deployment.cluster, 0, USER).await;
+    deployment.platforms.block_next_exchange();
+    let answer = async {
+        let payload = connect(USER, "test_code_unseen");
+        caller.emit_with_ack("account:connect", payload).await
+    };
+    let operate = async {
+        deployment.platforms.exchange_is_blocked().await;
+        let list = ["jobs", "list", "--lane", "interactive", "--json"];
+        let listed = deployment.run_with_redis(&list).await;
+        assert!(!listed.stdout.contains("test_code_unseen"));
+        let job = parsed(&listed)["jobs"][0].clone();
+        assert_eq!((&job["work"], &job["user"]), (&json!("account:connect"), &json!(USER)));
+        assert!(job["worker"].is_string(), "{job}");
+        let expected = [
+            "entry",
+            "job",
+            "work",
+            "user",
+            "session",
+            "queuedAt",
+            "deadline",
+            "deliveries",
+            "worker",
+            "claimAgeMs",
+        ];
+        assert_eq!(names(&job), BTreeSet::from(expected));
+
+        let discard = ["jobs", "discard", "--lane", "interactive", "--json", "--id"];
+        let discard = [&discard[..], &[job["entry"].as_str().unwrap()]].concat();
+        let discarded = parsed(&deployment.run_with_redis(&discard).await);
+        assert_eq!(
+            (&discarded["outcome"], &discarded["job"]),
+            (&json!("discarded"), &job["job"])
+        );
+        assert_eq!(parsed(&deployment.run_with_redis(&list).await)["jobs"], json!([]));
+        let again = deployment.run_with_redis(&discard).await;
+        assert_eq!(again.status, 1);
+        assert!(
+            again.stderr.contains("the interactive lane has no job"),
+            "{}",
+            again.stderr
+        );
+        deployment.platforms.handle.release();
+        job["job"].as_str().unwrap().to_owned()
+    };
+    let (answer, job) = tokio::join!(answer, operate);
+    assert_eq!(answer["success"], true, "its worker ran it to the end: {answer}");
+    assert_eq!(
+        deployment.audited().await,
+        [
+            format!("GEN-001\tjob_discarded\taccount:connect {job}\toperator: alice"),
+            "\u{a7}operators\toperator_command\tjobs list interactive\toperator: alice".to_owned(),
+            "\u{a7}operators\toperator_command\tjobs list interactive\toperator: alice".to_owned(),
+        ]
+    );
+    deployment.finish().await;
+}
+
+#[tokio::test]
+async fn dead_letter_of_the_application_is_retried_and_one_of_a_client_is_not() {
+    let deployment = Deployment::start().await;
+    let socket = deployment.socket(0, "s-1").await;
+    let job = json!({
+        "v": 1,
+        "id": "lost",
+        "user": USER,
+        "session": "internal API",
+        "connection": "internal API",
+        "node": "gone",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "work": "end_all_sessions",
+    });
+    let stream = format!("{}:{{jobs:interactive}}:dead", deployment.cluster.redis_prefix());
+    for (kind, payload) in [
+        ("account:connect", String::new()),
+        ("end_all_sessions", job.to_string()),
+    ] {
+        let fields = [
+            "id",
+            "lost",
+            "entry",
+            "1-0",
+            "deliveries",
+            "2",
+            "user",
+            USER,
+            "kind",
+            kind,
+            "job",
+            &payload,
+        ];
+        let add = ["XADD", &stream, "*"];
+        Redis::shared().await.command(&[&add[..], &fields].concat()).await;
+    }
+    let list = ["jobs", "list", "--dead", "--lane", "interactive", "--json"];
+    let dead = parsed(&deployment.run_with_redis(&list).await)["deadLetters"].clone();
+    assert_eq!(
+        (&dead[0]["isRetryable"], &dead[1]["isRetryable"]),
+        (&json!(false), &json!(true))
+    );
+    let retry = async |dead: &Value| {
+        let retry = ["jobs", "retry", "--lane", "interactive", "--json", "--id"];
+        deployment
+            .run_with_redis(&[&retry[..], &[dead["id"].as_str().unwrap()]].concat())
+            .await
+    };
+    let refused = retry(&dead[0]).await;
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("is not kept"), "{}", refused.stderr);
+    let retried = parsed(&retry(&dead[1]).await);
+    let expected = json!({
+        "lane": "interactive", "job": "lost", "work": "sessions.end", "user": USER, "outcome": "retried",
+    });
+    assert_eq!(retried, expected);
+    socket.closed().await;
+    let left = parsed(&deployment.run_with_redis(&list).await)["deadLetters"].clone();
+    assert_eq!(left, json!([dead[0]]));
+    deployment.finish().await;
+}
+
+#[tokio::test]
+async fn malformed_lane_or_id_is_refused() {
+    for wrong in [["--lane", "fast", "--id", "1-0"], ["--lane", "webhook", "--id", "-"]] {
+        let refused = postern(&[&["jobs", "discard"], &wrong[..]].concat()).await;
+        assert_eq!(refused.status, 2, "{}", refused.stderr);
+    }
 }

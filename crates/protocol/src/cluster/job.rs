@@ -109,6 +109,26 @@ impl Work {
         ])
     }
 
+    /// Kinds, by their names in the JSON of a job, that neither a client nor a platform causes: such a job holds no code and no token, so
+    /// that its dead letter keeps it.
+    pub const KEPT_KINDS: [&str; 3] = ["raise_alert", "end_all_sessions", "refusals"];
+
+    /// [`Work::name`] of a kind by its name in the JSON of a job, unless it is a command.
+    #[must_use]
+    pub fn name_of_kind(kind: &str) -> Option<&'static str> {
+        Some(match kind {
+            "open_session" => OPEN_SESSION,
+            "joined" => JOINED,
+            "raise_alert" => RAISE_ALERT,
+            "end_all_sessions" => END_ALL_SESSIONS,
+            "callback" => Callback::NAME,
+            "confirm_link" => ConfirmLink::NAME,
+            "refusals" => REFUSALS,
+            "webhook" => Webhook::NAME,
+            _ => return None,
+        })
+    }
+
     /// Queue of the job.
     #[must_use]
     pub fn lane(&self) -> Lane {

@@ -13,6 +13,7 @@ use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use protocol::trace::TraceParent;
+use serde_json::Value;
 
 use crate::strategy;
 
@@ -61,6 +62,23 @@ proptest! {
         let written = serde_json::to_string(&job).unwrap();
         let read: Job = serde_json::from_str(&written).unwrap();
         prop_assert_eq!(serde_json::to_string(&read).unwrap(), written);
+    }
+
+    #[test]
+    fn kind_of_a_job_determines_its_name_and_whether_a_dead_letter_keeps_it(work in work()) {
+        let written = serde_json::to_value(&work).unwrap();
+        let kind = match &written {
+            Value::String(kind) => kind,
+            Value::Object(kind) => kind.keys().next().unwrap(),
+            other => panic!("{other}"),
+        };
+        prop_assert_eq!(Work::KEPT_KINDS.contains(&kind.as_str()), !work.is_caused_by_client());
+        match &work {
+            Work::Command(command) => {
+                prop_assert_eq!(written["command"]["event"].as_str(), Some(command.kind().event()));
+            },
+            other => prop_assert_eq!(Work::name_of_kind(kind), Some(other.name())),
+        }
     }
 
     #[test]

@@ -141,8 +141,8 @@ impl Entry {
     }
 
     /// Entry of an operator's command, such as `users show`.
-    pub(crate) fn of_operator_command(command: String) -> Self {
-        Self::done(AuditAction::OperatorCommand, command)
+    pub(crate) fn of_operator_command(command: &str) -> Self {
+        Self::done(AuditAction::OperatorCommand, command.to_owned())
     }
 
     /// Entry of a revocation that an operator had tried again.

@@ -15,7 +15,7 @@ use super::transaction::Transaction;
 use super::{PgStore, audit, locks};
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::audit::Entry;
+use crate::audit::{AuditEvent, Entry};
 use crate::operator::{TaskFilter, TaskOverview, TaskRetryOutcome, UserOverview};
 use crate::step::Step;
 use crate::vault::AuditKeys;
@@ -32,6 +32,23 @@ impl PgStore {
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let work = RecordCommand(self.operator_command(user, command, receipt));
+        self.pool.transact(Step::RecordOperatorCommand, &work).await
+    }
+
+    /// Records what an operator is about to do, in the chain that [`PgStore::record_operator_command`] chooses.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_operator_action(
+        &self,
+        user: Option<&UserId>,
+        action: &AuditEvent,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError> {
+        let work = RecordCommand(OperatorCommand {
+            entry: Entry::of_event(action),
+            ..self.operator_command(user, "", receipt)
+        });
         self.pool.transact(Step::RecordOperatorCommand, &work).await
     }
 
@@ -84,12 +101,12 @@ impl PgStore {
     fn operator_command<'a>(
         &'a self,
         user: Option<&'a UserId>,
-        command: &'a str,
+        command: &str,
         receipt: &'a Receipt,
     ) -> OperatorCommand<'a> {
         OperatorCommand {
             user,
-            command,
+            entry: Entry::of_operator_command(command),
             receipt,
             keys: &self.audit,
         }
@@ -99,8 +116,7 @@ impl PgStore {
 /// Command of an operator, to be recorded.
 struct OperatorCommand<'a> {
     user: Option<&'a UserId>,
-    /// Command as the audit log names it: `users show`.
-    command: &'a str,
+    entry: Entry,
     receipt: &'a Receipt,
     keys: &'a AuditKeys,
 }
@@ -109,19 +125,17 @@ impl OperatorCommand<'_> {
     /// Records the command. Returns whether its user is known, whose head row is then locked. In the chain of operators the command
     /// names its user.
     async fn record(&self, tx: &Transaction<'_>) -> Result<bool, Failure> {
-        let command = self.command.to_owned();
+        let entry = self.entry.clone();
         let Some(user) = self.user else {
-            let entry = Entry::of_operator_command(command);
             audit::append_for_operators(tx, self.keys, entry, self.receipt).await?;
             return Ok(false);
         };
         let is_known = locks::lock_known_user(tx, user).await?;
         if is_known {
-            let entry = Entry::of_operator_command(command);
             audit::append(tx, self.keys, user, entry, self.receipt).await?;
         } else {
-            let entry = Entry::of_operator_command(format!("{command} {user}"));
-            audit::append_for_operators(tx, self.keys, entry, self.receipt).await?;
+            let subject = format!("{} {user}", entry.subject);
+            audit::append_for_operators(tx, self.keys, Entry { subject, ..entry }, self.receipt).await?;
         }
         Ok(is_known)
     }

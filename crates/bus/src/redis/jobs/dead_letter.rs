@@ -1,6 +1,6 @@
 //! Dead letters: jobs that a second worker lost. `reclaim_or_dead_letter_jobs.lua` decides it as it reclaims expired claims.
 
-use protocol::cluster::job::Lane;
+use protocol::cluster::job::{Lane, Work};
 use protocol::id::WorkerId;
 
 use super::claim::GROUP;
@@ -24,7 +24,7 @@ impl RedisBus {
             names.dead_letters(lane),
             names.lane_served(lane),
         ];
-        let args = [
+        let mut args = vec![
             Arg::from(GROUP),
             Arg::from(worker.as_str()),
             Arg::from(CLAIM_TTL.as_millis()),
@@ -32,6 +32,7 @@ impl RedisBus {
             Arg::from(MAX_DELIVERIES),
             Arg::from(MAX_DEAD_LETTERS),
         ];
+        args.extend(Work::KEPT_KINDS.map(Arg::from));
         let reclaim = &shared.jobs.reclaim_or_dead_letter;
         shared.commands.run("reclaim jobs", reclaim, keys, args).await
     }

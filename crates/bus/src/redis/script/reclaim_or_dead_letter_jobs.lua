@@ -1,11 +1,13 @@
 -- Reclaims the entries with expired claims for a worker. Removes those past their deadline; those that a second worker lost
 -- become dead letters. Records that the worker serves the lane.
 -- Keys: lane, its size, dead letters, its times.
--- Arguments: group, worker, TTL of a claim (ms), limit, bound of the deliveries, bound of the dead letters.
+-- Arguments: group, worker, TTL of a claim (ms), limit, bound of the deliveries, bound of the dead letters, kinds of jobs that a dead
+-- letter keeps.
 -- Replies the entries as XREADGROUP does.
 local lane, size, dead_letters, served = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, worker, claim_ttl = ARGV[1], ARGV[2], ARGV[3]
 local limit, max_deliveries, max_dead_letters = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local kept_kinds = { unpack(ARGV, 7) }
 local now = now_ms()
 
 mark_served(served, now)
@@ -26,7 +28,7 @@ for _, claim in ipairs(pending) do
     remove(lane, size, group, id)
   elseif deliveries >= max_deliveries then
     remove(lane, size, group, id)
-    local fields = { 'id', entry[2][2], 'entry', id, 'deliveries', deliveries }
+    local fields = dead_letter(entry, deliveries, kept_kinds)
     redis.call('XADD', dead_letters, 'MAXLEN', '~', max_dead_letters, '*', unpack(fields))
   else
     redis.call('XCLAIM', lane, group, worker, 0, id)
