@@ -1,6 +1,8 @@
-//! `postern audit verify`: verification of the audit log.
+//! `postern audit`: verification and export of the audit log.
 
+mod export;
 mod heads;
+mod ocsf;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,6 +12,8 @@ use store::vault::AuditKeys;
 use store::{Audit, ChainHead, InvalidAuditRow, PgStore, SetupError, StoreError, VerifyError, verify_audit};
 use telemetry::metrics::Metrics;
 
+pub use self::export::ExportError;
+pub(crate) use self::export::export;
 pub use self::heads::HeadsError;
 use crate::config::{AuditVerifyArgs, ConfigError, Problems};
 

@@ -23,7 +23,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use self::audit::AuditCommand;
+pub use self::audit::{AuditCommand, AuditExportArgs, Moment};
 pub use self::config::{CheckArgs, CheckedNode, ConfigCommand};
 pub use self::dev::{DevArgs, DirArgs};
 pub use self::factor::{FactorAction, FactorUser};
@@ -116,7 +116,7 @@ pub enum Command {
     /// Manage the vault, which encrypts tokens.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Verify the audit log.
+    /// Verify or export the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Check the configuration.

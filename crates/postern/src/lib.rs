@@ -37,7 +37,7 @@ use report::{print, print_report};
 use telemetry::export::{ExporterError, Exports};
 use telemetry::logs::LogsError;
 
-pub use audit::{AuditError, BrokenChains, HeadsError};
+pub use audit::{AuditError, BrokenChains, ExportError, HeadsError};
 pub use dev::{DevError, IdentityError};
 pub use factor::FactorError;
 pub use healthcheck::HealthcheckError;
@@ -104,6 +104,9 @@ pub enum RunError {
     /// The result of a command could not be serialized.
     #[error("serialize the result")]
     Report(#[from] serde_json::Error),
+    /// `postern audit export` failed.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// `postern audit verify` failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -186,6 +189,10 @@ async fn command(
             Ok(code)
         }
         Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args, problems)).await?)),
+        Command::Audit(AuditCommand::Export(args)) => {
+            Box::pin(audit::export(&args, problems)).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Config(ConfigCommand::Check(args)) => {
             let (output, result) = check::check(&args, settings, problems)?;
             print(&output);

@@ -69,7 +69,8 @@ pub use outbox::{Outbox, OutboxBacklog, OutboxId, PublishError, Publisher, Relay
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{
-    PgSettings, PgSettingsError, PgStore, PgUrlChange, RootsError, SetupError, is_logged_outage, migrate,
+    AuditPage, AuditPosition, PgSettings, PgSettingsError, PgStore, PgUrlChange, RootsError, SetupError,
+    is_logged_outage, migrate,
 };
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{

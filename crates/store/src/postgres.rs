@@ -6,6 +6,7 @@ mod alert_rows;
 mod alerts;
 mod answers;
 mod audit;
+mod audit_export;
 mod checkout;
 mod connection;
 mod deliveries;
@@ -40,6 +41,7 @@ use lifecycle::Dependency;
 use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 
+pub use audit_export::{AuditPage, AuditPosition};
 pub use error::is_logged_outage;
 pub use migrate::migrate;
 pub use settings::{PgSettings, PgSettingsError, PgUrlChange};

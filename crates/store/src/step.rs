@@ -75,6 +75,7 @@ steps! {
     RaiseAlert => "raise the alert",
     RaiseAlertGroup => "raise a group of alerts",
     ReadAlerts => "read the alerts",
+    ReadAuditPage => "read a page of the audit log",
     ReadAuditRows => "read audit rows",
     ReadChainHead => "read a chain's head",
     ReadOpenAlerts => "read the open alerts",

@@ -1,12 +1,86 @@
 //! `postern audit`.
 
-use clap::Subcommand;
+use std::time::Duration;
 
-use crate::config::AuditVerifyArgs;
+use clap::{Args, Subcommand};
+use protocol::time::Timestamp;
+
+use crate::config::{AuditVerifyArgs, DatabaseArgs, VaultKeysArgs};
 
 /// `postern audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Verify the chains of the audit log, and print the first changed row of each.
     Verify(AuditVerifyArgs),
+    /// Print the audit log as JSON lines with the names of OCSF.
+    Export(AuditExportArgs),
+}
+
+/// `postern audit export`.
+#[derive(Debug, Args)]
+pub struct AuditExportArgs {
+    /// Begin of the exported time: `2026-12-01T00:00:00Z`, or as long ago: `24h`.
+    #[arg(long, value_parser = moment)]
+    pub since: Moment,
+    /// End of the exported time, which is not exported itself; default: now.
+    #[arg(long, value_parser = moment)]
+    pub until: Option<Moment>,
+    /// User, to export a single chain.
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Postgres settings.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Vault keys.
+    #[command(flatten)]
+    pub vault: VaultKeysArgs,
+}
+
+/// Point in time, absolute or relative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Absolute time.
+    At(Timestamp),
+    /// Time before now.
+    Ago(Duration),
+}
+
+impl Moment {
+    /// The time, by a clock that shows `now`.
+    #[must_use]
+    pub fn before(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => *time,
+            Self::Ago(ago) => now.minus(*ago),
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Moment, &'static str> {
+    if let Ok(time) = humantime::parse_rfc3339_weak(text) {
+        return Ok(Moment::At(time.into()));
+    }
+    let ago = humantime::parse_duration(text);
+    ago.map(Moment::Ago)
+        .map_err(|_neither| "is a time such as `2026-12-01T00:00:00Z`, or a duration such as `24h`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moment_is_a_time_or_a_duration_before_now() {
+        let now = Timestamp::from_millis(1_795_451_460_007);
+        for (text, expected) in [
+            ("2026-11-23T16:31:00Z", 1_795_451_460_000),
+            ("1s", 1_795_451_459_007),
+            ("1h 1s", 1_795_447_859_007),
+        ] {
+            assert_eq!(moment(text).unwrap().before(now).as_millis(), expected, "{text}");
+        }
+        for wrong in ["", "yesterday", "-1h"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
 }

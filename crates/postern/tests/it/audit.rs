@@ -1,6 +1,6 @@
 //! Audit log: every change of an account has a row, and tampering is detected.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::client::SocketIo;
 use testkit::client::http::{Request, plain};
 use testkit::cluster::Cluster;
@@ -78,6 +78,50 @@ async fn link_and_unlink_are_audited_in_a_valid_chain() {
     }
     let without_a_row = verify(&cluster, &["--user", "GEN-002"]).await;
     assert_eq!(without_a_row.status, 0, "{}", without_a_row.stderr);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn export_prints_the_rows_of_the_asked_time_once() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster_with_a_history(&platforms).await;
+    let other = client(&cluster, 0, "GEN-002").await;
+    seen(&cluster, "GEN-002").await;
+    let url = cluster.schema().url();
+    let export = async |more: &[&str]| {
+        let args = ["audit", "export", "--database-url", &url, "--vault-keys", KEYS];
+        let exported = postern(&[&args, more].concat()).await;
+        assert_eq!(exported.status, 0, "{}", exported.stderr);
+        exported
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<Value>>()
+    };
+    let all = export(&["--since", "1h"]).await;
+    let rows: Vec<_> = all
+        .iter()
+        .map(|event| {
+            (
+                event["metadata"]["uid"].as_str().unwrap(),
+                event["type_uid"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("GEN-001/1", 300_201),
+            ("GEN-001/2", 300_501),
+            ("GEN-001/3", 300_502),
+            ("GEN-002/1", 300_201)
+        ]
+    );
+    assert_eq!(all[0]["src_endpoint"]["ip"], "127.0.0.1");
+    assert_eq!(export(&["--since", "1h", "--user", "GEN-001"]).await, all[..3]);
+    let after_first = export(&["--since", "1h", "--until", "30m"]).await;
+    assert_eq!(after_first, Vec::<Value>::new());
+    drop(other);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 

@@ -274,7 +274,7 @@ pub(super) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
 }
 
 /// Audit row from all columns of `audit`.
-fn row(row: &Row) -> Result<AuditRow, Failure> {
+pub(super) fn row(row: &Row) -> Result<AuditRow, Failure> {
     Ok(AuditRow {
         user: row.try_get("user_id")?,
         seq: row.try_get("seq")?,
