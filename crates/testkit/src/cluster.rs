@@ -16,7 +16,7 @@ use self::builder::Secrets;
 use self::member::{Launcher, Role};
 use crate::canary::Canaries;
 use crate::client::Endpoint;
-use crate::fail::OrFail as _;
+use crate::fail::{OrFail as _, fail};
 use crate::otlp::OtlpReceiver;
 use crate::postgres::Schema;
 use crate::redis;
@@ -39,7 +39,7 @@ pub struct Cluster {
 /// Servers with the cluster's state, reached without a proxy.
 #[derive(Debug)]
 struct Stores {
-    redis_addr: SocketAddr,
+    redis_addrs: Vec<SocketAddr>,
     redis_prefix: String,
     schema: Schema,
 }
@@ -213,15 +213,20 @@ impl Cluster {
     async fn keys_without_ttl(&self) -> Vec<String> {
         let prefix = format!("{}:", self.stores.redis_prefix);
         let lanes = format!("{prefix}{{jobs:");
-        let mut keys = redis::keys_without_ttl(self.stores.redis_addr, &prefix).await;
+        let mut keys = Vec::new();
+        for primary in self.redis_primaries().await {
+            keys.extend(redis::keys_without_ttl(primary, &prefix).await);
+        }
         keys.retain(|key| !key.starts_with(&lanes));
         keys.iter().map(|key| format!("{key} has no TTL")).collect()
     }
 
     /// Waits until each gateway reports expiry notifications, unless the test has turned them off in Redis.
     async fn expiries_arrive(&self) {
-        if !redis::announces_expiries(self.stores.redis_addr).await {
-            return;
+        for primary in self.redis_primaries().await {
+            if !redis::announces_expiries(primary).await {
+                return;
+            }
         }
         for gateway in self.gateways.iter().filter(|gateway| gateway.exit_status().is_none()) {
             wait::until_true("expiries to arrive at each gateway", wait::deadline(), async || {
@@ -234,7 +239,13 @@ impl Cluster {
     /// Keys of the cluster in Redis: a job or a reply is deleted shortly after it was received.
     async fn settled_redis(&self, is_clean: impl Fn(&str) -> bool) -> String {
         let prefix = format!("{}:", self.stores.redis_prefix);
-        let dump = async || redis::dump(self.stores.redis_addr, &prefix).await;
+        let dump = async || {
+            let mut dump = String::new();
+            for primary in self.redis_primaries().await {
+                dump += &redis::dump(primary, &prefix).await;
+            }
+            dump
+        };
         let clean = wait::until("answers to be dropped", wait::deadline(), async || {
             Some(dump().await).filter(|dump| is_clean(dump))
         });
@@ -242,6 +253,15 @@ impl Cluster {
             Ok(clean) => clean,
             Err(_) => dump().await,
         }
+    }
+
+    /// Addresses of the Redis servers that are running primaries now.
+    async fn redis_primaries(&self) -> Vec<SocketAddr> {
+        let primaries = redis::primaries(&self.stores.redis_addrs).await;
+        if primaries.is_empty() {
+            fail("search Redis", "no primary responds");
+        }
+        primaries
     }
 
     fn new(launcher: Launcher, authority: Authority, secrets: Secrets, stores: Stores) -> Self {

@@ -47,4 +47,4 @@ pub use otlp::OtlpReceiver;
 pub use postgres::Postgres;
 pub use process::{Launch, Process};
 pub use prometheus::Prometheus;
-pub use redis::Redis;
+pub use redis::{Redis, RedisCluster, RedisSentinel};

@@ -1,32 +1,30 @@
 //! Real `redis-server`: one for a test, or one that all tests of a process share.
 
+mod cluster;
 mod monitor;
 mod resp;
+mod sentinel;
+mod server;
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::OnceCell;
 
+pub use cluster::{Failover, RedisCluster};
 pub use monitor::{Call, Monitor};
+pub use sentinel::RedisSentinel;
 
+use self::server::{Plan, Server};
 use crate::account::Account;
 use crate::fail::fail;
-use crate::port::Port;
-use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
-use crate::wait;
 
 /// Running Redis without persistence, with expiry notifications, on 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct Redis {
-    process: Process,
-    port: Port,
-    scratch: Arc<Scratch>,
-    starts: u64,
-    arguments: Vec<&'static str>,
+    server: Server,
     prefixes: AtomicU64,
 }
 
@@ -37,25 +35,17 @@ impl Redis {
     }
 
     /// Starts a server for one test with further arguments, such as `--cluster-enabled yes`.
-    pub async fn start_with(arguments: &[&'static str]) -> Self {
+    pub async fn start_with(arguments: &[&str]) -> Self {
         let scratch = Arc::new(Scratch::owned("redis", Account::unprivileged()));
-        for starts in 1..=ATTEMPTS {
-            let port = Port::claim();
-            if let Some(process) = launch(&scratch, &port, starts, arguments).await {
-                return Self {
-                    process,
-                    port,
-                    scratch,
-                    starts,
-                    arguments: arguments.to_vec(),
-                    prefixes: AtomicU64::new(0),
-                };
-            }
+        Self::start_in(&scratch, "redis", arguments).await
+    }
+
+    /// Starts one of the servers of a test, whose logs are in one folder.
+    async fn start_in(scratch: &Arc<Scratch>, name: &str, arguments: &[&str]) -> Self {
+        Self {
+            server: Server::start(scratch, |port| Plan::server(name, port, arguments)).await,
+            prefixes: AtomicU64::new(0),
         }
-        fail(
-            "start redis-server",
-            format_args!("each of {ATTEMPTS} ports was taken:\n{}", scratch.logs()),
-        )
     }
 
     /// Server that all tests of this process share; each uses only keys under its own [`Redis::prefix`].
@@ -77,48 +67,52 @@ impl Redis {
 
     /// Address of the server.
     pub fn addr(&self) -> SocketAddr {
-        self.port.addr()
+        self.server.addr()
     }
 
     /// Port, the same after a restart.
     pub fn port(&self) -> u16 {
-        self.port.number()
+        self.server.addr().port()
     }
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        self.server.pid()
     }
 
     /// Sends SIGSTOP: connections stay open, the kernel accepts new ones, and nothing responds.
     pub fn pause(&mut self) {
-        self.process.pause();
+        self.server.pause();
     }
 
     /// Sends SIGCONT after a [`Redis::pause`].
     pub fn resume(&mut self) {
-        self.process.resume();
+        self.server.resume();
     }
 
     /// Sends SIGKILL: connections are reset, new ones refused, all keys are lost.
     pub async fn kill(&mut self) {
-        self.process.kill().await;
+        self.server.kill().await;
     }
 
     /// Starts the server again on the same port, empty; a running one is killed first.
     pub async fn restart(&mut self) {
-        self.kill().await;
-        self.starts += 1;
-        match launch(&self.scratch, &self.port, self.starts, &self.arguments).await {
-            Some(process) => self.process = process,
-            None => fail("restart redis-server", self.scratch.logs()),
-        }
+        self.server.restart().await;
     }
 
     /// Runs one command over a connection of its own; returns the elements of an array as lines, a nil as an empty line. Fails
     /// the test when Redis returns an error.
     pub async fn command(&self, arguments: &[&str]) -> String {
         text(&resp::command(self.addr(), arguments).await)
+    }
+
+    /// [`Redis::command`] that returns the error of Redis, such as `MOVED 3999 127.0.0.1:6381`, or of the connection, which also
+    /// ends when a paused server is silent for three seconds.
+    pub async fn try_command(&self, arguments: &[&str]) -> Result<String, String> {
+        match resp::try_command(self.addr(), arguments).await {
+            Ok(leaves) => Ok(text(&leaves)),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Returns every key that begins with `prefix`, with its whole value, as text: the input of a search for secrets.
@@ -133,7 +127,7 @@ impl Redis {
 
     /// Folder of the logs.
     pub fn scratch(&self) -> &Scratch {
-        &self.scratch
+        self.server.scratch()
     }
 }
 
@@ -145,6 +139,18 @@ pub(crate) async fn dump(server: SocketAddr, prefix: &str) -> String {
         dump += &format!("{}: {value}\n", String::from_utf8_lossy(&key));
     }
     dump
+}
+
+/// Servers of a list that respond and are primaries.
+pub(crate) async fn primaries(servers: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut primaries = Vec::new();
+    for server in servers {
+        let role = resp::try_command(*server, &["ROLE"]).await.unwrap_or_default();
+        if role.first().is_some_and(|role| role == b"master") {
+            primaries.push(*server);
+        }
+    }
+    primaries
 }
 
 /// Reports whether a server is configured to send expiry notifications.
@@ -182,39 +188,7 @@ async fn value(server: SocketAddr, key: &[u8]) -> String {
     text(&resp::command(server, read).await)
 }
 
-/// Starts a server and waits until it listens; `None` when the port was taken.
-async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64, arguments: &[&str]) -> Option<Process> {
-    let mut command = Command::new("redis-server");
-    command.args([
-        "--port",
-        &port.number().to_string(),
-        "--bind",
-        "127.0.0.1",
-        "--dir",
-        ".",
-    ]);
-    command.args(["--save", "", "--appendonly", "no"]);
-    command.args(["--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex"]);
-    command.args(["--enable-debug-command", "local"]).args(arguments);
-    let launch = Launch::new(format!("redis-{start}"), scratch, command).run_as(Account::unprivileged());
-    let process = launch.start();
-    let listens = wait::until("redis-server to listen", wait::deadline(), async || {
-        let ended = process.exit_status();
-        let log = process.logs();
-        match ended {
-            _ if log.contains("Ready to accept connections") => Some(true),
-            Some(_) if log.contains("Address already in use") => Some(false),
-            Some(status) => fail("start redis-server", format_args!("it ended with {status}:\n{log}")),
-            None => None,
-        }
-    });
-    listens.await.then_some(process)
-}
-
 fn text(leaves: &[Vec<u8>]) -> String {
     let lines: Vec<_> = leaves.iter().map(|leaf| String::from_utf8_lossy(leaf)).collect();
     lines.join("\n")
 }
-
-/// Most ports that a start tries.
-const ATTEMPTS: u64 = 5;

@@ -11,7 +11,7 @@ use super::{Cluster, Stores};
 use crate::chaos::Proxy;
 use crate::fail::fail;
 use crate::postgres::{Postgres, Schema};
-use crate::redis::Redis;
+use crate::redis::{Redis, RedisSentinel};
 use crate::scratch::Scratch;
 use crate::tls::Authority;
 use crate::token::{Signer, random_bytes, random_text};
@@ -24,12 +24,19 @@ pub struct Builder {
     binary: PathBuf,
     gateways: usize,
     workers: usize,
-    redis: Option<SocketAddr>,
+    redis: Option<RedisServers>,
     redis_route: Option<SocketAddr>,
     schema: Option<Schema>,
     database_route: Option<SocketAddr>,
     settings: Vec<(Option<Role>, String, String)>,
     left_out: Vec<String>,
+}
+
+/// URL for the nodes, and addresses of all servers behind it.
+#[derive(Debug)]
+struct RedisServers {
+    url: String,
+    addrs: Vec<SocketAddr>,
 }
 
 impl Builder {
@@ -64,7 +71,20 @@ impl Builder {
     /// Uses this server instead of the shared one.
     #[must_use]
     pub fn redis(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.addr());
+        self.redis = Some(RedisServers {
+            url: redis.url(),
+            addrs: vec![redis.addr()],
+        });
+        self
+    }
+
+    /// Uses the primary that these sentinels name.
+    #[must_use]
+    pub fn redis_sentinel(mut self, redis: &RedisSentinel) -> Self {
+        self.redis = Some(RedisServers {
+            url: redis.url(),
+            addrs: redis.servers().map(Redis::addr).collect(),
+        });
         self
     }
 
@@ -122,12 +142,13 @@ impl Builder {
 
     /// Migrates the schema, starts all nodes and waits until each is ready.
     pub async fn start(self) -> Cluster {
-        let (redis_addr, redis_prefix) = match self.redis {
+        let (redis, redis_prefix) = match self.redis {
             // A server of its own has one cluster, so the product's default prefix is used.
-            Some(addr) => (addr, "pn".to_owned()),
+            Some(servers) => (servers, "pn".to_owned()),
             None => {
-                let shared = Redis::shared().await;
-                (shared.addr(), shared.prefix())
+                let (shared, prefix) = (Redis::shared().await, Redis::shared().await.prefix());
+                let (url, addrs) = (shared.url(), vec![shared.addr()]);
+                (RedisServers { url, addrs }, prefix)
             }
         };
         let schema = match self.schema {
@@ -137,7 +158,10 @@ impl Builder {
         let secrets = Secrets::new();
         let authority = Authority::new();
         let (certificate, key) = authority.issue_files("gateway");
-        let redis_url = format!("redis://{}", self.redis_route.unwrap_or(redis_addr));
+        let redis_url = match self.redis_route {
+            Some(proxy) => format!("redis://{proxy}"),
+            None => redis.url,
+        };
         let database_url = schema.url_through(self.database_route.unwrap_or_else(|| schema.addr()));
 
         let gateway = Some(Role::Gateway);
@@ -165,7 +189,7 @@ impl Builder {
         let launcher = Launcher::new(self.binary, Scratch::new("cluster"), settings);
         migrate(&launcher).await;
         let stores = Stores {
-            redis_addr,
+            redis_addrs: redis.addrs,
             redis_prefix,
             schema,
         };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use testkit::client::http::{self, Request};
-use testkit::{Cluster, Postgres, Proxy, Redis, wait};
+use testkit::{Cluster, Postgres, Proxy, Redis, RedisSentinel, wait};
 
 /// Script that accepts the subcommands and variables of `postern`, responds to `/readyz` and `/env`, and logs the value of
 /// `FAKE_LEAK`.
@@ -111,6 +111,18 @@ async fn servers_and_proxies_of_the_test_replace_the_shared_ones() {
         worker["POSTERN_DATABASE_URL"],
         cluster.schema().url_through(to_postgres.addr())
     );
+}
+
+#[tokio::test]
+async fn keys_are_searched_at_the_primary_after_a_failover_of_sentinels() {
+    let redis = RedisSentinel::start().await;
+    let builder = Cluster::builder(stand_in()).gateways(1).workers(0);
+    let cluster = builder.redis_sentinel(&redis).start().await;
+    assert_eq!(variable(&cluster, 0, "POSTERN_REDIS_URL").await, redis.url());
+    let primary = redis.failover().await;
+    redis.server(primary).command(&["SET", "pn:key", "value"]).await;
+    redis.server(primary).command(&["WAIT", "1", "0"]).await;
+    assert_eq!(cluster.finish().await, ["pn:key has no TTL"]);
 }
 
 #[tokio::test]

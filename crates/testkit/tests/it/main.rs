@@ -15,6 +15,8 @@ mod postgres;
 mod process;
 mod prometheus;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
 mod server;
 mod tls;
 mod token;
