@@ -2,6 +2,7 @@
 
 mod autobahn;
 mod fuzz;
+mod servers;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 
 pub(crate) use self::autobahn::autobahn;
 pub(crate) use self::fuzz::{fuzz, targets as fuzz_targets};
+pub(crate) use self::servers::servers;
 
 /// Client libraries of all languages that run here against a cluster. Needs Python, a JDK, Maven and Go.
 pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {
