@@ -42,12 +42,7 @@ fn charge(name: &'static str) -> Charge {
 }
 
 async fn connect(redis: &Redis) -> RedisBus {
-    let settings = RedisSettings {
-        url: redis.url().parse().unwrap(),
-        prefix: "pn".parse().unwrap(),
-        limits_url: None,
-        ca: None,
-    };
+    let settings = RedisSettings::new(redis.url().parse().unwrap());
     let runtime = RedisRuntime {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),

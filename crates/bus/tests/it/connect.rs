@@ -219,12 +219,7 @@ async fn refused(settings: &RedisSettings) -> ConnectError {
 }
 
 fn settings(url: &str) -> RedisSettings {
-    RedisSettings {
-        url: url.parse().unwrap(),
-        prefix: "pn".parse().unwrap(),
-        limits_url: None,
-        ca: None,
-    }
+    RedisSettings::new(url.parse().unwrap())
 }
 
 /// Redis that accepts only TLS.

@@ -100,10 +100,5 @@ fn replace(redis: &Redis, settings: &RedisSettings, password: &str) {
 }
 
 fn settings(redis: &Redis, password: &str) -> RedisSettings {
-    RedisSettings {
-        url: url(redis, password).parse().unwrap(),
-        prefix: "pn".parse().unwrap(),
-        limits_url: None,
-        ca: None,
-    }
+    RedisSettings::new(url(redis, password).parse().unwrap())
 }

@@ -27,12 +27,7 @@ impl Metered {
         let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
         let reader = exporter.scope_info_enabled(false).build().unwrap();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
-        let settings = RedisSettings {
-            url: url.parse().unwrap(),
-            prefix: "pn".parse().unwrap(),
-            limits_url: None,
-            ca: None,
-        };
+        let settings = RedisSettings::new(url.parse().unwrap());
         let runtime = RedisRuntime {
             meter: provider.meter("test"),
             ..runtime(Arc::new(SystemClock))

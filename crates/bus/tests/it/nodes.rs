@@ -26,10 +26,8 @@ pub(crate) async fn on_shared_redis() -> Arc<dyn Bus> {
 /// Bus on a Redis.
 pub(crate) async fn connect(url: &str, prefix: &str) -> Arc<dyn Bus> {
     let settings = RedisSettings {
-        url: url.parse().unwrap(),
         prefix: prefix.parse().unwrap(),
-        limits_url: None,
-        ca: None,
+        ..RedisSettings::new(url.parse().unwrap())
     };
     connect_as(&settings).await.unwrap()
 }

@@ -157,10 +157,5 @@ async fn cluster_node() -> Redis {
 }
 
 fn settings(url: &str) -> RedisSettings {
-    RedisSettings {
-        url: url.parse().unwrap(),
-        prefix: "pn".parse().unwrap(),
-        limits_url: None,
-        ca: None,
-    }
+    RedisSettings::new(url.parse().unwrap())
 }

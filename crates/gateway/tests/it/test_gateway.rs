@@ -72,10 +72,8 @@ impl TestGateway {
     pub(crate) async fn on(redis: &Redis) -> Self {
         let metrics = Metrics::new("test");
         let settings = RedisSettings {
-            url: redis.url().parse().unwrap(),
             prefix: redis.prefix().parse().unwrap(),
-            limits_url: None,
-            ca: None,
+            ..RedisSettings::new(redis.url().parse().unwrap())
         };
         let runtime = RedisRuntime {
             clock: Arc::new(SystemClock),

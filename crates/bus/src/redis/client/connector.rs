@@ -132,7 +132,7 @@ impl Connector {
 
     fn config(&self) -> Config {
         Config {
-            server: ServerConfig::new_centralized(&self.url.host, self.url.port),
+            server: ServerConfig::new_centralized(&self.url.server.host, self.url.server.port),
             // The first connection fails at once, later ones are retried.
             fail_fast: true,
             credential_provider: Some(Arc::new(CurrentCredentials(self.url.credentials.clone()))),

@@ -46,10 +46,8 @@ async fn node_with_a_wrong_clock_claims_no_jobs() {
 
 async fn connect(redis: &Redis, prefix: &str, clock: Arc<ManualClock>) -> Arc<dyn Bus> {
     let settings = RedisSettings {
-        url: redis.url().parse().unwrap(),
         prefix: prefix.parse().unwrap(),
-        limits_url: None,
-        ca: None,
+        ..RedisSettings::new(redis.url().parse().unwrap())
     };
     let bus = RedisBus::connect(&settings, &runtime(clock)).await;
     Arc::new(bus.unwrap())

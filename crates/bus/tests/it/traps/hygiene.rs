@@ -33,10 +33,8 @@ async fn every_key_except_lanes_has_a_ttl() {
 async fn drained_bus_closes_all_connections() {
     let redis = Redis::start().await;
     let settings = bus::RedisSettings {
-        url: redis.url().parse().unwrap(),
-        prefix: "pn".parse().unwrap(),
         limits_url: Some(format!("{}/1", redis.url()).parse().unwrap()),
-        ca: None,
+        ..bus::RedisSettings::new(redis.url().parse().unwrap())
     };
     let runtime = runtime(Arc::new(SystemClock));
     let tasks = runtime.tasks.clone();
