@@ -148,15 +148,12 @@ impl RedisRuntime {
         let opened = async {
             let (clock, dependency) = (Arc::clone(&self.clock), dependency.clone());
             let client = Client::connect(connector, purpose, clock, dependency, metrics).await?;
-            if purpose == Purpose::Commands {
-                client.check_info().await?;
-            }
             let access = AccessCheck {
                 keys: names.probes().collect(),
                 channel: names.probes().next().filter(|_| purpose == Purpose::Commands),
             };
             // Boxed: fred's futures are several KiB.
-            Box::pin(client.check_access(access)).await?;
+            Box::pin(client.check(purpose, access)).await?;
             Ok(client)
         };
         let opened: Result<Client, ConnectError> = opened.await;

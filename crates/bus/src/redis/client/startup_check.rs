@@ -4,8 +4,9 @@ use fred::interfaces::ClientLike;
 use fred::types::CustomCommand;
 use protocol::fault::chain;
 
+use super::Script;
 use super::connector::ConnectError;
-use super::{Client, Script};
+use super::node::NodeClient;
 use crate::BusError;
 use crate::operation::Operation;
 
@@ -17,16 +18,16 @@ pub(in crate::redis) struct AccessCheck {
     pub(in crate::redis) channel: Option<String>,
 }
 
-impl Client {
+impl NodeClient {
     /// Checks that scripts may call INFO, and warns if the server may evict keys.
-    pub(in crate::redis) async fn check_info(&self) -> Result<(), ConnectError> {
-        let address = self.shared.connector.address();
+    pub(super) async fn check_info(&self) -> Result<(), ConnectError> {
+        let address = self.connector().address();
         self.info("replication").await.map_err(|error| {
             if chain(&error).contains("NOPERM") {
                 let (address, source) = (address.clone(), Box::new(error));
                 return ConnectError::NoInfo { address, source };
             }
-            self.shared.connector.unreachable(error)
+            self.connector().unreachable(error)
         })?;
         // Managed servers often forbid CONFIG, but not INFO.
         let memory = self.info("memory").await.unwrap_or_default();
@@ -44,9 +45,9 @@ impl Client {
     }
 
     /// Checks that this Redis user may run the commands that a node needs.
-    pub(in crate::redis) async fn check_access(&self, access: AccessCheck) -> Result<(), ConnectError> {
+    pub(super) async fn check_access(&self, access: AccessCheck) -> Result<(), ConnectError> {
         self.run_check(access).await.map_err(|error| ConnectError::Unusable {
-            address: self.shared.connector.address(),
+            address: self.connector().address(),
             source: Box::new(error),
         })
     }

@@ -16,16 +16,17 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
-use super::command_failure::{CommandFailure, ERROR_REPLY, refusal, waitable};
-use super::connection::Connection;
+use super::NodeState;
 use super::health::Health;
-use super::{ClientState, RedisReply};
 use crate::BusError;
 use crate::operation::Operation;
+use crate::redis::client::RedisReply;
+use crate::redis::client::command_failure::{CommandFailure, ERROR_REPLY, refusal, waitable};
+use crate::redis::client::connection::Connection;
 
-/// Health monitor of one [`super::Client`].
+/// Health monitor of one [`super::NodeClient`].
 pub(super) struct HealthMonitor {
-    shared: Arc<ClientState>,
+    shared: Arc<NodeState>,
     reconnects: Receiver<Server>,
     /// Errors that closed connections or prevented new ones.
     errors: Receiver<(Error, Option<Server>)>,
@@ -34,7 +35,7 @@ pub(super) struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    pub(super) fn new(shared: Arc<ClientState>) -> Self {
+    pub(super) fn new(shared: Arc<NodeState>) -> Self {
         Self {
             reconnects: shared.fred().reconnect_rx(),
             errors: shared.fred().error_rx(),
