@@ -133,7 +133,7 @@ impl Inserted {
         let row = extend(
             keys,
             state.head.as_ref(),
-            &alert.user_id,
+            alert.user_id.as_str(),
             state.now,
             entry,
             request.receipt(),
