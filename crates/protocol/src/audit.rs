@@ -73,6 +73,8 @@ actions! {
     JobRetried => "job_retried",
     /// An operator removed a job of a lane, or a dead letter.
     JobDiscarded => "job_discarded",
+    /// A revocation that had failed too often was deleted at the end of its retention. The platform may still accept the tokens.
+    RevocationDropped => "revocation_dropped",
     /// A command was refused and changed nothing: for another user's id, a rate limit, or a missing confirmation or second
     /// factor.
     CommandRefused => "command_refused",

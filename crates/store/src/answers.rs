@@ -25,13 +25,6 @@ pub trait Answers: Send + Sync {
         job: &JobId,
         idempotency: Option<&Idempotency>,
     ) -> Result<PreviousAnswer, StoreError>;
-
-    /// Deletes expired answers, exchanges, confirmations, alerts, devices, deliveries and sent events. Returns the number of
-    /// rows.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn prune(&self) -> Result<u64, StoreError>;
 }
 
 /// Record that a changing transaction writes about the command that asked for it.

@@ -23,6 +23,7 @@ mod pauses;
 mod pending_links;
 mod queue;
 mod refreshes;
+mod retention;
 mod security;
 mod sessions;
 mod syncs;
@@ -76,6 +77,9 @@ pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{
     DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,
 };
+pub use retention::{
+    PruneBatch, PruneOutcome, PrunePace, PruneRun, PruneStart, PrunedTable, Retention, RetentionTimes,
+};
 pub use security::{
     DEFAULT_SESSION_TIMEOUT, Factor, PendingFactor, RecoveryAttempt, Security, SecurityChange, SecurityDecision,
     SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule, SentCode, session_timeout,
@@ -103,6 +107,7 @@ pub trait Store:
     + Pauses
     + TaskQueue
     + Refreshes
+    + Retention
     + Security
     + SessionRecords
     + Syncs
@@ -123,6 +128,7 @@ impl<T> Store for T where
         + Pauses
         + TaskQueue
         + Refreshes
+        + Retention
         + Security
         + SessionRecords
         + Syncs

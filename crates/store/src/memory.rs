@@ -15,6 +15,7 @@ mod pauses;
 mod pending_links;
 mod queue;
 mod refreshes;
+mod retention;
 mod revocations;
 mod rows;
 mod security;

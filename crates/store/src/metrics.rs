@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::outbox::SentEvent;
+use crate::retention::PrunedTable;
 use crate::step::Step;
 
 pub(crate) use operation::{OperationEnd, OperationTimer};
@@ -74,6 +75,7 @@ pub(crate) struct Metrics {
     errors: Counter<u64>,
     discarded: Counter<u64>,
     given_up: Counter<u64>,
+    pruned: Counter<u64>,
     operations: Histogram<f64>,
     connection_waits: Histogram<f64>,
     outbox_age: Histogram<f64>,
@@ -99,6 +101,7 @@ impl Metrics {
                 "postern.store.tasks_given_up",
                 "Durable tasks that failed too often and are kept for an operator",
             ),
+            pruned: counter("postern.store.pruned_rows", "Expired rows that were deleted, by table"),
             operations: seconds("db.client.operation.duration", "Duration of database client operations"),
             connection_waits: seconds(
                 "db.client.connection.wait_time",
@@ -118,6 +121,9 @@ impl Metrics {
             metrics.discarded(reason, 0);
         }
         metrics.gave_up(0);
+        for table in PrunedTable::ALL {
+            metrics.pruned(table, 0);
+        }
         metrics
     }
 
@@ -170,6 +176,10 @@ impl Metrics {
 
     pub(crate) fn gave_up(&self, tasks: u64) {
         self.given_up.add(tasks, &[]);
+    }
+
+    pub(crate) fn pruned(&self, table: PrunedTable, rows: u64) {
+        self.pruned.add(rows, &[KeyValue::new("table", table.as_str())]);
     }
 
     /// Starts the measurement of an attempt at an operation.

@@ -27,6 +27,7 @@ mod pool;
 mod queue;
 mod receipt;
 mod refreshes;
+mod retention;
 mod row;
 mod security;
 mod session_check;

@@ -4,4 +4,4 @@ mod measure;
 mod prune;
 
 pub(crate) use measure::BacklogMonitor;
-pub(crate) use prune::prune;
+pub(crate) use prune::Pruner;

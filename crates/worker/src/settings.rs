@@ -5,6 +5,7 @@ mod redirect_policy;
 use std::time::Duration;
 
 use protocol::cluster::job::Lane;
+use store::RetentionTimes;
 
 pub use redirect_policy::{RedirectError, RedirectPolicy};
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub connect_state: ConnectState,
     /// Session timeout and lead of its warning.
     pub sessions: SessionTimes,
+    /// Retention times of rows.
+    pub retention: RetentionTimes,
     /// Prefix of authorization codes that anybody may present any number of times: for `postern dev`, where the simulator accepts
     /// `test_code_*` repeatedly. All other codes are exchanged once.
     pub dangerous_repeatable_codes: Option<String>,

@@ -20,7 +20,7 @@ use crate::audit::log_heads;
 use crate::deliveries::InboxReader;
 use crate::factor::MessageSenders;
 use crate::jobs::{AnswerQueue, JobAnswers, LaneServer};
-use crate::maintenance::{BacklogMonitor, prune};
+use crate::maintenance::{BacklogMonitor, Pruner};
 use crate::metrics::Metrics;
 use crate::outbox::{OutboxRelay, Sweep, watch_memory};
 use crate::platform::Offered;
@@ -67,6 +67,7 @@ pub struct Worker {
     revocations: Revocations,
     schedule: Schedule,
     inboxes: Vec<InboxReader>,
+    pruner: Pruner,
     parts: Parts,
     metrics: Metrics,
     tasks: Tasks,
@@ -112,6 +113,11 @@ impl Worker {
             let latch = readiness.latch(task_name(server.lane));
             (server, latch)
         });
+        let pruner = Pruner {
+            retention: Arc::clone(&parts.store.retention),
+            times: settings.retention,
+            entropy: Arc::clone(&parts.entropy),
+        };
         let sweep = Sweep::new(Arc::clone(&parts.store.outbox), Arc::clone(&assembly.relay));
         Self {
             lanes: lanes.into(),
@@ -121,6 +127,7 @@ impl Worker {
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
             revocations: assembly.revocations(),
+            pruner,
             repeatable_codes: settings.dangerous_repeatable_codes,
             parts,
             metrics,
@@ -153,6 +160,7 @@ impl Worker {
         let backlogs = BacklogMonitor {
             outbox: Arc::clone(&store.outbox),
             tasks: Arc::clone(&store.tasks),
+            retention: store.retention,
             key_uses: store.key_uses,
             vault: parts.vault,
             gauges: self.metrics.backlogs(),
@@ -173,7 +181,7 @@ impl Worker {
         let (records, registry) = (Arc::clone(&store.sessions), Arc::clone(&bus.sessions));
         tasks.essential("session deadlines", save_deadlines(records, registry, drain()));
         tasks.essential("session ends", confirm_ends(store.sessions, bus.sessions, drain()));
-        tasks.essential("upkeep", prune(store.answers, drain()));
+        tasks.essential("retention", self.pruner.run(drain()));
         Running {
             tasks,
             readiness: self.readiness,

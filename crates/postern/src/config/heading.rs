@@ -24,6 +24,8 @@ pub(crate) const VAULT: &str = "Vault";
 pub(crate) const CALLBACKS: &str = "OAuth callbacks";
 /// Sessions.
 pub(crate) const SESSIONS: &str = "Sessions";
+/// Retention of rows.
+pub(crate) const RETENTION: &str = "Retention";
 /// Platform github.
 pub(crate) const GITHUB: &str = "GitHub";
 /// Platform discord.

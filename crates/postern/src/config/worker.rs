@@ -12,7 +12,8 @@ use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, Sessio
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, RedisFiles,
-    SmsArgs, TelegramArgs, TelemetryArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration, heading,
+    RetentionArgs, SmsArgs, TelegramArgs, TelemetryArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
+    heading,
 };
 
 /// Flags and variables of the worker.
@@ -45,6 +46,9 @@ pub struct WorkerArgs {
     /// Warning lead: time between the warning and the end of a session; half of the timeout if that is not longer.
     #[arg(long, env = "POSTERN_SESSION_WARNING", default_value = "5m", help_heading = heading::SESSIONS)]
     pub session_warning: String,
+    /// Retention of rows.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// GitHub settings.
     #[command(flatten)]
     pub github: GithubArgs,
@@ -142,6 +146,7 @@ impl WorkerArgs {
             problems.report("POSTERN_SESSION_TIMEOUT", "is at least `1s`");
         }
         let warning = problems.take("POSTERN_SESSION_WARNING", duration(&self.session_warning));
+        let retention = self.retention.check(problems);
         let connect_state = match self.connect_state.as_str() {
             "optional" => Some(ConnectState::Optional),
             "required" => Some(ConnectState::Required),
@@ -159,6 +164,7 @@ impl WorkerArgs {
                 timeout: timeout?,
                 warning: warning?,
             },
+            retention: retention?,
             dangerous_repeatable_codes: None,
         };
         Some(WorkerNode {

@@ -17,7 +17,7 @@ use platforms::{
 use protocol::secret::Secret;
 use simulator::{BindError, Simulator};
 use store::vault::{Vault, VaultKeys};
-use store::{MemoryStore, PgStore, Store};
+use store::{MemoryStore, PgStore, RetentionTimes, Store};
 use tracing::{Instrument, Span};
 use url::{ParseError, Url};
 use worker::{ConnectState, JobConcurrency, RedirectPolicy, SessionTimes, Worker};
@@ -253,6 +253,7 @@ impl Parts {
             redirects: RedirectPolicy::standard(public_url),
             connect_state: ConnectState::Optional,
             sessions: SessionTimes::default(),
+            retention: RetentionTimes::default(),
             dangerous_repeatable_codes: Some("test_code_".to_owned()),
         };
         let meter = runtime.metrics.meter();

@@ -97,6 +97,11 @@ impl Entry {
         Self::refused(AuditAction::AccountDisconnected, subject, ErrorCode::OauthFailed)
     }
 
+    /// Entry of a revocation that failed too often and was deleted at the end of its retention.
+    pub(crate) fn of_dropped_revocation(account: AccountType, platform_user_id: &str) -> Self {
+        Self::done(AuditAction::RevocationDropped, format!("{account} {platform_user_id}"))
+    }
+
     /// Entry of a revocation of all access, which follows one entry per unlinked account.
     pub(crate) fn of_revoked_access(accounts: usize) -> Self {
         Self::done(AuditAction::AccessRevoked, format!("{accounts} accounts"))

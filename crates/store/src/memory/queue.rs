@@ -30,14 +30,17 @@ impl TaskQueue for MemoryStore {
             !left(until.copied(), now).is_zero()
         };
         let free = tasks.iter_mut().filter(|(_, task)| {
-            !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now) && !paused(task)
+            task.dead_at.is_none()
+                && task.due_at <= now
+                && task.leased_until.is_none_or(|until| until <= now)
+                && !paused(task)
         });
         let mut capacities = capacities.to_vec();
         let mut leased = Vec::new();
         for (row, task) in free {
             if task.tries >= LAST_TRY {
                 // The worker of its last try did not return it.
-                task.dead = true;
+                task.dead_at = Some(now);
                 continue;
             }
             if !PlatformCapacity::take_permit(&mut capacities, task.revocation.account) {
@@ -117,13 +120,13 @@ impl TaskQueue for MemoryStore {
         };
         task.leased_until = None;
         task.due_at = now + after;
-        task.dead = task.tries >= LAST_TRY;
+        task.dead_at = (task.tries >= LAST_TRY).then_some(now);
         Ok(true)
     }
 
     async fn dead_tasks(&self) -> Result<u64, StoreError> {
         let state = self.state();
-        let dead = state.tasks.values().filter(|task| task.dead);
+        let dead = state.tasks.values().filter(|task| task.dead_at.is_some());
         Ok(dead.take(MAX_DEAD_TASKS as usize).count() as u64)
     }
 }
@@ -131,5 +134,5 @@ impl TaskQueue for MemoryStore {
 /// Task of a lease that is still valid: an expired lease remains valid until another worker leases the task.
 fn leased<'a>(state: &'a mut State, id: &TaskId) -> Option<&'a mut TaskRow> {
     let task = state.tasks.get_mut(&id.row)?;
-    (task.fence == id.fence && task.leased_until.is_some() && !task.dead).then_some(task)
+    (task.fence == id.fence && task.leased_until.is_some() && task.dead_at.is_none()).then_some(task)
 }

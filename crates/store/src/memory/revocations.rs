@@ -68,7 +68,7 @@ impl State {
 
     /// Narrows queued revocations so that they do not end another link of the same platform account.
     pub(super) fn narrow_revocations(&mut self, account: AccountType, platform_user_id: &str) {
-        let pending = self.tasks.values_mut().filter(|task| !task.dead);
+        let pending = self.tasks.values_mut().filter(|task| task.dead_at.is_none());
         let pending = pending.map(|task| &mut task.revocation);
         for revocation in pending.filter(|it| it.account == account && it.platform_user_id == platform_user_id) {
             revocation.scope = RevokeScope::Token;

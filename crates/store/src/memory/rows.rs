@@ -147,7 +147,8 @@ pub(super) struct TaskRow {
     pub(super) due_at: SystemTime,
     pub(super) fence: i64,
     pub(super) leased_until: Option<SystemTime>,
-    pub(super) dead: bool,
+    /// Time at which the task was given up.
+    pub(super) dead_at: Option<SystemTime>,
     /// Job of a provisional revocation.
     pub(super) job: Option<JobId>,
 }
@@ -161,7 +162,7 @@ impl TaskRow {
             due_at,
             fence: 0,
             leased_until: None,
-            dead: false,
+            dead_at: None,
             job: None,
         }
     }

@@ -16,6 +16,7 @@ use crate::alerts::SignIn;
 use crate::answers::{Idempotency, PreviousAnswer, Receipt};
 use crate::audit::{Entry, extend};
 use crate::outbox::{SentEvent, in_trace};
+use crate::retention::PrunedTable;
 use crate::rules;
 use crate::security::SecurityRecord;
 use crate::sessions::EndAllSessions;
@@ -59,6 +60,8 @@ pub(super) struct State {
     pub(super) deliveries: HashMap<(&'static str, String), SystemTime>,
     /// First use of each vault key, by its id.
     pub(super) vault_keys: HashMap<String, SystemTime>,
+    /// Last time at which the expired rows of a table were deleted.
+    pub(super) pruned_at: BTreeMap<PrunedTable, SystemTime>,
     /// Inboxes by platform name.
     pub(super) inboxes: HashMap<&'static str, InboxRow>,
     last_number: i64,

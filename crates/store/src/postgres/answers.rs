@@ -1,4 +1,4 @@
-//! Answers of completed jobs, and deletion of expired rows.
+//! Answers of completed jobs.
 
 use async_trait::async_trait;
 use protocol::id::{JobId, SessionId, UserId};
@@ -9,7 +9,6 @@ use super::parameter::Parameter;
 use super::{PgStore, session_check};
 use crate::StoreError;
 use crate::answers::{Actor, Answers, Idempotency, PreviousAnswer};
-use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 use crate::step::Step;
 use crate::vault::Ciphertext;
 
@@ -36,63 +35,6 @@ impl Answers for PgStore {
         let previous_answer = previous_answer(found.first(), !ended.is_empty());
         previous_answer.map_err(|failure| self.pool.report(step, failure))
     }
-
-    async fn prune(&self) -> Result<u64, StoreError> {
-        let (kept, batch) = (REMEMBERED_FOR.as_secs_f64(), i64::from(BATCH));
-        let answers = "DELETE FROM answers WHERE job_id IN \
-                       (SELECT job_id FROM answers WHERE expires_at <= now() LIMIT $1) RETURNING 1";
-        let exchanges = "DELETE FROM exchanges WHERE code_hash IN \
-                         (SELECT code_hash FROM exchanges WHERE started_at <= now() - $2 * interval '1 second' LIMIT $1) \
-                         RETURNING 1";
-        let events = "DELETE FROM outbox WHERE id IN \
-                      (SELECT id FROM outbox WHERE sent_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
-        let confirmations = "DELETE FROM confirmations WHERE hash IN \
-                             (SELECT hash FROM confirmations WHERE used_at <= now() - $2 * interval '1 second' LIMIT $1) \
-                             RETURNING 1";
-        let alerts = "DELETE FROM alerts WHERE id IN \
-                      (SELECT id FROM alerts WHERE raised_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
-        let seen = "DELETE FROM seen WHERE (user_id, kind, name) IN \
-                    (SELECT user_id, kind, name FROM seen WHERE seen_at <= now() - $2 * interval '1 second' LIMIT $1) \
-                    RETURNING 1";
-        let deliveries = "DELETE FROM webhook_deliveries WHERE (account_type, delivery_id) IN \
-                          (SELECT account_type, delivery_id FROM webhook_deliveries \
-                          WHERE delivered_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
-        let deliveries_kept = DELIVERIES_KEPT_FOR.as_secs_f64();
-        let seen_kept = SEEN_KEPT_FOR.as_secs_f64();
-        let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
-        Ok(self.delete(Step::DeleteExpiredAnswers, answers, &[&batch]).await?
-            + self
-                .delete(Step::DeleteExpiredExchanges, exchanges, &[&batch, &kept])
-                .await?
-            + self
-                .delete(Step::DeleteExpiredConfirmations, confirmations, &[&batch, &kept])
-                .await?
-            + self
-                .delete(Step::DeleteExpiredAlerts, alerts, &[&batch, &alerts_kept])
-                .await?
-            + self
-                .delete(Step::DeleteExpiredDeliveries, deliveries, &[&batch, &deliveries_kept])
-                .await?
-            + self
-                .delete(Step::DeleteExpiredDevices, seen, &[&batch, &seen_kept])
-                .await?
-            + self.delete(Step::DeleteSentEvents, events, &[&batch, &kept]).await?)
-    }
-}
-
-impl PgStore {
-    /// Deletes in batches, so that no statement runs, or holds locks, for long.
-    async fn delete(&self, step: Step, batch: &str, values: &[&dyn Parameter]) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        for _ in 0..MAX_BATCHES {
-            let rows = self.pool.query(step, batch, values).await?.len();
-            deleted += rows as u64;
-            if rows < usize::from(BATCH) {
-                break;
-            }
-        }
-        Ok(deleted)
-    }
 }
 
 fn previous_answer(row: Option<&Row>, is_ended: bool) -> Result<PreviousAnswer, Failure> {
@@ -110,9 +52,3 @@ fn previous_answer(row: Option<&Row>, is_ended: bool) -> Result<PreviousAnswer, 
     }
     Ok(PreviousAnswer::Answer(Ciphertext::from_bytes(row.try_get("answer")?)))
 }
-
-/// Rows per DELETE statement.
-const BATCH: u16 = 1_000;
-
-/// Batches per run. The next run deletes the rest.
-const MAX_BATCHES: u32 = 100;

@@ -152,6 +152,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/V20__plain_terms.sql"),
     ),
     ("V21__backlogs", include_str!("../../migrations/V21__backlogs.sql")),
+    ("V22__retention", include_str!("../../migrations/V22__retention.sql")),
 ];
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod pending_links;
 mod provisional;
 mod queue;
 mod refreshes;
+mod retention;
 mod revoke_all;
 mod security;
 mod sessions;

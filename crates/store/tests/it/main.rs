@@ -8,6 +8,7 @@
 )]
 
 mod database;
+mod pruning;
 mod recorder;
 mod sample;
 

@@ -15,6 +15,7 @@ mod operator;
 mod outage;
 mod pooler;
 mod races;
+mod retention;
 mod schema;
 mod tls;
 mod traces;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
 use store::vault::Vault;
-use store::{KeyUses, Outbox, StoreError, TaskQueue};
+use store::{KeyUses, Outbox, Retention, StoreError, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{BacklogGauges, Backlogs};
@@ -16,6 +16,7 @@ use crate::outage::report_failure;
 pub(crate) struct BacklogMonitor {
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) tasks: Arc<dyn TaskQueue>,
+    pub(crate) retention: Arc<dyn Retention>,
     pub(crate) key_uses: Arc<dyn KeyUses>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) gauges: BacklogGauges,
@@ -40,6 +41,7 @@ impl BacklogMonitor {
         self.gauges.measured(Backlogs {
             outbox: self.outbox.outbox_backlog().await?,
             dead_tasks: self.tasks.dead_tasks().await?,
+            prune_ages: self.retention.prune_ages().await?,
         });
         let key = self.vault.encryption_key();
         if key_in_use.as_ref() != Some(&key) {

@@ -3,17 +3,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use store::OutboxBacklog;
+use store::{OutboxBacklog, PrunedTable};
 use tokio::time::Instant;
 
 /// Backlogs in the store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Backlogs {
     /// Unsent events.
     pub(crate) outbox: OutboxBacklog,
     /// Tasks that were given up.
     pub(crate) dead_tasks: u64,
+    /// Time since all expired rows of each table were deleted.
+    pub(crate) prune_ages: Vec<(PrunedTable, Duration)>,
 }
 
 /// Last measurements of this worker. Clones share them.
@@ -63,6 +66,21 @@ impl BacklogGauges {
             .build();
         let measured = gauges.clone();
         meter
+            .f64_observable_gauge("postern.store.prune_age")
+            .with_unit("s")
+            .with_description("Time since all expired rows of a table were deleted, by table")
+            .with_callback(move |gauge| {
+                for (table, age) in measured
+                    .backlogs()
+                    .map(|backlogs| backlogs.prune_ages)
+                    .unwrap_or_default()
+                {
+                    gauge.observe(age.as_secs_f64(), &[KeyValue::new("table", table.as_str())]);
+                }
+            })
+            .build();
+        let measured = gauges.clone();
+        meter
             .f64_observable_gauge("postern.vault.key_age")
             .with_unit("s")
             .with_description("Time since a worker first encrypted with the vault key in use")
@@ -87,8 +105,9 @@ impl BacklogGauges {
 
     /// Last backlogs; none if they are too old to be true: while the store does not answer, its backlogs are unknown.
     fn backlogs(&self) -> Option<Backlogs> {
-        let (backlogs, at) = self.lock().backlogs?;
-        (at.elapsed() < MAX_AGE).then_some(backlogs)
+        let measured = self.lock();
+        let (backlogs, at) = measured.backlogs.as_ref()?;
+        (at.elapsed() < MAX_AGE).then(|| backlogs.clone())
     }
 
     fn key_age(&self) -> Option<Duration> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Presence, SessionRegistry};
 use store::{
     Accounts, Alerts, Answers, Audit, Deliveries, Devices, Inboxes, KeyUses, Outbox, Pauses, PendingLinks, Refreshes,
-    Security, SessionRecords, Store, Syncs, TaskQueue,
+    Retention, Security, SessionRecords, Store, Syncs, TaskQueue,
 };
 
 /// Roles of the bus.
@@ -53,6 +53,7 @@ pub struct StoreRoles {
     pub pauses: Arc<dyn Pauses>,
     pub pending_links: Arc<dyn PendingLinks>,
     pub refreshes: Arc<dyn Refreshes>,
+    pub retention: Arc<dyn Retention>,
     pub security: Arc<dyn Security>,
     pub sessions: Arc<dyn SessionRecords>,
     pub syncs: Arc<dyn Syncs>,
@@ -76,6 +77,7 @@ impl StoreRoles {
             pauses: Arc::<dyn Store>::clone(&store),
             pending_links: Arc::<dyn Store>::clone(&store),
             refreshes: Arc::<dyn Store>::clone(&store),
+            retention: Arc::<dyn Store>::clone(&store),
             security: Arc::<dyn Store>::clone(&store),
             sessions: Arc::<dyn Store>::clone(&store),
             syncs: Arc::<dyn Store>::clone(&store),

@@ -10,7 +10,7 @@ use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
 use store::vault::{Vault, VaultKeys};
-use store::{MemoryStore, PlatformCapacity};
+use store::{MemoryStore, PlatformCapacity, RetentionTimes};
 use telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -55,6 +55,7 @@ impl TestEnv {
                 redirects: RedirectPolicy::standard(None),
                 connect_state: ConnectState::Optional,
                 sessions: SessionTimes::default(),
+                retention: RetentionTimes::default(),
                 dangerous_repeatable_codes: None,
             },
             metrics: Metrics::new("test"),

@@ -267,10 +267,6 @@ impl Answers for FaultyStore {
         }
         self.store.previous_answer(asker, job, idempotency).await
     }
-
-    async fn prune(&self) -> Result<u64, StoreError> {
-        self.store.prune().await
-    }
 }
 
 #[async_trait]

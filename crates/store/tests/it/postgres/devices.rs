@@ -1,8 +1,9 @@
 //! Expiry of devices.
 
-use store::{Answers, Recognition};
+use store::Recognition;
 
 use crate::contract::devices::returns;
+use crate::pruning::prune;
 
 #[tokio::test]
 async fn device_expires_after_ninety_days_and_is_then_new() {
@@ -16,7 +17,7 @@ async fn device_expires_after_ninety_days_and_is_then_new() {
         schema
             .sql(&format!("UPDATE seen SET seen_at = now() - interval '{days} days'"))
             .await;
-        store.prune().await.unwrap();
+        prune(&store).await;
         let findings = returns(&store, "GEN-001").await;
         assert_eq!((findings.device, findings.network), (expected, expected), "{days} days");
     }

@@ -1,0 +1,61 @@
+//! Retention of rows.
+
+use std::time::Duration;
+
+use clap::Args;
+use store::RetentionTimes;
+
+use super::{Problems, duration, heading};
+
+/// Flags and variables of retention.
+#[derive(Debug, Clone, Args)]
+pub struct RetentionArgs {
+    /// Retention of revocations that failed eight times; then they are deleted with their tokens.
+    #[arg(long, env = "POSTERN_DEAD_TASKS_KEPT", default_value = "90d", help_heading = heading::RETENTION)]
+    pub dead_tasks_kept: String,
+}
+
+impl RetentionArgs {
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<RetentionTimes> {
+        let dead_tasks = kept("POSTERN_DEAD_TASKS_KEPT", &self.dead_tasks_kept, problems);
+        Some(RetentionTimes {
+            dead_tasks: dead_tasks?,
+        })
+    }
+}
+
+fn kept(variable: &'static str, text: &str, problems: &mut Problems) -> Option<Duration> {
+    let kept = problems.take(variable, duration(text))?;
+    if (DAY..=DAY * MOST_DAYS).contains(&kept) {
+        return Some(kept);
+    }
+    problems.report(variable, "is between `1d` and `36500d`");
+    None
+}
+
+const DAY: Duration = Duration::from_hours(24);
+const MOST_DAYS: u32 = 36_500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_of_less_than_a_day_or_more_than_a_century_is_refused() {
+        for (text, is_accepted) in [
+            ("1d", true),
+            ("23h", false),
+            ("100y", false),
+            ("36500d", true),
+            ("x", false),
+        ] {
+            let mut problems = Problems::default();
+            let times = RetentionArgs {
+                dead_tasks_kept: text.to_owned(),
+            }
+            .check(&mut problems);
+            assert_eq!(times.is_some(), is_accepted, "{text}");
+            assert_eq!(problems.finish(times).is_ok(), is_accepted, "{text}");
+        }
+    }
+}
