@@ -3,14 +3,13 @@
 use async_trait::async_trait;
 use protocol::cluster::offset::Offset;
 use protocol::id::ResumeTokenId;
-use protocol::time::Timestamp;
 
-use crate::{BusError, Hint, OpenSocket, ResumeLease, SessionKey, SessionState, SessionTtl};
+use crate::{BusError, Hint, OpenSocket, ResumeLease, SessionKey, SessionState, SessionTtl, TokenTimes};
 
 /// Joins of sockets to their sessions.
 #[async_trait]
 pub trait Joins: Send + Sync {
-    /// Joins a socket to its session, if that is live: records the time of issue of its token, registers the socket, issues its
+    /// Joins a socket to its session, if that is live: records the times of its token, registers the socket, issues its
     /// resume token, and reads the offset of the user's event log and the hints, all of one moment. A socket whose node is
     /// subscribed to the user's channel before misses no end of its session.
     ///
@@ -24,8 +23,8 @@ pub trait Joins: Send + Sync {
 pub struct SocketJoin {
     /// Session of its token.
     pub session: SessionKey,
-    /// Time of issue of its token, if stated.
-    pub issued_at: Option<Timestamp>,
+    /// Times of its token.
+    pub token: TokenTimes,
     /// Entry of the socket. Its session is that of `session`.
     pub socket: OpenSocket,
     /// Bound of the user's sockets.

@@ -52,7 +52,7 @@ pub use redis::{
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{
     AliveSession, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal,
-    SessionSeed, SessionState, SessionTtl,
+    SessionSeed, SessionState, SessionTtl, TokenTimes,
 };
 
 /// All roles of the bus.

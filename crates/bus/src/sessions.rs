@@ -40,11 +40,11 @@ pub trait SessionRegistry: Send + Sync {
     /// [`BusError::Unavailable`].
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError>;
 
-    /// Reads the state of a session, and records a token's time of issue; the newest one is kept with a live session.
+    /// Reads the state of a session, and records a token's times; the newest of each are kept with a live session.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: the time may have been recorded.
-    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError>;
+    /// [`BusError::Unavailable`]: the times may have been recorded.
+    async fn record_token(&self, session: &SessionKey, token: TokenTimes) -> Result<SessionState, BusError>;
 
     /// Renews a live session for its whole timeout, in a new generation. Other sessions stay unchanged.
     ///
@@ -107,6 +107,32 @@ pub struct SessionKey {
     pub session: SessionId,
 }
 
+/// Times of a token, or the newest of each among the tokens of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// Time of issue, if known.
+    pub issued_at: Option<Timestamp>,
+    /// Expiry, if known.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl TokenTimes {
+    /// Unknown times.
+    pub const UNKNOWN: Self = Self {
+        issued_at: None,
+        expires_at: None,
+    };
+
+    /// The newest of each.
+    #[must_use]
+    pub fn newest(self, other: Self) -> Self {
+        Self {
+            issued_at: self.issued_at.max(other.issued_at),
+            expires_at: self.expires_at.max(other.expires_at),
+        }
+    }
+}
+
 /// Initial state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSeed {
@@ -118,8 +144,8 @@ pub struct SessionSeed {
     pub lead: Duration,
     /// Opening time, in the store's time.
     pub opened_at: Timestamp,
-    /// Newest time of issue among the session's tokens, if known.
-    pub newest_token: Option<Timestamp>,
+    /// Newest times of the session's tokens.
+    pub tokens: TokenTimes,
     /// Number of an announced end that was not committed.
     pub announced: Option<u64>,
 }
@@ -159,6 +185,8 @@ pub struct SessionTtl {
     pub timeout: Duration,
     /// Warning lead: time between the warning and the end.
     pub lead: Duration,
+    /// Latest expiry among the session's tokens, if known.
+    pub latest_token_expiry: Option<Timestamp>,
 }
 
 /// Result of a renewal.
@@ -188,8 +216,8 @@ pub struct AliveSession {
 pub struct EndAnnouncement {
     /// True if the session was live.
     pub was_alive: bool,
-    /// Newest time of issue among the session's tokens, if known.
-    pub newest_token: Option<Timestamp>,
+    /// Newest times of the session's tokens.
+    pub tokens: TokenTimes,
 }
 
 /// End of all sessions of a user.

@@ -109,7 +109,7 @@ impl Commands {
         let outline = Outline::traced(CommandKind::Refresh, &data, span.clone());
         let renewal = async {
             let identity = renewed(caller, data, authenticator).await?;
-            self.sessions.renew_token(caller, identity.issued).await?;
+            self.sessions.renew_token(caller, (&identity).into()).await?;
             Ok::<_, Failure>(identity)
         };
         match renewal.instrument(span).await {

@@ -11,7 +11,7 @@ mod table;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Events, Joins, SessionKey, SessionRenewal, SessionState, SessionTtl};
+use bus::{Events, Joins, SessionKey, SessionRenewal, SessionState, SessionTtl, TokenTimes};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
@@ -44,6 +44,8 @@ pub(crate) struct SessionMonitor {
     hints: mpsc::Sender<SessionKey>,
     /// Notified when the table has changed.
     changed: Notify,
+    /// Longest lifetime of a token that gateways accept.
+    token_lifetime: Duration,
     /// Permits for jobs that reopen sessions which Redis has lost: all may be lost together.
     reopenings: Semaphore,
     clock: Arc<dyn Clock>,
@@ -60,10 +62,10 @@ pub(crate) struct Membership {
 }
 
 impl SessionMonitor {
-    /// Creates a monitor without sessions; `tasks` own its jobs. [`SessionMonitor::run`] receives the hints.
+    /// Creates a monitor without sessions; `tasks` own its jobs, `token_lifetime` bounds the tokens that gateways accept. [`SessionMonitor::run`] receives the hints.
     pub(crate) fn new(
         (bus, outage): (&BusRoles, Arc<BusOutage>),
-        workers: Arc<WorkerClient>,
+        (workers, token_lifetime): (Arc<WorkerClient>, Duration),
         hints: mpsc::Sender<SessionKey>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -79,6 +81,7 @@ impl SessionMonitor {
             table: Mutex::default(),
             hints,
             changed: Notify::new(),
+            token_lifetime,
             reopenings: Semaphore::new(REOPENINGS),
             clock,
             entropy,
@@ -157,8 +160,8 @@ impl SessionMonitor {
     ///
     /// # Errors
     /// The session has ended, or its state is unknown.
-    pub(crate) async fn renew_token(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<(), Failure> {
-        let refusal = match self.recorded_state(caller, issued_at).await {
+    pub(crate) async fn renew_token(&self, caller: &Caller, token: TokenTimes) -> Result<(), Failure> {
+        let refusal = match self.recorded_state(caller, token).await {
             Ok(SessionState::Alive(_)) => return Ok(()),
             Ok(SessionState::Ended) => SessionRefusal::Ended,
             Ok(SessionState::Unknown | SessionState::Ending(_)) => SessionRefusal::Unavailable,

@@ -21,6 +21,7 @@ pub(crate) use self::internal::{InternalCaller, Scope};
 pub use self::origins::{InvalidOrigin, Origins};
 pub use self::proxies::{InvalidProxy, InvalidProxyProtocol, NoTrustedProxies, Proxies, ProxyProtocol, TrustedProxies};
 pub use self::tls_groups::{InvalidTlsGroups, TlsGroups};
+pub(crate) use self::token::CLOCK_LEEWAY;
 pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
 
 /// Settings of a gateway.

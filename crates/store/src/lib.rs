@@ -86,8 +86,8 @@ pub use security::{
 };
 pub use sessions::{
     AnnounceError, AnnouncedEnd, CommittedEnds, EndAllSessions, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest,
-    OpeningSignIn, SessionLife, SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords, SessionSelector,
-    SessionsReceipt,
+    OpeningSignIn, SessionDeadline, SessionLife, SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords,
+    SessionSelector, SessionsReceipt,
 };
 pub use syncs::{FinishedSync, LeasedSync, Pause, PauseScope, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
 pub use tokens::{EncryptedTokens, Revocation, RevokeScope, TokenColumn};

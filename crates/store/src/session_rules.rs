@@ -17,6 +17,7 @@ pub(crate) struct KnownSession {
     pub(crate) expires_at: Timestamp,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) newest_token: Option<Timestamp>,
+    pub(crate) latest_expiry: Option<Timestamp>,
 }
 
 impl KnownSession {
@@ -69,6 +70,7 @@ pub(crate) fn open(
             opened_at: ends.fold(now, Timestamp::max),
             sign_in_recorded: false,
             newest_token: opening.issued_at.max(known.and_then(|known| known.newest_token)),
+            latest_expiry: presented_expiry(known, opening),
         })
     };
     let Some(known) = known else {
@@ -95,12 +97,18 @@ pub(crate) fn open(
             sign_in_recorded: false,
             // Redis lost what it knew of the session's tokens; none was issued further ahead than this.
             newest_token: known.newest_token.max(Some(now.plus(TOKEN_LEEWAY))),
+            latest_expiry: presented_expiry(Some(known), opening).max(opening.latest_expiry),
         })
     } else if issued_after(known.expires_at) {
         anew()
     } else {
         SessionOpenOutcome::IdledOut
     }
+}
+
+/// Latest expiry of the tokens presented in a session, the one that is presented now included.
+pub(crate) fn presented_expiry(known: Option<&KnownSession>, opening: &SessionOpenRequest) -> Option<Timestamp> {
+    opening.expires_at.max(known.and_then(|known| known.latest_expiry))
 }
 
 /// True if a request selects this session.
@@ -151,6 +159,7 @@ pub(crate) fn end(known: Option<KnownSession>, announced: AnnouncedEnd, ended_at
         expires_at: known.map_or(ended_at, |known| known.expires_at),
         ended_at: Some(ended_at),
         newest_token: known.and_then(|known| known.newest_token).max(Some(seen)),
+        latest_expiry: known.and_then(|known| known.latest_expiry).max(announced.latest_expiry),
     };
     (ended, was_alive)
 }

@@ -16,7 +16,8 @@ use crate::vault::Ciphertext;
 /// Session records, in the store's own time.
 #[async_trait]
 pub trait SessionRecords: Send + Sync {
-    /// Opens a session, or finds it open, ended or expired. If it is open, the same transaction records the sign-in
+    /// Opens a session, or finds it open, ended or expired. The expiry of a token that opens none is recorded too, so that its session is
+    /// not forgotten while the token is valid. If the session is open, the same transaction records the sign-in
     /// ([`SessionLife::sign_in_recorded`]), as [`crate::Devices::check_sign_in`] does, where that raises no alert and adds nothing to what
     /// the user is known by.
     ///
@@ -85,11 +86,11 @@ pub trait SessionRecords: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(UserId, SessionId)>, StoreError>;
 
-    /// Extends the deadlines of sessions to this long from now; never shortens one.
+    /// Extends the deadlines of sessions to this long from now, and records the expiry of their tokens; never shortens one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
+    async fn save_deadlines(&self, deadlines: &[((UserId, SessionId), SessionDeadline)]) -> Result<(), StoreError>;
 
     /// Records that all deadlines extended before this long ago are saved.
     ///
@@ -129,6 +130,10 @@ pub struct SessionOpenRequest {
     pub session: SessionId,
     /// Time of issue of the token, if it states one.
     pub issued_at: Option<Timestamp>,
+    /// Expiry of the token, if known.
+    pub expires_at: Option<Timestamp>,
+    /// Latest expiry of any token that was presented until now, if known.
+    pub latest_expiry: Option<Timestamp>,
     /// Timeout of a session without activity, unless the user has chosen another.
     pub timeout: Duration,
     /// Origin of the socket.
@@ -170,6 +175,17 @@ pub struct SessionLife {
     pub sign_in_recorded: bool,
     /// Upper bound of the issue times of tokens presented in it, where known.
     pub newest_token: Option<Timestamp>,
+    /// Upper bound of the expiries of tokens presented in it, where known.
+    pub latest_expiry: Option<Timestamp>,
+}
+
+/// Deadline of a live session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionDeadline {
+    /// Remaining time without activity.
+    pub left: Duration,
+    /// Latest expiry of the tokens presented in it, where known.
+    pub latest_expiry: Option<Timestamp>,
 }
 
 /// Request to end sessions.
@@ -216,6 +232,8 @@ pub struct AnnouncedEnd {
     pub was_alive: bool,
     /// Newest time of issue among the tokens presented in it, where known.
     pub newest_token: Option<Timestamp>,
+    /// Latest expiry among the tokens presented in it, where known.
+    pub latest_expiry: Option<Timestamp>,
 }
 
 /// Session ends could not be announced. The announcer has reported the cause.

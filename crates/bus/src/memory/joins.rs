@@ -12,7 +12,7 @@ use crate::{
 impl Joins for MemoryBus {
     async fn join(&self, join: &SocketJoin) -> Result<JoinOutcome, BusError> {
         let (user, socket) = (&join.session.user, &join.socket);
-        let session = match self.record_token(&join.session, join.issued_at).await? {
+        let session = match self.record_token(&join.session, join.token).await? {
             SessionState::Alive(session) => session,
             state => {
                 if let (SessionState::Unknown, Some(check)) = (state, &join.alert_check) {

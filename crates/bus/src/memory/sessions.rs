@@ -13,7 +13,7 @@ use super::{MemoryBus, lock};
 use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry,
-    SessionRenewal, SessionSeed, SessionState, SessionTtl,
+    SessionRenewal, SessionSeed, SessionState, SessionTtl, TokenTimes,
 };
 
 /// Live sessions and tombstones.
@@ -39,7 +39,7 @@ struct LiveSession {
     timeout: Duration,
     lead: Duration,
     opened_at: Timestamp,
-    newest_token: Option<Timestamp>,
+    tokens: TokenTimes,
     announced: Option<u64>,
 }
 
@@ -55,6 +55,7 @@ impl LiveSession {
             warns_in: left.saturating_sub(self.lead),
             timeout: self.timeout,
             lead: self.lead,
+            latest_token_expiry: self.tokens.expires_at,
         })
     }
 }
@@ -147,7 +148,7 @@ impl SessionRegistry for MemoryBus {
                 timeout: seed.timeout,
                 lead: seed.lead,
                 opened_at: seed.opened_at,
-                newest_token: seed.newest_token,
+                tokens: seed.tokens,
                 announced: None,
             };
             let state = table.advance(session, live, now);
@@ -160,7 +161,7 @@ impl SessionRegistry for MemoryBus {
         {
             let resolved = LiveSession {
                 announced: None,
-                newest_token: live.newest_token.max(seed.newest_token),
+                tokens: live.tokens.newest(seed.tokens),
                 ..live
             };
             return Ok(table.store(session, resolved, now));
@@ -184,12 +185,12 @@ impl SessionRegistry for MemoryBus {
         Ok(sessions.iter().map(|session| table.state(session, now)).collect())
     }
 
-    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
+    async fn record_token(&self, session: &SessionKey, token: TokenTimes) -> Result<SessionState, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
         if let Some(SessionRecord::Alive(live)) = table.get(session) {
-            let newest_token = live.newest_token.max(issued_at);
-            table.store(session, LiveSession { newest_token, ..live }, now);
+            let tokens = live.tokens.newest(token);
+            table.store(session, LiveSession { tokens, ..live }, now);
         }
         Ok(table.state(session, now))
     }
@@ -273,7 +274,7 @@ impl SessionRegistry for MemoryBus {
             }
             all.push(EndAnnouncement {
                 was_alive: live.is_some(),
-                newest_token: live.and_then(|live| live.newest_token),
+                tokens: live.map_or(TokenTimes::UNKNOWN, |live| live.tokens),
             });
         }
         Ok(all)

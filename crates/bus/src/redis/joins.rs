@@ -17,7 +17,7 @@ use crate::operation::Operation;
 use crate::presence::SOCKETS_TTL;
 use crate::{
     BusError, Hint, Hints, JoinOutcome, JoinedSocket, Joins, Presence, ResumeLease, ResumeToken, ResumeTokenKey,
-    ResumeTokens, SessionRegistry, SessionState, SessionTtl, SocketJoin,
+    ResumeTokens, SessionRegistry, SessionState, SessionTtl, SocketJoin, TokenTimes,
 };
 
 /// Scripts of the joins.
@@ -50,11 +50,11 @@ fn join_script() -> String {
 #[async_trait]
 impl Joins for RedisBus {
     async fn join(&self, join: &SocketJoin) -> Result<JoinOutcome, BusError> {
-        let mut reply = self.run_join(join, Some(issued(join))).await?;
+        let mut reply = self.run_join(join, Some(token_times(join.token))).await?;
         let mut status = reply.bytes()?;
         let mut read = None;
         if status == "unread" {
-            match self.record_token(&join.session, join.issued_at).await? {
+            match self.record_token(&join.session, join.token).await? {
                 SessionState::Alive(session) => read = Some(session),
                 state => {
                     // A session of another primary.
@@ -96,8 +96,8 @@ impl Joins for RedisBus {
 }
 
 impl RedisBus {
-    /// Runs the script, which reads the session if a time of issue is given.
-    async fn run_join(&self, join: &SocketJoin, issued: Option<String>) -> Result<RedisReply, BusError> {
+    /// Runs the script, which reads the session if the times of the token are given.
+    async fn run_join(&self, join: &SocketJoin, times: Option<String>) -> Result<RedisReply, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let user = &join.session.user;
         let keys = [
@@ -112,7 +112,7 @@ impl RedisBus {
         ];
         let [device, network] = marks(&join.socket.origin);
         let mut args = vec![
-            Arg::from(issued.unwrap_or_default()),
+            Arg::from(times.unwrap_or_default()),
             Arg::from(&new_epoch(&*shared.entropy)),
             Arg::from(join.socket.connection.as_str()),
             Arg::from(entry(&join.socket)?),
@@ -156,10 +156,13 @@ impl RedisBus {
     }
 }
 
-/// Time of issue of the token as sessions are stored: 13 digits of ms, zeros if unknown.
-fn issued(join: &SocketJoin) -> String {
-    let millis = join.issued_at.map_or(0, Timestamp::as_millis);
-    format!("{:013}", millis.clamp(0, 9_999_999_999_999))
+/// Times of a token as sessions are stored: 13 digits of ms each, zeros if unknown.
+fn token_times(token: TokenTimes) -> String {
+    let [issued_at, expires_at] = [token.issued_at, token.expires_at].map(|time| {
+        let millis = time.map_or(0, Timestamp::as_millis);
+        millis.clamp(0, 9_999_999_999_999)
+    });
+    format!("{issued_at:013} {expires_at:013}")
 }
 
 /// Resume token as `issue_token.lua` stores it, up to its offset and expiry.
@@ -186,9 +189,11 @@ fn time_of(reply: &mut RedisReply) -> Result<u64, BusError> {
 
 /// Remaining time of a session as `session.lua` stores it.
 fn stored_session(value: &[u8], now: u64) -> Option<SessionTtl> {
-    let mut fields = str::from_utf8(value).ok()?.split(' ').skip(1);
+    let mut fields = str::from_utf8(value).ok()?.split(' ').skip(2);
     let mut next = || fields.next()?.parse::<u64>().ok();
     let (generation, deadline, timeout, lead) = (next()?, next()?, next()?, next()?);
+    let (_newest, expiry) = (next()?, next()?);
+    let expiry = i64::try_from(expiry).ok().filter(|expiry| *expiry > 0);
     let left = deadline.saturating_sub(now);
     Some(SessionTtl {
         generation,
@@ -196,5 +201,6 @@ fn stored_session(value: &[u8], now: u64) -> Option<SessionTtl> {
         warns_in: Duration::from_millis(left.saturating_sub(lead)),
         timeout: Duration::from_millis(timeout),
         lead: Duration::from_millis(lead),
+        latest_token_expiry: expiry.map(Timestamp::from_millis),
     })
 }

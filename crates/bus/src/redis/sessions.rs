@@ -19,7 +19,7 @@ use crate::operation::Operation;
 use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry,
-    SessionRenewal, SessionSeed, SessionState, SessionTtl,
+    SessionRenewal, SessionSeed, SessionState, SessionTtl, TokenTimes,
 };
 
 /// Scripts of the sessions.
@@ -110,9 +110,9 @@ impl SessionRegistry for RedisBus {
         replies.await?.iter_mut().map(state).collect()
     }
 
-    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
+    async fn record_token(&self, session: &SessionKey, token: TokenTimes) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.record_token;
-        let args = [time(issued_at)];
+        let args = [token.issued_at, token.expires_at].map(time);
         state(&mut self.session("record a token", script, session, args).await?)
     }
 
@@ -247,17 +247,19 @@ fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
             warns_in: Duration::from_millis(reply.read()?),
             timeout: Duration::from_millis(reply.read()?),
             lead: Duration::from_millis(reply.read()?),
+            latest_token_expiry: known_time(reply)?,
         })),
         _ => Err(reply.unreadable("unknown session state")),
     }
 }
 
 /// Arguments of a seed after the name of the session.
-fn seed_args(seed: &SessionSeed) -> [Arg; 6] {
+fn seed_args(seed: &SessionSeed) -> [Arg; 7] {
     let [left, timeout, lead] = [seed.left, seed.timeout, seed.lead].map(millis);
-    let [opened_at, newest_token] = [Some(seed.opened_at), seed.newest_token].map(time);
+    let SessionSeed { opened_at, tokens, .. } = *seed;
+    let [opened_at, issued_at, expires_at] = [Some(opened_at), tokens.issued_at, tokens.expires_at].map(time);
     let announced = Arg::from(seed.announced.unwrap_or(0));
-    [left, timeout, lead, opened_at, newest_token, announced]
+    [left, timeout, lead, opened_at, issued_at, expires_at, announced]
 }
 
 fn alive_session(key: SessionKey, reply: &mut RedisReply) -> Result<AliveSession, BusError> {
@@ -270,12 +272,19 @@ fn alive_session(key: SessionKey, reply: &mut RedisReply) -> Result<AliveSession
 }
 
 fn announced(reply: &mut RedisReply) -> Result<EndAnnouncement, BusError> {
-    let was_alive = reply.bytes()? == "1";
-    let newest = reply.read()?;
     Ok(EndAnnouncement {
-        was_alive,
-        newest_token: (newest > 0).then(|| Timestamp::from_millis(newest)),
+        was_alive: reply.bytes()? == "1",
+        tokens: TokenTimes {
+            issued_at: known_time(reply)?,
+            expires_at: known_time(reply)?,
+        },
     })
+}
+
+/// Takes a time in ms since 1970; none if it is 0.
+fn known_time(reply: &mut RedisReply) -> Result<Option<Timestamp>, BusError> {
+    let millis = reply.read()?;
+    Ok((millis > 0).then(|| Timestamp::from_millis(millis)))
 }
 
 fn millis(duration: Duration) -> Arg {

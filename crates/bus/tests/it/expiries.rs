@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, SessionKey, SessionSeed};
+use bus::{Bus, SessionKey, SessionSeed, TokenTimes};
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use testkit::{Proxy, Redis, wait};
@@ -111,7 +111,7 @@ async fn seed(bus: &dyn Bus, key: &SessionKey) {
         timeout: Duration::from_secs(60),
         lead: Duration::from_millis(200),
         opened_at: Timestamp::from_millis(1_000),
-        newest_token: None,
+        tokens: TokenTimes::UNKNOWN,
         announced: None,
     };
     bus.seed(key, seed).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bus::{
     Bucket, Bus, ChallengeKey, OpenSocket, PendingLink, Quota, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed,
+    TokenTimes,
 };
 use futures_util::future::join_all;
 use protocol::account::AccountType;
@@ -135,7 +136,10 @@ async fn open_sessions(bus: &dyn Bus, user: &UserId) {
         timeout: LIFE,
         lead: LIFE / 2,
         opened_at: newest,
-        newest_token: Some(newest),
+        tokens: TokenTimes {
+            issued_at: Some(newest),
+            expires_at: Some(newest),
+        },
         announced: None,
     };
     for number in 0..600 {

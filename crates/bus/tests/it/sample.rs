@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, PublishOutcome, SessionSeed};
+use bus::{Bus, PublishOutcome, SessionSeed, TokenTimes};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
@@ -22,7 +22,7 @@ pub(crate) const HALF_AN_HOUR: SessionSeed = SessionSeed {
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_secs(5 * 60),
     opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
+    tokens: TokenTimes::UNKNOWN,
     announced: None,
 };
 

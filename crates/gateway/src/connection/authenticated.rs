@@ -185,7 +185,7 @@ impl Authenticated {
                 user: self.identity.user.clone(),
                 session: self.identity.session.clone(),
             },
-            issued_at: self.identity.issued,
+            token: (&self.identity).into(),
             socket,
             max_sockets: on.presence.cap(),
             resume_token: is_token_due.then(|| ids::resume_token(&*on.entropy)),

@@ -115,7 +115,7 @@ impl Services {
         );
         let sessions = Arc::new(SessionMonitor::new(
             (bus, Arc::clone(outage)),
-            Arc::clone(&workers),
+            (Arc::clone(&workers), settings.tokens.limits.longest_lifetime()),
             hints,
             Arc::clone(clock),
             Arc::clone(entropy),

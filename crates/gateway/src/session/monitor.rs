@@ -118,7 +118,7 @@ impl SessionMonitor {
         let key = caller.session_key();
         // Fails only if the semaphore is closed, which it never is.
         let permit = self.reopenings.acquire().await;
-        let opened = self.open(caller, caller.token().issued, (announced, None)).await;
+        let opened = self.open(caller, caller.token().into(), (announced, None)).await;
         drop(permit);
         let end = match opened {
             Ok(()) | Err(SessionRefusal::Unavailable) => None,

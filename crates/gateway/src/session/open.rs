@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bus::{JoinOutcome, JoinedSocket, SessionState, SocketJoin};
+use bus::{JoinOutcome, JoinedSocket, SessionState, SocketJoin, TokenTimes};
 use protocol::answer::Failure;
 use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::{ErrorCode, TokenFault};
-use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{Membership, OPEN_WITHIN, SessionMonitor};
@@ -71,12 +70,12 @@ impl SessionMonitor {
         };
         if let Some(announced) = announced {
             let check = join.alert_check.clone().filter(|_| announced.is_none());
-            self.open(caller, join.issued_at, (announced, check)).await?;
+            self.open(caller, join.token, (announced, check)).await?;
             outcome = self.join_once(&without_check(join)).await?;
         }
         // A newer token opens the session that tokens without `sid` share again, even if it was ended.
         if outcome == JoinOutcome::Refused(SessionState::Ended) && caller.session.is_default() {
-            self.open(caller, join.issued_at, (None, None)).await?;
+            self.open(caller, join.token, (None, None)).await?;
             outcome = self.join_once(&without_check(join)).await?;
         }
         match outcome {
@@ -101,24 +100,24 @@ impl SessionMonitor {
     pub(super) async fn recorded_state(
         &self,
         caller: &Caller,
-        issued_at: Option<Timestamp>,
+        token: TokenTimes,
     ) -> Result<SessionState, SessionRefusal> {
-        let announced = match self.record(caller, issued_at).await? {
+        let announced = match self.record(caller, token).await? {
             SessionState::Unknown => None,
             SessionState::Ending(announced) => Some(announced),
             known @ (SessionState::Alive(_) | SessionState::Ended) => return Ok(known),
         };
-        self.open(caller, issued_at, (announced, None)).await?;
-        self.record(caller, issued_at).await
+        self.open(caller, token, (announced, None)).await?;
+        self.record(caller, token).await
     }
 
-    async fn record(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, SessionRefusal> {
-        let state = self.sessions.record_token(&caller.session_key(), issued_at).await;
+    async fn record(&self, caller: &Caller, token: TokenTimes) -> Result<SessionState, SessionRefusal> {
+        let state = self.sessions.record_token(&caller.session_key(), token).await;
         let state = self.outage.record("token record", state);
         state.map_err(|_unavailable| SessionRefusal::Unavailable)
     }
 
-    /// Has a worker open the session of this caller by a token of this time of issue, or restore it in the bus, also after this end was
+    /// Has a worker open the session of this caller by a token of these times, or restore it in the bus, also after this end was
     /// announced and not committed. The worker records the sign-in under this check for open alerts, if one has started.
     ///
     /// # Errors
@@ -126,11 +125,13 @@ impl SessionMonitor {
     pub(super) async fn open(
         &self,
         caller: &Caller,
-        issued_at: Option<Timestamp>,
+        token: TokenTimes,
         (announced, alert_check): (Option<u64>, Option<String>),
     ) -> Result<(), SessionRefusal> {
         let work = Work::OpenSession(OpenSession {
-            issued_at,
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            latest_expiry: Some(self.now().plus(self.token_lifetime)),
             announced,
             alert_check,
             origin: caller.origin.clone(),

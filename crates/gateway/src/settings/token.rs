@@ -27,6 +27,13 @@ pub struct TokenLimits {
     pub max_lifetime: Duration,
 }
 
+impl TokenLimits {
+    /// Longest distance of `exp` from now that is accepted.
+    pub(crate) fn longest_lifetime(&self) -> Duration {
+        self.max_lifetime + CLOCK_LEEWAY
+    }
+}
+
 impl Default for TokenLimits {
     fn default() -> Self {
         Self {
@@ -52,3 +59,6 @@ impl TokenKeys {
         Self::Fixed(Reloadable::new(keys.into()))
     }
 }
+
+/// Tolerated clock skew for times that must not be in the future.
+pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_secs(60);

@@ -60,6 +60,21 @@ impl From<&Identity> for TokenTimes {
     }
 }
 
+impl From<&Identity> for bus::TokenTimes {
+    fn from(identity: &Identity) -> Self {
+        TokenTimes::from(identity).into()
+    }
+}
+
+impl From<TokenTimes> for bus::TokenTimes {
+    fn from(token: TokenTimes) -> Self {
+        Self {
+            issued_at: token.issued,
+            expires_at: Some(token.ends),
+        }
+    }
+}
+
 impl Caller {
     /// Creates a caller without pending commands.
     pub(crate) fn new(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, MemoryBus, SessionKey, SessionSeed};
+use bus::{Bus, MemoryBus, SessionKey, SessionSeed, TokenTimes};
 use gateway::{BusRoles, Gateway, Settings};
 use lifecycle::OsEntropy;
 use protocol::account::{AccountStatus, AccountType};
@@ -136,6 +136,6 @@ const SEED: SessionSeed = SessionSeed {
     timeout: LONG,
     lead: Duration::from_secs(600),
     opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
+    tokens: TokenTimes::UNKNOWN,
     announced: None,
 };

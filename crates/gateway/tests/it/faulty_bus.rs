@@ -10,7 +10,8 @@ use bus::{
     AliveSession, Bucket, Bus, BusError, ChannelMessage, Charge, ClaimedJob, EndAllSessions, EndAnnouncement, EntryId,
     Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishOutcome,
     Quota, RecordedSignIn, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey,
-    SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, UserSubscriptions,
+    SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, TokenTimes,
+    UserSubscriptions,
 };
 use gateway::BusRoles;
 use lifecycle::Tasks;
@@ -91,7 +92,7 @@ impl FaultyBus {
                 timeout: LONG,
                 lead: LONG / 6,
                 opened_at: Timestamp::from_millis(1_000),
-                newest_token: None,
+                tokens: TokenTimes::UNKNOWN,
                 announced: None,
             }),
             timer_delay: Mutex::default(),
@@ -221,7 +222,7 @@ impl FaultyBus {
             timeout,
             lead: timeout / 2,
             opened_at: Timestamp::from_millis(1_000),
-            newest_token: None,
+            tokens: TokenTimes::UNKNOWN,
             announced: None,
         };
     }
@@ -487,9 +488,9 @@ impl SessionRegistry for FaultyBus {
         self.bus.set_timeout(session, timeout, lead).await
     }
 
-    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
+    async fn record_token(&self, session: &SessionKey, token: TokenTimes) -> Result<SessionState, BusError> {
         self.check("record_token")?;
-        let state = self.bus.record_token(session, issued_at).await?;
+        let state = self.bus.record_token(session, token).await?;
         Ok(self.delayed(state))
     }
 

@@ -147,7 +147,7 @@ async fn newest_token_is_recorded_on_connect_and_refresh() {
             session: SessionId::new(SessionId::DEFAULT).unwrap(),
         };
         let announced = gateway.bus.announce_end(&[key]).await.unwrap();
-        announced[0].newest_token.unwrap().as_secs() - iat
+        announced[0].tokens.issued_at.unwrap().as_secs() - iat
     };
     drop(SocketIo::connect(&gateway.endpoint, &token(30)).await.unwrap());
     drop(SocketIo::connect(&gateway.endpoint, &token(20)).await.unwrap());

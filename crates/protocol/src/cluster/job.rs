@@ -171,6 +171,12 @@ pub struct OpenSession {
     /// Issue time of the token, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
+    /// Expiry of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Latest expiry of any token that gateways accepted until now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_expiry: Option<Timestamp>,
     /// Announced end that the gateway found in Redis. The store knows whether it was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,

@@ -152,6 +152,8 @@ fn work() -> impl Strategy<Value = Work> {
 fn opening((issued_at, announced, address, device_id): (Option<i64>, Option<u64>, String, Option<String>)) -> Work {
     Work::OpenSession(OpenSession {
         issued_at: issued_at.map(Timestamp::from_millis),
+        expires_at: issued_at.map(|time| Timestamp::from_millis(time / 2)),
+        latest_expiry: issued_at.map(|time| Timestamp::from_millis(time / 3)),
         announced,
         alert_check: device_id.clone(),
         origin: Origin {

@@ -15,8 +15,8 @@ use crate::StoreError;
 use crate::security::{DEFAULT_SESSION_TIMEOUT, session_timeout};
 use crate::session_rules::{self, KnownSession, SLACK};
 use crate::sessions::{
-    CommittedEnds, EndSessionsOutcome, EndSessionsRequest, OpeningSignIn, SessionLife, SessionOpenOutcome,
-    SessionOpenRequest, SessionRecord, SessionRecords, SessionsReceipt,
+    CommittedEnds, EndSessionsOutcome, EndSessionsRequest, OpeningSignIn, SessionDeadline, SessionLife,
+    SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords, SessionsReceipt,
 };
 
 #[async_trait]
@@ -37,6 +37,9 @@ impl SessionRecords for MemoryStore {
         let timeout = session_timeout(minutes, opening.timeout);
         let opened = session_rules::open(before.map(|row| row.known).as_ref(), all, opening, timeout, now);
         let SessionOpenOutcome::Open(mut life) = opened else {
+            if let Some(row) = state.sessions.get_mut(&key) {
+                row.known.latest_expiry = session_rules::presented_expiry(Some(&row.known), opening);
+            }
             return Ok(opened);
         };
         if let Some(sign_in) = sign_in {
@@ -160,12 +163,13 @@ impl SessionRecords for MemoryStore {
         Ok(page.take(limit).cloned().collect())
     }
 
-    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
+    async fn save_deadlines(&self, deadlines: &[((UserId, SessionId), SessionDeadline)]) -> Result<(), StoreError> {
         let now = Timestamp::from(self.now());
         let mut state = self.state();
-        for (key, left) in left {
+        for (key, live) in deadlines {
             if let Some(row) = state.sessions.get_mut(key) {
-                row.known.expires_at = row.known.expires_at.max(now.plus(*left));
+                row.known.expires_at = row.known.expires_at.max(now.plus(live.left));
+                row.known.latest_expiry = row.known.latest_expiry.max(live.latest_expiry);
             }
         }
         Ok(())
@@ -224,6 +228,7 @@ fn opened_row(
             expires_at: now.plus(life.left),
             ended_at: None,
             newest_token: opening.issued_at.max(before.and_then(|row| row.known.newest_token)),
+            latest_expiry: life.latest_expiry,
         },
         failures: goes_on.map_or(0, |row| row.failures),
         origin: opening.origin.clone(),

@@ -153,6 +153,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     ("V21__backlogs", include_str!("../../migrations/V21__backlogs.sql")),
     ("V22__retention", include_str!("../../migrations/V22__retention.sql")),
+    (
+        "V23__token_expiries",
+        include_str!("../../migrations/V23__token_expiries.sql"),
+    ),
 ];
 
 #[cfg(test)]

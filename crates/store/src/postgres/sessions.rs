@@ -20,13 +20,13 @@ use self::end::EndSessions;
 use self::open::OpenSession;
 use super::error::Failure;
 use super::parameter::Parameter;
-use super::row::{seconds, timestamp, user};
+use super::row::{seconds, timestamp, user, written};
 use super::{PgStore, session_check};
 use crate::StoreError;
 use crate::session_rules::{KnownSession, SLACK};
 use crate::sessions::{
-    CommittedEnds, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, OpeningSignIn, SessionOpenOutcome,
-    SessionOpenRequest, SessionRecord, SessionRecords, SessionsReceipt,
+    CommittedEnds, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, OpeningSignIn, SessionDeadline,
+    SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords, SessionsReceipt,
 };
 use crate::step::Step;
 
@@ -117,14 +117,19 @@ impl SessionRecords for PgStore {
         page.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
-        let save = "UPDATE sessions SET exp_at = greatest(exp_at, now() + left_secs * interval '1 second') \
-                    FROM unnest($1::text[], $2::text[], $3::float8[]) AS live (live_user, live_session, left_secs) \
+    async fn save_deadlines(&self, deadlines: &[((UserId, SessionId), SessionDeadline)]) -> Result<(), StoreError> {
+        // GREATEST ignores what is not known.
+        let save = "UPDATE sessions SET exp_at = greatest(exp_at, now() + left_secs * interval '1 second'), \
+                    newest_exp = greatest(newest_exp, live_exp) \
+                    FROM unnest($1::text[], $2::text[], $3::float8[], $4::timestamptz[]) \
+                    AS live (live_user, live_session, left_secs, live_exp) \
                     WHERE user_id = live_user AND session_id = live_session";
-        let users: Vec<&str> = left.iter().map(|((user, _), _)| user.as_str()).collect();
-        let sessions: Vec<&str> = left.iter().map(|((_, session), _)| session.as_str()).collect();
-        let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
-        let values: [&dyn Parameter; 3] = [&users, &sessions, &seconds];
+        let users: Vec<&str> = deadlines.iter().map(|((user, _), _)| user.as_str()).collect();
+        let sessions: Vec<&str> = deadlines.iter().map(|((_, session), _)| session.as_str()).collect();
+        let seconds: Vec<f64> = deadlines.iter().map(|(_, live)| live.left.as_secs_f64()).collect();
+        let expiries = deadlines.iter().map(|(_, live)| live.latest_expiry.map(written));
+        let expiries: Vec<Option<OffsetDateTime>> = expiries.collect();
+        let values: [&dyn Parameter; 4] = [&users, &sessions, &seconds, &expiries];
         self.pool
             .query(Step::SaveSessionDeadlines, save, &values)
             .await
@@ -159,6 +164,7 @@ fn known_session(row: &Row) -> Result<KnownSession, Failure> {
         expires_at: timestamp(row.try_get("exp_at")?),
         ended_at: time(row, "ended_at")?,
         newest_token: time(row, "newest_iat")?,
+        latest_expiry: time(row, "newest_exp")?,
     })
 }
 

@@ -22,6 +22,7 @@ mod refreshes;
 mod retention;
 mod revoke_all;
 mod security;
+mod session_retention;
 mod sessions;
 mod sync_leases;
 mod syncs;

@@ -18,7 +18,8 @@ impl<B: SessionRegistry + ?Sized> EndAnnouncer for BusEndAnnouncer<'_, B> {
         let announced = self.0.announce_end(&keys).await.map_err(|error| refused(&error))?;
         let end = |announced: EndAnnouncement| AnnouncedEnd {
             was_alive: announced.was_alive,
-            newest_token: announced.newest_token,
+            newest_token: announced.tokens.issued_at,
+            latest_expiry: announced.tokens.expires_at,
         };
         Ok(announced.into_iter().map(end).collect())
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, SessionState};
+use bus::{BusError, SessionState, SessionTtl};
 use lifecycle::{OutageReporter, PeriodicLoop};
-use store::StoreError;
+use store::{SessionDeadline, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -39,12 +39,19 @@ async fn copy_all(store: &dyn store::SessionRecords, bus: &dyn bus::SessionRegis
         after = Some(last.clone());
         let keys: Vec<_> = page.iter().map(|(user, session)| key(user, session)).collect();
         let states = bus.check_ttl(&keys).await?;
-        let left = page.into_iter().zip(states).filter_map(|(session, state)| match state {
-            SessionState::Alive(alive) => Some((session, alive.left)),
+        let deadlines = page.into_iter().zip(states).filter_map(|(session, state)| match state {
+            SessionState::Alive(alive) => Some((session, deadline(&alive))),
             SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
         });
-        let left: Vec<_> = left.collect();
-        store.save_deadlines(&left).await?;
+        let deadlines: Vec<_> = deadlines.collect();
+        store.save_deadlines(&deadlines).await?;
+    }
+}
+
+fn deadline(alive: &SessionTtl) -> SessionDeadline {
+    SessionDeadline {
+        left: alive.left,
+        latest_expiry: alive.latest_token_expiry,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `session.open`: admission of a socket whose session Redis does not have.
 
-use bus::{BusError, RecordedSignIn, SessionSeed, SessionState};
+use bus::{BusError, RecordedSignIn, SessionSeed, SessionState, TokenTimes};
 use protocol::cluster::job::{JobOutcome, OpenSession};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
@@ -18,6 +18,8 @@ impl SessionService {
             user: call.user.clone(),
             session: call.session.clone(),
             issued_at: payload.issued_at,
+            expires_at: payload.expires_at,
+            latest_expiry: payload.latest_expiry,
             timeout: self.times.timeout,
             origin: payload.origin.clone(),
         };
@@ -66,7 +68,10 @@ impl SessionService {
             timeout: life.timeout,
             lead: self.times.lead(life.timeout),
             opened_at: life.opened_at,
-            newest_token: life.newest_token,
+            tokens: TokenTimes {
+                issued_at: life.newest_token,
+                expires_at: life.latest_expiry,
+            },
             announced,
         };
         let from = &opening.origin;

@@ -15,6 +15,8 @@ use crate::factor::{FactorUser, disconnect, enrol, verify};
 async fn join(client: &mut Client) {
     let opening = OpenSession {
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         announced: None,
         alert_check: None,
         origin: client.origin.clone(),

@@ -113,6 +113,8 @@ async fn open(env: &TestEnv, session: &str, device: &str) -> Client {
     env.bus.begin_alert_check(&client.user, session).await.unwrap();
     let work = Work::OpenSession(OpenSession {
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         announced: None,
         alert_check: Some(session.to_owned()),
         origin: client.origin.clone(),

@@ -16,6 +16,8 @@ use crate::env::{TestEnv, with_github};
 async fn open(client: &mut Client) {
     let work = Work::OpenSession(OpenSession {
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         announced: None,
         alert_check: None,
         origin: client.origin.clone(),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::{SessionKey, SessionSeed};
+use bus::{SessionKey, SessionSeed, TokenTimes};
 use lifecycle::{Clock, OsEntropy};
 use protocol::cluster::job::JobOutcome;
 use protocol::command::CommandKind;
@@ -397,7 +397,7 @@ async fn verification_reports_expiry_of_the_session() {
         timeout: Duration::from_mins(90),
         lead: Duration::from_mins(5),
         opened_at: Timestamp::from_millis(1_000),
-        newest_token: None,
+        tokens: TokenTimes::UNKNOWN,
         announced: None,
     };
     let session = SessionKey {

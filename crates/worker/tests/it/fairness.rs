@@ -49,6 +49,8 @@ async fn session_open_and_verify_do_not_wait_for_other_commands() {
     let mut client = env.client("u", "new").await;
     let open = client.work(Work::OpenSession(OpenSession {
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         announced: None,
         alert_check: None,
         origin: client.origin.clone(),

@@ -9,7 +9,7 @@ use bus::{
     AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
     EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, LogRead, MemoryBus,
     PublishOutcome, Quota, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState,
-    Share, UserSubscriptions,
+    Share, TokenTimes, UserSubscriptions,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
@@ -269,8 +269,8 @@ impl SessionRegistry for FaultyBus {
         self.bus().set_timeout(session, timeout, lead).await
     }
 
-    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
-        self.bus().record_token(session, issued_at).await
+    async fn record_token(&self, session: &SessionKey, token: TokenTimes) -> Result<SessionState, BusError> {
+        self.bus().record_token(session, token).await
     }
 
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::{SessionKey, SessionRegistry, SessionState};
+use bus::{SessionKey, SessionRegistry, SessionState, TokenTimes};
 use protocol::cluster::job::{JobOutcome, Work};
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
@@ -219,7 +219,11 @@ async fn recorded_token_does_not_reopen_the_default_session() {
     };
     // The issuer's clock is ahead, within the leeway.
     let ahead = env.now().plus(Duration::from_secs(45));
-    env.bus.record_token(&key, Some(ahead)).await.unwrap();
+    let token = TokenTimes {
+        issued_at: Some(ahead),
+        expires_at: None,
+    };
+    env.bus.record_token(&key, token).await.unwrap();
     assert_eq!(end(&mut client, SessionId::DEFAULT).await["sessionsEnded"], 1);
     assert_eq!(
         open(&mut client, Some(ahead), None).await.error,

@@ -55,6 +55,8 @@ async fn assert_others_are_served_at_once(env: &TestEnv) {
     let mut other = env.client("somebody else", "s").await;
     let opening = OpenSession {
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         announced: None,
         alert_check: None,
         origin: Origin {

@@ -2,8 +2,8 @@
 -- the script that seeds its session.
 -- Keys after those of the session: seen marks, alert check. Arguments after those of the seed: name of the check, device, network,
 -- TTL of the hints (seconds), bound of the marks.
-if redis.call('GET', KEYS[6]) == run .. ' check ' .. ARGV[8] then
-  redis.call('SET', KEYS[6], run .. ' none', 'EX', ARGV[11])
-  mark_seen(KEYS[5], 'run ' .. run, ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12]))
+if redis.call('GET', KEYS[6]) == run .. ' check ' .. ARGV[9] then
+  redis.call('SET', KEYS[6], run .. ' none', 'EX', ARGV[12])
+  mark_seen(KEYS[5], 'run ' .. run, ARGV[10], ARGV[11], ARGV[12], tonumber(ARGV[13]))
 end
 

@@ -1,9 +1,9 @@
--- Records the time of issue of a live session's token, if it is the newest.
--- Arguments: name of the session, time of issue (0: unknown). Replies the state of the session.
+-- Records the times of a live session's token, where they are the newest.
+-- Arguments: name of the session, time of issue, expiry (0: unknown). Replies the state of the session.
 local session = read()
-local issued = tonumber(ARGV[2])
-if session.state == 'alive' and issued > session.newest then
-  session.newest = issued
+local issued, expiry = tonumber(ARGV[2]), tonumber(ARGV[3])
+if session.state == 'alive' and (issued > session.newest or expiry > session.expiry) then
+  session.newest, session.expiry = math.max(issued, session.newest), math.max(expiry, session.expiry)
   store(session)
 end
 return answer(session)

@@ -1,16 +1,17 @@
 -- Encoding of sessions. Prepended to the scripts that need it, after `replication_id.lua`.
 -- Keys: session, warning, index of the user's sessions, end of all. First argument: name of the session in the index.
 --
--- A session is a string: replication id, generation, deadline, timeout, warning lead (ms), newest time of issue of its tokens (0:
--- unknown), opening time, number of an announced end (0: none). Numbers but the last are padded with zeros, timeout and lead to 10
--- digits, the others to 13: `join_socket.lua` reads them by their place. The key expires at the deadline, the warning key when the
+-- A session is a string: version, replication id, generation, deadline, timeout, warning lead (ms), newest time of issue and latest
+-- expiry of its tokens (0: unknown), opening time, number of an announced end (0: none). Numbers but the first and the last are padded
+-- with zeros, timeout and lead to 10 digits, the others to 13: `join_socket.lua` reads them by their place. A session of another
+-- version counts as unknown. The key expires at the deadline, the warning key when the
 -- warning is due. A session written under another replication id counts as unknown: a failover may have restored an older deadline.
 -- A session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
 --
 -- The index has the live sessions by deadline, at most `bound`. The end of all is a time and the key of the excepted session.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local pattern = '^(%x+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
+local pattern = '^2 (%x+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
 
 local function number(value)
   return string.format('%d', value)
@@ -33,7 +34,7 @@ local function read()
   elseif kind == 'ending' then
     return { state = 'ending', announced = tonumber(detail) }
   end
-  local written_under, generation, deadline, timeout, lead, newest, opened, announced = string.match(value, pattern)
+  local written_under, generation, deadline, timeout, lead, newest, expiry, opened, announced = string.match(value, pattern)
   if written_under ~= run or tonumber(deadline) <= now then
     return { state = 'unknown' }
   end
@@ -48,6 +49,7 @@ local function read()
     timeout = tonumber(timeout),
     lead = tonumber(lead),
     newest = tonumber(newest),
+    expiry = tonumber(expiry),
     opened = tonumber(opened),
     announced = tonumber(announced),
   }
@@ -56,13 +58,14 @@ end
 -- Stores a session with an unchanged deadline.
 local function store(session)
   local value = string.format(
-    '%s %013d %013d %010d %010d %013d %013d %d',
+    '2 %s %013d %013d %010d %010d %013d %013d %013d %d',
     run,
     session.generation,
     session.deadline,
     session.timeout,
     session.lead,
     session.newest,
+    session.expiry,
     session.opened,
     session.announced
   )
@@ -108,7 +111,7 @@ local function is_renewable(session)
 end
 
 -- Reply: `unknown`, `ended`, `ending` with the number of the announcement, or `alive` with generation, remaining time, time until
--- the warning, timeout, warning lead (ms).
+-- the warning, timeout, warning lead (ms), latest expiry of a token (0: unknown).
 local function answer(session)
   if session.state ~= 'alive' then
     return { session.state, session.state == 'ending' and number(session.announced) or nil }
@@ -124,5 +127,6 @@ local function answer(session)
     number(until_warning),
     number(session.timeout),
     number(session.lead),
+    number(session.expiry),
   }
 end

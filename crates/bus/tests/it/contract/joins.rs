@@ -2,7 +2,7 @@
 
 use bus::{
     Bus, Hint, JoinOutcome, JoinedSocket, OpenSocket, RecordedSignIn, ResumeLease, ResumeTokenKey, SessionKey,
-    SessionState, SocketJoin,
+    SessionState, SocketJoin, TokenTimes,
 };
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
@@ -72,17 +72,27 @@ async fn join_of_a_session_that_is_not_live_does_nothing(bus: &dyn Bus) {
     assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), []);
 }
 
+/// Times of a token.
+fn token(issued_at: i64, expires_at: i64) -> TokenTimes {
+    TokenTimes {
+        issued_at: Some(Timestamp::from_millis(issued_at)),
+        expires_at: Some(Timestamp::from_millis(expires_at)),
+    }
+}
+
 async fn join_records_the_newest_token(bus: &dyn Bus) {
     prepare(bus).await;
-    for (name, issued_at) in [("a", 7), ("b", 9), ("c", 8)] {
+    let last = 1_795_451_460_007;
+    for (name, issued_at, expires_at, latest) in [("a", 7, 70, 70), ("b", 9, 60, 70), ("c", 8, last, last)] {
         let join = SocketJoin {
-            issued_at: Some(Timestamp::from_millis(issued_at)),
+            token: token(issued_at, expires_at),
             ..join(name, "s-1")
         };
-        joined(bus, &join).await;
+        let joined = joined(bus, &join).await;
+        assert_eq!(joined.session.latest_token_expiry, Some(Timestamp::from_millis(latest)));
     }
     let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
-    assert_eq!(announced.newest_token, Some(Timestamp::from_millis(9)));
+    assert_eq!(announced.tokens, token(9, last));
 }
 
 async fn join_above_the_cap_of_sockets_names_those_to_close(bus: &dyn Bus) {
@@ -203,9 +213,10 @@ async fn join_of_a_live_session_is_one_script_also_with_a_newer_token() {
     joined(&*bus, &join("a", "s-1")).await;
     bus.renew_session(&session("s-1")).await.unwrap();
     let before = scripts(&redis).await;
-    for issued_at in [None, Some(1_795_451_460_007), Some(1_795_451_460_008)] {
+    let newer = token(1_795_451_460_008, 1_795_451_490_007);
+    for token in [TokenTimes::UNKNOWN, token(1_795_451_460_007, 1_795_451_490_007), newer] {
         let join = SocketJoin {
-            issued_at: issued_at.map(Timestamp::from_millis),
+            token,
             ..join("b", "s-1")
         };
         joined(&*bus, &join).await;
@@ -214,35 +225,26 @@ async fn join_of_a_live_session_is_one_script_also_with_a_newer_token() {
     let ttl: i64 = redis.command(&["TTL", "pn:{u}:s:s-1"]).await.parse().unwrap();
     assert!(ttl > 0, "{ttl}");
     let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
-    assert_eq!(announced.newest_token, Some(Timestamp::from_millis(1_795_451_460_008)));
+    assert_eq!(announced.tokens, newer);
 }
 
-/// Sessions of the previous release are not padded.
 #[tokio::test]
-async fn join_reads_a_session_of_the_previous_release() {
+async fn session_of_another_version_is_unknown_until_it_is_seeded_again() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     prepare(&*bus).await;
     let stored = redis.command(&["GET", "pn:{u}:s:s-1"]).await;
-    let (run, rest) = stored.split_once(' ').unwrap();
-    let fields = rest.split(' ').map(|field| match field.trim_start_matches('0') {
-        "" => "0",
-        field => field,
-    });
-    let unpadded = format!("{run} {}", fields.collect::<Vec<_>>().join(" "));
-    assert!(unpadded.len() < stored.len(), "{stored}");
-    redis.command(&["SET", "pn:{u}:s:s-1", &unpadded, "KEEPTTL"]).await;
-    let join = SocketJoin {
-        issued_at: Some(Timestamp::from_millis(7)),
-        ..join("a", "s-1")
-    };
-    let joined = joined(&*bus, &join).await;
+    let of_another_version = format!("3{}", &stored[1..]);
+    redis
+        .command(&["SET", "pn:{u}:s:s-1", &of_another_version, "KEEPTTL"])
+        .await;
+    let join = join("a", "s-1");
     assert_eq!(
-        (joined.session.timeout, joined.session.lead),
-        (HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead)
+        bus.join(&join).await.unwrap(),
+        JoinOutcome::Refused(SessionState::Unknown)
     );
-    let announced = bus.announce_end(&[session("s-1")]).await.unwrap().remove(0);
-    assert_eq!(announced.newest_token, Some(Timestamp::from_millis(7)));
+    bus.seed(&session("s-1"), HALF_AN_HOUR).await.unwrap();
+    joined(&*bus, &join).await;
 }
 
 /// Number of scripts that the server has run.
@@ -296,7 +298,7 @@ fn join(name: &str, of: &str) -> SocketJoin {
     let age = name.bytes().next().unwrap_or_default();
     SocketJoin {
         session: session(of),
-        issued_at: None,
+        token: TokenTimes::UNKNOWN,
         socket: OpenSocket {
             connection: ConnectionId::new(name).unwrap(),
             node: node("n"),

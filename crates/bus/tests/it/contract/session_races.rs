@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, SessionKey, SessionRenewal, SessionSeed, SessionState, SessionTtl};
+use bus::{Bus, SessionKey, SessionRenewal, SessionSeed, SessionState, SessionTtl, TokenTimes};
 use futures_util::future::join_all;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
@@ -83,7 +83,7 @@ const ENDING: SessionSeed = SessionSeed {
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_millis(250),
     opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
+    tokens: TokenTimes::UNKNOWN,
     announced: None,
 };
 
@@ -92,6 +92,6 @@ const WARNING: SessionSeed = SessionSeed {
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_millis(59_500),
     opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
+    tokens: TokenTimes::UNKNOWN,
     announced: None,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, EndAllSessions, EndAnnouncement, SessionKey, SessionSeed, SessionState, SessionTtl};
+use bus::{Bus, EndAllSessions, EndAnnouncement, SessionKey, SessionSeed, SessionState, SessionTtl, TokenTimes};
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use testkit::wait;
@@ -23,7 +23,7 @@ test_both!(
     end_before_the_opening_leaves_a_session_alive,
     announced_end_is_resolved_only_by_a_seed_that_names_it,
     announced_end_rejects_a_late_seed,
-    announced_end_returns_the_newest_token,
+    announced_end_returns_the_newest_times_of_tokens,
     live_sessions_of_a_user_are_listed,
     session_with_the_earliest_deadline_is_dropped_above_the_bound,
     end_of_all_ends_earlier_sessions_except_one,
@@ -235,33 +235,43 @@ async fn announced_end_rejects_a_late_seed(bus: &dyn Bus) {
     assert_eq!(bus.seed(&key, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
 }
 
-async fn announced_end_returns_the_newest_token(bus: &dyn Bus) {
+/// Times of a token without the ones that are not known.
+fn token(issued_at: Option<i64>, expires_at: Option<i64>) -> TokenTimes {
+    TokenTimes {
+        issued_at: issued_at.map(at),
+        expires_at: expires_at.map(at),
+    }
+}
+
+async fn announced_end_returns_the_newest_times_of_tokens(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
     assert_eq!(
-        bus.record_token(&key, Some(at(9))).await.unwrap(),
+        bus.record_token(&key, token(Some(9), Some(99))).await.unwrap(),
         SessionState::Unknown
     );
     let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
     let unknown = EndAnnouncement {
         was_alive: false,
-        newest_token: None,
+        tokens: TokenTimes::UNKNOWN,
     };
     assert_eq!(announced, [unknown]);
     let seed = SessionSeed {
-        newest_token: Some(at(5)),
+        tokens: token(Some(5), Some(60)),
         announced: Some(ending(state(bus, &key).await)),
         ..HALF_AN_HOUR
     };
     let seeded = alive(bus.seed(&key, seed).await.unwrap());
-    for issued_at in [Some(at(8)), Some(at(7)), None] {
-        let recorded = alive(bus.record_token(&key, issued_at).await.unwrap());
+    assert_eq!(seeded.latest_token_expiry, Some(at(60)));
+    for (issued_at, expires_at, latest) in [(Some(8), None, 60), (Some(7), Some(61), 61), (None, Some(59), 61)] {
+        let recorded = alive(bus.record_token(&key, token(issued_at, expires_at)).await.unwrap());
         assert_eq!(recorded.generation, seeded.generation, "deadline changed");
+        assert_eq!(recorded.latest_token_expiry, Some(at(latest)));
     }
     alive(bus.renew_session(&key).await.unwrap().state);
     let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
     let known = EndAnnouncement {
         was_alive: true,
-        newest_token: Some(at(8)),
+        tokens: token(Some(8), Some(61)),
     };
     assert_eq!(announced, [known]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{
     Bucket, Bus, ChallengeKey, EndAllSessions, Quota, RedisBus, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed,
+    TokenTimes,
 };
 use lifecycle::SystemClock;
 use protocol::cluster::job::Lane;
@@ -119,7 +120,7 @@ async fn use_sessions(bus: &dyn Bus) {
         timeout: Duration::from_secs(60),
         lead: Duration::from_secs(5),
         opened_at,
-        newest_token: None,
+        tokens: TokenTimes::UNKNOWN,
         announced: None,
     };
     let keys = ["alive", "announced", "unknown", "ended"].map(|name| SessionKey {
@@ -129,7 +130,11 @@ async fn use_sessions(bus: &dyn Bus) {
     for known in &keys[..2] {
         bus.seed(known, seed).await.unwrap();
     }
-    bus.record_token(&keys[0], Some(opened_at)).await.unwrap();
+    let token = TokenTimes {
+        issued_at: Some(opened_at),
+        expires_at: None,
+    };
+    bus.record_token(&keys[0], token).await.unwrap();
     bus.announce_end(&keys[1..3]).await.unwrap();
     bus.end(&keys[3], opened_at, Duration::from_secs(60)).await.unwrap();
     let all = EndAllSessions {

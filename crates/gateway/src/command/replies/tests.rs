@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::str::from_utf8;
 use std::time::SystemTime;
 
-use bus::{Jobs, MemoryBus, SessionKey, SessionSeed};
+use bus::{Jobs, MemoryBus, SessionKey, SessionSeed, TokenTimes};
 use lifecycle::{ManualClock, SeededEntropy, Tasks};
 use protocol::cluster::job::{Job, JobOutcome, Lane};
 use protocol::id::{NodeId, WorkerId};
@@ -54,7 +54,7 @@ impl SilentNode {
         let instruments = Arc::new(Metrics::new(&metrics.meter(), &tasks));
         let sessions = Arc::new(SessionMonitor::new(
             (&roles, Arc::clone(&outage)),
-            Arc::clone(&workers),
+            (Arc::clone(&workers), Duration::from_hours(1)),
             mpsc::channel(1).0,
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
             entropy,
@@ -197,6 +197,6 @@ const HALF_AN_HOUR: SessionSeed = SessionSeed {
     timeout: Duration::from_mins(30),
     lead: Duration::from_mins(5),
     opened_at: Timestamp::from_millis(1_000),
-    newest_token: None,
+    tokens: TokenTimes::UNKNOWN,
     announced: None,
 };

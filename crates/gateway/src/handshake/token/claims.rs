@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Identity;
+use crate::settings::CLOCK_LEEWAY;
 use crate::token_error::TokenError;
 
 /// Claims that are read (RFC 7519, section 4.1; `sid` and `auth_time` of OpenID Connect). They are decoded as any JSON type first: a
@@ -62,7 +63,7 @@ impl Claims {
         if expires <= now {
             return Err(TokenError::Expired);
         }
-        let latest = now.plus(LEEWAY);
+        let latest = now.plus(CLOCK_LEEWAY);
         if expires > latest.plus(expected.max_lifetime) {
             return Err(TokenError::Lifetime);
         }
@@ -143,6 +144,3 @@ fn time(claim: Option<&Value>) -> Result<Option<Timestamp>, TokenError> {
 fn timestamp(seconds: f64) -> Timestamp {
     Timestamp::from_millis((seconds * 1_000.0) as i64)
 }
-
-/// Tolerated clock skew for times that must not be in the future.
-const LEEWAY: Duration = Duration::from_secs(60);

@@ -42,6 +42,7 @@ impl ServerSession {
             warns_in: left.saturating_sub(LEAD),
             timeout: TIMEOUT,
             lead: LEAD,
+            latest_token_expiry: None,
         })
     }
 

@@ -75,7 +75,7 @@ impl EndSessions<'_> {
 
     /// Sessions that are alive in the store or in the shared state.
     async fn known(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<(SessionId, KnownSession)>, Failure> {
-        let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat FROM sessions \
+        let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat, newest_exp FROM sessions \
                  WHERE user_id = $1 AND (session_id = ANY($2) OR (ended_at IS NULL AND exp_at > $3))";
         let alive: Vec<&str> = self.ending.alive.iter().map(SessionId::as_str).collect();
         let rows = tx
@@ -88,9 +88,10 @@ impl EndSessions<'_> {
 
     /// Writes the row of an ended session. The origin of a session without a row is unknown.
     async fn write(&self, tx: &Transaction<'_>, session: &SessionId, ended: &KnownSession) -> Result<(), Failure> {
-        let upsert = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_iat, end_unconfirmed, address) \
-                 VALUES ($1, $2, $3, $4, $5, $6, true, '') ON CONFLICT (user_id, session_id) DO UPDATE SET \
-                 ended_at = excluded.ended_at, newest_iat = excluded.newest_iat, end_unconfirmed = true";
+        let upsert = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_iat, newest_exp, end_unconfirmed, \
+                 address) VALUES ($1, $2, $3, $4, $5, $6, $7, true, '') ON CONFLICT (user_id, session_id) DO UPDATE SET \
+                 ended_at = excluded.ended_at, newest_iat = excluded.newest_iat, newest_exp = excluded.newest_exp, \
+                 end_unconfirmed = true";
         let time = |time: Option<Timestamp>| -> Option<OffsetDateTime> { time.map(written) };
         let user = self.ending.user.as_str();
         tx.execute(
@@ -102,6 +103,7 @@ impl EndSessions<'_> {
                 &written(ended.expires_at),
                 &time(ended.ended_at),
                 &time(ended.newest_token),
+                &time(ended.latest_expiry),
             ],
         )
         .await?;

@@ -51,7 +51,7 @@ impl Work for OpenSession<'_> {
         let timeout = session_timeout(found.minutes, self.opening.timeout);
         let opened = session_rules::open(session, all, self.opening, timeout, now);
         let SessionOpenOutcome::Open(mut life) = opened else {
-            return Ok(Ending::RollBack(opened));
+            return self.record_refused_token(tx, session, opened).await;
         };
         let sign_in = self.sign_in.filter(|sign_in| {
             let is_plain = found.findings.has_nothing_new() && !found.has_open_alerts;
@@ -83,6 +83,24 @@ impl OpenSession<'_> {
         found.first().map_or_else(|| Err(Failure::row(NoUser)), Found::read)
     }
 
+    /// Records the expiry of a token that did not open its session: the row is kept for as long as the token is valid.
+    async fn record_refused_token(
+        &self,
+        tx: &Transaction<'_>,
+        known: Option<&KnownSession>,
+        refused: SessionOpenOutcome,
+    ) -> Result<Ending<SessionOpenOutcome>, Failure> {
+        let presented = session_rules::presented_expiry(known, self.opening);
+        if known.is_none_or(|known| presented <= known.latest_expiry) {
+            return Ok(Ending::RollBack(refused));
+        }
+        let record = "UPDATE sessions SET newest_exp = $3 WHERE user_id = $1 AND session_id = $2";
+        let presented: Option<OffsetDateTime> = presented.map(written);
+        let (user, session) = (self.opening.user.as_str(), self.opening.session.as_str());
+        tx.commit_with((record, &[&user, &session, &presented])).await?;
+        Ok(Ending::Committed(refused))
+    }
+
     /// Writes the session, and where given the sign-in, and commits.
     async fn write(
         &self,
@@ -97,6 +115,7 @@ impl OpenSession<'_> {
         let (known, now) = (found.session.as_ref(), found.findings.now);
         let newest = self.opening.issued_at.max(known.and_then(|known| known.newest_token));
         let newest: Option<OffsetDateTime> = newest.map(written);
+        let latest_expiry: Option<OffsetDateTime> = life.latest_expiry.map(written);
         let goes_on = known.is_some_and(|known| known.is_open(now));
         let (user_id, session_id) = (user.as_str(), session.as_str());
         let (opened_at, expires_at) = (written(life.opened_at), written(now.plus(life.left)));
@@ -112,6 +131,7 @@ impl OpenSession<'_> {
             &origin.device_name,
             &origin.user_agent,
             &goes_on,
+            &latest_expiry,
         ];
         let Some(sign_in) = sign_in else {
             return tx.commit_with((WRITE, &values)).await;
@@ -162,8 +182,8 @@ impl Found {
 struct NoUser;
 
 /// Reads all that the opening of session `$2` by user `$1` with device `$3` on network `$4` depends on.
-const FIND: &str = "SELECT $1::text AS user_id, session_id, opened_at, exp_at, ended_at, newest_iat, sessions_ended_at, \
-                    sessions_ended_except, session_timeout, had_device, \
+const FIND: &str = "SELECT $1::text AS user_id, session_id, opened_at, exp_at, ended_at, newest_iat, newest_exp, \
+                    sessions_ended_at, sessions_ended_except, session_timeout, had_device, \
                     EXISTS (SELECT FROM seen WHERE seen.user_id = $1 AND kind = 'device' AND name = $3) AS this_device, \
                     EXISTS (SELECT FROM seen WHERE seen.user_id = $1 AND kind = 'network' AND name = $4) AS this_network, \
                     coalesce(security.failures, 0) AS failures, last_failed_at, \
@@ -175,11 +195,11 @@ const FIND: &str = "SELECT $1::text AS user_id, session_id, opened_at, exp_at, e
 
 macro_rules! write_session {
     () => {
-        "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, newest_iat, address, device_id, device_name, user_agent) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+        "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, newest_iat, address, device_id, device_name, user_agent, \
+         newest_exp) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11) \
          ON CONFLICT (user_id, session_id) DO UPDATE SET opened_at = excluded.opened_at, exp_at = excluded.exp_at, \
-         ended_at = NULL, end_unconfirmed = false, newest_iat = excluded.newest_iat, address = excluded.address, \
-         device_id = excluded.device_id, device_name = excluded.device_name, user_agent = excluded.user_agent, \
+         ended_at = NULL, end_unconfirmed = false, newest_iat = excluded.newest_iat, newest_exp = excluded.newest_exp, \
+         address = excluded.address, device_id = excluded.device_id, device_name = excluded.device_name, user_agent = excluded.user_agent, \
          failures = CASE WHEN $10 THEN sessions.failures ELSE 0 END"
     };
 }
@@ -190,19 +210,19 @@ const WRITE: &str = write_session!();
 /// Same as [`WRITE`], with a device and a network that are known. The 90 days of a row in `seen` need no more precision than a day.
 const WRITE_WITH_KNOWN_DEVICE: &str = concat!(
     "WITH origin AS (UPDATE seen SET seen_at = now() WHERE user_id = $1 AND seen_at < now() - interval '1 day' \
-     AND (kind = 'device' AND name = $11 OR kind = 'network' AND name = $12)) ",
+     AND (kind = 'device' AND name = $12 OR kind = 'network' AND name = $13)) ",
     write_session!()
 );
 
 /// Same as [`WRITE`], with the user's first device and network, and the row of the audit log about them.
 const WRITE_WITH_FIRST_DEVICE: &str = concat!(
-    "WITH origin AS (INSERT INTO seen (user_id, kind, name) VALUES ($1, 'device', $11), ($1, 'network', $12) \
+    "WITH origin AS (INSERT INTO seen (user_id, kind, name) VALUES ($1, 'device', $12), ($1, 'network', $13) \
      ON CONFLICT (user_id, kind, name) DO UPDATE SET seen_at = excluded.seen_at), \
      mark AS (UPDATE users SET had_device = true WHERE user_id = $1), \
-     head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($13, $14, $28) \
+     head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($14, $15, $29) \
      ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac), \
      entry AS (INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
      job_id, trace_id, key_id, mac) \
-     VALUES ($13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)) ",
+     VALUES ($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)) ",
     write_session!()
 );

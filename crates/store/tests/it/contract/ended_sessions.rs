@@ -41,6 +41,8 @@ async fn open(store: &dyn Store) {
         user: user("GEN-001"),
         session: session(),
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         timeout: LONG,
         origin: origin("192.0.2.1", "phone"),
     };
@@ -285,6 +287,8 @@ async fn ended_session_cannot_end_others(store: &dyn Store) {
         user: user("GEN-001"),
         session: other.clone(),
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         timeout: LONG,
         origin: origin("192.0.2.1", "phone"),
     };

@@ -31,6 +31,8 @@ fn opening(name: &str, device: &str, address: &str) -> SessionOpenRequest {
         user: user("GEN-001"),
         session: SessionId::new(name).unwrap(),
         issued_at: None,
+        expires_at: None,
+        latest_expiry: None,
         timeout: TIMEOUT,
         origin: origin(address, device),
     }

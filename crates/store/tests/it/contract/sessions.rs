@@ -9,7 +9,7 @@ use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use store::EndSessionsOutcome::Ended;
 use store::{
-    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest,
+    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest, SessionDeadline,
     SessionOpenOutcome, SessionOpenRequest, SessionSelector, Store,
 };
 use testkit::wait;
@@ -55,7 +55,7 @@ async fn audited(store: &dyn Store) -> Vec<String> {
     rows
 }
 
-const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 async fn open_session_keeps_its_deadline(store: &dyn Store) {
     assert_eq!(left(open(store, "s-1", 0).await), Some(TIMEOUT));
@@ -185,7 +185,10 @@ async fn saved_deadline_is_extended_and_never_shortened(store: &dyn Store) {
     open(store, "s-1", 0).await;
     let key = (user("GEN-001"), session("s-1"));
     for left in [TIMEOUT * 2, TIMEOUT / 2] {
-        store.save_deadlines(&[(key.clone(), left)]).await.unwrap();
+        store
+            .save_deadlines(&[(key.clone(), deadline(left, None))])
+            .await
+            .unwrap();
     }
     assert!(left(open(store, "s-1", 0).await).unwrap() > TIMEOUT);
 }
@@ -414,7 +417,7 @@ async fn reopened_session_starts_after_its_end(store: &dyn Store) {
 async fn sessions_are_live_until_deadlines_are_saved(store: &dyn Store) {
     idle(store, "s-1").await;
     let live = async || store.live_sessions(None, 9).await.unwrap().len();
-    let long_after_its_end = [((user("GEN-001"), session("s-1")), Duration::ZERO)];
+    let long_after_its_end = [((user("GEN-001"), session("s-1")), deadline(Duration::ZERO, None))];
     store
         .reset_deadlines(&user("GEN-001"), &[(session("s-1"), Duration::ZERO)])
         .await
@@ -426,6 +429,10 @@ async fn sessions_are_live_until_deadlines_are_saved(store: &dyn Store) {
     store.mark_deadlines_saved(Duration::ZERO).await.unwrap();
     store.mark_deadlines_saved(Duration::from_hours(2)).await.unwrap();
     assert_eq!(live().await, 1, "its deadline may lag by two minutes");
+}
+
+pub(super) fn deadline(left: Duration, latest_expiry: Option<Timestamp>) -> SessionDeadline {
+    SessionDeadline { left, latest_expiry }
 }
 
 /// Opens a session that has expired by its stored deadline.
@@ -470,6 +477,7 @@ impl EndAnnouncer for Redis {
         let end = |session| AnnouncedEnd {
             was_alive: self.alive.contains(session),
             newest_token: self.newest,
+            latest_expiry: None,
         };
         Ok(sessions.iter().map(end).collect())
     }
@@ -488,22 +496,28 @@ fn left(opened: SessionOpenOutcome) -> Option<Duration> {
 }
 
 /// Opens a session of GEN-001 with a token whose time of issue is `issued_in` seconds from `LONG_AGO`.
-async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpenOutcome {
+pub(super) async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpenOutcome {
     store.open_session(&opening(name, issued_in), None).await.unwrap()
 }
 
 /// Seconds since 1970, before every test.
-const LONG_AGO: u64 = 1_700_000_000;
+pub(super) const LONG_AGO: u64 = 1_700_000_000;
 
 /// Seconds after `LONG_AGO`, later than every test.
 const MUCH_LATER: u64 = 2_000_000_000;
 
-fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
-    let issued_at = i64::try_from((LONG_AGO + issued_in) * 1_000).unwrap();
+/// Time so many seconds from `LONG_AGO`.
+pub(super) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(i64::try_from((LONG_AGO + seconds) * 1_000).unwrap())
+}
+
+pub(super) fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
     SessionOpenRequest {
         user: user("GEN-001"),
         session: session(name),
-        issued_at: Some(Timestamp::from_millis(issued_at)),
+        issued_at: Some(at(issued_in)),
+        expires_at: None,
+        latest_expiry: None,
         timeout: TIMEOUT,
         origin: Origin {
             address: "192.0.2.1".to_owned(),
@@ -538,10 +552,10 @@ async fn end_in(store: &dyn Store, redis: &Redis, job: &str, which: SessionSelec
     store.end_sessions(&ending, &|_| receipt(job)).await.unwrap()
 }
 
-fn one(name: &str) -> SessionSelector {
+pub(super) fn one(name: &str) -> SessionSelector {
     SessionSelector::One(session(name))
 }
 
-fn session(name: &str) -> SessionId {
+pub(super) fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
 }
