@@ -41,7 +41,7 @@ actions! {
     AccountDisconnected => "account_disconnected",
     /// All access was revoked.
     AccessRevoked => "access_revoked",
-    /// A session was ended for ever.
+    /// A session was ended.
     SessionEnded => "session_ended",
     /// A confirmation was issued, for a command that asks for one.
     ConfirmationIssued => "confirmation_issued",

@@ -79,12 +79,16 @@ pub enum PruneOutcome {
 pub struct RetentionTimes {
     /// `POSTERN_DEAD_TASKS_KEPT`: retention of tasks that were given up.
     pub dead_tasks: Duration,
+    /// `POSTERN_ENDED_SESSIONS_KEPT`: retention of ended sessions, from their end and from the expiry of the last token that was presented
+    /// in them. Longer than any token's lifetime.
+    pub ended_sessions: Duration,
 }
 
 impl Default for RetentionTimes {
     fn default() -> Self {
         Self {
-            dead_tasks: Duration::from_hours(90 * 24),
+            dead_tasks: DAY * 90,
+            ended_sessions: DAY * 400,
         }
     }
 }
@@ -133,6 +137,9 @@ pruned_tables! {
     Outbox => "outbox", OFTEN;
     /// Devices and networks, 90 days after their last use.
     Seen => "seen", OFTEN;
+    /// Sessions that expired without activity, a day after the last token that was presented in them has expired; sessions that were ended,
+    /// [`RetentionTimes::ended_sessions`] after that.
+    Sessions => "sessions", DAY;
     /// Tasks that were given up, after [`RetentionTimes::dead_tasks`]. Each leaves a row in the audit log.
     Tasks => "tasks", OFTEN;
     /// Ids of webhook deliveries, after a week.
@@ -164,3 +171,6 @@ pub(crate) fn log_dropped_task(user: &UserId, platform: AccountType) {
 
 /// Interval of tables whose expired rows an index finds. Less than the minute between two runs of a worker.
 const OFTEN: Duration = Duration::from_secs(45);
+
+/// Interval of tables that are read page by page.
+const DAY: Duration = Duration::from_hours(24);

@@ -1,4 +1,4 @@
-//! Decisions on sessions that both stores share: whether one may be opened, and which ones a request ends.
+//! Decisions on sessions that both stores share: whether one may be opened, which ones a request ends, and which ones are forgotten.
 
 use std::time::Duration;
 
@@ -163,6 +163,27 @@ pub(crate) fn end(known: Option<KnownSession>, announced: AnnouncedEnd, ended_at
     };
     (ended, was_alive)
 }
+
+/// True if the record of a session may be deleted. Until then it refuses the tokens that were presented in the session. All deadlines
+/// extended before `saved_at` are stored; an ended session is kept for `kept`.
+pub(crate) fn may_be_forgotten(
+    known: &KnownSession,
+    saved_at: Option<Timestamp>,
+    kept: Duration,
+    now: Timestamp,
+) -> bool {
+    if let Some(ended_at) = known.ended_at {
+        return ended_at.max(known.latest_expiry.unwrap_or(ended_at)).plus(kept) <= now;
+    }
+    let expired_at = known.expires_at;
+    // A session of before expiries were stored.
+    let latest_expiry = known.latest_expiry.unwrap_or(expired_at.plus(kept));
+    let is_saved = saved_at.is_some_and(|saved_at| expired_at.plus(SLACK) < saved_at);
+    is_saved && expired_at.max(latest_expiry).plus(EXPIRED_KEPT_FOR) <= now
+}
+
+/// Retention of an expired session after its last token has expired.
+pub(crate) const EXPIRED_KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// Clock tolerance of a token's time of issue.
 const TOKEN_LEEWAY: Duration = Duration::from_secs(60);

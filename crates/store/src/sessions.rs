@@ -35,7 +35,7 @@ pub trait SessionRecords: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError>;
 
-    /// Ends sessions for ever, after announcing their end. The receipt is built for the number of ended sessions.
+    /// Ends sessions, after announcing their end. The receipt is built for the number of ended sessions.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -153,7 +153,7 @@ pub struct OpeningSignIn<'a> {
 pub enum SessionOpenOutcome {
     /// The session is open.
     Open(SessionLife),
-    /// The session ended at this time, for ever.
+    /// The session ended at this time.
     Ended(Timestamp),
     /// The session is unknown, and its token was issued before the end of all sessions or does not state when.
     Outdated,

@@ -40,6 +40,7 @@ steps! {
     DeleteExpiredDeliveries => "delete expired deliveries",
     DeleteExpiredDevices => "delete expired devices",
     DeleteExpiredExchanges => "delete expired exchanges",
+    DeleteExpiredSessions => "delete expired sessions",
     DeleteSentEvents => "delete sent events",
     DeliverNotifications => "deliver notifications",
     FinishReadOfInbox => "finish the read of an inbox",

@@ -1,6 +1,6 @@
 //! Sessions. Postgres records which sessions were ended, Redis when each one expires.
 //!
-//! [`open`] admits a socket whose session Redis does not have. [`end`] ends sessions for ever; [`announce`] and [`confirm`] write an end
+//! [`open`] admits a socket whose session Redis does not have. [`end`] ends sessions; [`announce`] and [`confirm`] write an end
 //! to Redis before and after its commit. [`timeout`] changes the timeout of live sessions, [`list`] lists them, [`live`] reports whether
 //! the user has another one. [`wrong_codes`] ends a session in which second factors are guessed. [`deadlines`] copies deadlines from
 //! Redis to Postgres, so that the loss of Redis costs a session at most a minute of its time.

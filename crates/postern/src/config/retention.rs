@@ -13,13 +13,18 @@ pub struct RetentionArgs {
     /// Retention of revocations that failed eight times; then they are deleted with their tokens.
     #[arg(long, env = "POSTERN_DEAD_TASKS_KEPT", default_value = "90d", help_heading = heading::RETENTION)]
     pub dead_tasks_kept: String,
+    /// Retention of ended sessions, from their end and from the expiry of the last token that was presented in them.
+    #[arg(long, env = "POSTERN_ENDED_SESSIONS_KEPT", default_value = "400d", help_heading = heading::RETENTION)]
+    pub ended_sessions_kept: String,
 }
 
 impl RetentionArgs {
     pub(super) fn check(&self, problems: &mut Problems) -> Option<RetentionTimes> {
         let dead_tasks = kept("POSTERN_DEAD_TASKS_KEPT", &self.dead_tasks_kept, problems);
+        let ended_sessions = kept("POSTERN_ENDED_SESSIONS_KEPT", &self.ended_sessions_kept, problems);
         Some(RetentionTimes {
             dead_tasks: dead_tasks?,
+            ended_sessions: ended_sessions?,
         })
     }
 }
@@ -52,6 +57,7 @@ mod tests {
             let mut problems = Problems::default();
             let times = RetentionArgs {
                 dead_tasks_kept: text.to_owned(),
+                ended_sessions_kept: "400d".to_owned(),
             }
             .check(&mut problems);
             assert_eq!(times.is_some(), is_accepted, "{text}");

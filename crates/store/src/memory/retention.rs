@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use protocol::time::Timestamp;
 
 use super::MemoryStore;
 use super::state::State;
@@ -10,6 +11,7 @@ use crate::StoreError;
 use crate::audit::Entry;
 use crate::retention::{PruneBatch, PruneOutcome, PruneStart, PrunedTable, Retention, log_dropped_task};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
+use crate::session_rules::may_be_forgotten;
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -50,10 +52,17 @@ impl State {
             }
             PrunedTable::Outbox => self.delete_sent_events(now),
             PrunedTable::Seen => self.seen.retain(|_, at| now < *at + SEEN_KEPT_FOR),
+            PrunedTable::Sessions => self.forget_sessions(batch, now.into()),
             PrunedTable::Tasks => self.delete_dead_tasks(batch, keys, now),
             PrunedTable::WebhookDeliveries => self.deliveries.retain(|_, at| now < *at + DELIVERIES_KEPT_FOR),
         }
         (before - self.rows()) as u64
+    }
+
+    fn forget_sessions(&mut self, batch: &PruneBatch<'_>, now: Timestamp) {
+        let (saved_at, kept) = (self.deadlines_kept_at, batch.times.ended_sessions);
+        self.sessions
+            .retain(|_, row| row.end_unconfirmed || !may_be_forgotten(&row.known, saved_at, kept, now));
     }
 
     fn delete_sent_events(&mut self, now: SystemTime) {
@@ -87,6 +96,6 @@ impl State {
     fn rows(&self) -> usize {
         let answers = self.answers.len() + self.spent.len();
         let events = self.outbox.len() + self.alerts.len() + self.deliveries.len();
-        answers + events + self.seen.len() + self.tasks.len()
+        answers + events + self.seen.len() + self.sessions.len() + self.tasks.len()
     }
 }

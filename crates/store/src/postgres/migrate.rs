@@ -157,6 +157,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V23__token_expiries",
         include_str!("../../migrations/V23__token_expiries.sql"),
     ),
+    (
+        "V24__session_retention",
+        include_str!("../../migrations/V24__session_retention.sql"),
+    ),
 ];
 
 #[cfg(test)]

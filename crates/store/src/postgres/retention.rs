@@ -2,6 +2,7 @@
 //! keeps with it.
 
 mod expired;
+mod sweep;
 mod tasks;
 
 use std::time::Duration;
@@ -88,7 +89,11 @@ impl Work for DeleteBatch<'_> {
         if start == PruneStart::IfDue && !progress.try_get::<_, bool>("is_due")? {
             return Ok(Ending::RollBack((PruneOutcome::NotDue, None)));
         }
-        let deleted = self.delete(tx).await?;
+        let page = match start {
+            PruneStart::First => 0,
+            PruneStart::IfDue | PruneStart::Next => progress.try_get("page")?,
+        };
+        let deleted = self.delete(tx, page).await?;
         let save = "UPDATE prune_progress SET page = $2, finished_at = CASE WHEN $3 THEN now() ELSE finished_at END \
                     WHERE pruned_table = $1";
         let (page, is_last) = (deleted.next.unwrap_or(0), deleted.next.is_none());
@@ -102,8 +107,9 @@ impl Work for DeleteBatch<'_> {
 }
 
 impl DeleteBatch<'_> {
-    async fn delete(&self, tx: &Transaction<'_>) -> Result<Deleted, Failure> {
+    async fn delete(&self, tx: &Transaction<'_>, page: i64) -> Result<Deleted, Failure> {
         let expired = match self.batch.table {
+            PrunedTable::Sessions => return sweep::delete_sessions(tx, self.batch, page).await,
             PrunedTable::Tasks => return tasks::drop_one(tx, self.batch, self.keys).await,
             PrunedTable::Alerts => (expired::ALERTS, ALERTS_KEPT_FOR),
             PrunedTable::Answers => (expired::ANSWERS, Duration::ZERO),
@@ -125,6 +131,7 @@ fn step(table: PrunedTable) -> Step {
         PrunedTable::Exchanges => Step::DeleteExpiredExchanges,
         PrunedTable::Outbox => Step::DeleteSentEvents,
         PrunedTable::Seen => Step::DeleteExpiredDevices,
+        PrunedTable::Sessions => Step::DeleteExpiredSessions,
         PrunedTable::Tasks => Step::DeleteDeadTask,
         PrunedTable::WebhookDeliveries => Step::DeleteExpiredDeliveries,
     }

@@ -17,5 +17,6 @@ mod pooler;
 mod races;
 mod retention;
 mod schema;
+mod session_retention;
 mod tls;
 mod traces;

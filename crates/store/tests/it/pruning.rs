@@ -11,6 +11,7 @@ use crate::sample::receipt;
 /// Retention times of these tests.
 pub(crate) const TIMES: RetentionTimes = RetentionTimes {
     dead_tasks: Duration::from_hours(90 * 24),
+    ended_sessions: Duration::from_hours(400 * 24),
 };
 
 /// Deletes the expired rows of all tables and returns their number.

@@ -57,8 +57,10 @@ async fn revocation(store: &dyn Store, is_dead: bool) {
     }
 }
 
+/// Deletes tasks as soon as they are given up.
 const AT_ONCE: RetentionTimes = RetentionTimes {
     dead_tasks: Duration::ZERO,
+    ..TIMES
 };
 
 async fn task_that_was_given_up_is_deleted_after_its_retention_with_a_row_in_the_audit_log(store: &dyn Store) {

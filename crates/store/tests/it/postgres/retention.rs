@@ -23,7 +23,7 @@ async fn expired_answers(answers: u32) -> Schema {
 }
 
 /// Locks the rows that a query finds in a table, does `meanwhile`, and releases them.
-async fn with_locked_rows(schema: &Schema, (rows, table): (&str, &str), meanwhile: impl AsyncFnOnce()) {
+pub(super) async fn with_locked_rows(schema: &Schema, (rows, table): (&str, &str), meanwhile: impl AsyncFnOnce()) {
     let lock = format!("{rows} FOR UPDATE; DO $$BEGIN {WAIT_FOR_RELEASE} END$$");
     let locked = format!(
         "SELECT count(*) FROM pg_locks WHERE relation = '{}.{table}'::regclass AND mode = 'RowShareLock'",
