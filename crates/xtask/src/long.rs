@@ -31,6 +31,16 @@ pub(crate) fn drill(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([test], root)
 }
 
+/// Deletion of expired sessions from 10 million, beside 200 commands a second. It takes some minutes and 5 GB of disk, and prints how long the
+/// commands took.
+pub(crate) fn prune(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--locked", "--package", "store", "--test", "it"]);
+    test.args(["retention_scale::", "--", "--nocapture"]);
+    test.env("POSTERN_PRUNED_SESSIONS", "10000000");
+    run_all([test], root)
+}
+
 /// Rollouts behind `HAProxy`: each gateway is replaced five times, and Redis is stopped for 30 s.
 pub(crate) fn rollout(root: &Path) -> anyhow::Result<ExitCode> {
     let mut test = Command::new(env!("CARGO"));

@@ -23,7 +23,7 @@ mod retention;
 mod revoke_all;
 mod security;
 mod session_retention;
-mod sessions;
+pub(crate) mod sessions;
 mod sync_leases;
 mod syncs;
 mod tokenless;

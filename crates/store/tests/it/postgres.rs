@@ -16,6 +16,7 @@ mod outage;
 mod pooler;
 mod races;
 mod retention;
+mod retention_scale;
 mod schema;
 mod session_retention;
 mod tls;

@@ -511,7 +511,7 @@ pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(i64::try_from((LONG_AGO + seconds) * 1_000).unwrap())
 }
 
-pub(super) fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
+pub(crate) fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
     SessionOpenRequest {
         user: user("GEN-001"),
         session: session(name),
