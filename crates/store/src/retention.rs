@@ -142,6 +142,9 @@ pruned_tables! {
     Sessions => "sessions", DAY;
     /// Tasks that were given up, after [`RetentionTimes::dead_tasks`]. Each leaves a row in the audit log.
     Tasks => "tasks", OFTEN;
+    /// Users without anything, not even a row of the audit log, if their sessions were not ended within
+    /// [`RetentionTimes::ended_sessions`].
+    Users => "users", DAY;
     /// Ids of webhook deliveries, after a week.
     WebhookDeliveries => "webhook_deliveries", OFTEN;
 }

@@ -42,6 +42,7 @@ steps! {
     DeleteExpiredExchanges => "delete expired exchanges",
     DeleteExpiredSessions => "delete expired sessions",
     DeleteSentEvents => "delete sent events",
+    DeleteUnusedUsers => "delete unused users",
     DeliverNotifications => "deliver notifications",
     FinishReadOfInbox => "finish the read of an inbox",
     FinishTask => "finish a task",

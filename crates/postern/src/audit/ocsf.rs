@@ -117,7 +117,7 @@ impl Class {
         use AuditAction as Action;
         match action {
             Action::AccountLinked | Action::AccountRenewed => Self::new(USER_ACCESS, 1),
-            Action::LinkPending | Action::LinkRefused => Self::new(USER_ACCESS, OTHER),
+            Action::LinkPending | Action::LinkRefused | Action::RevocationDropped => Self::new(USER_ACCESS, OTHER),
             Action::AccountUnlinked | Action::AccountDisconnected | Action::AccessRevoked | Action::TaskRetried => {
                 Self::new(USER_ACCESS, 2)
             }

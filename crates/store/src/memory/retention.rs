@@ -54,6 +54,8 @@ impl State {
             PrunedTable::Seen => self.seen.retain(|_, at| now < *at + SEEN_KEPT_FOR),
             PrunedTable::Sessions => self.forget_sessions(batch, now.into()),
             PrunedTable::Tasks => self.delete_dead_tasks(batch, keys, now),
+            // A user has no row here, only what belongs to it.
+            PrunedTable::Users => {}
             PrunedTable::WebhookDeliveries => self.deliveries.retain(|_, at| now < *at + DELIVERIES_KEPT_FOR),
         }
         (before - self.rows()) as u64

@@ -18,12 +18,13 @@ pub(super) async fn lock_user(
     user: &UserId,
     session: Option<&SessionId>,
 ) -> Result<i64, Failure> {
-    if let Some(epoch) = lock_and_check(tx, user, session).await? {
-        return Ok(epoch);
+    for _ in 0..ATTEMPTS {
+        if let Some(epoch) = lock_and_check(tx, user, session).await? {
+            return Ok(epoch);
+        }
+        // A concurrent transaction inserted the row after this one had looked, or deleted it, as the user had nothing.
     }
-    // A concurrent transaction inserted the row after this one had looked.
-    let locked = lock_and_check(tx, user, session).await?;
-    locked.ok_or_else(|| Failure::row(NoHead))
+    Err(Failure::row(NoHead))
 }
 
 /// Locks the row and checks the session. The two statements are sent together, and the second runs with the lock
@@ -51,7 +52,7 @@ async fn lock_and_check(
 }
 
 /// Statement that locks the head row of the user `$1`, and inserts it if it is missing. It returns no row if a concurrent transaction
-/// inserted the row after this one had looked. A statement that reads under the lock is sent after this one: within it, it would see
+/// inserted or deleted the row after this one had looked. A statement that reads under the lock is sent after this one: within it, it would see
 /// the rows as they were before the wait.
 pub(super) const LOCK_USER: &str = "WITH made AS (INSERT INTO users (user_id) \
                                     SELECT $1 WHERE NOT EXISTS (SELECT FROM users WHERE user_id = $1) \
@@ -59,10 +60,13 @@ pub(super) const LOCK_USER: &str = "WITH made AS (INSERT INTO users (user_id) \
                                     SELECT access_epoch FROM made UNION ALL SELECT access_epoch FROM \
                                     (SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE) AS locked";
 
-/// A user's head row is missing, though users are never deleted.
+/// A user's head row is missing each time, though it is inserted where there is none.
 #[derive(Debug, thiserror::Error)]
 #[error("the user's head row is missing")]
 struct NoHead;
+
+/// Attempts to lock a head row: it may be deleted before the first, and inserted before the second.
+const ATTEMPTS: u32 = 3;
 
 /// Increments the access epoch, so that no authorization that started before can be completed. The caller holds the lock of the
 /// user's head row.

@@ -157,10 +157,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V23__token_expiries",
         include_str!("../../migrations/V23__token_expiries.sql"),
     ),
-    (
-        "V24__session_retention",
-        include_str!("../../migrations/V24__session_retention.sql"),
-    ),
+    ("V24__sweeps", include_str!("../../migrations/V24__sweeps.sql")),
 ];
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ impl DeleteBatch<'_> {
     async fn delete(&self, tx: &Transaction<'_>, page: i64) -> Result<Deleted, Failure> {
         let expired = match self.batch.table {
             PrunedTable::Sessions => return sweep::delete_sessions(tx, self.batch, page).await,
+            PrunedTable::Users => return sweep::delete_users(tx, self.batch, page).await,
             PrunedTable::Tasks => return tasks::drop_one(tx, self.batch, self.keys).await,
             PrunedTable::Alerts => (expired::ALERTS, ALERTS_KEPT_FOR),
             PrunedTable::Answers => (expired::ANSWERS, Duration::ZERO),
@@ -133,6 +134,7 @@ fn step(table: PrunedTable) -> Step {
         PrunedTable::Seen => Step::DeleteExpiredDevices,
         PrunedTable::Sessions => Step::DeleteExpiredSessions,
         PrunedTable::Tasks => Step::DeleteDeadTask,
+        PrunedTable::Users => Step::DeleteUnusedUsers,
         PrunedTable::WebhookDeliveries => Step::DeleteExpiredDeliveries,
     }
 }
@@ -140,5 +142,7 @@ fn step(table: PrunedTable) -> Step {
 /// Table and age of a row of `prune_progress`; none for a table of a newer build.
 fn age(row: &Row) -> Result<Option<(PrunedTable, Duration)>, Failure> {
     let table = PrunedTable::named(row.try_get("pruned_table")?);
-    table.map(|table| Ok((table, seconds(row, "age")?))).transpose()
+    table
+        .map(|table| Ok::<_, Failure>((table, seconds(row, "age")?)))
+        .transpose()
 }

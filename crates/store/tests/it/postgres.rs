@@ -21,3 +21,4 @@ mod schema;
 mod session_retention;
 mod tls;
 mod traces;
+mod unused_users;

@@ -122,29 +122,20 @@ impl Beside {
 
     /// Commands of users with sessions, and how long each of them took.
     async fn commands(&self, store: &PgStore, name: &str) -> Vec<Duration> {
-        let loops = (0..LOOPS).map(|number| self.command_loop(store, format!("{name}-{number}")));
+        let loops = (0..LOOPS).map(|number| self.command_loop(store, (name, number)));
         join_all(loops).await.concat()
     }
 
-    async fn command_loop(&self, store: &PgStore, name: String) -> Vec<Duration> {
+    /// Loops have users of their own: no command waits for another.
+    async fn command_loop(&self, store: &PgStore, (name, loop_number): (&str, u64)) -> Vec<Duration> {
         let mut ticks = interval(Duration::from_millis(20));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut durations = Vec::new();
         for number in 0_u64.. {
+            let owner = format!("filled-{}", loop_number * 250 + number % 250);
+            let session = format!("{name}-{loop_number}-{number}");
             let started = Instant::now();
-            let id = format!("filled-{}", number % 1_000);
-            let session = format!("{name}-{number}");
-            match number % 4 {
-                0 => drop(store.open_session(&opening_of(&id, &session), None).await.unwrap()),
-                1 => drop(store.sessions_of(&user(&id), &[]).await.unwrap()),
-                2 => drop(store.accounts(&user(&id)).await.unwrap()),
-                _ => drop(
-                    store
-                        .link_account(&link(&session, &session), &receipt(&session))
-                        .await
-                        .unwrap(),
-                ),
-            }
+            command(store, &owner, &session, number).await;
             durations.push(started.elapsed());
             if self.is_done.load(Ordering::Relaxed) {
                 break;
@@ -157,7 +148,7 @@ impl Beside {
     /// Statements that were seen to wait for a lock of a row, a transaction or a table.
     async fn waits(&self, schema: &Schema) -> Vec<String> {
         let waiting = "SELECT wait_event || ': ' || query FROM pg_stat_activity \
-                       WHERE wait_event_type = 'Lock' AND wait_event <> 'extend'";
+                       WHERE backend_type = 'client backend' AND wait_event_type = 'Lock' AND wait_event <> 'extend'";
         let mut ticks = interval(Duration::from_millis(20));
         let mut waits = Vec::new();
         while !self.is_done.load(Ordering::Relaxed) {
@@ -172,6 +163,28 @@ fn opening_of(user_id: &str, session: &str) -> SessionOpenRequest {
     SessionOpenRequest {
         user: user(user_id),
         ..opening(session, 0)
+    }
+}
+
+/// One of four commands.
+async fn command(store: &PgStore, owner: &str, session: &str, number: u64) {
+    let owner_id = user(owner);
+    match number % 4 {
+        0 => {
+            store.open_session(&opening_of(owner, session), None).await.unwrap();
+        }
+        1 => {
+            store.sessions_of(&owner_id, &[]).await.unwrap();
+        }
+        2 => {
+            store.accounts(&owner_id).await.unwrap();
+        }
+        _ => {
+            store
+                .link_account(&link(session, session), &receipt(session))
+                .await
+                .unwrap();
+        }
     }
 }
 

@@ -1,2 +1,0 @@
--- Sessions are deleted by sweeps over the pages of their table.
-INSERT INTO prune_progress (pruned_table) VALUES ('sessions');
