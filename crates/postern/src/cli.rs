@@ -11,6 +11,7 @@ mod migrate;
 mod operator;
 mod output;
 mod pins;
+mod prune;
 mod publish;
 mod sessions;
 mod smoke_test;
@@ -35,6 +36,7 @@ pub use self::operator::OperatorArgs;
 pub(crate) use self::operator::OperatorSettings;
 pub use self::output::OutputArgs;
 pub use self::pins::PinsArgs;
+pub use self::prune::PruneArgs;
 pub use self::publish::PublishArgs;
 pub use self::sessions::{SessionsCommand, SessionsEndArgs, SessionsListArgs, SessionsToEnd};
 pub use self::smoke_test::SmokeTestArgs;
@@ -111,6 +113,8 @@ pub enum Command {
     /// Show what the store has about a user.
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Delete expired rows now, without pauses, as workers do on a schedule.
+    Prune(Box<PruneArgs>),
     /// Print the pins of certificates for clients: `sha256/<base64>` of each public key, one per line.
     Pins(PinsArgs),
     /// Manage the vault, which encrypts tokens.
@@ -145,6 +149,7 @@ impl Command {
             Self::Jobs(_) => Properties::OF_DEPLOYMENT,
             Self::Tasks(_) => Properties::OF_DEPLOYMENT,
             Self::Users(_) => Properties::OF_DEPLOYMENT,
+            Self::Prune(_) => Properties::OF_DEPLOYMENT,
             Self::Pins(_) => Properties::OF_SHELL,
             Self::Vault(_) => Properties::OF_DEPLOYMENT,
             Self::Audit(_) => Properties::OF_DEPLOYMENT,

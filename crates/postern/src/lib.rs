@@ -182,6 +182,7 @@ async fn command(
         Command::Jobs(command) => Ok(Box::pin(operator::jobs(&command, problems)).await?),
         Command::Tasks(command) => Ok(operator::tasks(&command, problems).await?),
         Command::Users(command) => Ok(operator::users(&command, problems).await?),
+        Command::Prune(args) => Ok(operator::prune(&args, problems).await?),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
             let (report, code) = vault::rotate_keys(&args, problems).await?;

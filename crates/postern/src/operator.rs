@@ -1,6 +1,7 @@
 //! Commands of operators on what a deployment stores, each recorded in its audit log.
 
 mod jobs;
+mod prune;
 mod redis;
 mod sessions;
 mod tasks;
@@ -16,6 +17,7 @@ use store::{PgStore, Receipt, SetupError, StoreError};
 use worker::{OperatorSessionsError, operator_receipt};
 
 pub(crate) use self::jobs::jobs;
+pub(crate) use self::prune::prune;
 pub(crate) use self::sessions::sessions;
 pub(crate) use self::tasks::tasks;
 pub(crate) use self::users::users;

@@ -19,7 +19,8 @@ pub struct RetentionArgs {
 }
 
 impl RetentionArgs {
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<RetentionTimes> {
+    /// Checks the section.
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<RetentionTimes> {
         let dead_tasks = kept("POSTERN_DEAD_TASKS_KEPT", &self.dead_tasks_kept, problems);
         let ended_sessions = kept("POSTERN_ENDED_SESSIONS_KEPT", &self.ended_sessions_kept, problems);
         Some(RetentionTimes {

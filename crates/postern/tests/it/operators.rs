@@ -455,3 +455,31 @@ async fn malformed_lane_or_id_is_refused() {
         assert_eq!(refused.status, 2, "{}", refused.stderr);
     }
 }
+
+#[tokio::test]
+async fn expired_rows_are_deleted_at_once_and_the_command_is_recorded() {
+    let deployment = Deployment::start().await;
+    let schema = deployment.cluster.schema();
+    let expired = "INSERT INTO webhook_deliveries (account_type, delivery_id, delivered_at) \
+                   SELECT 'github', number::text, now() - interval '8 d' FROM generate_series(1, 300) AS number";
+    schema.sql(expired).await;
+    let pruned = deployment
+        .run(&["prune", "--table", "webhook_deliveries", "--json"])
+        .await;
+    let rows = parsed(&pruned)["deleted"][0]["rows"].as_u64().unwrap();
+    // Workers may have deleted some.
+    assert!(rows <= 300, "{pruned:?}");
+    assert_eq!(schema.sql("SELECT count(*) FROM webhook_deliveries").await, ["0"]);
+    let all = deployment.run(&["prune"]).await;
+    assert_eq!(all.status, 0, "{}", all.stderr);
+    assert!(all.stdout.contains("sessions"), "{}", all.stdout);
+    let unknown = deployment.run(&["prune", "--table", "accounts"]).await;
+    assert_eq!(unknown.status, 2, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("is one of alerts, "), "{}", unknown.stderr);
+    let row = |command: &str| format!("§operators\toperator_command\t{command}\toperator: alice");
+    assert_eq!(
+        deployment.audited().await,
+        [row("prune webhook_deliveries"), row("prune")]
+    );
+    deployment.finish().await;
+}
