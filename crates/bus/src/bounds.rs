@@ -21,8 +21,15 @@ pub(crate) const OFFSET_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// TTL of a resume token after its last renewal. Gateways renew every 30 s, so that a client has two minutes to resume.
 pub(crate) const RESUME_TOKEN_TTL: Duration = Duration::from_secs(150);
 
-/// Bound of a user's resume tokens: twice that of the sockets, for clients that are reconnecting.
-pub(crate) const MAX_RESUME_TOKENS: usize = 128;
+/// Bound of a user's resume tokens: twice that of the sockets, for clients that are reconnecting, and at least 128.
+pub(crate) fn max_resume_tokens(max_sockets: usize) -> usize {
+    max_sockets.saturating_mul(2).max(128)
+}
+/// Number of a user's resume tokens down to which they are evicted above their bound. An eighth below it, so that an eviction, which
+/// reads all of them, is rare.
+pub(crate) fn kept_resume_tokens(bound: usize) -> usize {
+    bound - bound / 8
+}
 
 /// Bound of a lane in jobs, claimed ones included.
 pub(crate) const MAX_LANE_JOBS: usize = 10_000;

@@ -70,7 +70,7 @@ pub enum LogRead {
 #[async_trait]
 pub trait UserSubscriptions: Send + Sync {
     /// Subscribes to a user's channel. It returns once the server has confirmed: events published from then on arrive, or a
-    /// [`ChannelMessage::Missed`] covers them. Idempotent.
+    /// [`ChannelMessage::Missed`] or [`ChannelMessage::MissedOf`] covers them. Idempotent.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the channel stays desired and is subscribed when the server is back, followed by a `Missed`.
@@ -83,7 +83,8 @@ pub trait UserSubscriptions: Send + Sync {
     fn is_live(&self) -> bool;
 }
 
-/// Message that a node receives. Events of one user arrive in the server's order; gaps are possible only with a `Missed`.
+/// Message that a node receives. Events of one user arrive in the server's order; gaps are possible only with a `Missed`, or a `MissedOf` of
+/// the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelMessage {
     /// Event of a subscribed user.
@@ -107,4 +108,7 @@ pub enum ChannelMessage {
     /// Messages of any user may have been missed: the connection was replaced, or this node was too slow. All subscriptions are
     /// restored; compare offsets.
     Missed,
+    /// Messages of these users may have been missed, and none of others: compare their offsets. A user whose messages alone would fill
+    /// the queue of this node gets these.
+    MissedOf(Vec<UserId>),
 }

@@ -1,11 +1,20 @@
 //! Bounded queue from a bus to a subscribed node. A full queue never blocks the bus: the node gets a notice of missed messages.
 
+mod shares;
+#[cfg(test)]
+mod tests;
+
+use protocol::id::UserId;
 use tokio::sync::mpsc;
 
+use self::shares::{Entry, UserShares};
 use crate::ChannelMessage;
 
 /// Sending half. One permit of the channel is reserved for [`ChannelMessage::Missed`], so that a full channel always ends with
-/// it: a dropped event is covered by a `Missed` that is still unread.
+/// it: a dropped message is covered by a notice that is still unread.
+///
+/// A user has at most as many unread messages as the channel has free places. So a hot user fills half of it, two fill a third each, and the
+/// rest is left to others; a [`ChannelMessage::MissedOf`] covers what is dropped above that.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
     sender: mpsc::Sender<ChannelMessage>,
@@ -13,6 +22,7 @@ pub(crate) struct MessageQueue {
     reserved: Option<mpsc::OwnedPermit<ChannelMessage>>,
     /// Messages sent after the last `Missed`, if there was one.
     since_missed: Option<usize>,
+    shares: UserShares,
 }
 
 impl MessageQueue {
@@ -26,34 +36,38 @@ impl MessageQueue {
             sender,
             reserved: None,
             since_missed: None,
+            shares: UserShares::new(bound / UNCOUNTED_PART),
         };
         (queue, receiver)
     }
 
-    /// Queues a message, or a `Missed` if the queue is full. True if the message was queued.
-    pub(crate) fn push(&mut self, message: ChannelMessage) -> bool {
-        let Some(reserved) = self.reserved() else {
+    /// Queues a message of a user. It is dropped if the queue or the user's share of it is full; then a notice is queued, unless one that
+    /// covers it is unread. True if a notice was queued.
+    pub(crate) fn push(&mut self, user: &UserId, message: ChannelMessage) -> bool {
+        if !self.reserve() {
+            // The channel is full, and ends with a `Missed`.
             return false;
-        };
-        let sent = self.sender.try_send(message).is_ok();
-        self.reserved = Some(reserved);
-        if sent {
-            self.since_missed = self.since_missed.map(|sent| sent + 1);
-        } else {
-            self.push_missed();
         }
-        sent
+        self.shares.forget_read(self.unread());
+        if self.shares.unread_of(user) >= self.sender.capacity() {
+            return self.push_missed_of(user);
+        }
+        !self.send(message, Entry::MessageOf(user.clone())) && self.push_missed()
     }
 
-    /// Queues a `Missed`, unless one is unread after which nothing was sent: it covers all messages before it is read.
-    pub(crate) fn push_missed(&mut self) {
-        if self.since_missed.is_some_and(|sent| self.unread() > sent) {
-            return;
+    /// Queues a `Missed`, unless one is unread: it covers all messages before it is read. True if it was queued.
+    pub(crate) fn push_missed(&mut self) -> bool {
+        if self.is_missed_unread() || !self.reserve() {
+            return false;
         }
-        if let Some(reserved) = self.reserved() {
-            reserved.send(ChannelMessage::Missed);
-            self.since_missed = Some(0);
-        }
+        let unread = self.unread();
+        let Some(reserved) = self.reserved.take() else {
+            return false;
+        };
+        reserved.send(ChannelMessage::Missed);
+        self.shares.sent(unread, Entry::Notice);
+        self.since_missed = Some(0);
+        true
     }
 
     /// Resolves when the receiver is dropped.
@@ -67,96 +81,43 @@ impl MessageQueue {
         self.sender.is_closed()
     }
 
+    /// Queues a `MissedOf` of one user, or a `Missed` if it does not fit; neither if one is unread.
+    fn push_missed_of(&mut self, user: &UserId) -> bool {
+        if self.is_missed_unread() || self.shares.has_unread_notice(user) {
+            return false;
+        }
+        let notice = ChannelMessage::MissedOf(vec![user.clone()]);
+        self.send(notice, Entry::NoticeOf(user.clone())) || self.push_missed()
+    }
+
+    /// Sends a message without the reserved permit. False if the channel is full.
+    fn send(&mut self, message: ChannelMessage, entry: Entry) -> bool {
+        let unread = self.unread();
+        if self.sender.try_send(message).is_err() {
+            return false;
+        }
+        self.shares.sent(unread, entry);
+        self.since_missed = self.since_missed.map(|sent| sent + 1);
+        true
+    }
+
+    fn is_missed_unread(&self) -> bool {
+        self.since_missed.is_some_and(|sent| self.unread() > sent)
+    }
+
     fn unread(&self) -> usize {
         let taken = self.sender.max_capacity() - self.sender.capacity();
         taken - usize::from(self.reserved.is_some())
     }
 
-    fn reserved(&mut self) -> Option<mpsc::OwnedPermit<ChannelMessage>> {
-        let reserved = self.reserved.take();
-        reserved.or_else(|| mpsc::Sender::clone(&self.sender).try_reserve_owned().ok())
+    /// Takes the reserved permit, if it is not taken. False if the channel is full.
+    fn reserve(&mut self) -> bool {
+        if self.reserved.is_none() {
+            self.reserved = mpsc::Sender::clone(&self.sender).try_reserve_owned().ok();
+        }
+        self.reserved.is_some()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use proptest::prelude::*;
-    use protocol::cluster::envelope::{Audience, Envelope};
-    use protocol::cluster::offset::{Epoch, Offset};
-    use protocol::event::DeliveryClass;
-    use protocol::id::{EventId, UserId};
-    use protocol::json::Json;
-
-    use super::*;
-
-    fn event(seq: u64) -> ChannelMessage {
-        ChannelMessage::Event {
-            user: UserId::new("u").unwrap(),
-            offset: Offset {
-                epoch: Epoch::new("e").unwrap(),
-                seq,
-            },
-            envelope: Arc::new(Envelope {
-                v: Envelope::VERSION,
-                id: EventId::new("id").unwrap(),
-                audience: Audience::User,
-                class: DeliveryClass::Feed,
-                event: "test".to_owned(),
-                data: Json::of(&seq),
-                traceparent: None,
-                published_at: None,
-            }),
-        }
-    }
-
-    proptest! {
-        /// Gaps in the messages are each followed by a `Missed`, at any pace of the reader.
-        #[test]
-        fn every_dropped_event_is_followed_by_missed(
-            bound in 1usize..5,
-            steps in prop::collection::vec((0usize..6, prop::bool::weighted(0.2)), 1..60),
-        ) {
-            let (mut queue, mut end) = MessageQueue::new(bound);
-            let mut unread: Vec<u64> = Vec::new();
-            let mut seq = 0;
-            for (reads, is_lost) in steps {
-                seq += 1;
-                if is_lost {
-                    queue.push_missed();
-                } else {
-                    queue.push(event(seq));
-                }
-                unread.push(seq);
-                for _ in 0..reads {
-                    match end.try_recv() {
-                        Ok(ChannelMessage::Event { offset, .. }) => unread.retain(|seq| *seq != offset.seq),
-                        Ok(_missed) => unread.clear(),
-                        Err(_) => break,
-                    }
-                }
-            }
-            while let Ok(message) = end.try_recv() {
-                match message {
-                    ChannelMessage::Event { offset, .. } => unread.retain(|seq| *seq != offset.seq),
-                    _missed => unread.clear(),
-                }
-            }
-            prop_assert!(unread.is_empty(), "neither read nor covered by a Missed: {unread:?}");
-        }
-    }
-
-    #[test]
-    fn missed_is_not_repeated_while_unread() {
-        let (mut queue, mut end) = MessageQueue::new(9);
-        for seq in 0..100 {
-            queue.push_missed();
-            queue.push(event(seq));
-        }
-        let read = std::iter::from_fn(|| end.try_recv().ok());
-        assert_eq!(read.filter(|message| *message == ChannelMessage::Missed).count(), 1);
-        queue.push_missed();
-        assert_eq!(end.try_recv(), Ok(ChannelMessage::Missed));
-    }
-}
+/// Part of the channel up to which it may fill before messages are counted by user: usually it is almost empty.
+const UNCOUNTED_PART: usize = 8;

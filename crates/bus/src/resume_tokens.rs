@@ -14,11 +14,17 @@ use crate::BusError;
 /// Resume tokens of all sockets.
 #[async_trait]
 pub trait ResumeTokens: Send + Sync {
-    /// Issues a resume token. It expires unless its lease is renewed.
+    /// Issues a resume token. It expires unless its lease is renewed. If the user has more than `most` then, an eighth of them is evicted:
+    /// each time the least recently renewed one of the session with the most.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the token may have been issued.
-    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError>;
+    async fn issue_token(
+        &self,
+        key: &ResumeTokenKey,
+        token: &ResumeToken,
+        most: usize,
+    ) -> Result<ResumeLease, BusError>;
 
     /// Redeems a resume token for an attempt made at `attempted_at`, and notifies all nodes that are subscribed to the user. None
     /// if the token is unknown, belongs to another session or an earlier epoch, or was redeemed by a later attempt: a slow server

@@ -1,6 +1,7 @@
 //! Delivery of events from the bus to sockets: one user channel per user with a socket on this gateway, subscribed while there is one.
 
 mod channels;
+mod comparisons;
 mod encoded_event;
 mod fan_out;
 mod gap;

@@ -95,7 +95,7 @@ impl EventState {
         self.nodes.retain(|node| !node.message_queue.is_closed());
         for node in &mut self.nodes {
             if lock(&node.users).contains(user) {
-                node.message_queue.push(message.clone());
+                node.message_queue.push(user, message.clone());
             }
         }
     }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{MemoryBus, lock};
+use crate::bounds::max_resume_tokens;
 use crate::{
     BusError, Hints, JoinOutcome, JoinedSocket, Joins, Presence, ResumeToken, ResumeTokenKey, ResumeTokens,
     SessionRegistry, SessionState, SocketJoin,
@@ -34,7 +35,10 @@ impl Joins for MemoryBus {
                     connection: socket.connection.clone(),
                     start: offset.clone(),
                 };
-                Some(self.issue_token(&key, &token).await?)
+                Some(
+                    self.issue_token(&key, &token, max_resume_tokens(join.max_sockets))
+                        .await?,
+                )
             }
             None => None,
         };

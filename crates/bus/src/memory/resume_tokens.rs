@@ -1,5 +1,7 @@
 //! Resume tokens in memory.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use protocol::id::{ResumeTokenId, SessionId, UserId};
 use protocol::time::Timestamp;
@@ -7,7 +9,7 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::{MAX_RESUME_TOKENS, RESUME_TOKEN_TTL};
+use crate::bounds::{RESUME_TOKEN_TTL, kept_resume_tokens};
 use crate::{BusError, ChannelMessage, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 
 /// Resume tokens of each user, least recently renewed first.
@@ -39,11 +41,18 @@ impl TokenTable {
         let mut known = self.of(user);
         known.retain(|other| other.id != id);
         known.push(TokenRecord { ends, ..record });
-        while known.len() > MAX_RESUME_TOKENS {
-            let index = excess(&known, &id);
-            known.remove(index);
-        }
         self.users.insert(user.clone(), known, RESUME_TOKEN_TTL);
+    }
+
+    /// Stores a new record, and evicts others if the user has more than `most` then.
+    fn issue(&mut self, user: &UserId, record: TokenRecord, most: usize) {
+        let issued = record.id.clone();
+        self.store(user, record);
+        let mut known = self.of(user);
+        if known.len() > most {
+            evict(&mut known, &issued, kept_resume_tokens(most));
+            self.users.insert(user.clone(), known, RESUME_TOKEN_TTL);
+        }
     }
 
     fn remove(&mut self, key: &ResumeTokenKey) {
@@ -60,17 +69,44 @@ impl TokenTable {
     }
 }
 
-/// Index of the token to evict: the first of the session with the most tokens, but not `kept`.
-fn excess(known: &[TokenRecord], kept: &ResumeTokenId) -> usize {
-    let of = |session: &SessionId| known.iter().filter(|other| other.token.session == *session).count();
-    let others = known.iter().enumerate().filter(|(_, record)| record.id != *kept);
-    let evicted = others.rev().max_by_key(|(_, record)| of(&record.token.session));
-    evicted.map_or(0, |(index, _)| index)
+/// Evicts all but `most`: each time the first of the session with the most tokens, but not `issued`.
+fn evict(known: &mut Vec<TokenRecord>, issued: &ResumeTokenId, most: usize) {
+    let mut of_session = HashMap::<SessionId, usize>::new();
+    // Numbers of sessions with at least one token, with at least two, and so on.
+    let mut sessions: Vec<usize> = Vec::new();
+    for record in known.iter() {
+        let count = of_session.entry(record.token.session.clone()).or_default();
+        match sessions.get_mut(*count) {
+            Some(number) => *number += 1,
+            None => sessions.push(1),
+        }
+        *count += 1;
+    }
+    let mut excess = known.len().saturating_sub(most);
+    while let Some(largest) = sessions.pop_if(|largest| *largest <= excess) {
+        excess -= largest;
+    }
+    // Tokens that a session keeps, and `excess` sessions keep one less.
+    let level = sessions.len();
+    known.retain(|record| {
+        let count = of_session.entry(record.token.session.clone()).or_default();
+        let is_evicted = record.id != *issued && (*count > level || (*count == level && excess > 0));
+        if is_evicted {
+            excess -= usize::from(*count == level);
+            *count -= 1;
+        }
+        !is_evicted
+    });
 }
 
 #[async_trait]
 impl ResumeTokens for MemoryBus {
-    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError> {
+    async fn issue_token(
+        &self,
+        key: &ResumeTokenKey,
+        token: &ResumeToken,
+        most: usize,
+    ) -> Result<ResumeLease, BusError> {
         let record = TokenRecord {
             id: key.id.clone(),
             token: token.clone(),
@@ -78,7 +114,7 @@ impl ResumeTokens for MemoryBus {
             attempted_at: None,
             ends: Instant::now(),
         };
-        lock(&self.shared.resume_tokens).store(&key.user, record);
+        lock(&self.shared.resume_tokens).issue(&key.user, record, most.max(1));
         Ok(ResumeLease {
             key: key.clone(),
             redemption: 0,

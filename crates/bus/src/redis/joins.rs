@@ -10,7 +10,7 @@ use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
 use super::events::offset;
 use super::presence::entry;
-use crate::bounds::{ALERT_CHECK_TTL, MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
+use crate::bounds::{ALERT_CHECK_TTL, OFFSET_TTL, RESUME_TOKEN_TTL, max_resume_tokens};
 use crate::epoch::new_epoch;
 use crate::hints::marks;
 use crate::operation::Operation;
@@ -142,7 +142,8 @@ impl RedisBus {
         if sockets > join.max_sockets.max(1) {
             surplus = self.register_socket(user, &join.socket, join.max_sockets).await?;
         }
-        if tokens > MAX_RESUME_TOKENS
+        let max_tokens = max_resume_tokens(join.max_sockets);
+        if tokens > max_tokens
             && let Some(lease) = &joined.lease
         {
             let token = ResumeToken {
@@ -150,7 +151,7 @@ impl RedisBus {
                 connection: join.socket.connection.clone(),
                 start: joined.offset.clone(),
             };
-            self.issue_token(&lease.key, &token).await?;
+            self.issue_token(&lease.key, &token, max_tokens).await?;
         }
         Ok(JoinedSocket { surplus, ..joined })
     }

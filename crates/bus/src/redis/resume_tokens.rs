@@ -8,7 +8,7 @@ use protocol::time::Timestamp;
 use super::client::{Arg, Script};
 use super::events::offset;
 use super::{PIPELINED, RedisBus};
-use crate::bounds::{MAX_RESUME_TOKENS, OFFSET_TTL, RESUME_TOKEN_TTL};
+use crate::bounds::{OFFSET_TTL, RESUME_TOKEN_TTL, kept_resume_tokens};
 use crate::epoch::new_epoch;
 use crate::operation::Operation;
 use crate::{BusError, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
@@ -60,7 +60,12 @@ impl ResumeTokenScripts {
 
 #[async_trait]
 impl ResumeTokens for RedisBus {
-    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError> {
+    async fn issue_token(
+        &self,
+        key: &ResumeTokenKey,
+        token: &ResumeToken,
+        most: usize,
+    ) -> Result<ResumeLease, BusError> {
         let shared = &self.shared;
         let args = [
             Arg::from(key.id.as_str()),
@@ -69,7 +74,8 @@ impl ResumeTokens for RedisBus {
             Arg::from(&token.start.epoch),
             Arg::from(token.start.seq),
             Arg::from(RESUME_TOKEN_TTL.as_millis()),
-            Arg::from(MAX_RESUME_TOKENS),
+            Arg::from(most.max(1)),
+            Arg::from(kept_resume_tokens(most.max(1))),
         ];
         let (script, keys) = (
             &shared.resume_tokens.issue_token,

@@ -169,7 +169,7 @@ async fn come_and_go(bus: &dyn Bus, user: &UserId) {
             connection: connection.clone(),
             start: start.clone(),
         };
-        bus.issue_token(&key, &token).await.unwrap();
+        bus.issue_token(&key, &token, 128).await.unwrap();
         let origin = Origin {
             address: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".to_owned(),
             device_id: Some(wide(number)),

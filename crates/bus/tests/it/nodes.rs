@@ -96,7 +96,7 @@ impl TestSubscriptions {
         loop {
             match self.next().await {
                 ChannelMessage::Event { offset, .. } if offset == *expected => return true,
-                ChannelMessage::Missed => return false,
+                ChannelMessage::Missed | ChannelMessage::MissedOf(_) => return false,
                 ChannelMessage::Event { .. } | ChannelMessage::Redeemed { .. } => {}
             }
         }

@@ -10,6 +10,7 @@ use protocol::event::name;
 use protocol::id::UserId;
 use tokio::sync::oneshot;
 
+use super::comparisons::{ComparisonRound, Comparisons};
 use super::encoded_event::EncodedEvent;
 use super::gap::{GapDetector, GapOutput};
 use super::subscriber::{SubscribedSocket, Subscriber};
@@ -23,10 +24,6 @@ pub(super) struct SubscriberId(u64);
 /// Id of a user channel. A user who leaves and returns gets a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChannelId(u64);
-
-/// Number of a comparison of all offsets, which a newer one supersedes.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ComparisonRound(u64);
 
 /// Query of the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +64,7 @@ pub(super) struct UserChannels {
     /// Queues with an event that is not sent yet, nor their socket's task woken for it.
     unsent: Vec<Arc<OutboundQueue>>,
     last_id: u64,
-    round: ComparisonRound,
-    /// Batches of the round that are still to be compared, one by one: all of them at once would use memory that is never released.
-    batches: VecDeque<Vec<UserId>>,
-    is_comparing: bool,
+    comparisons: Comparisons,
 }
 
 #[derive(Debug)]
@@ -139,19 +133,15 @@ impl UserChannels {
                 return Some(query);
             }
         }
-        if self.is_comparing {
-            return None;
-        }
-        let users = self.batches.pop_front()?;
-        self.is_comparing = true;
-        Some(HubQuery::Compare(users, self.round))
+        let users = self.comparisons.next_batch()?;
+        Some(HubQuery::Compare(users, self.comparisons.round()))
     }
 
     /// Queues a failed query again, unless it is obsolete.
     pub(super) fn retry(&mut self, query: HubQuery) {
         if self.is_current(&query) {
             match query {
-                HubQuery::Compare(users, _) => self.batches.push_back(users),
+                HubQuery::Compare(users, _) => self.comparisons.add(&users),
                 query => self.queries.push_back(query),
             }
         }
@@ -166,24 +156,32 @@ impl UserChannels {
         self.compare_all();
     }
 
+    /// Adds these users to the comparison: their messages may have been missed, but none of others.
+    pub(super) fn missed_of(&mut self, users: &[UserId]) {
+        let mut open = Vec::new();
+        for user in users {
+            match self.by_user.get_mut(user) {
+                Some(channel) if channel.gap.cursor().is_none() => channel.is_doubtful = true,
+                Some(_) => open.push(user.clone()),
+                None => {}
+            }
+        }
+        self.comparisons.add(&open);
+    }
+
     /// Starts a comparison of the offsets of all open channels, in batches.
     pub(super) fn compare_all(&mut self) {
-        self.round = ComparisonRound(self.round.0 + 1);
         let open = self
             .by_user
             .iter()
             .filter(|(_, channel)| channel.gap.cursor().is_some());
         let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
-        self.batches = users.chunks(COMPARE_BATCH).map(<[_]>::to_vec).collect();
-        // A pending batch of an older round does not delay this one.
-        self.is_comparing = false;
+        self.comparisons.start(&users);
     }
 
     /// Records that a batch of a round was compared, or that the comparison failed.
     pub(super) fn batch_done(&mut self, round: ComparisonRound) {
-        if round == self.round {
-            self.is_comparing = false;
-        }
+        self.comparisons.batch_done(round);
     }
 
     /// Applies an event that was received on a user's channel; the queues to be sent are then those of [`UserChannels::swap_unsent`]. True
@@ -234,7 +232,7 @@ impl UserChannels {
         self.queries.extend(query);
         if std::mem::take(&mut channel.is_doubtful) {
             self.queries
-                .push_back(HubQuery::Compare(vec![user.clone()], self.round));
+                .push_back(HubQuery::Compare(vec![user.clone()], self.comparisons.round()));
         }
         self.wake_unsent();
         self.queries.len() > queries
@@ -283,7 +281,7 @@ impl UserChannels {
             // Either the socket or the channel does not know the new epoch yet; the comparison shows it to the channel.
             ReplayProgress::OtherEpoch => {
                 self.queries
-                    .push_back(HubQuery::Compare(vec![user.clone()], self.round));
+                    .push_back(HubQuery::Compare(vec![user.clone()], self.comparisons.round()));
             }
             ReplayProgress::Behind => {}
         }
@@ -349,7 +347,7 @@ impl UserChannels {
             HubQuery::Subscribe(user, id) | HubQuery::Read(user, id, _) => {
                 self.by_user.get(user).is_some_and(|channel| channel.id == *id)
             }
-            HubQuery::Compare(_, round) => *round == self.round,
+            HubQuery::Compare(_, round) => *round == self.comparisons.round(),
         }
     }
 }
@@ -413,6 +411,3 @@ impl UserChannel {
         subscribers.find_map(|(id, subscriber)| (*id == wanted).then_some(subscriber))
     }
 }
-
-/// Users of one comparison.
-const COMPARE_BATCH: usize = 500;

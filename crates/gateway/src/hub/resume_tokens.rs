@@ -112,7 +112,7 @@ mod tests {
             close_request: Arc::clone(&close_request),
         };
         let (subscriber, _) = hub.channels().subscribe(&user, socket);
-        let state = bus.issue_token(&key, &token).await.unwrap();
+        let state = bus.issue_token(&key, &token, 128).await.unwrap();
         hub.channels()
             .subscriber(&user, subscriber)
             .unwrap()

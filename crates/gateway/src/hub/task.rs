@@ -18,7 +18,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
-use super::channels::{ChannelId, ComparisonRound, HubQuery, UserChannels};
+use super::channels::{ChannelId, HubQuery, UserChannels};
+use super::comparisons::ComparisonRound;
 use super::gap::PAGE;
 use crate::socket::OutboundQueue;
 use crate::trace;
@@ -70,6 +71,11 @@ impl Hub {
                     ChannelMessage::Missed => {
                         missed.iter().for_each(|missed| missed.notify_one());
                         self.channels().missed();
+                        self.has_queries.notify_one();
+                    }
+                    // An end of a session among them is in the event log.
+                    ChannelMessage::MissedOf(users) => {
+                        self.channels().missed_of(&users);
                         self.has_queries.notify_one();
                     }
                 }

@@ -181,6 +181,42 @@ fn messages_missed_before_the_first_offset_have_the_channel_compared() {
 }
 
 #[test]
+fn messages_missed_of_one_user_have_that_channel_compared_alone() {
+    let (mut channels, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
+    let unknown = UserId::new("without a socket").unwrap();
+    channels.missed_of(std::slice::from_ref(&unknown));
+    assert_eq!(channels.next_query(), None, "there is no channel to compare");
+    channels.missed_of(&[unknown, user()]);
+    let Some(HubQuery::Compare(users, round)) = channels.next_query() else {
+        panic!("no comparison")
+    };
+    assert_eq!(users, [user()]);
+    channels.missed_of(&[user()]);
+    assert_eq!(channels.next_query(), None, "one comparison at a time");
+    channels.batch_done(round);
+    assert!(
+        matches!(channels.next_query(), Some(HubQuery::Compare(users, same)) if users == [user()] && same == round)
+    );
+}
+
+#[test]
+fn messages_of_one_user_missed_before_the_first_offset_have_the_channel_compared() {
+    let mut channels = UserChannels::default();
+    let _joined = TestSocket::join(&mut channels, "c1", "s", Dialect::NativeJson);
+    let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
+        panic!("no subscription query for the first socket")
+    };
+    channels.subscribed(&user, channel);
+    channels.missed_of(std::slice::from_ref(&user));
+    assert_eq!(channels.next_query(), None, "there is no offset to compare");
+    channels.opened(&user, at(3), &metrics());
+    let Some(HubQuery::Compare(users, _)) = channels.next_query() else {
+        panic!("no comparison")
+    };
+    assert_eq!(users, [user]);
+}
+
+#[test]
 fn sockets_of_one_encoding_share_their_bytes() {
     let native = |name| (name, "s", Dialect::NativeJson);
     let (mut channels, sockets) = open([native("c1"), native("c2")]);

@@ -545,9 +545,14 @@ impl Presence for FaultyBus {
 
 #[async_trait]
 impl ResumeTokens for FaultyBus {
-    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError> {
+    async fn issue_token(
+        &self,
+        key: &ResumeTokenKey,
+        token: &ResumeToken,
+        most: usize,
+    ) -> Result<ResumeLease, BusError> {
         self.check("issue_token")?;
-        self.bus.issue_token(key, token).await
+        self.bus.issue_token(key, token, most).await
     }
 
     async fn redeem_token(

@@ -17,6 +17,7 @@ mod authorize;
 mod autobahn;
 mod batched_publish;
 mod batching;
+mod big_user;
 mod budgets;
 mod bus_outages;
 mod callback;

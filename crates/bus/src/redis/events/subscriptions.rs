@@ -77,8 +77,8 @@ impl MessageHandler for EventHandler {
             return;
         };
         match read(&user, message) {
-            Ok(messages) => {
-                if !self.message_queue.push(messages) {
+            Ok(message) => {
+                if self.message_queue.push(&user, message) {
                     self.metrics.missed(Purpose::Events.name());
                 }
             }

@@ -4,6 +4,7 @@ use bus::{
     Bus, Hint, JoinOutcome, JoinedSocket, OpenSocket, RecordedSignIn, ResumeLease, ResumeTokenKey, SessionKey,
     SessionState, SocketJoin, TokenTimes,
 };
+use futures_util::future::join_all;
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
@@ -19,6 +20,7 @@ test_both!(
     join_records_the_newest_token,
     join_above_the_cap_of_sockets_names_those_to_close,
     tokens_of_a_flooding_session_are_evicted_before_those_of_another,
+    each_of_a_thousand_sockets_has_a_resume_token,
     join_reads_the_hints,
     join_of_an_unknown_session_starts_its_check_for_open_alerts,
 );
@@ -120,7 +122,11 @@ async fn tokens_of_a_flooding_session_are_evicted_before_those_of_another(bus: &
     bus.seed(&session("stolen"), HALF_AN_HOUR).await.unwrap();
     joined(bus, &join("own", "s-1")).await;
     for number in 0..140 {
-        joined(bus, &join(&format!("t-{number:03}"), "stolen")).await;
+        let join = SocketJoin {
+            max_sockets: 64,
+            ..join(&format!("t-{number:03}"), "stolen")
+        };
+        joined(bus, &join).await;
     }
     assert_eq!(redeem(bus, "t-000", "stolen").await, None);
     assert!(redeem(bus, "t-139", "stolen").await.is_some());
@@ -128,6 +134,21 @@ async fn tokens_of_a_flooding_session_are_evicted_before_those_of_another(bus: &
         redeem(bus, "own", "s-1").await.is_some(),
         "the owner's token is evicted"
     );
+}
+
+/// A user with as many devices, where the cap of sockets admits them: most of them reconnect at once after an outage.
+async fn each_of_a_thousand_sockets_has_a_resume_token(bus: &dyn Bus) {
+    prepare(bus).await;
+    let names: Vec<String> = (0..1_000).map(|number| format!("t-{number:03}")).collect();
+    for names in names.chunks(100) {
+        let joins: Vec<_> = names.iter().map(|name| join(name, "s-1")).collect();
+        let joined = join_all(joins.iter().map(|join| joined(bus, join))).await;
+        assert!(joined.iter().all(|joined| joined.surplus.is_empty()));
+    }
+    for names in names.chunks(100) {
+        let redeemed = join_all(names.iter().map(|name| redeem(bus, name, "s-1"))).await;
+        assert!(redeemed.iter().all(Option::is_some), "{redeemed:?}");
+    }
 }
 
 async fn join_reads_the_hints(bus: &dyn Bus) {

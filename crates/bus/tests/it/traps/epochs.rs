@@ -80,7 +80,7 @@ async fn new_primary_starts_new_epochs() {
         connection: ConnectionId::new("c-1").unwrap(),
         start: asked.clone(),
     };
-    bus.issue_token(&key, &token).await.unwrap();
+    bus.issue_token(&key, &token, 128).await.unwrap();
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(
         bus.redeem_token(&key, &token.session, Timestamp::from_millis(1))

@@ -86,7 +86,7 @@ async fn use_everything(bus: &dyn Bus) {
         connection,
         start,
     };
-    let lease = bus.issue_token(&token, &issued).await.unwrap();
+    let lease = bus.issue_token(&token, &issued, 128).await.unwrap();
     assert_eq!(bus.renew_tokens(&[lease]).await.unwrap(), [true]);
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
     bus.claim(lane, &worker("w-1"), 1, SHORT_WAIT).await.unwrap();

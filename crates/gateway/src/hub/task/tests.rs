@@ -171,6 +171,19 @@ async fn event_missed_with_the_connection_is_delivered_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn missed_event_of_one_user_is_delivered_at_once_and_notifies_no_other_task() {
+    let hub = SilentHub::new().await;
+    hub.publish().await;
+    let missed = ChannelMessage::MissedOf(vec![UserId::new("other").unwrap()]);
+    hub.sender.send(missed).await.unwrap();
+    let waited = timeout(Duration::from_secs(1), hub.time_to_message()).await;
+    assert!(waited.is_err(), "the messages of another user were missed");
+    hub.sender.send(ChannelMessage::MissedOf(vec![user()])).await.unwrap();
+    assert_eq!(hub.time_to_message().await, Duration::ZERO);
+    assert_eq!(hub.missed.notified().now_or_never(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn event_is_written_by_the_hub_unless_another_one_waits() {
     assert_eq!(direct_writes(1).await, 1);
     // The task of the socket writes the first two, or takes all three.
