@@ -50,7 +50,7 @@ impl MessageQueue {
         }
         self.shares.forget_read(self.unread());
         if self.shares.unread_of(user) >= self.sender.capacity() {
-            return self.push_missed_of(user);
+            return !self.shares.has_unread_notice(user) && self.push_missed_of(vec![user.clone()]);
         }
         !self.send(message, Entry::MessageOf(user.clone())) && self.push_missed()
     }
@@ -70,6 +70,18 @@ impl MessageQueue {
         true
     }
 
+    /// Queues a `MissedOf`, or a `Missed` if it does not fit; neither if a `Missed` is unread. True if one was queued.
+    pub(crate) fn push_missed_of(&mut self, users: Vec<UserId>) -> bool {
+        if users.is_empty() || self.is_missed_unread() || !self.reserve() {
+            return false;
+        }
+        let entry = match users.as_slice() {
+            [user] => Entry::NoticeOf(user.clone()),
+            _ => Entry::Notice,
+        };
+        self.send(ChannelMessage::MissedOf(users), entry) || self.push_missed()
+    }
+
     /// Resolves when the receiver is dropped.
     pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let sender = self.sender.clone();
@@ -79,15 +91,6 @@ impl MessageQueue {
     /// Reports whether the receiver was dropped.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
-    }
-
-    /// Queues a `MissedOf` of one user, or a `Missed` if it does not fit; neither if one is unread.
-    fn push_missed_of(&mut self, user: &UserId) -> bool {
-        if self.is_missed_unread() || self.shares.has_unread_notice(user) {
-            return false;
-        }
-        let notice = ChannelMessage::MissedOf(vec![user.clone()]);
-        self.send(notice, Entry::NoticeOf(user.clone())) || self.push_missed()
     }
 
     /// Sends a message without the reserved permit. False if the channel is full.

@@ -19,9 +19,9 @@ pub(super) struct UserShares {
 pub(super) enum Entry {
     /// Message of a user.
     MessageOf(UserId),
-    /// Notice that messages of a user were missed.
+    /// Notice that messages of one user were missed.
     NoticeOf(UserId),
-    /// Notice that messages of any user were missed.
+    /// Notice that messages of several users, or of any, were missed.
     Notice,
 }
 

@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn every_dropped_event_is_followed_by_a_notice(
         bound in 1usize..30,
-        steps in prop::collection::vec((0usize..3, 0usize..6, prop::bool::weighted(0.1)), 1..200),
+        steps in prop::collection::vec((0usize..3, 0usize..6, 0usize..20), 1..200),
     ) {
         let (mut queue, mut received) = MessageQueue::new(bound);
         let mut unread: Vec<(UserId, u64)> = Vec::new();
@@ -73,13 +73,15 @@ proptest! {
             ChannelMessage::MissedOf(users) => unread.retain(|(user, _)| !users.contains(user)),
             _missed => unread.clear(),
         };
-        for (seq, (number, reads, is_lost)) in (1..).zip(steps) {
+        for (seq, (number, reads, kind)) in (1..).zip(steps) {
             let user = user(number);
-            if is_lost {
-                queue.push_missed();
-            } else {
-                queue.push(&user, event(&user, seq));
-            }
+            // Most are queued; others were lost before.
+            match kind {
+                0 => queue.push_missed(),
+                1 => queue.push_missed_of(vec![user.clone()]),
+                2 => queue.push_missed_of((0..3).map(self::user).collect()),
+                _ => queue.push(&user, event(&user, seq)),
+            };
             unread.push((user, seq));
             for _ in 0..reads {
                 let Ok(message) = received.try_recv() else { break };

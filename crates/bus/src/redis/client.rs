@@ -31,7 +31,7 @@ pub(super) use self::script::Script;
 pub use self::start_fault::is_logged_outage;
 pub(super) use self::startup_check::AccessCheck;
 pub(super) use self::stream_reader::{StreamRead, StreamReader};
-pub(super) use self::subscriber::{MessageHandler, Subscriber, SubscriberConfig};
+pub(super) use self::subscriber::{MessageHandler, Missed, Subscriber, SubscriberConfig};
 
 /// Timeout of a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);

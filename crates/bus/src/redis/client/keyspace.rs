@@ -7,9 +7,9 @@ use fred::types::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{interval, sleep};
 
-use super::MessageHandler;
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
+use super::{MessageHandler, Missed};
 
 /// Subscribes to one `__keyevent` channel until the handler is closed, over connections of its own. `subscribed` is called for
 /// each of them.
@@ -69,7 +69,7 @@ async fn receive<L: MessageHandler>(
         tokio::select! {
             event = events.recv() => match event {
                 Ok(event) => handler.on_message(channel, event.key.as_bytes()),
-                Err(RecvError::Lagged(_)) => handler.on_missed(),
+                Err(RecvError::Lagged(_)) => handler.on_missed(Missed::All),
                 Err(RecvError::Closed) => return,
             },
             // fred drops the subscriptions of a broken connection.

@@ -4,6 +4,7 @@
 //! meanwhile and gives up on the first error. So [`registry`] holds the desired subscriptions, and one [`task`] per subscriber
 //! reconciles the connection with it.
 
+mod commands;
 mod probe;
 mod registry;
 mod task;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use lifecycle::Tasks;
 use tokio::time::{Instant, timeout};
 
-use self::registry::Registry;
+use self::registry::{Channel, Registry};
 use self::task::SubscriberTask;
 use super::command_failure::CommandFailure;
 use super::connector::{Connector, Purpose};
@@ -29,11 +30,20 @@ pub(in crate::redis) trait MessageHandler: Send + 'static {
     /// Handles a message on a subscribed channel, or one that was unsubscribed a moment ago.
     fn on_message(&mut self, channel: &str, message: &[u8]);
 
-    /// Handles a possible loss of messages; all desired channels are subscribed again.
-    fn on_missed(&mut self);
+    /// Handles a possible loss of messages, after their channels were subscribed again.
+    fn on_missed(&mut self, missed: Missed<'_>);
 
     /// Resolves when the receiving end is dropped.
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static;
+}
+
+/// Channels whose messages may have been lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redis) enum Missed<'a> {
+    /// All channels.
+    All,
+    /// Only these.
+    Of(&'a [Channel]),
 }
 
 /// Subscriptions of one connection. They end when the handler is closed or the tasks are drained.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::message_queue::MessageQueue;
 use crate::metrics::Metrics;
 use crate::redis::RedisBus;
-use crate::redis::client::{MessageHandler, Purpose, Subscriber, SubscriberConfig};
+use crate::redis::client::{MessageHandler, Missed, Purpose, Subscriber, SubscriberConfig};
 use crate::redis::names::Names;
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, UserSubscriptions};
@@ -89,8 +89,16 @@ impl MessageHandler for EventHandler {
         }
     }
 
-    fn on_missed(&mut self) {
-        self.message_queue.push_missed();
+    fn on_missed(&mut self, missed: Missed<'_>) {
+        match missed {
+            Missed::All => self.message_queue.push_missed(),
+            Missed::Of(channels) => {
+                let users = channels
+                    .iter()
+                    .filter_map(|channel| self.names.user_of_channel(channel));
+                self.message_queue.push_missed_of(users.collect())
+            }
+        };
     }
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {

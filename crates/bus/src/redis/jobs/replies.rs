@@ -10,7 +10,7 @@ use crate::BusError;
 use crate::bounds::REPLY_QUEUE;
 use crate::metrics::Metrics;
 use crate::redis::RedisBus;
-use crate::redis::client::{MessageHandler, Purpose, Subscriber, SubscriberConfig};
+use crate::redis::client::{MessageHandler, Missed, Purpose, Subscriber, SubscriberConfig};
 use crate::versioned_message::VersionedMessage;
 
 /// Subscribes, over a connection of its own. The subscription ends when the receiver is dropped.
@@ -52,7 +52,7 @@ impl MessageHandler for ReplyHandler {
         }
     }
 
-    fn on_missed(&mut self) {}
+    fn on_missed(&mut self, _missed: Missed<'_>) {}
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let sender = self.sender.clone();

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::redis::RedisBus;
-use crate::redis::client::{Client, MessageHandler, Purpose, keyspace};
+use crate::redis::client::{Client, MessageHandler, Missed, Purpose, keyspace};
 use crate::redis::names::Names;
 use crate::{BusError, SessionKey};
 
@@ -112,7 +112,7 @@ impl MessageHandler for ExpiryHandler {
         }
     }
 
-    fn on_missed(&mut self) {}
+    fn on_missed(&mut self, _missed: Missed<'_>) {}
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let sender = self.sender.clone();

@@ -80,6 +80,48 @@ async fn restoring_100_000_subscriptions_does_not_stall_the_server() {
     subscriptions.until(&offset).await;
 }
 
+/// Trap: fred expects no reply to SUNSUBSCRIBE, and takes a refusal of it for the reply to the next command. A cluster refuses channels of
+/// several slots in one.
+#[tokio::test]
+async fn channels_of_several_slots_are_unsubscribed_on_a_cluster_node() {
+    let redis = cluster_node().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    let users: Vec<UserId> = users(50).collect();
+    join_all(users.iter().map(|user| subscriptions.handle.subscribe(user))).await;
+    let (left, kept) = users.split_at(25);
+    left.iter().for_each(|user| subscriptions.handle.unsubscribe(user));
+    wait::until_true("the channels to be unsubscribed", wait::deadline(), async || {
+        subscribed(&redis).await.len() == kept.len()
+    })
+    .await;
+    for user in left {
+        subscriptions.handle.subscribe(user).await.unwrap();
+        publish(&*bus, user, 1).await;
+        assert_eq!(subscriptions.next_seq().await, 1);
+    }
+}
+
+/// Trap: fred drops the message by which a server ends subscriptions, such as those of a slot that leaves it.
+#[tokio::test]
+async fn channel_whose_slot_left_the_server_and_returned_is_subscribed_again() {
+    let redis = cluster_node().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    let users: Vec<UserId> = users(50).collect();
+    join_all(users.iter().map(|user| subscriptions.handle.subscribe(user))).await;
+    let slot = redis.command(&["CLUSTER", "KEYSLOT", "pn:{user-7}:ev"]).await;
+    for command in ["DELSLOTS", "ADDSLOTS"] {
+        redis.command(&["CLUSTER", command, &slot]).await;
+    }
+    assert!(!subscribed(&redis).await.contains("pn:{user-7}:ev"));
+
+    subscriptions.missed().await;
+    assert_eq!(subscribed(&redis).await.len(), users.len());
+    let offset = publish(&*bus, &users[7], 1).await;
+    assert!(subscriptions.receives_before_missed(&offset).await);
+}
+
 #[tokio::test]
 async fn dropped_subscriptions_close_their_connection() {
     let redis = Redis::start().await;
@@ -91,6 +133,17 @@ async fn dropped_subscriptions_close_their_connection() {
         redis.command(&["PUBSUB", "SHARDCHANNELS"]).await.is_empty()
     })
     .await;
+}
+
+/// Cluster of one node, which serves its slots also while others have no owner.
+async fn cluster_node() -> Redis {
+    let redis = Redis::start_with(&["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]).await;
+    redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    wait::until_true("the node to have all slots", wait::deadline(), async || {
+        redis.command(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok")
+    })
+    .await;
+    redis
 }
 
 fn users(count: usize) -> impl Iterator<Item = UserId> {

@@ -22,7 +22,7 @@ impl MessageHandler for Count {
         self.last = message.to_vec();
     }
 
-    fn on_missed(&mut self) {
+    fn on_missed(&mut self, _missed: Missed<'_>) {
         self.missed += 1;
     }
 

@@ -15,8 +15,8 @@ pub(super) struct Probe {
     received: Instant,
     /// Time at which any message was last received.
     message_received: Instant,
-    /// Time of the last reply to a PING, or of the last received message.
-    ping_answered: Instant,
+    /// Time of the last reply, or of the last received message.
+    answered: Instant,
 }
 
 impl Probe {
@@ -27,7 +27,7 @@ impl Probe {
             newest_received: 0,
             received: now,
             message_received: now,
-            ping_answered: now,
+            answered: now,
         }
     }
 
@@ -56,18 +56,18 @@ impl Probe {
     /// Records any received message.
     pub(super) fn message_received(&mut self, now: Instant) {
         self.message_received = now;
-        self.ping_answered = now;
+        self.answered = now;
     }
 
-    /// Records a reply to a PING.
-    pub(super) fn ping_answered(&mut self, now: Instant) {
-        self.ping_answered = now;
+    /// Records a reply on the connection.
+    pub(super) fn answered(&mut self, now: Instant) {
+        self.answered = now;
     }
 
     /// Records a new connection, on which earlier probe messages cannot come back.
     pub(super) fn reconnected(&mut self, now: Instant) {
         self.outstanding = None;
-        self.ping_answered = now;
+        self.answered = now;
     }
 
     /// Reports whether a probe message came back recently.
@@ -85,7 +85,7 @@ impl Probe {
 
     /// Reports whether the connection has been silent for longer than fred needs to reconnect by itself.
     pub(super) fn is_unresponsive(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.ping_answered) >= UNRESPONSIVE_AFTER
+        now.saturating_duration_since(self.answered) >= UNRESPONSIVE_AFTER
     }
 
     /// Time since a probe message last came back.

@@ -8,7 +8,7 @@ use fred::error::Error;
 use tokio::sync::{Notify, oneshot};
 
 /// Name of a channel.
-pub(super) type Channel = Arc<str>;
+pub(in crate::redis) type Channel = Arc<str>;
 
 /// Reply of the server to a subscription: confirmed, or its error reply.
 type Confirmation = Result<(), Error>;
@@ -25,7 +25,9 @@ struct RegistryState {
     channels: HashMap<Channel, ChannelState>,
     /// Channels that may need a command.
     dirty: VecDeque<Channel>,
-    /// Number of the connection. Results from an earlier one do not count.
+    /// Number of subscribed channels.
+    subscribed: usize,
+    /// Number of starts. Results of batches from before the last one do not count.
     connection: u64,
 }
 
@@ -110,6 +112,7 @@ impl Registry {
         let RegistryState {
             channels,
             dirty,
+            subscribed,
             connection,
         } = &mut *state;
         let mut batch = Batch {
@@ -127,6 +130,7 @@ impl Registry {
                 Some((false, server)) => {
                     // Removed now, not when settled: a new subscription from here on belongs to a later batch.
                     channels.remove(&channel);
+                    *subscribed -= usize::from(server == ServerState::Subscribed);
                     if server != ServerState::Unsubscribed {
                         batch.unsubscribe.push(channel);
                     }
@@ -138,12 +142,13 @@ impl Registry {
         (!empty).then_some(batch)
     }
 
-    /// Records the result of a batch. True if a confirmation came after its caller had stopped waiting.
-    pub(super) fn settle(&self, batch: Batch, done: &BatchResult) -> bool {
+    /// Records the result of a batch. Returns the channels whose confirmation came after a caller had stopped waiting for it.
+    pub(super) fn settle(&self, batch: Batch, done: &BatchResult) -> Vec<Channel> {
         let mut state = self.lock();
         let RegistryState {
             channels,
             dirty,
+            subscribed,
             connection,
         } = &mut *state;
         // A confirmation from an earlier connection does not count, but part of the batch may have run on this one.
@@ -152,12 +157,15 @@ impl Registry {
         } else {
             &[]
         };
-        let mut late = false;
+        let mut late = Vec::new();
         for channel in confirmed {
             if let Some(channel_state) = channels.get_mut(channel) {
-                channel_state.server = ServerState::Subscribed;
-                for confirm in channel_state.waiters.drain(..) {
-                    late |= confirm.send(Ok(())).is_err();
+                let before = std::mem::replace(&mut channel_state.server, ServerState::Subscribed);
+                *subscribed += usize::from(before != ServerState::Subscribed);
+                let waiters = channel_state.waiters.drain(..);
+                let left = waiters.filter_map(|confirm| confirm.send(Ok(())).err());
+                if left.count() > 0 {
+                    late.push(Arc::clone(channel));
                 }
             }
         }
@@ -186,15 +194,17 @@ impl Registry {
         late
     }
 
-    /// Starts over on a new connection, which has no subscriptions.
-    pub(super) fn connection_replaced(&self) {
+    /// Starts again on a new connection, which has no subscriptions, or on one that has lost some.
+    pub(super) fn restart(&self) {
         let mut state = self.lock();
         let RegistryState {
             channels,
             dirty,
+            subscribed,
             connection,
         } = &mut *state;
         *connection += 1;
+        *subscribed = 0;
         channels.retain(|_, channel_state| channel_state.wanted);
         channels
             .values_mut()
@@ -202,6 +212,11 @@ impl Registry {
         dirty.clear();
         dirty.extend(channels.keys().cloned());
         self.changed.notify_one();
+    }
+
+    /// Number of channels that the server has confirmed.
+    pub(super) fn subscribed(&self) -> usize {
+        self.lock().subscribed
     }
 
     /// Reports whether no batch is due.

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fred::error::Error;
-use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::interfaces::EventInterface;
+use fred::types::Message;
 use fred::types::config::Server;
-use fred::types::{Message, Value};
 use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, FutureExt, join_all};
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::commands::{apply, count_subscriptions};
 use super::probe::Probe;
-use super::registry::{Batch, BatchResult, Channel};
-use super::{BATCH, HEARTBEAT, MessageHandler, SubscriberConfig, SubscriberState};
+use super::registry::{Batch, BatchResult};
+use super::{BATCH, HEARTBEAT, MessageHandler, Missed, SubscriberConfig, SubscriberState};
 use crate::BusError;
 use crate::metrics::Metrics;
 use crate::redis::client::Client;
@@ -44,6 +45,8 @@ pub(super) struct SubscriberTask<L> {
     backing_off: bool,
     /// Code of the last logged refusal, until all channels are subscribed.
     logged_refusal: Option<String>,
+    /// Number of subscribed channels when the server was asked for it; none if that may have changed since.
+    expected: Option<usize>,
     in_flight: FuturesUnordered<BoxFuture<'static, Completed>>,
     running: Running,
 }
@@ -53,7 +56,7 @@ pub(super) struct SubscriberTask<L> {
 struct Running {
     batch: bool,
     probe: bool,
-    ping: bool,
+    count: bool,
     connecting: bool,
 }
 
@@ -61,7 +64,7 @@ struct Running {
 enum Completed {
     Batch(Batch, BatchResult, Option<Error>),
     ProbePublished(u64, Result<(), BusError>),
-    PingAnswered(Result<(), Error>),
+    Counted(Result<Option<usize>, Error>),
     Reconnected(Result<Connection, Error>),
 }
 
@@ -87,6 +90,7 @@ impl<L: MessageHandler> SubscriberTask<L> {
             resubscribing: false,
             backing_off: false,
             logged_refusal: None,
+            expected: None,
             in_flight: FuturesUnordered::new(),
             running: Running::default(),
         }
@@ -113,17 +117,22 @@ impl<L: MessageHandler> SubscriberTask<L> {
                 // Last, as messages may never run out.
                 message = self.messages.recv() => match message {
                     Ok(message) => self.receive(&message),
-                    Err(RecvError::Lagged(_)) => self.report_missed(),
+                    Err(RecvError::Lagged(_)) => self.report_missed(Missed::All),
                     Err(RecvError::Closed) => break,
                 },
             }
         }
     }
 
-    /// Starts over on a new connection, which has no subscriptions.
     fn on_reconnect(&mut self) {
         self.metrics.reconnected(self.purpose.name());
-        self.shared.registry.connection_replaced();
+        self.restart();
+    }
+
+    /// Subscribes all desired channels again: the connection is new, or the server has ended subscriptions.
+    fn restart(&mut self) {
+        self.shared.registry.restart();
+        self.expected = None;
         self.probe.reconnected(Instant::now());
         self.resubscribing = true;
         self.backing_off = false;
@@ -136,8 +145,13 @@ impl<L: MessageHandler> SubscriberTask<L> {
         }
         if let Some(batch) = self.shared.registry.next_batch(BATCH) {
             self.running.batch = true;
-            self.in_flight
-                .push(apply(self.connection.client().clone(), batch).boxed());
+            self.expected = None;
+            let fred = self.connection.client().clone();
+            let applied = async move {
+                let (done, error) = apply(&fred, &batch).await;
+                Completed::Batch(batch, done, error)
+            };
+            self.in_flight.push(applied.boxed());
         }
     }
 
@@ -154,10 +168,11 @@ impl<L: MessageHandler> SubscriberTask<L> {
                     self.probe.published(number, now);
                 }
             }
-            Completed::PingAnswered(outcome) => {
-                self.running.ping = false;
-                if outcome.is_ok() {
-                    self.probe.ping_answered(now);
+            Completed::Counted(outcome) => {
+                self.running.count = false;
+                if let Ok(count) = outcome {
+                    self.probe.answered(now);
+                    self.compare(count);
                 }
             }
             Completed::Reconnected(outcome) => {
@@ -181,9 +196,25 @@ impl<L: MessageHandler> SubscriberTask<L> {
         }
         if self.resubscribing && self.shared.registry.is_settled() {
             self.resubscribing = false;
-            self.report_missed();
-        } else if late {
-            self.report_missed();
+            self.report_missed(Missed::All);
+        } else if !late.is_empty() {
+            self.report_missed(Missed::Of(&late));
+        }
+    }
+
+    /// Subscribes again if the server counts fewer subscriptions than it has confirmed: a slot of a cluster has left it, and may be back.
+    fn compare(&mut self, count: Option<usize>) {
+        if let (Some(count), Some(expected)) = (count, self.expected.take())
+            && count < expected
+        {
+            let redis = self.connector.address();
+            tracing::warn!(
+                redis,
+                count,
+                expected,
+                "redis has ended subscriptions, subscribing again"
+            );
+            self.restart();
         }
     }
 
@@ -229,11 +260,12 @@ impl<L: MessageHandler> SubscriberTask<L> {
             };
             self.in_flight.push(publish.boxed());
         }
-        if !self.running.ping {
-            self.running.ping = true;
+        if !self.running.count {
+            self.running.count = true;
+            self.expected = (!self.running.batch).then(|| self.shared.registry.subscribed());
             let fred = self.connection.client().clone();
-            let ping = async move { Completed::PingAnswered(fred.ping::<Value>(None).await.map(drop)) };
-            self.in_flight.push(ping.boxed());
+            let count = async move { Completed::Counted(count_subscriptions(&fred).await) };
+            self.in_flight.push(count.boxed());
         }
         if self.is_lost(now) && !self.running.connecting {
             self.running.connecting = true;
@@ -262,10 +294,10 @@ impl<L: MessageHandler> SubscriberTask<L> {
         }
     }
 
-    fn report_missed(&mut self) {
+    fn report_missed(&mut self, missed: Missed<'_>) {
         if !self.resubscribing {
             self.metrics.missed(self.purpose.name());
-            self.handler.on_missed();
+            self.handler.on_missed(missed);
         }
     }
 }
@@ -274,40 +306,4 @@ impl<L> Drop for SubscriberTask<L> {
     fn drop(&mut self) {
         self.shared.live.store(false, Ordering::Relaxed);
     }
-}
-
-/// Applies a batch.
-///
-/// Each SSUBSCRIBE names one channel; all are sent at once, and each waits for its own reply: fred takes the first of several
-/// confirmations for the reply, and the others for replies to the next commands. That reply is the server's own confirmation, for
-/// which SUBSCRIBE needs a PING.
-async fn apply(fred: fred::clients::Client, batch: Batch) -> Completed {
-    let mut error = None;
-    let mut done = BatchResult {
-        unsubscribed: true,
-        ..BatchResult::default()
-    };
-    if !batch.unsubscribe.is_empty() {
-        let channels: Vec<String> = batch.unsubscribe.iter().map(ToString::to_string).collect();
-        let outcome = fred.sunsubscribe(channels).await;
-        done.unsubscribed = outcome.is_ok();
-        error = outcome.err();
-    }
-    let subscribe = batch.subscribe.iter().map(|channel| subscribe(&fred, channel));
-    for (channel, outcome) in join_all(subscribe).await {
-        match outcome {
-            Ok(()) => done.confirmed.push(channel),
-            Err(command_failure) => {
-                if refusal(&command_failure).is_some() {
-                    done.refused.push((channel, command_failure.clone()));
-                }
-                error = Some(command_failure);
-            }
-        }
-    }
-    Completed::Batch(batch, done, error)
-}
-
-async fn subscribe(fred: &fred::clients::Client, channel: &Channel) -> (Channel, Result<(), Error>) {
-    (Arc::clone(channel), fred.ssubscribe(channel.as_ref()).await)
 }

@@ -94,7 +94,7 @@ proptest! {
                 }
                 Action::Break => {
                     server.subscribed.clear();
-                    registry.connection_replaced();
+                    registry.restart();
                     // The batch in flight fails, or was applied on the new connection.
                     if let Some(InFlight { done, .. }) = &mut in_flight {
                         done.get_or_insert_default();
@@ -112,6 +112,7 @@ proptest! {
             registry.settle(batch, &done);
         }
         prop_assert!(registry.is_settled());
+        prop_assert_eq!(registry.subscribed(), wanted.len());
         prop_assert_eq!(server.subscribed, wanted);
     }
 }
@@ -123,7 +124,7 @@ fn subscribe_resolves_only_after_the_server_confirmed() {
     let batch = registry.next_batch(9).unwrap();
     assert!(confirmed.try_recv().is_err());
     let done = Server::default().apply(&batch);
-    assert!(!registry.settle(batch, &done));
+    assert!(registry.settle(batch, &done).is_empty());
     assert!(confirmed.try_recv().is_ok());
     assert!(registry.subscribe(channel(1)).is_none(), "subscribed already");
 }
@@ -139,7 +140,7 @@ fn refusal_resolves_the_waiter_and_the_channel_is_retried() {
         refused: vec![(channel(1), refusal.clone())],
         ..BatchResult::default()
     };
-    assert!(!registry.settle(batch, &done));
+    assert!(registry.settle(batch, &done).is_empty());
     assert_eq!(outcome.try_recv().unwrap(), Err(refusal));
     assert_eq!(registry.next_batch(9).unwrap().subscribe, [channel(1)]);
 }
@@ -149,7 +150,7 @@ fn confirmation_from_an_earlier_connection_does_not_count() {
     let registry = Registry::default();
     let mut confirmed = registry.subscribe(channel(1)).unwrap();
     let batch = registry.next_batch(9).unwrap();
-    registry.connection_replaced();
+    registry.restart();
     let done = Server::default().apply(&batch);
     registry.settle(batch, &done);
     assert!(confirmed.try_recv().is_err());
@@ -159,10 +160,11 @@ fn confirmation_from_an_earlier_connection_does_not_count() {
 #[test]
 fn confirmation_after_the_waiter_left_is_late() {
     let registry = Registry::default();
-    drop(registry.subscribe(channel(1)));
+    let _waiting = registry.subscribe(channel(1));
+    drop(registry.subscribe(channel(2)));
     let batch = registry.next_batch(9).unwrap();
     let done = Server::default().apply(&batch);
-    assert!(registry.settle(batch, &done));
+    assert_eq!(registry.settle(batch, &done), [channel(2)]);
 }
 
 #[test]
@@ -171,7 +173,7 @@ fn new_subscription_precedes_restored_ones() {
     for number in 0..100 {
         drop(registry.subscribe(channel(number)));
     }
-    registry.connection_replaced();
+    registry.restart();
     drop(registry.subscribe(channel(200)));
     assert_eq!(registry.next_batch(1).unwrap().subscribe, [channel(200)]);
 }
