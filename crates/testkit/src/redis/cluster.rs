@@ -3,7 +3,6 @@
 mod migration;
 mod nodes;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -2,7 +2,6 @@
 
 use super::super::resp;
 use super::RedisCluster;
-use super::nodes::NodesReply;
 use crate::wait;
 
 impl RedisCluster {
