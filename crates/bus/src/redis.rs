@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::OptionFuture;
-use lifecycle::{Clock, Dependencies, Dependency, Entropy, Tasks};
+use lifecycle::{Clock, Dependencies, Entropy, Tasks};
 use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 use protocol::time::Timestamp;
@@ -26,7 +26,7 @@ pub use self::client::{ConnectError, is_logged_outage};
 pub use self::jobs::{DeadLetter, QueuedJob};
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl, RedisUrlChange};
 
-use self::client::{AccessCheck, Client, Connector, Purpose};
+use self::client::{AccessCheck, Client, Connector, Purpose, Topology};
 use self::names::Names;
 use crate::Liveness;
 use crate::metrics::Metrics;
@@ -60,8 +60,8 @@ struct RedisState {
 
 impl RedisBus {
     /// Connects. Connections are monitored, and replaced when they break, until the tasks of the runtime are drained. Outages are
-    /// reported to its dependencies `redis` and, if the rate cells have a Redis of their own, `redis_limits`. May be repeated after an
-    /// error.
+    /// reported to its dependencies `redis` and, if the rate cells have a Redis of their own, `redis_limits`, those of sentinels to
+    /// `redis_sentinel` and `redis_limits_sentinel`. May be repeated after an error.
     ///
     /// # Errors
     /// [`ConnectError`], for the operator.
@@ -69,30 +69,23 @@ impl RedisBus {
         let metrics = Metrics::new(&runtime.meter);
         let names = Names::new(settings.prefix.clone());
         let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
-        let open = |connector, purpose, name| {
-            let dependency = runtime.dependencies.named(name);
+        let open = |connector, purpose| {
             // Every caller would carry the state of a connect, some kilobytes.
-            Box::pin(runtime.open(connector, purpose, dependency, &names, metrics.clone()))
+            Box::pin(runtime.open(connector, purpose, &names, metrics.clone()))
         };
         let cells = match &settings.limits_url {
             Some(url) => {
                 let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
-                Some(open(connector, Purpose::Limits, "redis_limits"))
+                Some(open(connector, Purpose::Limits))
             }
             None => None,
         };
-        // Neither is cancelled when the other fails: fred would complete a cancelled connection and keep it.
-        let (commands, cells) = tokio::join!(
-            open(connector.clone(), Purpose::Commands, "redis"),
-            OptionFuture::from(cells)
-        );
+        // Neither is cancelled when the other fails: each reports its outcome.
+        let (commands, cells) = tokio::join!(open(connector.clone(), Purpose::Commands), OptionFuture::from(cells));
         let (commands, cells) = (commands?, cells.transpose()?);
-        commands.monitor(&runtime.tasks);
+        let commands = commands.monitored(&runtime.tasks);
         let cells = match cells {
-            Some(cells) => {
-                cells.monitor(&runtime.tasks);
-                cells
-            }
+            Some(cells) => cells.monitored(&runtime.tasks),
             None => commands.clone(),
         };
         metrics.backlogs().observe(&runtime.meter);
@@ -136,16 +129,21 @@ pub struct RedisRuntime {
 }
 
 impl RedisRuntime {
-    /// Opens a connection for commands, and checks what the server allows. Reports the outcome to the dependency.
+    /// Finds the server, opens a connection for commands, and checks what the server allows. Reports the outcome to the dependency.
     async fn open(
         &self,
         connector: Connector,
         purpose: Purpose,
-        dependency: Dependency,
         names: &Names,
         metrics: Metrics,
-    ) -> Result<Client, ConnectError> {
+    ) -> Result<Opened, ConnectError> {
+        let (redis, sentinels) = match purpose {
+            Purpose::Limits => ("redis_limits", "redis_limits_sentinel"),
+            _ => ("redis", "redis_sentinel"),
+        };
+        let dependency = self.dependencies.named(redis);
         let opened = async {
+            let topology = Topology::discover(&connector, &self.dependencies, sentinels).await?;
             let (clock, dependency) = (Arc::clone(&self.clock), dependency.clone());
             let client = Client::connect(connector, purpose, clock, dependency, metrics).await?;
             let access = AccessCheck {
@@ -154,9 +152,9 @@ impl RedisRuntime {
             };
             // Boxed: fred's futures are several KiB.
             Box::pin(client.check(purpose, access)).await?;
-            Ok(client)
+            Ok(Opened { client, topology })
         };
-        let opened: Result<Client, ConnectError> = opened.await;
+        let opened: Result<Opened, ConnectError> = opened.await;
         match &opened {
             Ok(_) => dependency.succeeded(),
             Err(error) => {
@@ -166,6 +164,21 @@ impl RedisRuntime {
             }
         }
         opened
+    }
+}
+
+/// Connection for commands, and the watch of its server.
+struct Opened {
+    client: Client,
+    topology: Topology,
+}
+
+impl Opened {
+    /// Monitors both until the tasks are drained.
+    fn monitored(self, tasks: &Tasks) -> Client {
+        self.client.monitor(tasks);
+        self.topology.follow(tasks);
+        self.client
     }
 }
 

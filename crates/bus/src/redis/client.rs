@@ -1,8 +1,9 @@
 //! The Redis client: the only module that names fred, and the bounds and repairs that fred lacks.
 //!
 //! `tests/it/traps` has a test for each trap of fred. [`connector`] sets every timeout and bound without a default, [`router`] sends
-//! commands over a [`node`], which sends a heartbeat each second and replaces a fred client that does not recover, [`subscriber`]
-//! restores subscriptions, and [`stream_reader`] runs blocking reads on connections of their own.
+//! commands over a [`node`], which sends a heartbeat each second and replaces a fred client that does not recover, [`topology`]
+//! follows the primary that sentinels name, [`subscriber`] restores subscriptions, and [`stream_reader`] runs blocking reads on
+//! connections of their own.
 
 mod arg;
 mod command_failure;
@@ -11,6 +12,7 @@ mod connector;
 mod credentials;
 pub(super) mod keyspace;
 mod node;
+mod primary;
 mod reply;
 mod router;
 mod script;
@@ -19,6 +21,7 @@ mod startup_check;
 mod stream_reader;
 mod subscriber;
 mod tls;
+mod topology;
 
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ pub use self::start_fault::is_logged_outage;
 pub(super) use self::startup_check::AccessCheck;
 pub(super) use self::stream_reader::{StreamRead, StreamReader};
 pub(super) use self::subscriber::{MessageHandler, Missed, Subscriber, SubscriberConfig};
+pub(super) use self::topology::Topology;
 
 /// Timeout of a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ mod url;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub(crate) use self::url::Credentials;
+pub(crate) use self::url::{Credentials, Endpoint, Sentinels, Servers};
 pub use self::url::{InvalidRedisUrl, RedisUrl, RedisUrlChange};
 
 /// Settings of a `RedisBus`.

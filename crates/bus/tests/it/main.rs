@@ -15,5 +15,6 @@ mod metrics;
 mod nodes;
 mod refusals;
 mod sample;
+mod sentinel;
 mod traces;
 mod traps;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
+use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::socket2::TcpKeepalive;
 use fred::types::RespVersion;
@@ -11,19 +12,22 @@ use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, ServerConfig, TcpConfig,
     TlsConnector, UnresponsiveConfig,
 };
+use lifecycle::Reloadable;
 use tokio::sync::broadcast;
 
 use super::COMMAND_TIMEOUT;
 use super::connection::Connection;
 use super::credentials::CurrentCredentials;
+use super::primary::Primary;
 use super::tls;
-use crate::redis::settings::RedisUrl;
+use crate::redis::settings::{Credentials, Endpoint, RedisUrl, Sentinels, Servers};
 
-/// Factory of connections to one Redis.
+/// Factory of connections to one Redis: the server of the URL, or the primary that its sentinels name.
 #[derive(Clone)]
 pub(in crate::redis) struct Connector {
     url: RedisUrl,
     tls: Option<TlsConnector>,
+    primary: Primary,
 }
 
 /// Purpose of a connection.
@@ -41,6 +45,8 @@ pub(in crate::redis) enum Purpose {
     Expiries,
     /// Blocking stream reads of one lane.
     Reads,
+    /// Questions to a sentinel.
+    Sentinel,
 }
 
 impl Purpose {
@@ -53,6 +59,7 @@ impl Purpose {
             Self::Replies => "replies",
             Self::Expiries => "expiries",
             Self::Reads => "reads",
+            Self::Sentinel => "sentinel",
         }
     }
 
@@ -61,7 +68,7 @@ impl Purpose {
         match self {
             Self::Events => 65_536,
             Self::Replies => 4096,
-            Self::Commands | Self::Limits | Self::Expiries | Self::Reads => 1,
+            Self::Commands | Self::Limits | Self::Expiries | Self::Reads | Self::Sentinel => 1,
         }
     }
 
@@ -69,22 +76,49 @@ impl Purpose {
     fn keyspace_events(self) -> usize {
         match self {
             Self::Expiries => 4096,
-            Self::Commands | Self::Limits | Self::Events | Self::Replies | Self::Reads => 1,
+            Self::Commands | Self::Limits | Self::Events | Self::Replies | Self::Reads | Self::Sentinel => 1,
         }
     }
 }
 
 impl Connector {
-    /// Prepares connections to a server; `ca` is a PEM file of certificates.
+    /// Prepares connections to a server; `ca` is a PEM file of certificates. Where sentinels name the server,
+    /// [`Topology::discover`](super::Topology::discover) comes before the first connection.
     pub(in crate::redis) fn new(url: RedisUrl, ca: Option<&std::path::Path>) -> Result<Self, ConnectError> {
         let tls = url.tls.then(|| tls::connector(ca)).transpose();
         let tls = tls.map_err(|source| ConnectError::Certificates { source })?;
-        Ok(Self { url, tls })
+        let primary = match &url.servers {
+            Servers::One(server) => Primary::at(server.clone()),
+            Servers::Sentinel(_) => Primary::default(),
+        };
+        Ok(Self { url, tls, primary })
+    }
+
+    /// Sentinels that name the server, if any.
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.url.servers {
+            Servers::Sentinel(sentinels) => Some(sentinels),
+            Servers::One(_) => None,
+        }
+    }
+
+    /// Address of the server.
+    pub(super) fn primary(&self) -> &Primary {
+        &self.primary
     }
 
     /// Server's address for logs and errors, without password.
     pub(super) fn address(&self) -> String {
-        self.url.to_string()
+        match self.primary.current() {
+            Some(server) => self.address_of(&server),
+            None => self.url.to_string(),
+        }
+    }
+
+    /// Address of a server for logs and errors.
+    pub(super) fn address_of(&self, server: &Endpoint) -> String {
+        let scheme = if self.url.tls { "rediss" } else { "redis" };
+        format!("{scheme}://{server}/{}", self.url.database)
     }
 
     /// Keyspace channel of the expired keys of our database.
@@ -104,9 +138,29 @@ impl Connector {
         }
     }
 
-    /// Opens a connection.
+    /// Opens a connection to the server.
     pub(super) async fn open(&self, purpose: Purpose) -> Result<Connection, fred::error::Error> {
-        Connection::open(self.client(purpose)).await
+        let unknown = || fred::error::Error::new(ErrorKind::Config, "no primary is known");
+        self.open_at(self.primary.current().ok_or_else(unknown)?, purpose).await
+    }
+
+    /// Opens a connection to a server that may be the next primary.
+    pub(super) async fn open_at(&self, server: Endpoint, purpose: Purpose) -> Result<Connection, fred::error::Error> {
+        let config = Config {
+            database: Some(self.url.database),
+            ..self.config(&server, &self.url.credentials)
+        };
+        Connection::open(client(config, purpose), server).await
+    }
+
+    /// Opens a connection to a sentinel, which has no databases.
+    pub(super) async fn open_sentinel(
+        &self,
+        sentinel: Endpoint,
+        login: &Reloadable<Credentials>,
+    ) -> Result<Connection, fred::error::Error> {
+        let config = self.config(&sentinel, login);
+        Connection::open(client(config, Purpose::Sentinel), sentinel).await
     }
 
     /// Error for a server that refuses the connection or the first command.
@@ -117,32 +171,30 @@ impl Connector {
         }
     }
 
-    fn client(&self, purpose: Purpose) -> Client {
-        let (config, performance) = (self.config(), performance());
-        let client = Client::new(config, Some(performance), Some(connection()), Some(policy()));
-        // The configured capacity applies to eight channels, which would take 47 MB for a burst of messages; so the channels for
-        // messages and keyspace events are replaced here.
-        let notifications = &client.inner().notifications;
-        let (messages, _) = broadcast::channel(purpose.messages());
-        notifications.pubsub.store(Arc::new(messages));
-        let (keyspace_events, _) = broadcast::channel(purpose.keyspace_events());
-        notifications.keyspace.store(Arc::new(keyspace_events));
-        client
-    }
-
-    fn config(&self) -> Config {
+    fn config(&self, server: &Endpoint, login: &Reloadable<Credentials>) -> Config {
         Config {
-            server: ServerConfig::new_centralized(&self.url.server.host, self.url.server.port),
+            server: ServerConfig::new_centralized(&server.host, server.port),
             // The first connection fails at once, later ones are retried.
             fail_fast: true,
-            credential_provider: Some(Arc::new(CurrentCredentials(self.url.credentials.clone()))),
-            database: Some(self.url.database),
+            credential_provider: Some(Arc::new(CurrentCredentials(login.clone()))),
             // In RESP 2 a connection with subscriptions accepts no other commands.
             version: RespVersion::RESP3,
             tls: self.tls.clone().map(Into::into),
             ..Config::default()
         }
     }
+}
+
+fn client(config: Config, purpose: Purpose) -> Client {
+    let client = Client::new(config, Some(performance()), Some(connection()), Some(policy()));
+    // The configured capacity applies to eight channels, which would take 47 MB for a burst of messages; so the channels for
+    // messages and keyspace events are replaced here.
+    let notifications = &client.inner().notifications;
+    let (messages, _) = broadcast::channel(purpose.messages());
+    notifications.pubsub.store(Arc::new(messages));
+    let (keyspace_events, _) = broadcast::channel(purpose.keyspace_events());
+    notifications.keyspace.store(Arc::new(keyspace_events));
+    client
 }
 
 fn performance() -> PerformanceConfig {
@@ -228,6 +280,15 @@ pub enum ConnectError {
         /// URL without its password.
         address: String,
         /// Failed command, with the server's error reply.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The sentinels name no primary.
+    #[error("find the primary of {address}")]
+    NoPrimary {
+        /// URL without its passwords.
+        address: String,
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

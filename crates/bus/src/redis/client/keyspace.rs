@@ -9,6 +9,7 @@ use tokio::time::{interval, sleep};
 
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
+use super::primary::Primary;
 use super::{MessageHandler, Missed};
 
 /// Subscribes to one `__keyevent` channel until the handler is closed, over connections of its own. `subscribed` is called for
@@ -43,12 +44,13 @@ async fn serve_connection<L: MessageHandler>(
     let Ok(connection) = connector.open(purpose).await else {
         return;
     };
-    receive(&connection, channel, handler, subscribed).await;
+    receive(&connection, connector.primary(), channel, handler, subscribed).await;
 }
 
-/// Subscribes, and passes keys on until the connection fails.
+/// Subscribes, and passes keys on until the connection fails, or another server is the primary.
 async fn receive<L: MessageHandler>(
     connection: &Connection,
+    primary: &Primary,
     channel: &str,
     handler: &mut L,
     subscribed: &(impl Fn() + Send),
@@ -65,6 +67,8 @@ async fn receive<L: MessageHandler>(
     }
     subscribed();
     let mut heartbeat = interval(HEARTBEAT);
+    let left = primary.leaves(connection.server());
+    tokio::pin!(left);
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -74,6 +78,7 @@ async fn receive<L: MessageHandler>(
             },
             // fred drops the subscriptions of a broken connection.
             _ = reconnects.recv() => return,
+            () = &mut left => return,
             _ = heartbeat.tick() => {
                 if fred.ping::<Value>(None).await.is_err() {
                     return;

@@ -5,6 +5,7 @@ use std::iter;
 
 use super::command_failure::{CommandFailure, waitable};
 use super::connector::ConnectError;
+use super::topology::SentinelError;
 use crate::BusError;
 
 impl ConnectError {
@@ -20,6 +21,7 @@ impl ConnectError {
                 None => Some("unreachable"),
             },
             Self::Unusable { source, .. } => cause(&**source).and_then(waitable),
+            Self::NoPrimary { source, .. } => source.downcast_ref().and_then(SentinelError::outage),
             Self::TooOld { .. } | Self::NoInfo { .. } | Self::Certificates { .. } => None,
         }
     }

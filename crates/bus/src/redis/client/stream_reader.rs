@@ -21,8 +21,8 @@ use crate::operation::Operation;
 
 /// Reader of one stream for a consumer group, one read at a time.
 ///
-/// A connection that failed, or whose read was cancelled, is closed: fred does not notice that a blocked connection is dead, and
-/// Redis must not deliver an entry to a cancelled read.
+/// A connection that failed, whose read was cancelled, or whose server is no longer the primary, is closed: fred does not notice that a
+/// blocked connection is dead, and Redis must not deliver an entry to a cancelled read.
 pub(in crate::redis) struct StreamReader {
     connector: Connector,
     /// Server, to which outages are reported: the operation that reads does not log them.
@@ -62,7 +62,9 @@ impl StreamReader {
         let Ok(Ok(_permit)) = timeout(wait, self.permit.acquire()).await else {
             return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null)));
         };
+        let primary = self.connector.primary();
         let idle = self.idle().take();
+        let idle = idle.filter(|connection| !primary.has_left(connection.server()));
         let connection = match idle {
             Some(connection) => connection,
             None => {
@@ -78,9 +80,12 @@ impl StreamReader {
         // BLOCK 0 would block for ever.
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         let fred = connection.client().with_options(&options);
-        let read = fred
-            .xreadgroup(group, worker, count, Some(millis), false, stream, ">")
-            .await;
+        let read = fred.xreadgroup(group, worker, count, Some(millis), false, stream, ">");
+        let read = tokio::select! {
+            read = read => read,
+            // The next read goes to the new primary.
+            () = primary.leaves(connection.server()) => return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null))),
+        };
         match read {
             Ok(entries) => {
                 *self.idle() = Some(connection);

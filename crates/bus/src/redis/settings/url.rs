@@ -8,13 +8,33 @@ use percent_encoding::percent_decode_str;
 use protocol::secret::Secret;
 use url::{Host, Url};
 
-/// URL `redis://[[user]:password@]host[:port][/db]`, or `rediss://` for TLS. Displays without the password. Clones share the
-/// login, which may be replaced: [`RedisUrl::replace_credentials`].
+/// URL `redis://[[user]:password@]host[:port][/db]`, or `redis-sentinel://[[user]:password@]host[:port],...[/db]?master=name` with the
+/// addresses of sentinels; `rediss://` and `rediss-sentinel://` for TLS. Displays without the passwords. Clones share the logins, which
+/// may be replaced: [`RedisUrl::replace_credentials`].
 #[derive(Clone)]
 pub struct RedisUrl {
     pub(crate) tls: bool,
-    pub(crate) server: Endpoint,
+    pub(crate) servers: Servers,
     pub(crate) database: u8,
+    pub(crate) credentials: Reloadable<Credentials>,
+}
+
+/// Servers of a URL.
+#[derive(Clone)]
+pub(crate) enum Servers {
+    /// Server.
+    One(Endpoint),
+    /// Sentinels, which know the server.
+    Sentinel(Sentinels),
+}
+
+/// Sentinels of a primary.
+#[derive(Clone)]
+pub(crate) struct Sentinels {
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// Name of the primary.
+    pub(crate) master: String,
+    /// Login at the sentinels.
     pub(crate) credentials: Reloadable<Credentials>,
 }
 
@@ -26,7 +46,7 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
 }
 
-/// Login at the server.
+/// Login at a server.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     pub(crate) username: Option<String>,
@@ -34,17 +54,20 @@ pub(crate) struct Credentials {
 }
 
 impl RedisUrl {
-    /// Replaces the login for connections that are opened from now on, by that of a URL of the same server.
+    /// Replaces the logins for connections that are opened from now on, by those of a URL of the same servers.
     ///
     /// # Errors
-    /// [`RedisUrlChange`]; the login stays.
+    /// [`RedisUrlChange`]; the logins stay.
     pub fn replace_credentials(&self, url: &Secret) -> Result<(), RedisUrlChange> {
         let new: Self = url.expose().parse()?;
-        let server = |url: &Self| (url.tls, url.server.clone(), url.database);
-        if server(&new) != server(self) {
+        // Both display everything but the logins.
+        if new.to_string() != self.to_string() {
             return Err(RedisUrlChange::OtherServer);
         }
         self.credentials.set(new.credentials.get());
+        if let (Servers::Sentinel(ours), Servers::Sentinel(new)) = (&self.servers, &new.servers) {
+            ours.credentials.set(new.credentials.get());
+        }
         Ok(())
     }
 }
@@ -53,23 +76,27 @@ impl FromStr for RedisUrl {
     type Err = InvalidRedisUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidRedisUrl> {
-        let url = Url::parse(text).map_err(InvalidRedisUrl::Syntax)?;
-        let tls = match url.scheme() {
-            "redis" => false,
-            "rediss" => true,
+        let first = with_first_host(text);
+        let url = Url::parse(first.as_deref().unwrap_or(text)).map_err(InvalidRedisUrl::Syntax)?;
+        let (tls, is_sentinel) = match url.scheme() {
+            "redis" => (false, false),
+            "rediss" => (true, false),
+            "redis-sentinel" => (false, true),
+            "rediss-sentinel" => (true, true),
             "redis-cluster" | "rediss-cluster" => return Err(InvalidRedisUrl::NotOffered("redis-cluster://")),
-            "redis-sentinel" | "rediss-sentinel" => return Err(InvalidRedisUrl::NotOffered("redis-sentinel://")),
             _ => return Err(InvalidRedisUrl::Scheme),
         };
-        if url.query().is_some() || url.fragment().is_some() {
+        if url.fragment().is_some() || (!is_sentinel && url.query().is_some()) {
             return Err(InvalidRedisUrl::Query);
         }
+        let servers = if is_sentinel {
+            Servers::Sentinel(Sentinels::parse(text, &url)?)
+        } else {
+            Servers::One(Endpoint::parse(&url, DEFAULT_PORT)?)
+        };
         Ok(Self {
             tls,
-            server: Endpoint {
-                host: host(&url).ok_or(InvalidRedisUrl::Host)?,
-                port: url.port().unwrap_or(DEFAULT_PORT),
-            },
+            servers,
             database: database(url.path()).ok_or(InvalidRedisUrl::Database)?,
             credentials: Reloadable::new(Credentials {
                 username: decoded(url.username()),
@@ -79,10 +106,67 @@ impl FromStr for RedisUrl {
     }
 }
 
+impl Sentinels {
+    /// Sentinels of a URL, by its text with all hosts and its parts with the first one.
+    fn parse(text: &str, url: &Url) -> Result<Self, InvalidRedisUrl> {
+        let (_, hosts, _) = split_hosts(text).ok_or(InvalidRedisUrl::Host)?;
+        let endpoints = hosts.split(',').map(|host| {
+            let url = Url::parse(&format!("redis://{host}")).map_err(InvalidRedisUrl::Syntax)?;
+            Endpoint::parse(&url, DEFAULT_SENTINEL_PORT)
+        });
+        let endpoints = endpoints.collect::<Result<_, _>>()?;
+        let (mut master, mut username, mut password) = (None, None, None);
+        for pair in url
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match name {
+                "master" => master = decoded(value),
+                "sentinel_user" => username = decoded(value),
+                "sentinel_password" => password = decoded(value).map(Secret::new),
+                _ => return Err(InvalidRedisUrl::SentinelQuery),
+            }
+        }
+        Ok(Self {
+            endpoints,
+            master: master.ok_or(InvalidRedisUrl::Master)?,
+            credentials: Reloadable::new(Credentials { username, password }),
+        })
+    }
+}
+
+impl Endpoint {
+    fn parse(url: &Url, default_port: u16) -> Result<Self, InvalidRedisUrl> {
+        // Schemes that the URL standard does not know keep addresses as names, but IPv6 ones in brackets.
+        let host = match url.host().ok_or(InvalidRedisUrl::Host)? {
+            Host::Ipv6(address) => address.to_string(),
+            other => other.to_string(),
+        };
+        if host.is_empty() {
+            return Err(InvalidRedisUrl::Host);
+        }
+        let port = url.port().unwrap_or(default_port);
+        Ok(Self { host, port })
+    }
+}
+
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "rediss" } else { "redis" };
-        write!(f, "{scheme}://{}/{}", self.server, self.database)
+        let s = if self.tls { "s" } else { "" };
+        match &self.servers {
+            Servers::One(server) => write!(f, "redis{s}://{server}/{}", self.database),
+            Servers::Sentinel(Sentinels { endpoints, master, .. }) => {
+                write!(f, "redis{s}-sentinel://")?;
+                for (number, sentinel) in endpoints.iter().enumerate() {
+                    let separator = if number == 0 { "" } else { "," };
+                    write!(f, "{separator}{sentinel}")?;
+                }
+                write!(f, "/{}?master={master}", self.database)
+            }
+        }
     }
 }
 
@@ -105,7 +189,7 @@ pub enum InvalidRedisUrl {
     #[error("{0}")]
     Syntax(url::ParseError),
     /// Unknown scheme.
-    #[error("the URL begins with redis:// or rediss://")]
+    #[error("the URL begins with redis://, rediss://, redis-sentinel:// or rediss-sentinel://")]
     Scheme,
     /// Scheme that is not supported yet.
     #[error("{0} is not offered yet")]
@@ -119,6 +203,12 @@ pub enum InvalidRedisUrl {
     /// Query or fragment.
     #[error("the URL has no query and no fragment")]
     Query,
+    /// Sentinels without the name of the primary.
+    #[error("the URL of sentinels names the primary: ?master=<name>")]
+    Master,
+    /// Unknown parameter in the URL of sentinels.
+    #[error("the query of the URL of sentinels has master, sentinel_user and sentinel_password alone")]
+    SentinelQuery,
 }
 
 /// URL that cannot replace another while the node runs.
@@ -132,12 +222,24 @@ pub enum RedisUrlChange {
     OtherServer,
 }
 
-fn host(url: &Url) -> Option<String> {
-    // Schemes that the URL standard does not know keep addresses as names, but IPv6 ones in brackets.
-    match url.host()? {
-        Host::Ipv6(address) => Some(address.to_string()),
-        other => Some(other.to_string()).filter(|host| !host.is_empty()),
-    }
+/// Text before, in and after the hosts of a URL, which may be several, separated by commas.
+fn split_hosts(text: &str) -> Option<(String, &str, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, after) = rest.split_at_checked(end)?;
+    let (login, hosts) = match authority.rsplit_once('@') {
+        Some((login, hosts)) => (format!("{login}@"), hosts),
+        None => (String::new(), authority),
+    };
+    Some((format!("{scheme}://{login}"), hosts, after))
+}
+
+/// URL with the first of its hosts alone, as the URL standard knows one; others than those of several servers stay as they are.
+fn with_first_host(text: &str) -> Option<String> {
+    let (before, hosts, after) = split_hosts(text)?;
+    let several = text.contains("-sentinel://") || text.contains("-cluster://");
+    let first = hosts.split(',').next().filter(|_| several)?;
+    Some(format!("{before}{first}{after}"))
 }
 
 fn database(path: &str) -> Option<u8> {
@@ -153,91 +255,7 @@ fn decoded(part: &str) -> Option<String> {
 }
 
 const DEFAULT_PORT: u16 = 6379;
+const DEFAULT_SENTINEL_PORT: u16 = 26379;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(text: &str) -> RedisUrl {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn url_parts_are_parsed() {
-        let url = parsed("rediss://gate:p%40ss@redis.example:7000/3");
-        assert_eq!(url.to_string(), "rediss://redis.example:7000/3");
-        assert_eq!(login(&url), (Some("gate".to_owned()), Some("p@ss".to_owned())));
-    }
-
-    #[test]
-    fn omitted_url_parts_have_defaults() {
-        let url = parsed("redis://localhost");
-        assert_eq!(url.to_string(), "redis://localhost:6379/0");
-        assert_eq!(login(&url), (None, None));
-        assert_eq!(login(&parsed("redis://:secret@localhost")).0, None);
-        assert_eq!(parsed("redis://[::1]:7000").server.host, "::1");
-    }
-
-    fn login(url: &RedisUrl) -> (Option<String>, Option<String>) {
-        let credentials = url.credentials.get();
-        let password = credentials.password.as_ref();
-        (
-            credentials.username.clone(),
-            password.map(|password| password.expose().to_owned()),
-        )
-    }
-
-    #[test]
-    fn password_is_not_displayed() {
-        let url = parsed("redis://:hunter2@localhost");
-        assert!(!format!("{url} {url:?} {:?}", url.credentials).contains("hunter2"));
-    }
-
-    #[test]
-    fn login_is_replaced_in_all_clones_and_another_server_is_refused() {
-        let url = parsed("rediss://gate:old@redis.example:7000/3");
-        let clone = url.clone();
-        let replace = |text: &str| url.replace_credentials(&Secret::new(text));
-        assert_eq!(replace("rediss://door:new@redis.example:7000/3"), Ok(()));
-        let new = (Some("door".to_owned()), Some("new".to_owned()));
-        assert_eq!(login(&clone), new);
-        for other in [
-            "redis://door:thief@redis.example:7000/3",
-            "rediss://door:thief@evil.example:7000/3",
-            "rediss://door:thief@redis.example:7001/3",
-            "rediss://door:thief@redis.example:7000/4",
-        ] {
-            assert_eq!(replace(other), Err(RedisUrlChange::OtherServer));
-        }
-        assert_eq!(
-            replace("http://door:thief@redis.example"),
-            Err(RedisUrlChange::Invalid(InvalidRedisUrl::Scheme))
-        );
-        assert_eq!(login(&clone), new);
-        assert_eq!(replace("rediss://redis.example:7000/3"), Ok(()));
-        assert_eq!(login(&clone), (None, None));
-    }
-
-    #[test]
-    fn invalid_url_is_refused_in_one_line() {
-        for (text, line) in [
-            ("redis-cluster://:hunter2@a:1", "redis-cluster:// is not offered yet"),
-            ("redis-sentinel://:hunter2@a:1", "redis-sentinel:// is not offered yet"),
-            ("http://:hunter2@a:1", "the URL begins with redis:// or rediss://"),
-            (
-                "redis://:hunter2@a/hunter2",
-                "the URL's path is a database number, 0 to 255",
-            ),
-            (
-                "redis://:hunter2@a/256",
-                "the URL's path is a database number, 0 to 255",
-            ),
-            ("redis://:hunter2@a?hunter2=1", "the URL has no query and no fragment"),
-            ("redis:hunter2", "the URL names no host"),
-            ("hunter2", "relative URL without a base"),
-        ] {
-            let error = text.parse::<RedisUrl>().unwrap_err();
-            assert_eq!(error.to_string(), line, "{text}");
-        }
-    }
-}
+mod tests;

@@ -8,15 +8,15 @@ use super::*;
 
 #[test]
 fn no_connection_uses_an_unbounded_default_of_fred() {
-    let connector = Connector::new("redis://localhost".parse().unwrap(), None).unwrap();
     for purpose in [
         Purpose::Commands,
         Purpose::Limits,
         Purpose::Events,
         Purpose::Replies,
         Purpose::Reads,
+        Purpose::Sentinel,
     ] {
-        let client = connector.client(purpose);
+        let client = client(config(), purpose);
         let mut policy = client.client_reconnect_policy().unwrap();
         assert_eq!(policy.max_attempts(), 0, "for ever");
         assert!((0..100).all(|_| policy.next_delay().is_some_and(|delay| delay <= 1_000)));
@@ -39,8 +39,7 @@ fn no_connection_uses_an_unbounded_default_of_fred() {
 
 #[test]
 fn burst_of_65_536_messages_fits_the_queue() {
-    let connector = Connector::new("redis://localhost".parse().unwrap(), None).unwrap();
-    let client = connector.client(Purpose::Events);
+    let client = client(config(), Purpose::Events);
     let mut messages = client.message_rx();
     for _ in 0..65_536 {
         client.inner().notifications.broadcast_pubsub(Message {
@@ -51,4 +50,9 @@ fn burst_of_65_536_messages_fits_the_queue() {
         });
     }
     assert!(messages.try_recv().is_ok());
+}
+
+fn config() -> Config {
+    let connector = Connector::new("redis://localhost".parse().unwrap(), None).unwrap();
+    connector.config(&connector.primary().current().unwrap(), &connector.url.credentials)
 }

@@ -1,5 +1,7 @@
 //! Health monitor of a connection: sends a heartbeat (TIME) each second, and replaces a client that does not recover.
 //!
+//! Connects to the new primary when a failover has moved it.
+//!
 //! fred mostly reconnects by itself. But its routing task can end, or block in a write to a dead peer; and its own check for
 //! unresponsive connections counts from the last write, so on a busy connection it never fires.
 
@@ -23,10 +25,13 @@ use crate::operation::Operation;
 use crate::redis::client::RedisReply;
 use crate::redis::client::command_failure::{CommandFailure, ERROR_REPLY, refusal, waitable};
 use crate::redis::client::connection::Connection;
+use crate::redis::settings::Endpoint;
 
 /// Health monitor of one [`super::NodeClient`].
 pub(super) struct HealthMonitor {
     shared: Arc<NodeState>,
+    /// Server of the connection.
+    server: Endpoint,
     reconnects: Receiver<Server>,
     /// Errors that closed connections or prevented new ones.
     errors: Receiver<(Error, Option<Server>)>,
@@ -36,10 +41,12 @@ pub(super) struct HealthMonitor {
 
 impl HealthMonitor {
     pub(super) fn new(shared: Arc<NodeState>) -> Self {
+        let server = shared.connection().server().clone();
         Self {
             reconnects: shared.fred().reconnect_rx(),
             errors: shared.fred().error_rx(),
             tried: Instant::now(),
+            server,
             shared,
         }
     }
@@ -48,7 +55,15 @@ impl HealthMonitor {
     pub(super) async fn run(mut self) {
         loop {
             let begin = Instant::now();
-            let outcome = heartbeat(self.shared.fred(), &*self.shared.clock).await;
+            let moved = self.shared.connector.primary().leaves(&self.server);
+            let outcome = tokio::select! {
+                biased;
+                () = moved => {
+                    self.follow().await;
+                    continue;
+                }
+                outcome = heartbeat(self.shared.fred(), &*self.shared.clock) => outcome,
+            };
             self.measure(begin.elapsed(), outcome.as_ref().err());
             self.count_reconnects();
             let pause = match outcome {
@@ -62,12 +77,44 @@ impl HealthMonitor {
                     PAUSE
                 }
             };
-            let health = self.shared.health().clone();
-            let (metrics, redis) = (&self.shared.metrics, self.shared.purpose.name());
-            metrics.connected(redis, health.is_up());
-            metrics.silence(redis, health.silence(Instant::now()));
-            sleep(pause).await;
+            self.record_health();
+            let moved = self.shared.connector.primary().leaves(&self.server);
+            tokio::select! {
+                () = moved => {}
+                () = sleep(pause) => {}
+            }
         }
+    }
+
+    /// Connects to the new primary. Until it succeeds no command is sent: the previous primary may still take writes, which would be lost.
+    async fn follow(&mut self) {
+        self.shared.health().mark_down("read_only");
+        match self.shared.connector.open(self.shared.purpose).await {
+            Ok(connection) => self.replace(connection),
+            Err(error) => {
+                let error = CommandFailure::Fred(error).at_step("connect to the new primary");
+                let class = error.outage().unwrap_or("refused");
+                self.shared.health().mark_down(class);
+                self.shared.dependency.failed(class, chain(&error));
+                self.record_health();
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    fn replace(&mut self, connection: Connection) {
+        self.server = connection.server().clone();
+        self.reconnects = connection.client().reconnect_rx();
+        self.errors = connection.client().error_rx();
+        *self.shared.connection() = connection;
+        self.shared.metrics.reconnected(self.shared.purpose.name());
+    }
+
+    fn record_health(&self) {
+        let health = self.shared.health().clone();
+        let (metrics, redis) = (&self.shared.metrics, self.shared.purpose.name());
+        metrics.connected(redis, health.is_up());
+        metrics.silence(redis, health.silence(Instant::now()));
     }
 
     fn measure(&self, duration: Duration, error: Option<&BusError>) {
@@ -105,10 +152,7 @@ impl HealthMonitor {
         self.tried = Instant::now();
         if let Ok(connection) = self.shared.connector.open(self.shared.purpose).await {
             tracing::debug!(redis = redis.as_str(), "redis connection did not recover, replaced");
-            self.reconnects = connection.client().reconnect_rx();
-            self.errors = connection.client().error_rx();
-            *self.shared.connection() = connection;
-            self.shared.metrics.reconnected(self.shared.purpose.name());
+            self.replace(connection);
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct SubscriberTask<L> {
     /// True from the loss of a connection until all desired channels are confirmed on the new one. Messages received meanwhile
     /// may follow a gap, so they are dropped and covered by the `on_missed` at the end.
     resubscribing: bool,
+    /// True from the move of the primary until the subscriber has a connection to the new one.
+    following: bool,
     /// True after an error that a new connection would not cure: further batches wait for the next heartbeat.
     backing_off: bool,
     /// Code of the last logged refusal, until all channels are subscribed.
@@ -66,6 +68,7 @@ enum Completed {
     ProbePublished(u64, Result<(), BusError>),
     Counted(Result<Option<usize>, Error>),
     Reconnected(Result<Connection, Error>),
+    PrimaryMoved,
 }
 
 impl<L: MessageHandler> SubscriberTask<L> {
@@ -88,6 +91,7 @@ impl<L: MessageHandler> SubscriberTask<L> {
             probe_channel: config.probe.clone(),
             probe: Probe::new(Instant::now()),
             resubscribing: false,
+            following: false,
             backing_off: false,
             logged_refusal: None,
             expected: None,
@@ -102,6 +106,7 @@ impl<L: MessageHandler> SubscriberTask<L> {
         tokio::pin!(closed);
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.watch_primary();
         loop {
             self.begin_batch();
             tokio::select! {
@@ -137,6 +142,26 @@ impl<L: MessageHandler> SubscriberTask<L> {
         self.resubscribing = true;
         self.backing_off = false;
         self.shared.live.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits for another server to be the primary.
+    fn watch_primary(&mut self) {
+        let (primary, server) = (self.connector.primary().clone(), self.connection.server().clone());
+        let left = async move {
+            primary.leaves(&server).await;
+            Completed::PrimaryMoved
+        };
+        self.in_flight.push(left.boxed());
+    }
+
+    fn begin_connecting(&mut self) {
+        if self.running.connecting {
+            return;
+        }
+        self.running.connecting = true;
+        let (connector, purpose) = (self.connector.clone(), self.purpose);
+        let connect = async move { Completed::Reconnected(connector.open(purpose).await) };
+        self.in_flight.push(connect.boxed());
     }
 
     fn begin_batch(&mut self) {
@@ -181,6 +206,10 @@ impl<L: MessageHandler> SubscriberTask<L> {
                 if let (Ok(connection), true) = (outcome, self.is_lost(now)) {
                     self.replace(connection);
                 }
+            }
+            Completed::PrimaryMoved => {
+                self.following = true;
+                self.begin_connecting();
             }
         }
     }
@@ -232,7 +261,9 @@ impl<L: MessageHandler> SubscriberTask<L> {
 
     fn replace(&mut self, connection: Connection) {
         let redis = self.connector.address();
-        if self.probe.is_unresponsive(Instant::now()) {
+        if self.following {
+            tracing::debug!(redis, "redis primary moved, subscriber connection replaced");
+        } else if self.probe.is_unresponsive(Instant::now()) {
             // An outage: the health monitor of the command connection reports it.
             tracing::debug!(redis, "redis subscriber connection unresponsive, replaced");
         } else {
@@ -241,6 +272,10 @@ impl<L: MessageHandler> SubscriberTask<L> {
         self.messages = connection.client().message_rx();
         self.reconnects = connection.client().reconnect_rx();
         self.connection = connection;
+        if self.following {
+            self.following = false;
+            self.watch_primary();
+        }
         self.on_reconnect();
     }
 
@@ -267,17 +302,14 @@ impl<L: MessageHandler> SubscriberTask<L> {
             let count = async move { Completed::Counted(count_subscriptions(&fred).await) };
             self.in_flight.push(count.boxed());
         }
-        if self.is_lost(now) && !self.running.connecting {
-            self.running.connecting = true;
-            let (connector, purpose) = (self.connector.clone(), self.purpose);
-            let connect = async move { Completed::Reconnected(connector.open(purpose).await) };
-            self.in_flight.push(connect.boxed());
+        if self.is_lost(now) {
+            self.begin_connecting();
         }
     }
 
     /// Reports whether fred will not restore this connection by itself.
     fn is_lost(&self, now: Instant) -> bool {
-        (self.probe.is_stalled(now) && !self.resubscribing) || self.probe.is_unresponsive(now)
+        self.following || (self.probe.is_stalled(now) && !self.resubscribing) || self.probe.is_unresponsive(now)
     }
 
     fn receive(&mut self, message: &Message) {
