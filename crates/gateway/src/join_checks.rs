@@ -208,6 +208,7 @@ impl JoinCheck {
             event: name::ALERT,
             data: &Json::of(alert),
             offset: None,
+            event_id: Some(alert.alert_id.as_str()),
         };
         self.caller.send(vec![self.caller.encoding.push(&push)]);
     }

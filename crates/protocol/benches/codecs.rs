@@ -25,6 +25,7 @@ fn encode(criterion: &mut Criterion) {
         event: "account:status_changed",
         data: &data,
         offset: Some("cb6d683a9a2fc6f78987667f703866fa-17"),
+        event_id: Some("0197f1a2b3c47d5e8f90a1b2c3d4e5f6"),
     };
     group.bench_function("native JSON", |b| {
         b.iter(|| native::push(Encoding::Json, black_box(&push)));

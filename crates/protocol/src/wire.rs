@@ -83,6 +83,7 @@ impl fmt::Debug for Request {
 
 /// Event of the server, not yet encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Push<'a> {
     /// Name of the event.
     pub event: &'a str,
@@ -90,6 +91,9 @@ pub struct Push<'a> {
     pub data: &'a Json,
     /// Offset in the user's event log; none for events of one socket or session.
     pub offset: Option<&'a str>,
+    /// Id of the event, by which a client drops a repetition; of events with an offset, and of an alert that is sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<&'a str>,
 }
 
 /// Framing that cannot be read: it costs the connection (close code 4400). Says what was wrong, never the content.

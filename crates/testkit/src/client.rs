@@ -126,11 +126,13 @@ impl Endpoint {
 pub struct Event {
     /// Name, such as `account:status_changed`.
     pub name: String,
-    /// Data: on Socket.IO the first argument.
+    /// Data: on Socket.IO the first argument, without the `eventId`.
     pub data: Value,
+    /// Id of the event: `eventId`, beside the data of a plain WebSocket and in that of Socket.IO.
+    pub event_id: Option<String>,
     /// Offset in the user's event log; `None` where the server sent null.
     pub offset: Option<String>,
-    /// All arguments on Socket.IO, the offset included; on a plain WebSocket only the data.
+    /// All arguments on Socket.IO, the data without the `eventId` and the offset included; on a plain WebSocket only the data.
     pub arguments: Vec<Value>,
     /// Id: of the request that it answers, or on Socket.IO of the requested ack.
     pub id: Option<u64>,

@@ -80,6 +80,7 @@ impl<'a> EncodedEvent<'a> {
             event: &self.envelope.event,
             data: &self.envelope.data,
             offset: self.offset.as_deref(),
+            event_id: self.offset.is_some().then_some(self.envelope.id.as_str()),
         };
         match self.by_encoding.get_mut(encoding.index()) {
             Some(written) => written.get_or_insert_with(|| encoding.push(&push)).clone(),

@@ -131,6 +131,7 @@ impl Subscriber {
                 event: notice.name(),
                 data: &notice.data(),
                 offset: None,
+                event_id: None,
             }));
         } else {
             self.delivery = Delivery::Stopped;

@@ -121,6 +121,7 @@ impl Caller {
             event: notice.name(),
             data: &notice.data(),
             offset: None,
+            event_id: None,
         }));
     }
 

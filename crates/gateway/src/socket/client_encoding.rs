@@ -70,6 +70,7 @@ impl ClientEncoding {
             event,
             data,
             offset: None,
+            event_id: None,
         };
         let ack = self.ack(data, id);
         std::iter::once(self.push(&push)).chain(ack).collect()

@@ -70,6 +70,7 @@ async fn published_event_is_delivered_with_generated_id_and_timestamp() {
     assert_eq!(status, 202, "{answer}");
     let received = client.next_event("security:alert").await;
     assert_eq!(received.data["alertId"], answer["eventId"]);
+    assert_eq!(received.event_id.as_deref(), answer["eventId"].as_str());
     assert!(received.data["timestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(received.data["message"], "Login from new device detected");
     assert!(received.offset.is_some());
@@ -81,9 +82,10 @@ async fn published_event_is_delivered_with_generated_id_and_timestamp() {
         json!({ "event": "account:status_changed", "data": { "userId": "GEN-001", "accountType": "github", "status": "error" } }),
     ];
     for body in others {
-        assert_eq!(publish(&gateway, body.clone()).await.0, 202);
+        let (status, answer) = publish(&gateway, body.clone()).await;
         let received = client.next().await;
-        assert_eq!(received.name, body["event"].as_str().unwrap());
+        assert_eq!((status, received.name.as_str()), (202, body["event"].as_str().unwrap()));
+        assert_eq!(received.event_id.as_deref(), answer["eventId"].as_str());
     }
 }
 

@@ -16,6 +16,7 @@ mod incoming;
 mod msgpack;
 mod outgoing;
 mod packet;
+mod payload;
 mod text;
 
 /// Decoder of one connection. It detects the client's parser from the first Socket.IO packet, and keeps an event until its

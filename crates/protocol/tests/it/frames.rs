@@ -29,6 +29,7 @@ fn alert<'a>(data: &'a Json, offset: Option<&'a str>) -> Push<'a> {
         event: name::ALERT,
         data,
         offset,
+        event_id: None,
     }
 }
 
@@ -88,6 +89,23 @@ fn event_ends_in_its_offset_or_in_null() {
     assert_snapshot!(show(&socketio::event(PLAIN, &alert(&data(), None))), @r#"42["security:alert",{"n":1},null]"#);
     assert_snapshot!(show(&socketio::event(PACKED, &alert(&data(), Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xa30-7\xa3nsp\xa1/");
     assert_snapshot!(show(&socketio::event(PACKED, &alert(&data(), None))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xc0\xa3nsp\xa1/");
+}
+
+#[test]
+fn event_id_is_beside_a_native_payload_and_the_first_field_of_a_socketio_one() {
+    let (data, empty, text) = (data(), Json::of(&json!({})), Json::of("text"));
+    let identified = |data, event_id| Push {
+        event_id: Some(event_id),
+        ..alert(data, Some("0-7"))
+    };
+    assert_snapshot!(show(&native::push(Encoding::Json, &identified(&data, "a\"1"))), @r#"{"event":"security:alert","data":{"n":1},"offset":"0-7","eventId":"a\"1"}"#);
+    assert_snapshot!(show(&native::push(Encoding::Msgpack, &identified(&data, "a"))), @r"\x84\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-7\xa7eventId\xa1a");
+    assert_snapshot!(show(&socketio::event(PLAIN, &identified(&data, "a\"1"))), @r#"42["security:alert",{"eventId":"a\"1","n":1},"0-7"]"#);
+    assert_snapshot!(show(&socketio::event(PLAIN, &identified(&empty, "a"))), @r#"42["security:alert",{"eventId":"a"},"0-7"]"#);
+    assert_snapshot!(show(&socketio::event(PLAIN, &identified(&text, "a"))), @r#"42["security:alert","text","0-7"]"#);
+    assert_snapshot!(show(&socketio::event(PACKED, &identified(&data, "a"))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x82\xa7eventId\xa1a\xa1n\x01\xa30-7\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event(PACKED, &identified(&text, "a"))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\xa4text\xa30-7\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event_without_offset(PLAIN, &identified(&data, "a"))), @r#"42["security:alert",{"eventId":"a","n":1}]"#);
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn payload_that_cannot_be_read_back_is_null_in_a_complete_frame() {
             event: "x",
             data: &data,
             offset: Some("0-7"),
+            event_id: None,
         };
         let received = peer::receive(Dialect::NativeMsgpack, &push(Encoding::Msgpack, &event));
         let arguments = vec![Value::Null, json!("0-7")];

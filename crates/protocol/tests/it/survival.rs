@@ -16,7 +16,7 @@ proptest! {
     #[test]
     fn event_is_received_with_its_offset(event in strategy::event(), offset in option::of(strategy::offset())) {
         let data = event.data();
-        let push = Push { event: event.name(), data: &data, offset: offset.as_deref() };
+        let push = Push { event: event.name(), data: &data, offset: offset.as_deref(), event_id: None };
         for dialect in DIALECTS {
             let received = peer::receive(dialect, &peer::push(dialect, &push));
             let [data, offset] = <[Value; 2]>::try_from(received.arguments).unwrap();
@@ -28,7 +28,7 @@ proptest! {
     #[test]
     fn notice_is_received_without_an_offset(notice in strategy::notice()) {
         let data = notice.data();
-        let push = Push { event: notice.name(), data: &data, offset: None };
+        let push = Push { event: notice.name(), data: &data, offset: None, event_id: None };
         for dialect in DIALECTS {
             let received = peer::receive(dialect, &peer::push(dialect, &push));
             let arguments = vec![value(push.data), Value::Null];
@@ -39,7 +39,7 @@ proptest! {
     #[test]
     fn event_without_recovery_has_the_payload_as_only_argument(event in strategy::event(), offset in option::of(strategy::offset())) {
         let data = event.data();
-        let push = Push { event: event.name(), data: &data, offset: offset.as_deref() };
+        let push = Push { event: event.name(), data: &data, offset: offset.as_deref(), event_id: None };
         for dialect in [Dialect::SocketIo, Dialect::SocketIoMsgpack] {
             let received = peer::receive(dialect, &socketio::event_without_offset(dialect, &push));
             prop_assert_eq!(received, ReceivedEvent { event: push.event.to_owned(), arguments: vec![value(push.data)] });
@@ -52,7 +52,7 @@ proptest! {
         let pushes: Vec<_> = events
             .iter()
             .zip(&payloads)
-            .map(|((event, offset), data)| Push { event: event.name(), data, offset: Some(offset.as_str()) })
+            .map(|((event, offset), data)| Push { event: event.name(), data, offset: Some(offset.as_str()), event_id: Some(offset.as_str()) })
             .collect();
         for dialect in [Dialect::NativeJson, Dialect::NativeMsgpack] {
             let encoding = peer::encoding(dialect).unwrap();

@@ -198,6 +198,7 @@ fn file(frame: Value, inbox: &Inbox) {
     let event = Event {
         name: text("event").unwrap_or_default(),
         offset: text("offset"),
+        event_id: text("eventId"),
         id: frame.get("id").and_then(Value::as_u64),
         arguments: vec![data.clone()],
         data,

@@ -251,7 +251,9 @@ fn arguments(data: Value) -> Vec<Value> {
 }
 
 /// The offset is the last argument where that is a text and not the data itself.
-fn event(name: &str, arguments: Vec<Value>, id: Option<u64>) -> Event {
+fn event(name: &str, mut arguments: Vec<Value>, id: Option<u64>) -> Event {
+    let fields = arguments.first_mut().and_then(Value::as_object_mut);
+    let event_id = fields.and_then(|fields| fields.remove("eventId"));
     let data = arguments.first().cloned().unwrap_or_default();
     let offset = arguments
         .get(1..)
@@ -262,6 +264,7 @@ fn event(name: &str, arguments: Vec<Value>, id: Option<u64>) -> Event {
         name: name.to_owned(),
         data,
         offset,
+        event_id: event_id.and_then(|id| id.as_str().map(str::to_owned)),
         arguments,
         id,
     }

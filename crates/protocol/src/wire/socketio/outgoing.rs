@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::payload::Payload;
 use super::packet::{Kind, Packet, ROOT, is_reserved};
 use super::{msgpack, text};
 use crate::code::{ErrorCode, TokenFault};
@@ -49,16 +50,17 @@ pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, data: Opt
     write(dialect, &packet)
 }
 
-/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text there for an offset.
+/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text there for an offset. The id of the event
+/// is the first field of its payload.
 #[must_use]
 pub fn event(dialect: Dialect, push: &Push<'_>) -> Message {
-    write_event(dialect, push.event, (push.event, push.data, push.offset))
+    write_event(dialect, push, Some(push.offset))
 }
 
 /// Writes an event for a client without recovery: the payload is its only argument.
 #[must_use]
 pub fn event_without_offset(dialect: Dialect, push: &Push<'_>) -> Message {
-    write_event(dialect, push.event, (push.event, push.data))
+    write_event(dialect, push, None)
 }
 
 /// Writes the ack of an event.
@@ -77,9 +79,23 @@ pub fn disconnect(dialect: Dialect) -> Message {
     write(dialect, &Packet::of(Kind::Disconnect, None::<()>))
 }
 
-fn write_event(dialect: Dialect, name: &str, arguments: impl Serialize) -> Message {
-    debug_assert!(!is_reserved(name), "{name} would make the client drop the connection");
-    write(dialect, &Packet::of(Kind::Event, Some(arguments)))
+/// Writes an event, with its offset as the last argument unless the client takes none.
+fn write_event(dialect: Dialect, push: &Push<'_>, offset: Option<Option<&str>>) -> Message {
+    debug_assert!(
+        !is_reserved(push.event),
+        "{} would make the client drop the connection",
+        push.event
+    );
+    let payload = Payload::of(push);
+    match (dialect, offset) {
+        (Dialect::SocketIoMsgpack, Some(offset)) => {
+            msgpack::write(&Packet::of(Kind::Event, Some((push.event, payload, offset))))
+        }
+        (Dialect::SocketIoMsgpack, None) => msgpack::write(&Packet::of(Kind::Event, Some((push.event, payload)))),
+        (Dialect::SocketIo | Dialect::NativeJson | Dialect::NativeMsgpack, offset) => {
+            text::write_event(push.event, &payload, offset)
+        }
+    }
 }
 
 fn write<D: Serialize>(dialect: Dialect, packet: &Packet<'_, D>) -> Message {

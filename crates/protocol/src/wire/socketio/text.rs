@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::attachments::MAX_ATTACHMENTS;
 use super::packet::{Kind, Packet, ROOT};
+use super::payload::Payload;
 use crate::wire::text::{USUAL_SIZE, append, read as read_json};
 use crate::wire::{FrameError, Message};
 
@@ -55,6 +56,21 @@ pub(super) fn write<D: Serialize>(packet: &Packet<'_, D>) -> Message {
     if let Some(data) = &packet.data {
         append(&mut out, data);
     }
+    Message::Text(Bytes::from(out))
+}
+
+/// Writes an event of the root namespace, the Engine.IO digit in front, without a copy of its payload.
+pub(super) fn write_event(name: &str, payload: &Payload<'_>, offset: Option<Option<&str>>) -> Message {
+    let mut out = Vec::with_capacity(USUAL_SIZE);
+    out.extend([b'4', b'0' + Kind::Event.number(), b'[']);
+    append(&mut out, name);
+    out.push(b',');
+    payload.append_json(&mut out);
+    if let Some(offset) = offset {
+        out.push(b',');
+        append(&mut out, &offset);
+    }
+    out.push(b']');
     Message::Text(Bytes::from(out))
 }
 
