@@ -1,10 +1,14 @@
 //! Events: per user one sequence of offsets, one bounded event log, and one channel to the subscribed gateways.
+//!
+//! An event log that starts a new epoch is unrestored: the bus may have lost an earlier one. A worker then publishes the recent
+//! events of the user again, in their sequence, and marks the log as restored; until then nothing else of the user's sequence is
+//! published.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::offset::Offset;
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::id::{ResumeTokenId, UserId};
 use tokio::sync::mpsc;
 
@@ -14,20 +18,37 @@ use crate::BusError;
 #[async_trait]
 pub trait Events: Send + Sync {
     /// Assigns the next offset to an event, appends it to the log and publishes it to the subscribed gateways, in one atomic
-    /// step. An event id that was published before gets no second offset. An alert first withdraws the hint that no alert is open.
+    /// step. An alert first withdraws the hint that no alert is open.
     ///
-    /// # Errors
-    /// [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope.
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError>;
+    /// # Errors [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope. With [`Repeats::Unrecorded`],
+    /// the event may then be delivered twice.
+    async fn publish_with(
+        &self,
+        user: &UserId,
+        envelope: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<PublishOutcome, BusError>;
 
-    /// Publishes an event whose id was made for this call and is in no other: like [`Events::publish`], but the id need not be
-    /// recorded.
+    /// Publishes an event with [`PublishMode::IMMEDIATE`].
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: the outcome is unknown. Repeated, the event may be delivered twice.
-    async fn publish_unrepeated(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        self.publish(user, envelope).await
+    /// As [`Events::publish_with`].
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+        self.publish_with(user, envelope, PublishMode::IMMEDIATE).await
     }
+
+    /// Epoch of the user's event log if it is unrestored, creating it if missing; none if it is restored.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError>;
+
+    /// Marks the event log as restored: from now on [`PublishPhase::AfterRestore`] publishes. False if the log has another epoch
+    /// by now.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`]: the log may be marked; repeat.
+    async fn mark_restored(&self, user: &UserId, epoch: &Epoch) -> Result<bool, BusError>;
 
     /// Reads the current offset of each user, in the order of `users`. A user without one gets a new epoch at seq 0.
     ///
@@ -48,6 +69,43 @@ pub trait Events: Send + Sync {
     async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError>;
 }
 
+/// Conditions of a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishMode<'a> {
+    /// Treatment of the event's id.
+    pub repeats: Repeats,
+    /// Time of the publish relative to a restore of the event log.
+    pub phase: PublishPhase<'a>,
+}
+
+impl PublishMode<'_> {
+    /// Recorded id, whether or not the event log is restored.
+    pub const IMMEDIATE: PublishMode<'static> = PublishMode {
+        repeats: Repeats::Dropped,
+        phase: PublishPhase::Immediate,
+    };
+}
+
+/// Treatment of an event id that was published before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// The id is recorded, and a second event with it is dropped.
+    Dropped,
+    /// The id need not be recorded: it was made for this call and is in no other.
+    Unrecorded,
+}
+
+/// Time of a publish relative to a restore of the event log, which publishes the recent events again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublishPhase<'a> {
+    /// Any time: for events of single sockets and sessions, which need no sequence, and where a restore takes too long.
+    Immediate,
+    /// Not before the restore: an unrestored log refuses the event.
+    AfterRestore,
+    /// Part of the restore of this epoch: an unrestored log with another epoch refuses the event.
+    DuringRestore(&'a Epoch),
+}
+
 /// Outcome of a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishOutcome {
@@ -55,6 +113,8 @@ pub enum PublishOutcome {
     Assigned(Offset),
     /// The event id was published before; nothing was done.
     Duplicate,
+    /// The event log is unrestored; the event was not published.
+    Unrestored,
 }
 
 /// Result of reading the log after an offset.

@@ -35,7 +35,9 @@ mod redis;
 
 pub use challenges::{ChallengeKey, ChallengeKind, Challenges};
 pub use error::BusError;
-pub use events::{ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
+pub use events::{
+    ChannelMessage, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions,
+};
 pub use hints::{Hint, Hints};
 pub use jobs::{ClaimedJob, EntryId, Jobs};
 pub use joins::{JoinOutcome, JoinedSocket, Joins, SocketJoin};

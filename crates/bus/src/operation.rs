@@ -52,6 +52,7 @@ operations! {
     ListSockets = "list_sockets",
     LiveNodes = "live_nodes",
     MarkNoOpenAlerts = "mark_no_open_alerts",
+    MarkRestored = "mark_restored",
     MarkSeen = "mark_seen",
     MarkServed = "mark_served",
     PublishEvent = "publish_event",

@@ -206,6 +206,11 @@ impl Metrics {
         self.counters.published.add(1, &[KeyValue::new("event", event)]);
     }
 
+    /// Counts an event that was published although older ones of its user were not yet published again.
+    pub(crate) fn published_before_restore(&self) {
+        self.counters.published_before_restore.add(1, &[]);
+    }
+
     /// Counts an OAuth callback or a confirmation.
     pub(crate) fn called_back(&self, platform: AccountType, error: Option<ErrorCode>) {
         self.counters

@@ -33,9 +33,9 @@ pub mod vault;
 mod key_change;
 mod key_rotation;
 
+mod relay;
 mod rules;
 mod session_rules;
-mod user_locks;
 
 mod memory;
 mod postgres;
@@ -66,7 +66,7 @@ pub use operator::{
     AccountOverview, FactorOverview, InvalidOperator, MAX_LISTED, Operator, SecurityOverview, SeenOverview,
     SessionsOverview, TaskFilter, TaskOverview, TaskRetryOutcome, TaskState, UserOverview,
 };
-pub use outbox::{Outbox, OutboxBacklog, OutboxId, PublishError, Publisher, Relayed, SentEvent};
+pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Publisher, Relayed, SentEvent};
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{

@@ -26,13 +26,13 @@ mod syncs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use lifecycle::Clock;
+use lifecycle::{Clock, KeyedLocks};
+use protocol::id::UserId;
 use tokio::time::Instant;
 
 use self::state::State;
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::user_locks::UserLocks;
 use crate::vault::AuditKeys;
 
 /// All roles, in memory. A transaction runs under one lock, so it is committed whole or not at all.
@@ -41,7 +41,7 @@ pub struct MemoryStore {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
     audit: AuditKeys,
-    relays: UserLocks,
+    relays: KeyedLocks<UserId>,
 }
 
 impl MemoryStore {
@@ -52,7 +52,7 @@ impl MemoryStore {
             state: Mutex::default(),
             clock,
             audit,
-            relays: UserLocks::default(),
+            relays: KeyedLocks::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::offset::Epoch;
 use protocol::id::UserId;
 use telemetry::trace;
 
@@ -14,12 +15,19 @@ use crate::StoreError;
 /// at a time.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Hands a user's unsent events to `publisher`, oldest first, and marks each accepted event as sent. Stops at the first
-    /// refusal; the rest remains unsent. Waits for another relay of the same user.
+    /// Hands a user's unsent events to `publisher`, oldest first, and marks each accepted event as sent. Where the event log is
+    /// unrestored, the events that were sent in the last five minutes are handed over again before anything newer. Stops at the
+    /// first refusal; the rest remains unsent. Waits for another relay of the same user.
     ///
     /// # Errors
     /// [`StoreError`]; an event may have been published and not marked, and will be published again.
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError>;
+
+    /// Restores a user's event log, if it is unrestored, as [`Outbox::relay_user`] does before it hands over newer events.
+    ///
+    /// # Errors
+    /// As [`Outbox::relay_user`].
+    async fn restore_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError>;
 
     /// Marks events as sent that [`crate::Alerts::raise_alerts`] committed and its caller published.
     ///
@@ -33,12 +41,12 @@ pub trait Outbox: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
-    /// Marks the events of the last five minutes as unsent, after Redis lost data. Deduplication in Redis drops those that it
-    /// still has.
+    /// Users with events that were sent in the last five minutes, in an order of the store and after the user `after`; at most
+    /// `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn resend_recent(&self) -> Result<u64, StoreError>;
+    async fn users_with_recent_events(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
     /// Measures the unsent events of all users.
     ///
@@ -86,22 +94,50 @@ pub(crate) fn in_trace(event: &Envelope) -> Cow<'_, Envelope> {
 }
 
 /// Result of [`Outbox::relay_user`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Relayed {
-    /// Number of events that the publisher accepted.
+    /// Number of unsent events that the publisher accepted.
     pub sent: u64,
+    /// Number of events from before that the publisher accepted again, as its event log is restored.
+    pub resent: u64,
     /// True if the publisher refused an event, so that some are left.
     pub stopped: bool,
 }
 
-/// Destination of relayed events.
+/// Destination of relayed events, with an event log per user.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Publishes one event; repeats are possible.
+    /// Publishes one event, as part of the restore of this epoch where one runs; repeats are possible.
     ///
     /// # Errors
     /// [`PublishError`] if the event was not, or not certainly, accepted.
-    async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError>;
+    async fn publish(
+        &self,
+        user: &UserId,
+        event: &Envelope,
+        restored: Option<&Epoch>,
+    ) -> Result<Publication, PublishError>;
+
+    /// Epoch of the user's event log if it is unrestored.
+    ///
+    /// # Errors
+    /// [`PublishError`] if that is not known.
+    async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, PublishError>;
+
+    /// Marks the user's event log as restored. False if it has another epoch by now.
+    ///
+    /// # Errors
+    /// [`PublishError`] if it is not, or not certainly, marked.
+    async fn mark_restored(&self, user: &UserId, epoch: &Epoch) -> Result<bool, PublishError>;
+}
+
+/// Outcome of [`Publisher::publish`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publication {
+    /// The event is in the event log.
+    Accepted,
+    /// The event log is unrestored, and the event is not in it.
+    Unrestored,
 }
 
 /// The publisher did not accept an event and has reported the cause.

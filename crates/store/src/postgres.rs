@@ -38,9 +38,10 @@ mod tls;
 mod trace;
 mod transaction;
 
-use lifecycle::Dependency;
+use lifecycle::{Dependency, KeyedLocks};
 use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
+use protocol::id::UserId;
 
 pub use audit_export::{AuditPage, AuditPosition};
 pub use error::is_logged_outage;
@@ -51,7 +52,6 @@ pub use tls::RootsError;
 use self::pool::Pool;
 use crate::StoreError;
 use crate::metrics::Metrics;
-use crate::user_locks::UserLocks;
 use crate::vault::AuditKeys;
 
 /// All roles, in a Postgres database.
@@ -61,7 +61,7 @@ pub struct PgStore {
     metrics: Metrics,
     audit: AuditKeys,
     /// Excludes concurrent relays of one user in this process, before each takes a connection to wait for the others.
-    relays: UserLocks,
+    relays: KeyedLocks<UserId>,
 }
 
 impl PgStore {
@@ -107,7 +107,7 @@ impl PgStore {
             pool,
             metrics,
             audit,
-            relays: UserLocks::default(),
+            relays: KeyedLocks::default(),
         })
     }
 }

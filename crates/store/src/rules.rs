@@ -134,7 +134,7 @@ pub(crate) const DELIVERIES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 /// Age from which an unsent event counts as left behind by a crash. Before, the relay of its own transaction is expected.
 pub(crate) const BEHIND_AFTER: Duration = Duration::from_secs(1);
 
-/// Age up to which sent events are sent again after Redis lost data.
+/// Time since their sending within which events are sent again after Redis lost data.
 pub(crate) const RESENT_WITHIN: Duration = Duration::from_mins(5);
 
 /// Retention of the ids of sent events, and of used codes, states and confirmations. The latter are valid for 10 minutes at most;

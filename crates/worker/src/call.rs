@@ -163,12 +163,13 @@ fn command(job: &Job) -> Option<&Command> {
         | Work::ConfirmLink(_)
         | Work::RaiseAlert(_)
         | Work::Refusals(_)
+        | Work::RestoreLog
         | Work::Webhook(_) => None,
     }
 }
 
-/// Actor of a job. Jobs that a gateway sends on its own behalf (openings, joins, refusals) act as the system, so that they run whether
-/// or not the session still lives.
+/// Actor of a job. Jobs that a gateway sends on its own behalf (openings, joins, refusals, restores) act as the system, so that
+/// they run whether or not the session still lives.
 fn actor(job: &Job) -> Actor {
     match &job.work {
         Work::Command(_) | Work::Callback(_) | Work::ConfirmLink(_) => Actor::Session(job.session.clone()),
@@ -177,6 +178,7 @@ fn actor(job: &Job) -> Actor {
         | Work::EndAllSessions
         | Work::RaiseAlert(_)
         | Work::Refusals(_)
+        | Work::RestoreLog
         | Work::Webhook(_) => Actor::System(job.session.clone()),
     }
 }

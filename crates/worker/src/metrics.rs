@@ -82,7 +82,7 @@ impl Metrics {
             ),
             resent: counter(
                 "postern.worker.outbox.resent",
-                "Events queued to be published again after the bus lost its event logs",
+                "Events published again because the bus had lost their event log",
             ),
             revocations: counter(
                 "postern.worker.revocations",
@@ -173,12 +173,8 @@ impl Metrics {
     /// Counts the relay of one user's events.
     pub(crate) fn relay(&self, relayed: Relayed) {
         self.relayed.add(relayed.sent, &[]);
+        self.resent.add(relayed.resent, &[]);
         self.relays_stopped.add(u64::from(relayed.stopped), &[]);
-    }
-
-    /// Counts events that will be published again.
-    pub(crate) fn resent(&self, events: u64) {
-        self.resent.add(events, &[]);
     }
 
     /// Counts an attempt to revoke a grant.

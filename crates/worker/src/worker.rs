@@ -22,7 +22,7 @@ use crate::factor::MessageSenders;
 use crate::jobs::{AnswerQueue, JobAnswers, LaneServer};
 use crate::maintenance::{BacklogMonitor, Pruner};
 use crate::metrics::Metrics;
-use crate::outbox::{OutboxRelay, Sweep, watch_memory};
+use crate::outbox::{EventLogWatch, OutboxRelay, Sweep};
 use crate::platform::Offered;
 use crate::revocation::Revocations;
 use crate::security::{AlertGroups, AlertQueue};
@@ -64,6 +64,7 @@ pub struct Worker {
     alert_groups: AlertGroups,
     job_answers: JobAnswers,
     sweep: Sweep,
+    event_logs: EventLogWatch,
     revocations: Revocations,
     schedule: Schedule,
     inboxes: Vec<InboxReader>,
@@ -119,11 +120,17 @@ impl Worker {
             entropy: Arc::clone(&parts.entropy),
         };
         let sweep = Sweep::new(Arc::clone(&parts.store.outbox), Arc::clone(&assembly.relay));
+        let event_logs = EventLogWatch {
+            events: Arc::clone(&parts.bus.events),
+            outbox: Arc::clone(&parts.store.outbox),
+            relay: Arc::clone(&assembly.relay),
+        };
         Self {
             lanes: lanes.into(),
             alert_groups,
             job_answers,
             sweep,
+            event_logs,
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
             revocations: assembly.revocations(),
@@ -167,8 +174,7 @@ impl Worker {
         };
         tasks.essential("backlogs", backlogs.run(drain()));
         tasks.essential("outbox sweep", self.sweep.run(drain()));
-        let watch = watch_memory(bus.events, store.outbox, self.metrics, drain());
-        tasks.essential("bus memory", watch);
+        tasks.essential("event logs", self.event_logs.run(drain()));
         let queued = Arc::clone(&self.revocations.wake);
         let expiry = expire_pending_links(store.pending_links, queued, parts.entropy, drain());
         tasks.essential("pending links", expiry);

@@ -19,7 +19,7 @@ use crate::epoch::new_epoch;
 use crate::message_queue::MessageQueue;
 use crate::trace;
 use crate::versioned_message::VersionedMessage;
-use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
+use crate::{BusError, ChannelMessage, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, UserSubscriptions};
 
 /// Event logs of all users, and subscriptions of all nodes.
 #[derive(Debug, Default)]
@@ -30,7 +30,12 @@ pub(super) struct EventState {
 
 #[async_trait]
 impl Events for MemoryBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+    async fn publish_with(
+        &self,
+        user: &UserId,
+        envelope: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<PublishOutcome, BusError> {
         if envelope.event == name::ALERT {
             lock(&self.shared.alert_checks).remove(user);
         }
@@ -38,6 +43,9 @@ impl Events for MemoryBus {
         let _publishing = span.enter();
         let mut state = lock(&self.shared.events);
         let log = state.log(user, &*self.shared.entropy);
+        if log.refuses(mode.phase) {
+            return Ok(PublishOutcome::Unrestored);
+        }
         // Encoded as for Redis, as the log's bound is in bytes.
         let bytes = envelope.write()?.len();
         let envelope = Arc::new(Envelope {
@@ -54,6 +62,20 @@ impl Events for MemoryBus {
         };
         state.deliver(user, &event);
         Ok(PublishOutcome::Assigned(offset))
+    }
+
+    async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {
+        let mut state = lock(&self.shared.events);
+        let log = state.log(user, &*self.shared.entropy);
+        Ok((!log.is_restored).then(|| log.epoch.clone()))
+    }
+
+    async fn mark_restored(&self, user: &UserId, epoch: &Epoch) -> Result<bool, BusError> {
+        let mut state = lock(&self.shared.events);
+        let log = state.log(user, &*self.shared.entropy);
+        let is_current = log.epoch == *epoch;
+        log.is_restored |= is_current;
+        Ok(is_current)
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
@@ -105,6 +127,7 @@ impl EventState {
 #[derive(Debug)]
 struct EventLog {
     epoch: Epoch,
+    is_restored: bool,
     seq: u64,
     entries: VecDeque<LogEntry>,
     bytes: usize,
@@ -124,11 +147,20 @@ impl EventLog {
     fn new(entropy: &dyn Entropy) -> Self {
         Self {
             epoch: new_epoch(entropy),
+            is_restored: false,
             seq: 0,
             entries: VecDeque::new(),
             bytes: 0,
             expires_at: Instant::now(),
             event_ids: VecDeque::new(),
+        }
+    }
+
+    fn refuses(&self, phase: PublishPhase<'_>) -> bool {
+        match phase {
+            PublishPhase::Immediate => false,
+            PublishPhase::AfterRestore => !self.is_restored,
+            PublishPhase::DuringRestore(epoch) => !self.is_restored && self.epoch != *epoch,
         }
     }
 

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
@@ -24,12 +25,15 @@ use crate::epoch::new_epoch;
 use crate::operation::Operation;
 use crate::trace;
 use crate::versioned_message::VersionedMessage;
-use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
+use crate::{
+    BusError, ChannelMessage, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions,
+};
 
 /// Scripts of the events.
 pub(super) struct EventScripts {
     publish: Script,
     offset: Script,
+    restored: Script,
     since: Script,
 }
 
@@ -41,29 +45,30 @@ impl EventScripts {
                 Operation::ReadOffset,
                 concat!(
                     include_str!("script/replication_id.lua"),
+                    include_str!("script/known_offset.lua"),
                     include_str!("script/current_offset.lua"),
                     include_str!("script/read_offset.lua")
+                ),
+            ),
+            restored: Script::new(
+                Operation::MarkRestored,
+                concat!(
+                    include_str!("script/replication_id.lua"),
+                    include_str!("script/known_offset.lua"),
+                    include_str!("script/mark_restored.lua")
                 ),
             ),
             since: Script::new(
                 Operation::ReadLog,
                 concat!(
                     include_str!("script/replication_id.lua"),
+                    include_str!("script/known_offset.lua"),
                     include_str!("script/current_offset.lua"),
                     include_str!("script/read_log.lua")
                 ),
             ),
         }
     }
-}
-
-/// Treatment of an event id that was published before.
-#[derive(Debug, Clone, Copy)]
-enum Repeats {
-    /// The id is recorded, and a second event with it is dropped.
-    Dropped,
-    /// No event repeats the id, which is not recorded.
-    Never,
 }
 
 /// Text of the script that publishes, below its constants: as arguments they would be sent with every event.
@@ -74,19 +79,44 @@ fn publish_script() -> String {
          local MAX_LOG_EVENTS, MAX_LOG_BYTES, MAX_EVENT_IDS = {MAX_LOG_EVENTS}, {MAX_LOG_BYTES}, {MAX_EVENT_IDS}\n\
          {}{}{}",
         include_str!("script/replication_id.lua"),
-        include_str!("script/current_offset.lua"),
+        include_str!("script/known_offset.lua"),
         include_str!("script/publish_event.lua")
     )
 }
 
 #[async_trait]
 impl Events for RedisBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        self.append(user, envelope, Repeats::Dropped).await
+    async fn publish_with(
+        &self,
+        user: &UserId,
+        event: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<PublishOutcome, BusError> {
+        let (span, envelope) = trace::publication("redis", event);
+        // Pinned here: a future that is moved into its span is copied.
+        let published = pin!(self.run_publish(user, &envelope, mode))
+            .instrument(span.clone())
+            .await;
+        if let Err(error) = &published {
+            telemetry::trace::failed(&span, error.code().as_str(), error);
+        }
+        published
     }
 
-    async fn publish_unrepeated(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        self.append(user, envelope, Repeats::Never).await
+    async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {
+        let (offset, restore) = self.offset_and_restore(user).await?;
+        Ok((restore == UNRESTORED).then_some(offset.epoch))
+    }
+
+    async fn mark_restored(&self, user: &UserId, epoch: &Epoch) -> Result<bool, BusError> {
+        let shared = &self.shared;
+        let (keys, args) = ([shared.names.offset(user)], [Arg::from(epoch)]);
+        let script = &shared.events.restored;
+        let mut reply = shared
+            .commands
+            .run("mark an event log as restored", script, keys, args)
+            .await?;
+        Ok(reply.read::<u8>()? == 1)
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
@@ -143,25 +173,45 @@ impl Events for RedisBus {
 }
 
 impl RedisBus {
-    /// Appends an event to the log of its user, and publishes it, in a span.
-    async fn append(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
-        let (span, envelope) = trace::publication("redis", event);
-        // Pinned here: a future that is moved into its span is copied.
-        let published = pin!(self.run_publish(user, &envelope, repeats))
-            .instrument(span.clone())
-            .await;
-        if let Err(error) = &published {
-            telemetry::trace::failed(&span, error.code().as_str(), error);
+    /// Appends an event to the log of its user, and publishes it.
+    async fn run_publish(
+        &self,
+        user: &UserId,
+        event: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<PublishOutcome, BusError> {
+        let mut reply = self.publish_once(user, event, mode).await?;
+        for _ in 0..MAX_STARTS {
+            match reply.next().as_deref() {
+                None => return Ok(PublishOutcome::Duplicate),
+                Some(UNRESTORED) if mode.phase != PublishPhase::Immediate => return Ok(PublishOutcome::Unrestored),
+                // Started by a script of its own: one that deletes keys and writes them again may stop in between while their
+                // slot migrates, and a repeated publish would take the recorded id for that of a published event.
+                Some(UNRESTORED) => drop(Box::pin(self.offset(user)).await?),
+                Some(assigned) => return offset_of(&reply, assigned).map(PublishOutcome::Assigned),
+            }
+            reply = self.publish_once(user, event, mode).await?;
         }
-        published
+        Err(reply.unreadable("the epoch changes again and again"))
     }
 
-    async fn run_publish(&self, user: &UserId, event: &Envelope, repeats: Repeats) -> Result<PublishOutcome, BusError> {
+    /// Runs the script that publishes. It replies nothing for a duplicate, [`UNRESTORED`], or the offset.
+    async fn publish_once(
+        &self,
+        user: &UserId,
+        event: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<RedisReply, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let now = shared.commands.server_time();
-        let once = match repeats {
+        let once = match mode.repeats {
             Repeats::Dropped => Some([Arg::from(event.id.as_str()), Arg::from(now.as_millis().to_string())]),
-            Repeats::Never => None,
+            Repeats::Unrecorded => None,
+        };
+        let phase = match mode.phase {
+            PublishPhase::Immediate => Arg::from("immediate"),
+            PublishPhase::AfterRestore => Arg::from(""),
+            PublishPhase::DuringRestore(epoch) => Arg::from(epoch),
         };
         let alert_check = (event.event == name::ALERT).then(|| names.open(user));
         let keys = [names.offset(user), names.log(user), names.event_ids(user)];
@@ -169,26 +219,27 @@ impl RedisBus {
         let args = [
             Arg::from(published_at(now, &event.write()?)),
             Arg::from(names.event_channel(user)),
-            Arg::from(&new_epoch(&*shared.entropy)),
+            phase,
         ];
         let (publish, args) = (
             &shared.events.publish,
             args.into_iter().chain(once.into_iter().flatten()),
         );
-        let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
-        if reply.is_empty() {
-            return Ok(PublishOutcome::Duplicate);
-        }
-        Ok(PublishOutcome::Assigned(reply.read()?))
+        shared.commands.run("publish an event", publish, keys, args).await
     }
 
     async fn offset(&self, user: &UserId) -> Result<Offset, BusError> {
+        Ok(self.offset_and_restore(user).await?.0)
+    }
+
+    /// Current offset of a user, and [`UNRESTORED`] or another text.
+    async fn offset_and_restore(&self, user: &UserId) -> Result<(Offset, Bytes), BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.offset(user), names.log(user)];
         let args = [Arg::from(&new_epoch(&*shared.entropy)), Arg::from(OFFSET_TTL.as_secs())];
         let script = &shared.events.offset;
         let mut reply = shared.commands.run("read an offset", script, keys, args).await?;
-        offset(&mut reply)
+        Ok((offset(&mut reply)?, reply.bytes()?))
     }
 }
 
@@ -199,6 +250,18 @@ fn published_at(time: Timestamp, event: &[u8]) -> Vec<u8> {
     published.extend_from_slice(fields);
     published
 }
+
+/// Offset in the text `<epoch>-<seq>`.
+fn offset_of(reply: &RedisReply, text: &[u8]) -> Result<Offset, BusError> {
+    let offset = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    offset.ok_or_else(|| reply.unreadable("invalid offset"))
+}
+
+/// Reply of scripts about an event log whose recent events are not yet published again.
+const UNRESTORED: &[u8] = b"unrestored";
+
+/// Bound of epochs that start while one event is published.
+const MAX_STARTS: usize = 3;
 
 /// Takes the next two values, epoch and seq.
 pub(super) fn offset(reply: &mut RedisReply) -> Result<Offset, BusError> {

@@ -40,8 +40,9 @@ fn join_script() -> String {
     format!(
         "local OFFSET_TTL, CHECK_TTL = {offset_ttl}, {check_ttl}\n\
          local SOCKETS_TTL, TOKEN_TTL = {sockets_ttl}, '{token_ttl}'\n\
-         {}{}{}",
+         {}{}{}{}",
         include_str!("script/replication_id.lua"),
+        include_str!("script/known_offset.lua"),
         include_str!("script/current_offset.lua"),
         include_str!("script/join_socket.lua")
     )

@@ -35,6 +35,7 @@ impl ResumeTokenScripts {
                 Operation::RedeemToken,
                 concat!(
                     include_str!("script/replication_id.lua"),
+                    include_str!("script/known_offset.lua"),
                     include_str!("script/current_offset.lua"),
                     include_str!("script/resume_token.lua"),
                     include_str!("script/redeem_token.lua")

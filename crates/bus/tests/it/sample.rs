@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, PublishOutcome, SessionSeed, TokenTimes};
+use bus::{Bus, BusError, PublishMode, PublishOutcome, PublishPhase, Repeats, SessionSeed, TokenTimes};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
@@ -76,7 +76,26 @@ pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Offset
     match bus.publish(user, &event(number)).await.unwrap() {
         PublishOutcome::Assigned(offset) => offset,
         PublishOutcome::Duplicate => panic!("event {number} was published before"),
+        PublishOutcome::Unrestored => panic!("event {number} was refused before a restore"),
     }
+}
+
+/// Publishes an event without recording its id.
+pub(crate) async fn publish_unrecorded(bus: &dyn Bus, user: &UserId, number: u64) -> Result<PublishOutcome, BusError> {
+    let mode = PublishMode {
+        repeats: Repeats::Unrecorded,
+        phase: PublishPhase::Immediate,
+    };
+    bus.publish_with(user, &event(number), mode).await
+}
+
+/// Publishes an event at this time relative to the restore of its event log.
+pub(crate) async fn publish_in(bus: &dyn Bus, phase: PublishPhase<'_>, user: &UserId, number: u64) -> PublishOutcome {
+    let mode = PublishMode {
+        repeats: Repeats::Dropped,
+        phase,
+    };
+    bus.publish_with(user, &event(number), mode).await.unwrap()
 }
 
 /// Current offset of a user.

@@ -19,7 +19,7 @@ use crate::connection::{
 };
 use crate::deflate::DeflatePool;
 use crate::http::callback::{CallbackBus, Callbacks};
-use crate::http::internal::{ApiDrain, Internal, InternalApi};
+use crate::http::internal::{ApiDrain, Internal, InternalApi, RestoreRequests};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
@@ -179,6 +179,7 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> 
         presence: Arc::clone(&env.bus.presence),
         outage: Arc::clone(&env.outage),
         workers: Arc::clone(&services.workers),
+        restores: RestoreRequests::new(),
         scheme: if api.tls.is_some() { "https" } else { "http" },
         job_timeout: settings.timing.job_timeout(Lane::Interactive),
         clock: Arc::clone(&env.clock),

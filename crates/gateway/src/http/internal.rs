@@ -1,5 +1,6 @@
 //! Internal API of the application's servers: publish events to users, list a user's connections, end its sessions.
 
+mod append;
 mod batch;
 mod body;
 mod call;
@@ -25,6 +26,7 @@ use protocol::id::UserId;
 use protocol::json::Json;
 use serde::Serialize;
 
+pub(crate) use self::append::RestoreRequests;
 pub(crate) use self::drain::ApiDrain;
 
 use self::call::RequestHead;
@@ -71,6 +73,7 @@ pub(crate) struct Internal {
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) outage: Arc<BusOutage>,
     pub(crate) workers: Arc<WorkerClient>,
+    pub(crate) restores: RestoreRequests,
     /// Scheme of the requests.
     pub(crate) scheme: &'static str,
     /// Timeout of a job.

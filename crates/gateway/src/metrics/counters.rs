@@ -26,6 +26,7 @@ pub(super) struct Counters {
     pub(super) resyncs: Counter<u64>,
     pub(super) resumes: Counter<u64>,
     pub(super) published: Counter<u64>,
+    pub(super) published_before_restore: Counter<u64>,
     pub(super) internal_refusals: Counter<u64>,
     pub(super) callbacks: Counter<u64>,
     pub(super) webhooks: Counter<u64>,
@@ -94,6 +95,12 @@ impl Counters {
                 "postern.gateway.published",
                 "Events published by the internal API, by event",
                 texts("event", Event::NAMES.iter().copied()),
+            ),
+            published_before_restore: counter(
+                meter,
+                "postern.gateway.published_before_restore",
+                "Events of the internal API published although older ones were not yet published again after a loss of Redis",
+                single(),
             ),
             internal_refusals: counter(
                 meter,

@@ -81,6 +81,7 @@ async fn batch_has_a_result_for_each_event_in_sequence_and_bad_ones_fail_alone()
 #[tokio::test]
 async fn events_of_each_user_are_published_in_their_sequence() {
     let gateway = gateway().await;
+    let _worker = Worker::succeeding(&gateway);
     let users: Vec<_> = (0..300).map(|number| format!("GEN-{number}")).collect();
     let (one, last) = (client(&gateway, "GEN-0").await, client(&gateway, "GEN-299").await);
     let mut of_one = (0..400).map(|number| event("GEN-0", &number.to_string()));
@@ -108,6 +109,7 @@ async fn events_of_each_user_are_published_in_their_sequence() {
 #[tokio::test]
 async fn idempotency_key_counts_across_batches_and_single_requests() {
     let gateway = gateway().await;
+    let _worker = Worker::succeeding(&gateway);
     let client = client(&gateway, "GEN-001").await;
     let mut keyed = event("GEN-001", "once");
     keyed["idempotencyKey"] = json!("k-1");
@@ -147,6 +149,7 @@ async fn events_of_a_batch_during_a_bus_outage_are_unavailable() {
 #[tokio::test]
 async fn body_that_is_no_batch_of_up_to_1000_events_is_refused() {
     let gateway = gateway().await;
+    let _worker = Worker::succeeding(&gateway);
     let long = |events: usize| json!({ "events": vec![event("GEN-001", "x"); events] }).to_string();
     let not_a_batch = "events: a list of 1 to 1000 events was expected";
     for body in [

@@ -8,16 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     AliveSession, Bucket, Bus, BusError, ChannelMessage, Charge, ClaimedJob, EndAllSessions, EndAnnouncement, EntryId,
-    Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishOutcome,
-    Quota, RecordedSignIn, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens, SessionKey,
-    SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, TokenTimes,
+    Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishMode,
+    PublishOutcome, Quota, RecordedSignIn, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens,
+    SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, TokenTimes,
     UserSubscriptions,
 };
 use gateway::BusRoles;
 use lifecycle::Tasks;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
-use protocol::cluster::offset::Offset;
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
@@ -276,9 +276,24 @@ impl Liveness for FaultyBus {
 
 #[async_trait]
 impl Events for FaultyBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+    async fn publish_with(
+        &self,
+        user: &UserId,
+        envelope: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<PublishOutcome, BusError> {
         self.check("publish")?;
-        self.bus.publish(user, envelope).await
+        self.bus.publish_with(user, envelope, mode).await
+    }
+
+    async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {
+        self.check("unrestored_epoch")?;
+        self.bus.unrestored_epoch(user).await
+    }
+
+    async fn mark_restored(&self, user: &UserId, epoch: &Epoch) -> Result<bool, BusError> {
+        self.check("mark_restored")?;
+        self.bus.mark_restored(user, epoch).await
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {

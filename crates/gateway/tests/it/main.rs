@@ -29,6 +29,7 @@ mod dialects;
 mod disconnects;
 mod drain;
 mod ended_sessions;
+mod event_log_restore;
 mod expiries;
 mod fanout;
 mod framing;

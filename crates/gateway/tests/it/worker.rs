@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bus::Bus;
+use bus::{Bus, PublishMode, PublishPhase, Repeats};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Joined, Lane, Reply, Work};
+use protocol::cluster::offset::Epoch;
 use protocol::command::{AlertsAnswer, Answer};
-use protocol::id::WorkerId;
+use protocol::id::{UserId, WorkerId};
 use protocol::json::Json;
 use protocol::security::Alert;
 use serde_json::json;
@@ -107,6 +108,12 @@ impl Worker {
         checks.collect()
     }
 
+    /// Returns the number of jobs that restore an event log.
+    pub(crate) fn restores(&self) -> usize {
+        let jobs = self.joined.lock().unwrap();
+        jobs.iter().filter(|job| matches!(job.work, Work::RestoreLog)).count()
+    }
+
     /// Returns the number of completed jobs.
     pub(crate) fn done(&self) -> usize {
         self.done.lock().unwrap().len()
@@ -137,8 +144,28 @@ async fn handle_internal(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> 
             let alerts = open.lock().unwrap().clone();
             Some(JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts })))
         }
+        Work::RestoreLog => {
+            let epoch = bus.unrestored_epoch(&job.user).await.unwrap();
+            if let Some(epoch) = epoch {
+                restore(bus, &job.user, &epoch, open).await;
+            }
+            Some(JobOutcome::done())
+        }
         _ => None,
     }
+}
+
+/// Publishes the open alerts again, as a worker does the recent events.
+async fn restore(bus: &dyn Bus, user: &UserId, epoch: &Epoch, open: &Mutex<Vec<Alert>>) {
+    let alerts = open.lock().unwrap().clone();
+    let mode = PublishMode {
+        repeats: Repeats::Dropped,
+        phase: PublishPhase::DuringRestore(epoch),
+    };
+    for alert in alerts {
+        bus.publish_with(user, &Envelope::of_alert(alert), mode).await.unwrap();
+    }
+    bus.mark_restored(user, epoch).await.unwrap();
 }
 
 /// Sends a reply to a job.

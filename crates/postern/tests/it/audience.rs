@@ -1,6 +1,6 @@
 //! Events that many clients received, and checks on them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ pub(crate) struct Findings {
     /// Number of resumes, and of fresh starts.
     pub(crate) recovered: usize,
     pub(crate) fresh_starts: usize,
+    /// Number of events that came again after a fresh start, with the id by which a client drops them.
+    pub(crate) repeats: usize,
+    /// Number of events that came after a newer one, each also a violation.
+    pub(crate) inversions: usize,
     /// Violations as sentences: a loss without notice, a repetition, a wrong sequence.
     pub(crate) violations: Vec<String>,
 }
@@ -107,7 +111,7 @@ impl Audience {
     }
 
     /// Checks all records. An event from before a fresh start may come again after it only where
-    /// Redis has lost data: then it is published again.
+    /// Redis has lost data: then it is published again, in its sequence and under its id.
     pub(crate) fn findings(&self, redis_lost_something: bool) -> Findings {
         let mut findings = Findings::default();
         let mut offsets = BTreeMap::new();
@@ -150,7 +154,12 @@ struct Reader {
     /// Offset of the last event: epoch and seq.
     offset: Option<(String, u64)>,
     last: u64,
+    /// Numbers since the last fresh start after which events may come again.
     seen: BTreeSet<u64>,
+    /// Numbers before it.
+    before: BTreeSet<u64>,
+    /// Ids of all events.
+    ids: HashSet<String>,
 }
 
 impl Reader {
@@ -172,8 +181,8 @@ impl Reader {
             ClientEvent::Stopped(why) => findings.violations.push(format!("{} was sent away: {why}", self.who)),
             ClientEvent::Disconnected(_) => {}
         }
-        if let Some(number) = number(moment) {
-            self.receive(number, findings);
+        if let (Some(number), ClientEvent::Received(event)) = (number(moment), moment) {
+            self.receive(number, event, findings);
         }
     }
 
@@ -182,7 +191,7 @@ impl Reader {
         self.fresh_start_count += 1;
         self.fresh_start = true;
         if self.redis_lost_something {
-            self.seen.clear();
+            self.before.append(&mut self.seen);
             self.last = 0;
         }
     }
@@ -203,17 +212,31 @@ impl Reader {
         self.fresh_start = false;
     }
 
-    /// Checks that numbers rise and come once; where Redis has lost data, republished events come after new ones.
-    fn receive(&mut self, number: u64, findings: &mut Findings) {
+    /// Checks that numbers rise and come once, and that an event which comes again after a fresh start has its earlier id.
+    fn receive(&mut self, number: u64, event: &Event, findings: &mut Findings) {
         let Self { who, last, .. } = self;
+        let id = event.event_id.clone();
+        let is_known = !self.ids.insert(id.clone().unwrap_or_default());
+        let is_repeat = self.before.contains(&number);
+        if id.is_none() || id.as_deref() != event.data["alertId"].as_str() {
+            findings.violations.push(format!("{who} received {number} as {id:?}"));
+        }
         if !self.seen.insert(number) {
             findings.violations.push(format!("{who} received {number} twice"));
-        } else if number < *last && !self.redis_lost_something {
+        } else if number < *last {
+            findings.inversions += 1;
             findings
                 .violations
                 .push(format!("{who} received {number} after {last}"));
+        } else if is_known {
+            findings.repeats += 1;
         }
-        self.last = number.max(*last);
+        if is_repeat && !is_known {
+            findings
+                .violations
+                .push(format!("{who} received {number} again under another id"));
+        }
+        self.last = number.max(self.last);
     }
 }
 

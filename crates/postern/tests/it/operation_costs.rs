@@ -56,18 +56,27 @@ fn user(number: usize) -> String {
 enum Operation {
     FirstConnect,
     KnownConnect,
+    /// Publish to an event log that is not known to be restored.
+    FirstPublish,
     Publish,
     Alert,
 }
 
 impl Operation {
-    const ALL: [Self; 4] = [Self::FirstConnect, Self::KnownConnect, Self::Publish, Self::Alert];
+    const ALL: [Self; 5] = [
+        Self::FirstConnect,
+        Self::KnownConnect,
+        Self::FirstPublish,
+        Self::Publish,
+        Self::Alert,
+    ];
 
     /// Part of the names of its limits.
     fn name(self) -> &'static str {
         match self {
             Self::FirstConnect => "first_connect",
             Self::KnownConnect => "known_connect",
+            Self::FirstPublish => "first_publish",
             Self::Publish => "publish",
             Self::Alert => "alert",
         }
@@ -90,7 +99,7 @@ impl Stage<'_> {
                 Some(socket)
             }
             Operation::KnownConnect => Some(self.connect(user).await),
-            Operation::Publish => {
+            Operation::FirstPublish | Operation::Publish => {
                 let status = json!({ "accountType": "github", "status": "connected" });
                 self.publish(user, "account:status_changed", &status).await;
                 None

@@ -73,6 +73,9 @@ pub enum Work {
     ConfirmLink(ConfirmLink),
     /// Commands of the user that a gateway refused, for the audit log.
     Refusals(Vec<RefusedCommand>),
+    /// Restore of the user's event log: the recent events of the outbox are published again before anything newer. Refused with
+    /// `unavailable` if not all of them are.
+    RestoreLog,
     /// Webhook of a platform. The answer is a [`super::webhook::WebhookAnswer`].
     Webhook(Webhook),
 }
@@ -90,6 +93,7 @@ impl Work {
             Self::Callback(_) => Callback::NAME,
             Self::ConfirmLink(_) => ConfirmLink::NAME,
             Self::Refusals(_) => REFUSALS,
+            Self::RestoreLog => RESTORE_LOG,
             Self::Webhook(_) => Webhook::NAME,
         }
     }
@@ -105,6 +109,7 @@ impl Work {
             Callback::NAME,
             ConfirmLink::NAME,
             REFUSALS,
+            RESTORE_LOG,
             Webhook::NAME,
         ])
     }
@@ -140,7 +145,8 @@ impl Work {
             | Self::EndAllSessions
             | Self::Callback(_)
             | Self::ConfirmLink(_)
-            | Self::Refusals(_) => Lane::Interactive,
+            | Self::Refusals(_)
+            | Self::RestoreLog => Lane::Interactive,
             Self::Webhook(_) => Lane::Webhook,
         }
     }
@@ -153,7 +159,9 @@ impl Work {
             Self::Command(_) | Self::OpenSession(_) | Self::Joined(_) | Self::Callback(_) | Self::ConfirmLink(_) => {
                 true
             }
-            Self::RaiseAlert(_) | Self::EndAllSessions | Self::Refusals(_) | Self::Webhook(_) => false,
+            Self::RaiseAlert(_) | Self::EndAllSessions | Self::Refusals(_) | Self::RestoreLog | Self::Webhook(_) => {
+                false
+            }
         }
     }
 }
@@ -163,6 +171,7 @@ const JOINED: &str = "socket.joined";
 const RAISE_ALERT: &str = "alerts.raise";
 const END_ALL_SESSIONS: &str = "sessions.end";
 const REFUSALS: &str = "audit.refusals";
+const RESTORE_LOG: &str = "events.restore";
 
 /// Check of a session that Redis does not have: it is new, or Redis has lost it, or it has ended. A success means that the
 /// session is seeded; a failure, that it has ended.

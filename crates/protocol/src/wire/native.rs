@@ -61,8 +61,8 @@ pub fn decode(encoding: Encoding, message: &Message) -> Result<Request, Undecoda
     })
 }
 
-/// Writes an event: `{"event", "data", "offset", "eventId"}`, offset null for events outside the log, and `eventId` only where the event has
-/// one.
+/// Writes an event: `{"event", "data", "offset", "eventId"}`, offset null for events outside the log, and `eventId` only where
+/// the event has one.
 #[must_use]
 pub fn push(encoding: Encoding, push: &Push<'_>) -> Message {
     write(encoding, push)

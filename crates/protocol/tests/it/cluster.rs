@@ -124,6 +124,7 @@ fn work() -> impl Strategy<Value = Work> {
             Work::Refusals(vec![RefusedCommand { command, error, count }])
         }),
         Just(Work::EndAllSessions),
+        Just(Work::RestoreLog),
         (".*", option::of(".*"), response()).prop_map(|(state, issuer, response)| {
             Work::Callback(Callback {
                 account: AccountType::Github,

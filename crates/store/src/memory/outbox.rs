@@ -7,27 +7,39 @@ use protocol::id::UserId;
 
 use super::MemoryStore;
 use crate::StoreError;
-use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, SentEvent};
-use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
+use crate::outbox::{Outbox, OutboxBacklog, Publication, Publisher, Relayed, SentEvent};
+use crate::relay::{self, PageEnd, RelayPages, RelayedPage, Restore};
+use crate::rules::BEHIND_AFTER;
 
 /// Relays do not hold the state's lock while they publish: the user's lock in `relays` keeps two relays apart.
 #[async_trait]
 impl Outbox for MemoryStore {
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
         let _lock = self.relays.lock(user).await;
-        let mut sent = 0;
-        loop {
-            let oldest = self.state().oldest_unsent(user);
-            let Some((number, event)) = oldest else {
-                return Ok(Relayed { sent, stopped: false });
-            };
-            if publisher.publish(user, &event).await.is_err() {
-                return Ok(Relayed { sent, stopped: true });
-            }
-            let now = self.now();
-            self.state().mark_as_sent(number, now);
-            sent += 1;
-        }
+        relay::relay(
+            user,
+            publisher,
+            &UserPages {
+                store: self,
+                user,
+                publisher,
+            },
+        )
+        .await
+    }
+
+    async fn restore_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        let _lock = self.relays.lock(user).await;
+        relay::restore(
+            user,
+            publisher,
+            &UserPages {
+                store: self,
+                user,
+                publisher,
+            },
+        )
+        .await
     }
 
     async fn mark_sent(&self, sent: &[SentEvent]) -> Result<(), StoreError> {
@@ -47,19 +59,13 @@ impl Outbox for MemoryStore {
         Ok(users.into_iter().take(limit).cloned().collect())
     }
 
-    async fn resend_recent(&self) -> Result<u64, StoreError> {
+    async fn users_with_recent_events(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let now = self.now();
-        let mut state = self.state();
-        let mut again = Vec::new();
-        for (number, outgoing) in &mut state.outbox {
-            if outgoing.sent_at.is_some_and(|sent_at| now <= sent_at + RESENT_WITHIN) {
-                outgoing.sent_at = None;
-                again.push((outgoing.user.clone(), *number));
-            }
-        }
-        let count = again.len() as u64;
-        state.unsent.extend(again);
-        Ok(count)
+        let state = self.state();
+        let recent = state.outbox.values().filter(|outgoing| outgoing.is_recent(now));
+        let users: BTreeSet<_> = recent.map(|outgoing| &outgoing.user).collect();
+        let later = users.into_iter().filter(|user| after.is_none_or(|after| *user > after));
+        Ok(later.take(limit).cloned().collect())
     }
 
     async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
@@ -74,5 +80,48 @@ impl Outbox for MemoryStore {
                 .and_then(|oldest| now.duration_since(oldest).ok())
                 .unwrap_or_default(),
         })
+    }
+}
+
+/// Events of one user. A page is one event.
+struct UserPages<'a> {
+    store: &'a MemoryStore,
+    user: &'a UserId,
+    publisher: &'a dyn Publisher,
+}
+
+#[async_trait]
+impl RelayPages for UserPages<'_> {
+    async fn publish_page(&self, restore: Option<&Restore>) -> Result<RelayedPage, StoreError> {
+        let next = match restore {
+            None => self.store.state().oldest_unsent(self.user),
+            Some(restore) => self
+                .store
+                .state()
+                .next_recent(self.user, restore.after, self.store.now()),
+        };
+        let mut page = RelayedPage {
+            sent: 0,
+            resent: 0,
+            last: None,
+            end: PageEnd::Outbox,
+        };
+        let Some((number, event, is_unsent)) = next else {
+            return Ok(page);
+        };
+        let epoch = restore.map(|restore| &restore.epoch);
+        page.end = match self.publisher.publish(self.user, &event, epoch).await {
+            Ok(Publication::Accepted) => PageEnd::Page,
+            Ok(Publication::Unrestored) => PageEnd::Unrestored,
+            Err(_reported) => PageEnd::Refusal,
+        };
+        if page.end == PageEnd::Page {
+            (page.sent, page.resent) = (u64::from(is_unsent), u64::from(!is_unsent));
+            page.last = Some(number);
+            if is_unsent {
+                self.store.state().mark_as_sent(number, self.store.now());
+            }
+        }
+        Ok(page)
     }
 }

@@ -12,7 +12,7 @@ use crate::alerts::SignIn;
 use crate::answers::Idempotency;
 use crate::audit::{AuditRow, ChainHead};
 use crate::pending_links::PendingLink;
-use crate::rules::FIRST_SYNC;
+use crate::rules::{FIRST_SYNC, RESENT_WITHIN};
 use crate::session_rules::KnownSession;
 use crate::tokens::Revocation;
 use crate::vault::Ciphertext;
@@ -136,6 +136,13 @@ pub(super) struct OutboxRow {
     pub(super) event: Envelope,
     pub(super) created_at: SystemTime,
     pub(super) sent_at: Option<SystemTime>,
+}
+
+impl OutboxRow {
+    /// True if the event was sent so recently that it is sent again after a loss of Redis.
+    pub(super) fn is_recent(&self, now: SystemTime) -> bool {
+        self.sent_at.is_some_and(|sent_at| now <= sent_at + RESENT_WITHIN)
+    }
 }
 
 /// Row of the task queue.

@@ -1,6 +1,7 @@
 //! State of the memory store, and the steps that its transactions consist of.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::time::SystemTime;
 
 use protocol::account::AccountType;
@@ -222,10 +223,19 @@ impl State {
     }
 
     /// Oldest event of a user that is not marked as sent.
-    pub(super) fn oldest_unsent(&self, user: &UserId) -> Option<(i64, Envelope)> {
+    pub(super) fn oldest_unsent(&self, user: &UserId) -> Option<(i64, Envelope, bool)> {
         let (owner, number) = self.unsent.range((user.clone(), i64::MIN)..).next()?;
         let outgoing = self.outbox.get(number).filter(|_| owner == user)?;
-        Some((*number, outgoing.event.clone()))
+        Some((*number, outgoing.event.clone(), true))
+    }
+
+    /// Oldest event of a user with a higher number that is unsent or recent; and whether it is unsent.
+    pub(super) fn next_recent(&self, user: &UserId, after: i64, now: SystemTime) -> Option<(i64, Envelope, bool)> {
+        let later = self.outbox.range((Bound::Excluded(after), Bound::Unbounded));
+        let mut of_user = later.filter(|(_, outgoing)| outgoing.user == *user);
+        let next = of_user.find(|(_, outgoing)| outgoing.sent_at.is_none() || outgoing.is_recent(now));
+        let (number, outgoing) = next?;
+        Some((*number, outgoing.event.clone(), outgoing.sent_at.is_none()))
     }
 
     pub(super) fn mark_sent(&mut self, sent: &[SentEvent], now: SystemTime) {

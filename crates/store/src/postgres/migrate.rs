@@ -158,6 +158,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/V23__token_expiries.sql"),
     ),
     ("V24__sweeps", include_str!("../../migrations/V24__sweeps.sql")),
+    (
+        "V25__recent_events",
+        include_str!("../../migrations/V25__recent_events.sql"),
+    ),
 ];
 
 #[cfg(test)]

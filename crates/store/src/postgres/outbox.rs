@@ -1,22 +1,20 @@
 //! Outbox: events that are not yet published.
 
-use std::time::Duration;
+mod pages;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
-use time::OffsetDateTime;
-use tokio::time::Instant;
 use tokio_postgres::Row;
 
+use self::pages::UserPages;
 use super::error::Failure;
-use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, alert_rows, locks, row};
+use super::{PgStore, alert_rows, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
-use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, SentEvent, in_trace};
+use crate::relay;
 use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 use crate::step::Step;
 
@@ -24,26 +22,30 @@ use crate::step::Step;
 impl Outbox for PgStore {
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
         let _lock = self.relays.lock(user).await;
-        let mut sent = 0;
-        loop {
-            let page = self
-                .pool
-                .transact(
-                    Step::RelayEvents,
-                    &RelayPage {
-                        user,
-                        publisher,
-                        metrics: &self.metrics,
-                    },
-                )
-                .await?;
-            sent += page.sent;
-            match page.end {
-                PageEnd::Page => {}
-                PageEnd::Outbox => return Ok(Relayed { sent, stopped: false }),
-                PageEnd::Refusal => return Ok(Relayed { sent, stopped: true }),
-            }
-        }
+        relay::relay(
+            user,
+            publisher,
+            &UserPages {
+                store: self,
+                user,
+                publisher,
+            },
+        )
+        .await
+    }
+
+    async fn restore_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        let _lock = self.relays.lock(user).await;
+        relay::restore(
+            user,
+            publisher,
+            &UserPages {
+                store: self,
+                user,
+                publisher,
+            },
+        )
+        .await
     }
 
     async fn mark_sent(&self, sent: &[SentEvent]) -> Result<(), StoreError> {
@@ -66,28 +68,17 @@ impl Outbox for PgStore {
         users.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn resend_recent(&self) -> Result<u64, StoreError> {
-        let step = Step::MarkRecentEventsAsUnsent;
-        // Relays run at the same time; what they send from here on needs no resending.
-        let rows = self.pool.query(step, "SELECT now()", &[]).await?;
-        let started = rows.first().map(|row| row.try_get::<_, OffsetDateTime>(0)).transpose();
-        let started = started.map_err(|error| self.pool.report(step, error.into()))?;
-        let batch = "UPDATE outbox SET sent_at = NULL WHERE id IN \
-                     (SELECT id FROM outbox WHERE sent_at BETWEEN $1::timestamptz - $2 * interval '1 second' AND $1 \
-                      ORDER BY id LIMIT $3 FOR UPDATE) RETURNING 1";
+    async fn users_with_recent_events(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        let step = Step::LookUpRecentEvents;
+        let find = "SELECT DISTINCT user_id FROM outbox WHERE sent_at >= now() - $1 * interval '1 second' AND user_id > $2 \
+                    ORDER BY user_id LIMIT $3";
         let within = RESENT_WITHIN.as_secs_f64();
-        let mut resent = 0;
-        loop {
-            let rows = self
-                .pool
-                .query(step, batch, &[&started, &within, &i64::from(BATCH)])
-                .await?
-                .len();
-            resent += rows as u64;
-            if rows < usize::from(BATCH) {
-                return Ok(resent);
-            }
-        }
+        // No id is empty.
+        let after = after.map_or("", UserId::as_str);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.pool.query(step, find, &[&within, &after, &limit]).await?;
+        let users = rows.iter().map(row::user).collect::<Result<_, _>>();
+        users.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {
@@ -150,72 +141,3 @@ pub(super) async fn send_with_subject(
     }
     Ok(new)
 }
-
-/// Publishes the oldest events and marks them as sent, under the lock that excludes other workers' relays of this user. Each page
-/// is committed by itself, so that a crash repeats little.
-struct RelayPage<'a> {
-    user: &'a UserId,
-    publisher: &'a dyn Publisher,
-    metrics: &'a Metrics,
-}
-
-/// Result of one page.
-struct Page {
-    sent: u64,
-    end: PageEnd,
-}
-
-/// Reason for the end of a page.
-enum PageEnd {
-    /// The page was full, or took long enough.
-    Page,
-    /// The outbox has no more events of the user.
-    Outbox,
-    /// The publisher refused an event.
-    Refusal,
-}
-
-#[async_trait]
-impl Work for RelayPage<'_> {
-    type Outcome = Page;
-
-    // The bus limits each publication by a shorter timeout of its own.
-    const TIME_LIMIT: Duration = Duration::from_secs(8);
-
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Page>, Failure> {
-        locks::lock_relay(tx, self.user).await?;
-        let read = "SELECT id, envelope, extract(epoch FROM clock_timestamp() - created_at)::double precision AS age \
-                    FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2";
-        let rows = tx.query(read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
-        let full = rows.len() == usize::from(PAGE);
-        let mut end = if full { PageEnd::Page } else { PageEnd::Outbox };
-        let started = Instant::now();
-        let mut sent: Vec<i64> = Vec::new();
-        for row in &rows {
-            if started.elapsed() > PAGE_TIME {
-                end = PageEnd::Page;
-                break;
-            }
-            if self.publisher.publish(self.user, &row::envelope(row)?).await.is_err() {
-                end = PageEnd::Refusal;
-                break;
-            }
-            self.metrics.published(row::seconds(row, "age")? + started.elapsed());
-            sent.push(row.try_get("id")?);
-        }
-        if sent.is_empty() {
-            return Ok(Ending::RollBack(Page { sent: 0, end }));
-        }
-        let marked = tx.execute(MARK_SENT, &[&sent]).await?;
-        Ok(Ending::Commit(Page { sent: marked, end }))
-    }
-}
-
-/// Events per page.
-const PAGE: u16 = 100;
-
-/// Time limit of a page: on a slow bus its transaction must end before Postgres's idle timeout.
-const PAGE_TIME: Duration = Duration::from_secs(1);
-
-/// Rows per UPDATE statement.
-const BATCH: u16 = 1_000;

@@ -16,6 +16,7 @@ pub(super) fn answer_retention(work: &Work) -> Duration {
         | Work::RaiseAlert(_)
         | Work::EndAllSessions
         | Work::Refusals(_)
+        | Work::RestoreLog
         | Work::Webhook(_) => Duration::from_hours(1),
     }
 }

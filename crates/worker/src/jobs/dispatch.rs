@@ -13,6 +13,7 @@ use crate::audit::Refusals;
 use crate::call::{Call, Refusal};
 use crate::deliveries::Webhooks;
 use crate::factor::{FactorService, StepUp};
+use crate::outbox::OutboxRelay;
 use crate::security::SecurityService;
 use crate::session::SessionService;
 
@@ -22,6 +23,7 @@ pub(crate) struct Dispatch {
     pub(crate) factor: Arc<FactorService>,
     pub(crate) security: SecurityService,
     pub(crate) refusals: Refusals,
+    pub(crate) relay: Arc<OutboxRelay>,
     pub(crate) session: Arc<SessionService>,
     pub(crate) webhooks: Webhooks,
 }
@@ -43,6 +45,7 @@ impl Dispatch {
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
             Work::OpenSession(payload) => Ok(self.session.open(call, payload).await?),
+            Work::RestoreLog => Ok(self.relay.restore_for(call).await?),
             Work::Webhook(webhook) => Ok(self.webhooks.receive(webhook).await?),
         }
     }

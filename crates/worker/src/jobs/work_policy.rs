@@ -15,6 +15,7 @@ pub(super) fn effect(work: &Work) -> Effect {
         | Work::EndAllSessions
         | Work::RaiseAlert(_)
         | Work::Refusals(_)
+        | Work::RestoreLog
         | Work::Webhook(_) => Effect::Write,
     }
 }
@@ -25,8 +26,9 @@ pub(super) fn relay(work: &Work) -> Relay {
         Work::Command(command) => command.kind().policy().relay,
         Work::EndAllSessions => Relay::BeforeAnswer,
         Work::Joined(Joined { unseen: true, .. }) | Work::Callback(_) | Work::ConfirmLink(_) => Relay::WithAnswer,
-        // An alert's group publishes it.
+        // An alert's group publishes it, and the restore of a log is a relay.
         Work::RaiseAlert(_)
+        | Work::RestoreLog
         | Work::Joined(Joined { unseen: false, .. })
         | Work::OpenSession(_)
         | Work::Refusals(_)
@@ -37,7 +39,7 @@ pub(super) fn relay(work: &Work) -> Relay {
 /// Reports whether the store may have an answer to the work. Repeated without one, the work changes nothing more.
 pub(super) fn may_be_answered(work: &Work) -> bool {
     match work {
-        Work::OpenSession(_) | Work::Joined(_) | Work::RaiseAlert(_) => false,
+        Work::OpenSession(_) | Work::Joined(_) | Work::RaiseAlert(_) | Work::RestoreLog => false,
         Work::Command(_)
         | Work::EndAllSessions
         | Work::Callback(_)

@@ -124,8 +124,13 @@ impl AlertGroups {
                 }),
                 RaisedAlert::Relay | RaisedAlert::Alone => None,
             });
-        *sent = self.relay.publish_committed(committed.collect()).await;
+        let published = self.relay.publish_committed(committed.collect()).await;
+        *sent = published.sent;
         for (job, raised) in jobs.into_iter().zip(raised) {
+            let raised = match raised {
+                RaisedAlert::Publish(id) if published.unrestored.contains(&id) => RaisedAlert::Relay,
+                raised => raised,
+            };
             // A job that does not wait any more is delivered again, and finds its alert.
             drop(job.send(Ok(raised)));
         }

@@ -122,6 +122,7 @@ impl Assembly<'_> {
             factor,
             session,
             refusals: Refusals(Arc::clone(&self.parts.store.audit)),
+            relay: Arc::clone(&self.relay),
             webhooks: Webhooks {
                 hooks: self.parts.hooks.clone(),
                 addressees: self.addressees(),

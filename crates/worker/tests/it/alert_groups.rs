@@ -163,3 +163,23 @@ async fn published_alerts_are_marked_when_no_group_follows() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn alert_of_a_group_follows_the_recent_ones_that_the_bus_has_lost() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    let raise = client.work(Work::RaiseAlert(alert("a")));
+    client.submit(&raise).await;
+    assert_success(&client.answer(&raise).await);
+    env.store.refuses_sweeps.store(true, Ordering::SeqCst);
+
+    env.bus.lose_data();
+    let mut client = env.client("u", "t").await;
+    let raise = client.work(Work::RaiseAlert(alert("b")));
+    client.submit(&raise).await;
+    assert_success(&client.answer(&raise).await);
+    for expected in ["a", "b"] {
+        assert_eq!(client.alert().await["alertId"], expected);
+    }
+}

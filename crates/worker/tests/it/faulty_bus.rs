@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use bus::{
     AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
     EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, LogRead, MemoryBus,
-    PublishOutcome, Quota, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState,
-    Share, TokenTimes, UserSubscriptions,
+    PublishMode, PublishOutcome, Quota, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
+    SessionState, Share, TokenTimes, UserSubscriptions,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
-use protocol::cluster::offset::Offset;
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::cluster::origin::Origin;
 use protocol::id::{JobId, NodeId, UserId, WorkerId};
 use protocol::time::Timestamp;
@@ -97,14 +97,27 @@ fn unavailable(step: &'static str) -> BusError {
 
 #[async_trait]
 impl Events for FaultyBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
+    async fn publish_with(
+        &self,
+        user: &UserId,
+        envelope: &Envelope,
+        mode: PublishMode<'_>,
+    ) -> Result<PublishOutcome, BusError> {
         let refused = self
             .refused_events
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if refused.is_ok() || self.refuses_events.load(Ordering::SeqCst) {
             return Err(unavailable("publish an event"));
         }
-        self.bus().publish(user, envelope).await
+        self.bus().publish_with(user, envelope, mode).await
+    }
+
+    async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {
+        self.bus().unrestored_epoch(user).await
+    }
+
+    async fn mark_restored(&self, user: &UserId, epoch: &Epoch) -> Result<bool, BusError> {
+        self.bus().mark_restored(user, epoch).await
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {

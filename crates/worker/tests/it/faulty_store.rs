@@ -322,8 +322,12 @@ impl Outbox for FaultyStore {
         self.store.mark_sent(sent).await
     }
 
-    async fn resend_recent(&self) -> Result<u64, StoreError> {
-        self.store.resend_recent().await
+    async fn restore_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        self.store.restore_user(user, publisher).await
+    }
+
+    async fn users_with_recent_events(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.store.users_with_recent_events(after, limit).await
     }
 
     async fn outbox_backlog(&self) -> Result<OutboxBacklog, StoreError> {

@@ -25,23 +25,26 @@ if times ~= '' then
   if found[2] or #value ~= 136 or string.sub(value, -2) ~= ' 0' or string.sub(value, 1, 42) ~= '2 ' .. run then
     return { 'unread' }
   end
-  if string.sub(value, 94, 120) ~= times then
-    local newest, issued = string.sub(value, 94, 106), string.sub(times, 1, 13)
-    local expiry, expires = string.sub(value, 108, 120), string.sub(times, 15)
-    if newest < issued or expiry < expires then
-      newest = newest < issued and issued or newest
-      expiry = expiry < expires and expires or expiry
-      value = string.sub(value, 1, 93) .. newest .. ' ' .. expiry .. string.sub(value, 121)
-      redis.call('SET', session, value, 'KEEPTTL')
-    end
-  end
 end
 
+-- Read before anything is written: a fresh epoch deletes keys and writes them again, which may stop in between while their slot
+-- migrates.
 local known = redis.call('HMGET', KEYS[3], 'run', 'epoch', 'seq')
 local epoch, seq = known[2], known[3]
 -- The TTL is renewed by the comparisons of offsets, while the socket is open.
 if known[1] ~= run or not epoch or not seq then
   epoch, seq = current_offset(KEYS[3], KEYS[4], ARGV[2], OFFSET_TTL)
+end
+
+if times ~= '' and string.sub(value, 94, 120) ~= times then
+  local newest, issued = string.sub(value, 94, 106), string.sub(times, 1, 13)
+  local expiry, expires = string.sub(value, 108, 120), string.sub(times, 15)
+  if newest < issued or expiry < expires then
+    newest = newest < issued and issued or newest
+    expiry = expiry < expires and expires or expiry
+    value = string.sub(value, 1, 93) .. newest .. ' ' .. expiry .. string.sub(value, 121)
+    redis.call('SET', session, value, 'KEEPTTL')
+  end
 end
 
 redis.call('HSET', sockets, connection, entry)

@@ -1,24 +1,30 @@
 -- Assigns the next offset to an event, appends it to the log and publishes it.
--- Keys: offset, log, event ids, and for an alert the alert check, which is withdrawn first. The channel is not declared as a key: a
--- missing key is an error while its slot migrates.
--- Arguments: envelope, channel, fresh epoch; for an event that is published once per id its id, and the time of the publish (ms). TTLs
--- (seconds) and bounds are constants above the script.
--- Replies `<epoch>-<seq>`, or nothing if the id was published before.
+-- Keys: offset, log, event ids, and for an alert the alert check, which is withdrawn first. The channel is not declared as a key:
+-- a missing key is an error while its slot migrates.
+-- Arguments: envelope, channel, phase (`immediate`, empty for an event that waits for the restore, or the epoch that a restore
+-- publishes in); for an event that is published once per id its id, and the time of the publish (ms). TTLs (seconds) and bounds
+-- are constants above the script.
+-- Replies `<epoch>-<seq>`; nothing if the id was published before; or, before it has written anything, `unrestored` for a log
+-- without a current offset, and for one whose recent events are to be published again first.
 --
 -- Each publish runs this, so it calls few commands, and makes no string of the envelope's length but the message: Lua hashes each string
 -- byte by byte.
 local offset, log, ids, alert_check = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local envelope, id = ARGV[1], ARGV[4]
+local envelope, phase, id = ARGV[1], ARGV[3], ARGV[4]
 
 if alert_check then
   redis.call('DEL', alert_check)
+end
+
+local epoch, last, bytes, fresh = known_offset(offset)
+if not epoch or (fresh and phase ~= epoch and phase ~= 'immediate') then
+  return 'unrestored'
 end
 
 if id and redis.call('ZADD', ids, 'NX', ARGV[5], id) == 0 then
   return false
 end
 
-local epoch, last, bytes = current_offset(offset, log, ARGV[3], OFFSET_TTL)
 local seq = string.format('%d', last + 1)
 
 -- An expired log has no bytes.

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use bus::{Bus, ChannelMessage, LogRead, PublishOutcome};
+use bus::{Bus, ChannelMessage, LogRead, PublishOutcome, PublishPhase};
 use futures_util::future::join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::json::Json;
 
 use crate::nodes::TestSubscriptions;
-use crate::sample::{event, offset, publish, user};
+use crate::sample::{event, offset, publish, publish_in, publish_unrecorded, user};
 
 test_both!(
     events_have_consecutive_offsets_in_one_epoch,
     event_id_gets_one_offset_however_often_published,
     latest_512_event_ids_are_deduplicated,
-    unrepeated_events_are_in_the_sequence_of_the_others,
+    unrecorded_events_are_in_the_sequence_of_the_others,
+    unrestored_log_takes_only_events_of_its_restore_and_immediate_ones,
+    restore_of_another_epoch_neither_publishes_nor_marks,
     log_is_read_page_by_page_after_an_offset,
     log_keeps_256_events_and_reports_a_gap_before,
     log_keeps_two_mib_and_reports_a_gap_before,
@@ -64,13 +66,13 @@ async fn latest_512_event_ids_are_deduplicated(bus: &dyn Bus) {
     ));
 }
 
-async fn unrepeated_events_are_in_the_sequence_of_the_others(bus: &dyn Bus) {
+async fn unrecorded_events_are_in_the_sequence_of_the_others(bus: &dyn Bus) {
     let user = user("GEN-001");
     let mut subscriptions = TestSubscriptions::open(bus).await;
     subscriptions.handle.subscribe(&user).await.unwrap();
     let start = offset(bus, &user).await;
     publish(bus, &user, 1).await;
-    let second = bus.publish_unrepeated(&user, &event(2)).await.unwrap();
+    let second = publish_unrecorded(bus, &user, 2).await.unwrap();
     assert!(
         matches!(second, PublishOutcome::Assigned(Offset { seq: 2, .. })),
         "{second:?}"
@@ -83,6 +85,69 @@ async fn unrepeated_events_are_in_the_sequence_of_the_others(bus: &dyn Bus) {
         numbers(&events(bus.read_log(&user, &start, 9).await.unwrap())),
         [1, 2, 3]
     );
+}
+
+async fn unrestored_log_takes_only_events_of_its_restore_and_immediate_ones(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let after_restore = PublishPhase::AfterRestore;
+    assert_eq!(
+        publish_in(bus, after_restore, &user, 7).await,
+        PublishOutcome::Unrestored
+    );
+    let epoch = bus
+        .unrestored_epoch(&user)
+        .await
+        .unwrap()
+        .expect("a new log is unrestored");
+    assert_eq!(
+        offset(bus, &user).await,
+        Offset {
+            epoch: epoch.clone(),
+            seq: 0
+        }
+    );
+    let seq = async |phase, number| match publish_in(bus, phase, &user, number).await {
+        PublishOutcome::Assigned(offset) => {
+            assert_eq!(offset.epoch, epoch);
+            Some(offset.seq)
+        }
+        PublishOutcome::Duplicate => None,
+        PublishOutcome::Unrestored => panic!("event {number} was refused"),
+    };
+    assert_eq!(seq(PublishPhase::DuringRestore(&epoch), 1).await, Some(1));
+    assert_eq!(seq(PublishPhase::Immediate, 2).await, Some(2));
+    assert_eq!(
+        publish_in(bus, after_restore, &user, 7).await,
+        PublishOutcome::Unrestored
+    );
+    assert_eq!(seq(PublishPhase::DuringRestore(&epoch), 3).await, Some(3));
+
+    assert!(bus.mark_restored(&user, &epoch).await.unwrap());
+    assert!(
+        bus.mark_restored(&user, &epoch).await.unwrap(),
+        "once more, after a lost reply"
+    );
+    assert_eq!(bus.unrestored_epoch(&user).await.unwrap(), None);
+    // The refused event has left nothing behind: its id is not taken for that of a published one.
+    assert_eq!(seq(after_restore, 7).await, Some(4));
+    assert_eq!(seq(after_restore, 7).await, None);
+    assert_eq!(
+        seq(PublishPhase::DuringRestore(&epoch), 8).await,
+        Some(5),
+        "another restore was faster"
+    );
+}
+
+async fn restore_of_another_epoch_neither_publishes_nor_marks(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let lost = Epoch::new("0badcafe").unwrap();
+    assert!(!bus.mark_restored(&user, &lost).await.unwrap(), "there is no log");
+    let epoch = bus.unrestored_epoch(&user).await.unwrap();
+    assert!(epoch.is_some());
+    let restore = PublishPhase::DuringRestore(&lost);
+    assert_eq!(publish_in(bus, restore, &user, 1).await, PublishOutcome::Unrestored);
+    assert!(!bus.mark_restored(&user, &lost).await.unwrap());
+    assert_eq!(bus.unrestored_epoch(&user).await.unwrap(), epoch);
 }
 
 async fn log_is_read_page_by_page_after_an_offset(bus: &dyn Bus) {

@@ -1,13 +1,16 @@
 //! Redis that lost data: a gap must be reported, never hidden.
 
-use bus::{BusError, Hint, LogRead, RecordedSignIn, ResumeToken, ResumeTokenKey, SessionKey, SessionState};
+use bus::{
+    BusError, Hint, LogRead, PublishOutcome, PublishPhase, RecordedSignIn, ResumeToken, ResumeTokenKey, SessionKey,
+    SessionState,
+};
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{TestSubscriptions, connect, until_live};
-use crate::sample::{MINUTE, event, offset, publish, publish_with_retry, user};
+use crate::sample::{MINUTE, event, offset, publish, publish_in, publish_with_retry, user};
 
 #[tokio::test]
 async fn flushed_redis_starts_new_epochs() {
@@ -90,6 +93,27 @@ async fn new_primary_starts_new_epochs() {
         "its offset is of an earlier epoch"
     );
     assert!(matches!(bus.read_log(&user, &asked, 9).await.unwrap(), LogRead::Gap(now) if now.epoch != asked.epoch));
+}
+
+/// A script may stop between the deletion of the log of an earlier epoch and the first write to the new one, while its slot migrates.
+/// Were the id of the event recorded before, its repetition would be taken for a duplicate.
+#[tokio::test]
+async fn publish_under_a_new_primary_writes_nothing_before_the_epoch_has_started() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    publish(&*bus, &user, 1).await;
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    let before = redis.command(&["DEBUG", "DIGEST"]).await;
+    let refused = publish_in(&*bus, PublishPhase::AfterRestore, &user, 2).await;
+    assert_eq!(refused, PublishOutcome::Unrestored);
+    assert_eq!(redis.command(&["DEBUG", "DIGEST"]).await, before);
+    let epoch = bus.unrestored_epoch(&user).await.unwrap().unwrap();
+    let restored = publish_in(&*bus, PublishPhase::DuringRestore(&epoch), &user, 1).await;
+    assert_eq!(restored, PublishOutcome::Duplicate, "the server still has its id");
+    assert!(bus.mark_restored(&user, &epoch).await.unwrap());
+    let published = publish_in(&*bus, PublishPhase::AfterRestore, &user, 2).await;
+    assert!(matches!(published, PublishOutcome::Assigned(offset) if offset.epoch == epoch && offset.seq == 1));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use bus::PublishOutcome;
 use testkit::Redis;
 
 use crate::nodes::connect;
-use crate::sample::{event, publish, user};
+use crate::sample::{event, publish, publish_unrecorded, user};
 
 const LOG: &str = "pn:{GEN-001}:log";
 const IDS: &str = "pn:{GEN-001}:eids";
@@ -14,7 +14,7 @@ async fn id_of_an_unrepeated_event_is_not_recorded() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    bus.publish_unrepeated(&user, &event(1)).await.unwrap();
+    publish_unrecorded(&*bus, &user, 1).await.unwrap();
     assert_eq!(redis.command(&["EXISTS", IDS]).await, "0");
     publish(&*bus, &user, 2).await;
     assert_eq!(redis.command(&["ZRANGE", IDS, "0", "-1"]).await, "e-2");
@@ -38,7 +38,7 @@ async fn ttl_of_a_log_is_renewed_below_an_hour_and_not_above() {
     );
     for left in ["3599", "1"] {
         redis.command(&["EXPIRE", LOG, left]).await;
-        bus.publish_unrepeated(&user, &event(3)).await.unwrap();
+        publish_unrecorded(&*bus, &user, 3).await.unwrap();
         assert!(ttl().await > 4000, "not renewed at {left}: {}", ttl().await);
     }
 }
@@ -54,7 +54,7 @@ async fn ttls_of_offset_and_ids_are_renewed_with_that_of_the_log() {
         redis.command(&["EXPIRE", key, "60"]).await;
     }
     // An event whose id is not recorded renews those of the others.
-    bus.publish_unrepeated(&user, &event(2)).await.unwrap();
+    publish_unrecorded(&*bus, &user, 2).await.unwrap();
     for key in ["pn:{GEN-001}:pos", IDS] {
         let ttl: u64 = redis.command(&["TTL", key]).await.parse().unwrap();
         assert!(ttl > 15 * 24 * HOUR, "{key}: {ttl}");

@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use axum::body::Body;
 use axum::response::Response;
+use bus::Repeats;
 use http::StatusCode;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Work;
@@ -65,7 +66,7 @@ impl Internal {
         match event {
             // Boxed: inline, an alert on its way to a worker would be in the task of every publish.
             Event::Alert(alert) => Box::pin(self.raise(alert, call, user)).await?,
-            _ => self.send(user, &envelope, is_keyed).await?,
+            _ => self.send(call, user, &envelope, is_keyed).await?,
         }
         self.metrics.published(name);
         Ok(event_id)
@@ -73,12 +74,13 @@ impl Internal {
 
     /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source. Only the id of
     /// an event with a key may come again.
-    async fn send(&self, user: &UserId, envelope: &Envelope, is_keyed: bool) -> Result<(), ApiError> {
-        let published = if is_keyed {
-            self.events.publish(user, envelope).await
+    async fn send(&self, call: &Call<'_>, user: &UserId, envelope: &Envelope, is_keyed: bool) -> Result<(), ApiError> {
+        let repeats = if is_keyed {
+            Repeats::Dropped
         } else {
-            self.events.publish_unrepeated(user, envelope).await
+            Repeats::Unrecorded
         };
+        let published = self.append(call, user, envelope, repeats).await;
         let published = self.outage.record("event publish", published);
         published.map(drop).map_err(|error| ApiError::Failed(error.code()))
     }

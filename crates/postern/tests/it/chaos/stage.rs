@@ -213,8 +213,8 @@ impl Stage {
         self.audience.all_receive(&last).await;
         let findings = self.audience.findings(redis_lost_something);
         println!(
-            "{}: {all} alerts, {:?}; {} times recovered, {} fresh starts",
-            self.name, self.faults, findings.recovered, findings.fresh_starts
+            "{}: {all} alerts, {:?}; {} times recovered, {} fresh starts, {} repeats, {} inversions",
+            self.name, self.faults, findings.recovered, findings.fresh_starts, findings.repeats, findings.inversions
         );
         assert_eq!(findings.violations, Vec::<String>::new());
         if let Some(retired) = &mut self.retired {

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::payload::Payload;
 use super::packet::{Kind, Packet, ROOT, is_reserved};
+use super::payload::Payload;
 use super::{msgpack, text};
 use crate::code::{ErrorCode, TokenFault};
 use crate::json::Json;
@@ -50,8 +50,8 @@ pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, data: Opt
     write(dialect, &packet)
 }
 
-/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text there for an offset. The id of the event
-/// is the first field of its payload.
+/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text there for an offset. The id
+/// of the event is the first field of its payload.
 #[must_use]
 pub fn event(dialect: Dialect, push: &Push<'_>) -> Message {
     write_event(dialect, push, Some(push.offset))

@@ -19,7 +19,12 @@ super::kept_by_both_stores!(
     concurrent_relays_of_one_user_publish_each_event_once_in_sequence,
     relay_publishes_only_its_users_events,
     user_with_unsent_events_is_found_after_a_second,
-    recent_events_are_resent_on_request,
+    users_with_recent_events_are_listed_page_by_page,
+    events_from_before_a_loss_are_published_again_before_newer_ones,
+    restore_publishes_recent_events_again_and_only_once,
+    loss_during_a_restore_starts_it_again,
+    refused_restore_is_repeated_by_the_next_relay,
+    concurrent_relays_after_a_loss_keep_the_sequence,
     backlog_has_the_unsent_events_and_the_age_of_the_oldest,
 );
 
@@ -109,13 +114,106 @@ async fn user_with_unsent_events_is_found_after_a_second(store: &dyn Store) {
     assert!(behind(9).await.is_empty());
 }
 
-async fn recent_events_are_resent_on_request(store: &dyn Store) {
+async fn users_with_recent_events_are_listed_page_by_page(store: &dyn Store) {
+    for id in ["GEN-001", "GEN-002", "GEN-003"] {
+        commit(store, id, 2).await;
+    }
+    let listed = async |after: Option<&str>, limit| {
+        let after = after.map(user);
+        store.users_with_recent_events(after.as_ref(), limit).await.unwrap()
+    };
+    assert!(listed(None, 9).await.is_empty(), "nothing was sent");
+    for id in ["GEN-001", "GEN-003"] {
+        relayed(store, &user(id)).await;
+    }
+    assert_eq!(listed(None, 9).await, [user("GEN-001"), user("GEN-003")]);
+    assert_eq!(listed(None, 1).await, [user("GEN-001")]);
+    assert_eq!(listed(Some("GEN-001"), 9).await, [user("GEN-003")]);
+    assert!(listed(Some("GEN-003"), 9).await.is_empty());
+}
+
+/// More than a page of old and of new events.
+async fn events_from_before_a_loss_are_published_again_before_newer_ones(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 250).await;
+    let (user, recorder) = (user("GEN-001"), Recorder::new());
+    store.relay_user(&user, &recorder).await.unwrap();
+    let newer = link_again(store, 150).await;
+    assert_eq!(recorder.lose(None), names);
+    let relayed = store.relay_user(&user, &recorder).await.unwrap();
+    assert_eq!((relayed.sent, relayed.resent, relayed.stopped), (150, 250, false));
+    assert_eq!(recorder.ids(), [names, newer].concat());
+    assert!(!recorder.is_unrestored());
+}
+
+async fn restore_publishes_recent_events_again_and_only_once(store: &dyn Store) {
     let names = commit(store, "GEN-001", 3).await;
-    relayed(store, &user("GEN-001")).await;
-    commit(store, "GEN-002", 1).await;
-    assert_eq!(store.resend_recent().await.unwrap(), 3);
-    assert_eq!(relayed(store, &user("GEN-001")).await, names);
-    assert_eq!(relayed(store, &user("GEN-002")).await.len(), 1);
+    let (user, recorder) = (user("GEN-001"), Recorder::new());
+    store.relay_user(&user, &recorder).await.unwrap();
+    recorder.lose(None);
+    let restored = store.restore_user(&user, &recorder).await.unwrap();
+    assert_eq!((restored.sent, restored.resent, restored.stopped), (0, 3, false));
+    assert_eq!(recorder.ids(), names);
+    let again = store.restore_user(&user, &recorder).await.unwrap();
+    assert_eq!((again.sent, again.resent, again.stopped), (0, 0, false));
+}
+
+async fn loss_during_a_restore_starts_it_again(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 150).await;
+    let (user, recorder) = (user("GEN-001"), Recorder::new());
+    store.relay_user(&user, &recorder).await.unwrap();
+    // In the second page of the restore.
+    recorder.lose(Some(120));
+    let restored = store.restore_user(&user, &recorder).await.unwrap();
+    assert_eq!((restored.resent, restored.stopped), (120 + 150, false));
+    assert_eq!(recorder.ids(), names);
+    assert!(!recorder.is_unrestored());
+}
+
+async fn refused_restore_is_repeated_by_the_next_relay(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 150).await;
+    let (user, recorder) = (user("GEN-001"), Recorder::new());
+    store.relay_user(&user, &recorder).await.unwrap();
+    let newer = link_again(store, 1).await;
+    let refusing = Recorder::refusing_after(120);
+    refusing.lose(None);
+    let stopped = store.relay_user(&user, &refusing).await.unwrap();
+    assert_eq!((stopped.resent, stopped.stopped), (120, true));
+    assert!(refusing.is_unrestored());
+    recorder.lose(None);
+    store.relay_user(&user, &recorder).await.unwrap();
+    assert_eq!(recorder.ids(), [names, newer].concat());
+}
+
+async fn concurrent_relays_after_a_loss_keep_the_sequence(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 250).await;
+    let (user, recorder) = (user("GEN-001"), Recorder::new());
+    store.relay_user(&user, &recorder).await.unwrap();
+    let newer = link_again(store, 50).await;
+    recorder.lose(None);
+    let (one, other, restored) = tokio::join!(
+        store.relay_user(&user, &recorder),
+        store.relay_user(&user, &recorder),
+        store.restore_user(&user, &recorder),
+    );
+    assert_eq!(
+        [one, other, restored]
+            .map(|relayed| relayed.unwrap().sent)
+            .iter()
+            .sum::<u64>(),
+        50
+    );
+    assert_eq!(recorder.ids(), [names, newer].concat());
+}
+
+/// Commits further events for the user of [`commit`] and returns their ids.
+async fn link_again(store: &dyn Store, events: usize) -> Vec<String> {
+    let names: Vec<_> = (0..events).map(|number| format!("newer {number:03}")).collect();
+    let link = Link {
+        events: names.iter().map(|name| event(name)).collect(),
+        ..link("GEN-001", "7")
+    };
+    store.link_account(&link, &receipt("newer")).await.unwrap();
+    names
 }
 
 async fn backlog_has_the_unsent_events_and_the_age_of_the_oldest(store: &dyn Store) {

@@ -11,7 +11,7 @@ use store::{Accounts, EncryptedTokens, Exchange, Link, Outbox, PendingLink, Pend
 
 use crate::database;
 use crate::pruning::prune;
-use crate::recorder::{Recorder, relayed};
+use crate::recorder::{Recorder, relayed, restored};
 use crate::sample::{link, pending_link, receipt, unlink, user};
 
 const CANARIES: [&str; 3] = ["gho_canary-access", "ghr_canary-refresh", "canary-answer"];
@@ -136,22 +136,27 @@ async fn sent_events_and_used_codes_expire_after_a_day_and_unsent_events_never()
 }
 
 #[tokio::test]
-async fn only_events_of_the_last_five_minutes_are_resent() {
+async fn only_events_of_the_last_five_minutes_are_published_again() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
+    let user = user("GEN-001");
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
-    store.relay_user(&user("GEN-001"), &Recorder::new()).await.unwrap();
+    store.relay_user(&user, &Recorder::new()).await.unwrap();
+    let recent = async || {
+        (
+            store.users_with_recent_events(None, 9).await.unwrap(),
+            restored(&store, &user).await,
+        )
+    };
     schema
         .sql("UPDATE outbox SET sent_at = sent_at - interval '6 min'")
         .await;
-    assert_eq!(store.resend_recent().await.unwrap(), 0);
+    assert_eq!(recent().await, (vec![], vec![]));
     schema
         .sql("UPDATE outbox SET sent_at = sent_at + interval '2 min'")
         .await;
-    assert_eq!(store.resend_recent().await.unwrap(), 1);
-    // The event was committed long ago, so it counts as left behind.
-    schema
-        .sql("UPDATE outbox SET created_at = created_at - interval '5 min'")
-        .await;
-    assert_eq!(store.users_with_unsent_events(9).await.unwrap(), [user("GEN-001")]);
+    assert_eq!(
+        recent().await,
+        (vec![user.clone()], vec!["GEN-001 linked 7".to_owned()])
+    );
 }

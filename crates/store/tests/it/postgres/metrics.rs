@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::offset::Epoch;
 use protocol::id::UserId;
 use protocol::secret::Secret;
-use store::{Accounts, Link, Outbox, PgSettings, PgStore, PublishError, Publisher};
+use store::{Accounts, Link, Outbox, PgSettings, PgStore, Publication, PublishError, Publisher};
 use testkit::postgres::Database;
 use testkit::{Postgres, Proxy, wait};
 use tokio::sync::Semaphore;
@@ -98,10 +99,23 @@ impl Gate {
 
 #[async_trait]
 impl Publisher for Gate {
-    async fn publish(&self, _user: &UserId, _event: &Envelope) -> Result<(), PublishError> {
+    async fn publish(
+        &self,
+        _user: &UserId,
+        _event: &Envelope,
+        _restored: Option<&Epoch>,
+    ) -> Result<Publication, PublishError> {
         self.is_reached.store(true, Ordering::SeqCst);
         self.permits.acquire().await.unwrap().forget();
-        Ok(())
+        Ok(Publication::Accepted)
+    }
+
+    async fn unrestored_epoch(&self, _user: &UserId) -> Result<Option<Epoch>, PublishError> {
+        Ok(None)
+    }
+
+    async fn mark_restored(&self, _user: &UserId, _epoch: &Epoch) -> Result<bool, PublishError> {
+        Ok(true)
     }
 }
 

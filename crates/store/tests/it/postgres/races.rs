@@ -95,6 +95,28 @@ async fn relays_of_two_workers_keep_one_users_sequence_and_publish_once() {
     assert_eq!(recorder.ids(), names);
 }
 
+/// Each page of either may come between two pages of the other.
+#[tokio::test]
+async fn restores_of_two_workers_keep_one_users_sequence() {
+    let (_schema, one, other) = two_stores().await;
+    let names: Vec<_> = (0..300).map(|number| format!("event {number:03}")).collect();
+    let link = Link {
+        events: names.iter().map(|name| event(name)).collect(),
+        ..link("GEN-001", "7")
+    };
+    one.link_account(&link, &receipt("1")).await.unwrap();
+    let recorder = Recorder::new();
+    one.relay_user(&link.user, &recorder).await.unwrap();
+    recorder.lose(Some(150));
+    let (relayed, restored) = tokio::join!(
+        one.relay_user(&link.user, &recorder),
+        other.restore_user(&link.user, &recorder)
+    );
+    assert!(!relayed.unwrap().stopped && !restored.unwrap().stopped);
+    assert_eq!(recorder.ids(), names);
+    assert!(!recorder.is_unrestored());
+}
+
 #[tokio::test]
 async fn task_is_never_leased_to_two_workers() {
     let (_schema, one, other) = two_stores().await;
