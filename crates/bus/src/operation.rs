@@ -39,6 +39,7 @@ operations! {
     CreateGroup = "create_group",
     DiscardDeadLetter = "discard_dead_letter",
     DiscardJob = "discard_job",
+    DropSessions = "drop_sessions",
     EndAllSessions = "end_all_sessions",
     EndSession = "end_session",
     FindSession = "find_session",

@@ -1,6 +1,7 @@
 //! Sessions in Redis: a string with a TTL each, and another that expires at the warning.
 
 mod expiries;
+mod surplus;
 
 use std::iter::once;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(super) struct SessionScripts {
     renew_session: Script,
     retime: Script,
     index: Script,
+    drop: Script,
     find: Script,
     announce_end: Script,
     end: Script,
@@ -64,6 +66,7 @@ impl SessionScripts {
                 include_str!("script/set_session_timeout.lua"),
             ),
             index: Script::new(Operation::ListSessions, include_str!("script/list_sessions.lua")),
+            drop: Script::new(Operation::DropSessions, include_str!("script/drop_sessions.lua")),
             find: of_session(Operation::FindSession, include_str!("script/find_session.lua")),
             announce_end: of_session(Operation::AnnounceEnd, include_str!("script/announce_end.lua")),
             end: of_session(Operation::EndSession, include_str!("script/end_session.lua")),
@@ -76,11 +79,8 @@ impl SessionScripts {
 impl SessionRegistry for RedisBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.seed;
-        state(
-            &mut self
-                .session("seed a session", script, session, seed_args(&seed))
-                .await?,
-        )
+        let seeded = self.session("seed a session", script, session, seed_args(&seed));
+        self.written(session, seeded.await?).await
     }
 
     async fn seed_signed_in(
@@ -102,7 +102,7 @@ impl SessionRegistry for RedisBus {
             Arg::from(MAX_ORIGIN_MARKS),
         ]);
         let seeded = self.shared.commands.run("seed a session", script, keys, args);
-        state(&mut seeded.await?)
+        self.written(session, seeded.await?).await
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
@@ -121,7 +121,7 @@ impl SessionRegistry for RedisBus {
         let mut reply = self.session("renew a session", script, session, []).await?;
         let after_warning = reply.bytes()? == "1";
         Ok(SessionRenewal {
-            state: state(&mut reply)?,
+            state: self.written(session, reply).await?,
             after_warning,
         })
     }
@@ -134,7 +134,8 @@ impl SessionRegistry for RedisBus {
     ) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.retime;
         let args = [timeout, lead].map(millis);
-        state(&mut self.session("set a session timeout", script, session, args).await?)
+        let set = self.session("set a session timeout", script, session, args).await?;
+        self.written(session, set).await
     }
 
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {

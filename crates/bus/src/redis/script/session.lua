@@ -8,7 +8,8 @@
 -- warning is due. A session written under another replication id counts as unknown: a failover may have restored an older deadline.
 -- A session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
 --
--- The index has the live sessions by deadline, at most `bound`. The end of all is a time and the key of the excepted session.
+-- The index has the live sessions by deadline. Those above `bound` are dropped by `drop_sessions.lua`: their keys are not
+-- declared here, and a script must not use others. The end of all is a time and the key of the excepted session.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local pattern = '^2 (%x+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
@@ -72,7 +73,10 @@ local function store(session)
   redis.call('SET', KEYS[1], value, 'PXAT', number(session.deadline))
 end
 
--- Adds a session to the index. Above the bound, those with the earliest deadlines are deleted.
+-- Sessions above the bound: those with the earliest deadlines.
+local surplus = {}
+
+-- Adds a session to the index, and finds those above the bound.
 local function index(session)
   local sids, name = KEYS[3], ARGV[1]
   redis.call('ZADD', sids, number(session.deadline), name)
@@ -83,11 +87,8 @@ local function index(session)
   redis.call('ZREMRANGEBYSCORE', sids, '-inf', number(now))
   local excess = redis.call('ZCARD', sids) - bound
   for _, other in ipairs(excess > 0 and redis.call('ZRANGE', sids, 0, excess) or {}) do
-    if excess > 0 and other ~= name then
-      redis.call('ZREM', sids, other)
-      -- All keys of a user are in one slot, and differ only in the name of the session.
-      redis.call('DEL', string.sub(KEYS[1], 1, -#name - 1) .. other, string.sub(KEYS[2], 1, -#name - 1) .. other)
-      excess = excess - 1
+    if #surplus < excess and other ~= name then
+      surplus[#surplus + 1] = other
     end
   end
   local last = redis.call('ZRANGE', sids, -1, -1, 'WITHSCORES')
@@ -111,7 +112,7 @@ local function is_renewable(session)
 end
 
 -- Reply: `unknown`, `ended`, `ending` with the number of the announcement, or `alive` with generation, remaining time, time until
--- the warning, timeout, warning lead (ms), latest expiry of a token (0: unknown).
+-- the warning, timeout, warning lead (ms), latest expiry of a token (0: unknown), and the names of the sessions to drop.
 local function answer(session)
   if session.state ~= 'alive' then
     return { session.state, session.state == 'ending' and number(session.announced) or nil }
@@ -128,5 +129,6 @@ local function answer(session)
     number(session.timeout),
     number(session.lead),
     number(session.expiry),
+    unpack(surplus),
   }
 end
