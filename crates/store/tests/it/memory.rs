@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lifecycle::{Clock, ManualClock};
-use store::{Accounts, Alerts, Answers, MemoryStore, Outbox, PreviousAnswer, Recognition, TaskQueue};
+use protocol::time::Timestamp;
+use store::{
+    Accounts, Alerts, Answers, MemoryStore, Outbox, PreviousAnswer, PrunedTable, Recognition, SessionOpenRequest,
+    SessionRecords, TaskQueue,
+};
 
 use crate::contract::devices::returns;
-use crate::pruning::prune;
+use crate::contract::sessions::opening;
+use crate::pruning::{TIMES, prune, prune_table};
 use crate::recorder::{relayed, restored};
 use crate::sample::{actor, alert, audit_keys, capacities, job, link, receipt, unlink, user, worker};
 
@@ -112,4 +117,23 @@ async fn device_expires_after_ninety_days_and_is_then_new() {
         let findings = returns(&store, "GEN-001").await;
         assert_eq!((findings.device, findings.network), (expected, expected), "{after:?}");
     }
+}
+
+#[tokio::test]
+async fn expired_session_is_deleted_a_day_after_its_last_token_once_deadlines_are_saved() {
+    let (clock, store) = store_with_a_sent_event().await;
+    let opening = SessionOpenRequest {
+        expires_at: Some(Timestamp::from(clock.now()).plus(2 * HOUR)),
+        timeout: HOUR,
+        ..opening("s-1", 0)
+    };
+    store.open_session(&opening, None).await.unwrap();
+    let delete = async || prune_table(&store, PrunedTable::Sessions, &TIMES).await;
+    clock.advance(26 * HOUR - Duration::from_millis(1));
+    store.mark_deadlines_saved(26 * HOUR).await.unwrap();
+    assert_eq!(delete().await, 0);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(delete().await, 0, "Redis may have a later deadline");
+    store.mark_deadlines_saved(Duration::ZERO).await.unwrap();
+    assert_eq!(delete().await, 1);
 }

@@ -249,3 +249,27 @@ async fn after_redis_loss_tokens_within_leeway_of_the_end_are_refused() {
     );
     assert_eq!(open(&mut client, ahead(61), None).await.error, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn expired_session_is_remembered_until_its_latest_token_has_expired() {
+    let (env, _worker, [mut client]) = open_sessions(["mine"]).await;
+    let key = SessionKey {
+        user: client.user.clone(),
+        session: SessionId::new("mine").unwrap(),
+    };
+    let issued_at = env.now();
+    let refreshed = TokenTimes {
+        issued_at: None,
+        expires_at: Some(issued_at.plus(Duration::from_hours(48))),
+    };
+    env.bus.record_token(&key, refreshed).await.unwrap();
+    let minute = Duration::from_secs(61);
+    tokio::time::sleep(minute).await;
+    env.bus.lose_data();
+    for (hours, is_refused) in [(71, true), (25, false)] {
+        env.clock.advance(Duration::from_hours(hours));
+        tokio::time::sleep(minute).await;
+        let outcome = open(&mut client, Some(issued_at), None).await;
+        assert_eq!(outcome.error.is_some(), is_refused, "after {hours} h: {outcome:?}");
+    }
+}
