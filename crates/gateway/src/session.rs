@@ -139,7 +139,7 @@ impl SessionMonitor {
         let is_lost = renewed.state == SessionState::Unknown && !self.table().seems_expired(&key, Instant::now());
         if is_lost || announced.is_some() {
             // A worker can tell whether the session is still open.
-            let opened = self.open(caller, caller.token().issued, (announced, None)).await;
+            let opened = self.open(caller, caller.token().into(), (announced, None)).await;
             opened.map_err(SessionRefusal::failure)?;
             renewed = self.renew_now(&key).await?;
         }

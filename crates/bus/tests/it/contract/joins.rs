@@ -255,7 +255,7 @@ async fn session_of_another_version_is_unknown_until_it_is_seeded_again() {
     let bus = connect(&redis.url(), "pn").await;
     prepare(&*bus).await;
     let stored = redis.command(&["GET", "pn:{u}:s:s-1"]).await;
-    let of_another_version = format!("3{}", &stored[1..]);
+    let of_another_version = stored.replacen('2', "3", 1);
     redis
         .command(&["SET", "pn:{u}:s:s-1", &of_another_version, "KEEPTTL"])
         .await;

@@ -6,7 +6,7 @@ use lifecycle::ManualClock;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
-use store::{Answers, Deliveries, Delivery, DeliveryOutcome, MemoryStore, Store};
+use store::{Deliveries, Delivery, DeliveryOutcome, MemoryStore, Store};
 
 use crate::pruning::prune;
 use crate::recorder::relayed;
