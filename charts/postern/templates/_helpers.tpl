@@ -100,6 +100,51 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
       {{- end }}
 {{- end }}
 
+{{/* TLS of Redis: variables, mounts and volumes of its files. */}}
+{{- define "postern.redisTlsEnv" -}}
+{{- $tls := .root.Values.redisTls -}}
+{{- if and $tls.ca.existingSecret $tls.ca.existingConfigMap }}
+{{- fail "redisTls.ca: existingSecret and existingConfigMap exclude each other" }}
+{{- end }}
+{{- if or $tls.ca.existingSecret $tls.ca.existingConfigMap }}
+- { name: POSTERN_REDIS_CA, value: /redis-ca/{{ $tls.ca.key }} }
+{{- end }}
+{{- if $tls.client.existingSecret }}
+- { name: POSTERN_REDIS_CERT, value: /redis-client/tls.crt }
+- { name: POSTERN_REDIS_KEY, value: /redis-client/tls.key }
+{{- end }}
+{{- end }}
+
+{{- define "postern.redisTlsMounts" -}}
+{{- $tls := .root.Values.redisTls -}}
+{{- if or $tls.ca.existingSecret $tls.ca.existingConfigMap }}
+- { name: redis-ca, mountPath: /redis-ca, readOnly: true }
+{{- end }}
+{{- if $tls.client.existingSecret }}
+- { name: redis-client, mountPath: /redis-client, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "postern.redisTlsVolumes" -}}
+{{- $tls := .root.Values.redisTls -}}
+{{- if $tls.ca.existingSecret }}
+- name: redis-ca
+  secret:
+    secretName: {{ $tls.ca.existingSecret }}
+    defaultMode: 0440
+{{- else if $tls.ca.existingConfigMap }}
+- name: redis-ca
+  configMap:
+    name: {{ $tls.ca.existingConfigMap }}
+{{- end }}
+{{- if $tls.client.existingSecret }}
+- name: redis-client
+  secret:
+    secretName: {{ $tls.client.existingSecret }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+
 {{/* Annotations of pods. A changed version of a Secret replaces the pods. */}}
 {{- define "postern.podAnnotations" -}}
 {{- $root := .root -}}

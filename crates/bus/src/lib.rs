@@ -49,7 +49,7 @@ pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};
 pub use redis::{
     ConnectError, DeadLetter, InvalidPrefix, InvalidRedisUrl, Prefix, QueuedJob, RedisBus, RedisRuntime, RedisSettings,
-    RedisUrl, RedisUrlChange, is_logged_outage,
+    RedisTls, RedisTlsError, RedisUrl, RedisUrlChange, is_logged_outage,
 };
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{

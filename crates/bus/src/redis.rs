@@ -12,6 +12,7 @@ mod presence;
 mod resume_tokens;
 mod sessions;
 mod settings;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use protocol::time::Timestamp;
 pub use self::client::{ConnectError, is_logged_outage};
 pub use self::jobs::{DeadLetter, QueuedJob};
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl, RedisUrlChange};
+pub use self::tls::{RedisTls, RedisTlsError};
 
 use self::client::{AccessCheck, Client, Connector, Purpose, Topology};
 use self::names::Names;
@@ -68,14 +70,14 @@ impl RedisBus {
     pub async fn connect(settings: &RedisSettings, runtime: &RedisRuntime) -> Result<Self, ConnectError> {
         let metrics = Metrics::new(&runtime.meter);
         let names = Names::new(settings.prefix.clone());
-        let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
+        let connector = Connector::new(settings.url.clone(), &settings.tls)?;
         let open = |connector, purpose| {
             // Every caller would carry the state of a connect, some kilobytes.
             Box::pin(runtime.open(connector, purpose, &names, metrics.clone()))
         };
         let cells = match &settings.limits_url {
             Some(url) => {
-                let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
+                let connector = Connector::new(url.clone(), &settings.tls)?;
                 Some(open(connector, Purpose::Limits))
             }
             None => None,

@@ -44,7 +44,7 @@ pub use message::{EmailArgs, SmsArgs};
 pub use path::{NotAPath, PathArg};
 pub use platform::{DiscordArgs, GithubArgs, TelegramArgs, XTwitterArgs};
 pub use problem::{ConfigError, Problems};
-pub use redis::{RedisArgs, RedisFiles};
+pub use redis::{RedisArgs, RedisFiles, RedisTlsArgs};
 pub use retention::RetentionArgs;
 pub(crate) use secret::with_files;
 pub use secret::{SecretArg, SecretError, SecretFile, SecretFileError};

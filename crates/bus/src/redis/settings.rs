@@ -2,11 +2,12 @@
 
 mod url;
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 pub(crate) use self::url::{Credentials, Endpoint, Sentinels, Servers};
 pub use self::url::{InvalidRedisUrl, RedisUrl, RedisUrlChange};
+
+use super::tls::RedisTls;
 
 /// Settings of a `RedisBus`.
 #[derive(Debug, Clone)]
@@ -17,8 +18,8 @@ pub struct RedisSettings {
     pub prefix: Prefix,
     /// Server or database for the rate cells, whose expiries would wake every subscriber to keyspace notifications.
     pub limits_url: Option<RedisUrl>,
-    /// Certificate authority of `rediss://` servers, a PEM file; none for those of the operating system.
-    pub ca: Option<PathBuf>,
+    /// TLS of `rediss://` servers.
+    pub tls: RedisTls,
 }
 
 impl RedisSettings {
@@ -29,7 +30,7 @@ impl RedisSettings {
             url,
             prefix: Prefix::default(),
             limits_url: None,
-            ca: None,
+            tls: RedisTls::default(),
         }
     }
 }

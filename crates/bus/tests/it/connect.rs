@@ -1,16 +1,12 @@
 //! Connecting: server, credentials, and the error of a failed start.
 
-use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bucket, ChallengeKey, ConnectError, Quota, RedisSettings};
 use protocol::cluster::job::Lane;
 use protocol::fault::chain;
 use testkit::port::Port;
-use testkit::scratch::Scratch;
-use testkit::tls::Authority;
-use testkit::{Launch, Process, Redis, wait};
+use testkit::{Redis, wait};
 
 use crate::nodes::{SHORT_WAIT, TestSubscriptions, connect_as};
 use crate::sample::{job, node, publish, reply, user, worker};
@@ -195,24 +191,6 @@ async fn user_without_info_is_refused_with_the_reason() {
     assert!(chain(&error).contains("lacks permission for INFO"), "{}", chain(&error));
 }
 
-#[tokio::test]
-async fn rediss_requires_a_certificate_of_the_given_authority() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let server = TlsRedis::start(&authority).await;
-    let url = format!("rediss://localhost:{}", server.port.number());
-    let with_ca = |authority: &Authority| RedisSettings {
-        ca: Some(authority.pem_path().to_owned()),
-        ..settings(&url)
-    };
-    let bus = connect_as(&with_ca(&authority)).await.unwrap();
-    publish(&*bus, &user("GEN-001"), 1).await;
-
-    let error = refused(&with_ca(&stranger)).await;
-    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
-    let error = refused(&settings(&url)).await;
-    assert!(!matches!(error, ConnectError::TooOld { .. }), "{error:?}");
-}
-
 /// Error of a bus with these settings.
 async fn refused(settings: &RedisSettings) -> ConnectError {
     connect_as(settings).await.err().expect("connected with these settings")
@@ -220,41 +198,4 @@ async fn refused(settings: &RedisSettings) -> ConnectError {
 
 fn settings(url: &str) -> RedisSettings {
     RedisSettings::new(url.parse().unwrap())
-}
-
-/// Redis that accepts only TLS.
-struct TlsRedis {
-    port: Port,
-    _process: Process,
-}
-
-impl TlsRedis {
-    async fn start(authority: &Authority) -> Self {
-        let (port, scratch) = (Port::claim(), Arc::new(Scratch::new("redis-tls")));
-        let (certificate, key) = authority.issue_files("redis");
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            "0",
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--tls-auth-clients",
-            "no",
-        ]);
-        command.arg("--tls-port").arg(port.number().to_string());
-        command
-            .arg("--tls-cert-file")
-            .arg(certificate)
-            .arg("--tls-key-file")
-            .arg(key);
-        command.arg("--tls-ca-cert-file").arg(authority.pem_path());
-        let process = Launch::new("redis", &scratch, command).start();
-        process.line("Ready to accept connections", wait::deadline()).await;
-        Self {
-            port,
-            _process: process,
-        }
-    }
 }

@@ -16,5 +16,7 @@ mod nodes;
 mod refusals;
 mod sample;
 mod sentinel;
+mod tls;
+mod tls_redis;
 mod traces;
 mod traps;

@@ -6,7 +6,7 @@ use bus::RedisSettings;
 use clap::Args;
 use store::PgSettings;
 
-use crate::config::{ConfigError, DatabaseArgs, Problems, RedisArgs, SecretArg, TelemetryArgs, heading};
+use crate::config::{ConfigError, DatabaseArgs, Problems, RedisArgs, RedisTlsArgs, SecretArg, TelemetryArgs, heading};
 
 /// `postern dev`.
 #[derive(Debug, Args)]
@@ -23,6 +23,9 @@ pub struct DevArgs {
     /// Prefix of every key and channel in Redis.
     #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = RedisArgs::PREFIX, help_heading = heading::REDIS)]
     pub redis_prefix: String,
+    /// TLS of that Redis.
+    #[command(flatten)]
+    pub redis_tls: RedisTlsArgs,
     /// Postgres to use instead of the embedded store; it is migrated first.
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -41,6 +44,7 @@ impl DevArgs {
             redis_url,
             redis_prefix: self.redis_prefix.clone(),
             redis_limits_url: None,
+            redis_tls: self.redis_tls.clone(),
         });
         wanted.map(|redis| redis.settings()).transpose()
     }

@@ -110,7 +110,7 @@ pub struct GatewayNode {
     pub redis: bus::RedisSettings,
     /// Settings of the gateway itself.
     pub gateway: Settings,
-    /// Watches of the files of Redis' URLs.
+    /// Watches of the files of Redis.
     pub redis_files: RedisFiles,
     /// File of the keys that verify tokens.
     pub token_file: Option<TokenKeyFile>,
@@ -130,7 +130,7 @@ impl GatewayArgs {
         let listen = problems.take("POSTERN_LISTEN", address(&self.listen));
         let health_listen = problems.take("POSTERN_HEALTH_LISTEN", address(&self.health_listen));
         let internal_api = self.internal_api.check(problems);
-        let redis = self.redis.check(problems);
+        let redis = self.redis.check_with_files(problems);
         let certificate = problems.require(
             "POSTERN_TLS_CERT",
             self.tls_cert.as_ref(),
@@ -174,6 +174,7 @@ impl GatewayArgs {
             key: key?,
         };
         let (internal_api, internal_settings) = internal_api?;
+        let (redis, redis_files) = redis?;
         let gateway = Settings {
             tls_groups: tls_groups?,
             origins: origins?,
@@ -202,9 +203,9 @@ impl GatewayArgs {
         Some(GatewayNode {
             health_listen: health_listen?,
             internal_api,
-            redis: redis?,
+            redis,
             gateway,
-            redis_files: self.redis.files(),
+            redis_files,
             token_file,
         })
     }

@@ -1,14 +1,13 @@
 //! Internal API of a gateway: address, callers and TLS.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use gateway::{InternalApiSettings, InternalCallers, InternalTlsSettings, TlsSettings};
 use lifecycle::{FileContents, Reloadable};
 
+use super::path::read;
 use super::{PathArg, Problems, SecretArg, address, heading};
 
 /// Flags and variables of the internal API.
@@ -113,13 +112,4 @@ impl InternalApiArgs {
         };
         Some(InternalTlsSettings { server, client_ca })
     }
-}
-
-/// Reads the file at startup. One that is larger than any file of callers is read in part, and refused by its size.
-fn read(path: &Path) -> Result<FileContents, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(FileContents::MAX_LEN).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {}: {error}", path.display()))?;
-    Ok(FileContents::new(bytes))
 }

@@ -2,7 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use lifecycle::FileContents;
 
 /// Path of a flag or a variable, which may be the content of the file by mistake: it is not printed before it is checked.
 #[derive(Clone)]
@@ -82,6 +86,15 @@ pub(super) fn check_absolute(text: &OsStr) -> Result<(), NotAPath> {
     } else {
         Err(NotAPath::Relative)
     }
+}
+
+/// Reads a file at startup. Of one that is larger than any such file, only the first part is read.
+pub(super) fn read(path: &Path) -> Result<FileContents, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FileContents::MAX_LEN).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {}: {error}", path.display()))?;
+    Ok(FileContents::new(bytes))
 }
 
 /// `PATH_MAX` of Linux.

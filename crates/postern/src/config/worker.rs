@@ -86,7 +86,7 @@ pub struct WorkerNode {
     pub database: store::PgSettings,
     /// Vault keys.
     pub vault_keys: VaultKeys,
-    /// Watches of the files of Redis' URLs.
+    /// Watches of the files of Redis.
     pub redis_files: RedisFiles,
     /// Watch of the file of the database's URL.
     pub database_file: Option<FileWatch<1>>,
@@ -126,7 +126,7 @@ impl WorkerArgs {
 
     fn check(&self, problems: &mut Problems) -> Option<WorkerNode> {
         let health_listen = problems.take("POSTERN_HEALTH_LISTEN", address(&self.health_listen));
-        let redis = self.redis.check(problems);
+        let redis = self.redis.check_with_files(problems);
         let database = self.database.check(problems);
         let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
@@ -156,6 +156,7 @@ impl WorkerArgs {
             }
         };
         telemetry?;
+        let (redis, redis_files) = redis?;
         let worker = worker::Settings {
             concurrency: JobConcurrency::default(),
             redirects: redirects?,
@@ -169,10 +170,10 @@ impl WorkerArgs {
         };
         Some(WorkerNode {
             health_listen: health_listen?,
-            redis: redis?,
+            redis,
             database: database?,
             vault_keys: vault_keys?,
-            redis_files: self.redis.files(),
+            redis_files,
             database_file: self.database.file(),
             vault_file: self.vault.file(),
             github,

@@ -33,10 +33,6 @@ impl Reloads {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        let Some(watch) = file else {
-            return;
-        };
-        self.watched.push((watch.name(), watch.status()));
         let apply = move |[contents]: [FileContents; 1]| {
             let applied = contents.as_text().map(Secret::new).map(&mut apply);
             async move {
@@ -46,6 +42,20 @@ impl Reloads {
                 }
             }
         };
+        self.watch_files(file, apply);
+    }
+
+    /// Watches the files of a setting, if it has any, as [`Self::watch`] does.
+    pub(crate) fn watch_files<const N: usize, A, F, E>(&mut self, files: Option<FileWatch<N>>, apply: A)
+    where
+        A: FnMut([FileContents; N]) -> F + Send + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let Some(watch) = files else {
+            return;
+        };
+        self.watched.push((watch.name(), watch.status()));
         let run = watch.run(EVERY, self.tasks.soft(), apply);
         self.tasks.essential("reload of a file", run);
     }

@@ -152,7 +152,7 @@ impl NodeRuntime {
         }
     }
 
-    /// Watches of this node's files, which begin with those of Redis' URLs.
+    /// Watches of this node's files, which begin with those of Redis.
     pub(crate) fn reloads(&self, settings: &RedisSettings, files: RedisFiles) -> Reloads {
         let mut reloads = Reloads::new(self.tasks.with_current_span());
         let url = settings.url.clone();
@@ -160,6 +160,14 @@ impl NodeRuntime {
         if let Some(url) = settings.limits_url.clone() {
             reloads.watch(files.limits_url, move |text| ready(url.replace_credentials(&text)));
         }
+        let tls = settings.tls.clone();
+        reloads.watch_files(files.authorities, move |[pem]| {
+            ready(tls.replace_authorities(pem.as_bytes()))
+        });
+        let tls = settings.tls.clone();
+        reloads.watch_files(files.identity, move |[certificate, key]| {
+            ready(tls.replace_identity(certificate.as_bytes(), key.as_bytes()))
+        });
         reloads
     }
 

@@ -21,6 +21,7 @@ use super::credentials::CurrentCredentials;
 use super::primary::Primary;
 use super::tls;
 use crate::redis::settings::{Credentials, Endpoint, RedisUrl, Sentinels, Servers};
+use crate::redis::tls::RedisTls;
 
 /// Factory of connections to one Redis: the server of the URL, or the primary that its sentinels name.
 #[derive(Clone)]
@@ -82,10 +83,10 @@ impl Purpose {
 }
 
 impl Connector {
-    /// Prepares connections to a server; `ca` is a PEM file of certificates. Where sentinels name the server,
+    /// Prepares connections to a server; `tls` is that of `rediss://`. Where sentinels name the server,
     /// [`Topology::discover`](super::Topology::discover) comes before the first connection.
-    pub(in crate::redis) fn new(url: RedisUrl, ca: Option<&std::path::Path>) -> Result<Self, ConnectError> {
-        let tls = url.tls.then(|| tls::connector(ca)).transpose();
+    pub(in crate::redis) fn new(url: RedisUrl, tls: &RedisTls) -> Result<Self, ConnectError> {
+        let tls = url.tls.then(|| tls::connector(tls)).transpose();
         let tls = tls.map_err(|source| ConnectError::Certificates { source })?;
         let primary = match &url.servers {
             Servers::One(server) => Primary::at(server.clone()),

@@ -54,6 +54,12 @@ pub(crate) struct Credentials {
 }
 
 impl RedisUrl {
+    /// Reports whether connections use TLS.
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
+        self.tls
+    }
+
     /// Replaces the logins for connections that are opened from now on, by those of a URL of the same servers.
     ///
     /// # Errors

@@ -15,12 +15,7 @@ use crate::sample::{job, worker};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn connect(redis: &Redis) -> RedisBus {
-    let settings = RedisSettings {
-        url: redis.url().parse().unwrap(),
-        prefix: "pn".parse().unwrap(),
-        limits_url: None,
-        ca: None,
-    };
+    let settings = RedisSettings::new(redis.url().parse().unwrap());
     RedisBus::connect(&settings, &runtime(Arc::new(SystemClock)))
         .await
         .unwrap()
