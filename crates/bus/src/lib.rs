@@ -48,8 +48,8 @@ pub use pending_authorization::PendingAuthorization;
 pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};
 pub use redis::{
-    ConnectError, DeadLetter, InvalidPrefix, InvalidRedisUrl, Prefix, QueuedJob, RedisBus, RedisRuntime, RedisSettings,
-    RedisTls, RedisTlsError, RedisUrl, RedisUrlChange, is_logged_outage,
+    CommandRefusal, ConnectError, DeadLetter, InvalidPrefix, InvalidRedisUrl, Prefix, QueuedJob, RedisBus,
+    RedisRuntime, RedisSettings, RedisTls, RedisTlsError, RedisUrl, RedisUrlChange, acl_rules, is_logged_outage,
 };
 pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{

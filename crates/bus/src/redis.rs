@@ -10,6 +10,7 @@ mod limits;
 mod names;
 mod presence;
 mod resume_tokens;
+mod scripts;
 mod sessions;
 mod settings;
 mod tls;
@@ -23,13 +24,14 @@ use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 use protocol::time::Timestamp;
 
-pub use self::client::{ConnectError, is_logged_outage};
+pub use self::client::{CommandRefusal, ConnectError, acl_rules, is_logged_outage};
 pub use self::jobs::{DeadLetter, QueuedJob};
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl, RedisUrlChange};
 pub use self::tls::{RedisTls, RedisTlsError};
 
-use self::client::{AccessCheck, Client, Connector, Purpose, Topology};
+use self::client::{AccessCheck, AccessScope, Client, Connector, Purpose, Topology};
 use self::names::Names;
+use self::scripts::Scripts;
 use crate::Liveness;
 use crate::metrics::Metrics;
 
@@ -70,10 +72,11 @@ impl RedisBus {
     pub async fn connect(settings: &RedisSettings, runtime: &RedisRuntime) -> Result<Self, ConnectError> {
         let metrics = Metrics::new(&runtime.meter);
         let names = Names::new(settings.prefix.clone());
+        let scripts = Scripts::new();
         let connector = Connector::new(settings.url.clone(), &settings.tls)?;
         let open = |connector, purpose| {
             // Every caller would carry the state of a connect, some kilobytes.
-            Box::pin(runtime.open(connector, purpose, &names, metrics.clone()))
+            Box::pin(runtime.open(connector, purpose, (&names, &scripts), metrics.clone()))
         };
         let cells = match &settings.limits_url {
             Some(url) => {
@@ -93,16 +96,16 @@ impl RedisBus {
         metrics.backlogs().observe(&runtime.meter);
         let shared = RedisState {
             names,
-            events: events::EventScripts::new(),
-            jobs: jobs::JobScripts::new(),
-            joins: joins::JoinScripts::new(),
+            events: scripts.events,
+            jobs: scripts.jobs,
+            joins: scripts.joins,
             lanes: jobs::LaneReaders::new(&connector, &runtime.dependencies.named("redis"), &metrics),
-            limits: limits::RateLimiter::new(cells),
-            challenges: challenges::ChallengeScripts::new(),
-            hints: hints::HintScripts::new(),
-            sessions: sessions::SessionScripts::new(),
-            presence: presence::PresenceScripts::new(),
-            resume_tokens: resume_tokens::ResumeTokenScripts::new(),
+            limits: limits::RateLimiter::new(cells, scripts.limits),
+            challenges: scripts.challenges,
+            hints: scripts.hints,
+            sessions: scripts.sessions,
+            presence: scripts.presence,
+            resume_tokens: scripts.resume_tokens,
             connector,
             commands,
             entropy: Arc::clone(&runtime.entropy),
@@ -136,7 +139,7 @@ impl RedisRuntime {
         &self,
         connector: Connector,
         purpose: Purpose,
-        names: &Names,
+        (names, scripts): (&Names, &Scripts),
         metrics: Metrics,
     ) -> Result<Opened, ConnectError> {
         let (redis, sentinels) = match purpose {
@@ -148,12 +151,17 @@ impl RedisRuntime {
             let topology = Topology::discover(&connector, &self.dependencies, sentinels).await?;
             let (clock, dependency) = (Arc::clone(&self.clock), dependency.clone());
             let client = Client::connect(connector, purpose, clock, dependency, metrics).await?;
+            let (scope, scripts) = match purpose {
+                Purpose::Limits => (AccessScope::Scripts, scripts.limits.all().collect()),
+                _ => (AccessScope::All, scripts.all()),
+            };
             let access = AccessCheck {
                 keys: names.probes().collect(),
-                channel: names.probes().next().filter(|_| purpose == Purpose::Commands),
+                scripts,
+                scope,
             };
             // Boxed: fred's futures are several KiB.
-            Box::pin(client.check(purpose, access)).await?;
+            Box::pin(client.check(access)).await?;
             Ok(Opened { client, topology })
         };
         let opened: Result<Opened, ConnectError> = opened.await;

@@ -13,6 +13,7 @@ mod output;
 mod pins;
 mod prune;
 mod publish;
+mod redis;
 mod sessions;
 mod smoke_test;
 mod tasks;
@@ -38,6 +39,7 @@ pub use self::output::OutputArgs;
 pub use self::pins::PinsArgs;
 pub use self::prune::PruneArgs;
 pub use self::publish::PublishArgs;
+pub use self::redis::{AclArgs, RedisCommand};
 pub use self::sessions::{SessionsCommand, SessionsEndArgs, SessionsListArgs, SessionsToEnd};
 pub use self::smoke_test::SmokeTestArgs;
 pub use self::tasks::{TasksCommand, TasksListArgs, TasksRetryArgs, TasksToRetry};
@@ -117,6 +119,9 @@ pub enum Command {
     Prune(Box<PruneArgs>),
     /// Print the pins of certificates for clients: `sha256/<base64>` of each public key, one per line.
     Pins(PinsArgs),
+    /// Print what Redis must permit.
+    #[command(subcommand)]
+    Redis(RedisCommand),
     /// Manage the vault, which encrypts tokens.
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -151,6 +156,7 @@ impl Command {
             Self::Users(_) => Properties::OF_DEPLOYMENT,
             Self::Prune(_) => Properties::OF_DEPLOYMENT,
             Self::Pins(_) => Properties::OF_SHELL,
+            Self::Redis(_) => Properties::OF_SHELL,
             Self::Vault(_) => Properties::OF_DEPLOYMENT,
             Self::Audit(_) => Properties::OF_DEPLOYMENT,
             Self::Config(_) => Properties::OF_DEPLOYMENT,

@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use cli::{AuditCommand, Cli, Command, ConfigCommand, VaultCommand};
+use cli::{AuditCommand, Cli, Command, ConfigCommand, RedisCommand, VaultCommand};
 use config::{EffectiveSettings, Environment, LogArgs, Problems};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
@@ -184,6 +184,7 @@ async fn command(
         Command::Users(command) => Ok(operator::users(&command, problems).await?),
         Command::Prune(args) => Ok(operator::prune(&args, problems).await?),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
+        Command::Redis(RedisCommand::Acl(args)) => Ok(print(&bus::acl_rules(&args.prefix()?))),
         Command::Vault(VaultCommand::Rotate(args)) => {
             let (report, code) = vault::rotate_keys(&args, problems).await?;
             print(&report);

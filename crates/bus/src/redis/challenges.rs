@@ -52,6 +52,17 @@ impl ChallengeScripts {
             ),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            put,
+            read,
+            take,
+            read_all,
+        } = self;
+        [put, read, take, read_all].into_iter()
+    }
 }
 
 #[async_trait]

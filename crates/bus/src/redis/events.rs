@@ -69,6 +69,17 @@ impl EventScripts {
             ),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            publish,
+            offset,
+            since,
+            restored,
+        } = self;
+        [publish, offset, since, restored].into_iter()
+    }
 }
 
 /// Text of the script that publishes, below its constants: as arguments they would be sent with every event.

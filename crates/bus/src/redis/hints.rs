@@ -53,6 +53,17 @@ impl HintScripts {
             ),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            hint,
+            mark_seen,
+            begin_alert_check,
+            mark_no_open_alerts,
+        } = self;
+        [hint, mark_seen, begin_alert_check, mark_no_open_alerts].into_iter()
+    }
 }
 
 #[async_trait]

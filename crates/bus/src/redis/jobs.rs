@@ -87,6 +87,39 @@ impl JobScripts {
             ),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            submit,
+            group,
+            reclaim_or_dead_letter,
+            check,
+            mark_served,
+            renew,
+            finish,
+            reply,
+            list,
+            list_dead_letters,
+            discard,
+            discard_dead_letter,
+        } = self;
+        [
+            submit,
+            group,
+            reclaim_or_dead_letter,
+            check,
+            mark_served,
+            renew,
+            finish,
+            reply,
+            list,
+            list_dead_letters,
+            discard,
+            discard_dead_letter,
+        ]
+        .into_iter()
+    }
 }
 
 #[async_trait]

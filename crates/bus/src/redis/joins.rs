@@ -31,6 +31,12 @@ impl JoinScripts {
             join: Script::new(Operation::JoinSocket, join_script()),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self { join } = self;
+        [join].into_iter()
+    }
 }
 
 /// Text of the script that joins, below its constants. Its commands take the TTL of a resume token as text, which costs no conversion.

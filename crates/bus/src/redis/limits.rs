@@ -10,20 +10,36 @@ use super::client::{Arg, Client, Script};
 use crate::operation::Operation;
 use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
-/// Connection of the rate cells, and their scripts.
-pub(super) struct RateLimiter {
-    client: Client,
+/// Scripts of the rate cells.
+pub(super) struct LimitScripts {
     admit: Script,
     attempt: Script,
 }
 
-impl RateLimiter {
-    pub(super) fn new(client: Client) -> Self {
+impl LimitScripts {
+    pub(super) fn new() -> Self {
         Self {
-            client,
             admit: Script::new(Operation::Gcra, include_str!("script/gcra.lua")),
             attempt: Script::new(Operation::SlidingWindow, include_str!("script/sliding_window.lua")),
         }
+    }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self { admit, attempt } = self;
+        [admit, attempt].into_iter()
+    }
+}
+
+/// Connection of the rate cells, and their scripts.
+pub(super) struct RateLimiter {
+    client: Client,
+    scripts: LimitScripts,
+}
+
+impl RateLimiter {
+    pub(super) fn new(client: Client, scripts: LimitScripts) -> Self {
+        Self { client, scripts }
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -32,14 +48,14 @@ impl RateLimiter {
 
     /// Counts an attempt in the sliding window of this key.
     async fn attempt(&self, times: String, quota: Quota, share: &Share<'_>) -> Result<LimitDecision, BusError> {
-        let Self { client, attempt, .. } = self;
+        let attempt = &self.scripts.attempt;
         let arguments = [
             Arg::from(u128::from(quota.count.max(1))),
             Arg::from(quota.period.as_micros()),
             Arg::from(share.member),
             Arg::from(u128::from(share.most.max(1))),
         ];
-        let mut reply = client.run("count an attempt", attempt, [times], arguments).await?;
+        let mut reply = self.client.run("count an attempt", attempt, [times], arguments).await?;
         Ok(decision(reply.read()?))
     }
 }
@@ -50,13 +66,13 @@ impl Limits for RedisBus {
         if charges.is_empty() {
             return Ok(LimitDecision::Admitted);
         }
-        let RateLimiter { client, admit, .. } = &self.shared.limits;
+        let RateLimiter { client, scripts } = &self.shared.limits;
         let cells = charges
             .iter()
             .map(|charge| self.shared.names.cell(user, &charge.bucket));
         let times = charges.iter().flat_map(|charge| [charge.refill(), charge.quota.period]);
         let times = times.map(|time| Arg::from(time.as_micros()));
-        let mut reply = client.run("check a limit", admit, cells, times).await?;
+        let mut reply = client.run("check a limit", &scripts.admit, cells, times).await?;
         Ok(decision(reply.read()?))
     }
 

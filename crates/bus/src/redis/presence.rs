@@ -35,6 +35,17 @@ impl PresenceScripts {
             nodes: Script::new(Operation::LiveNodes, include_str!("script/live_nodes.lua")),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            register,
+            unregister,
+            list,
+            nodes,
+        } = self;
+        [register, unregister, list, nodes].into_iter()
+    }
 }
 
 #[async_trait]

@@ -57,6 +57,17 @@ impl ResumeTokenScripts {
             ),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            issue_token,
+            redeem_token,
+            renew,
+            revoke_token,
+        } = self;
+        [issue_token, redeem_token, renew, revoke_token].into_iter()
+    }
 }
 
 #[async_trait]

@@ -73,6 +73,39 @@ impl SessionScripts {
             end_all: Script::new(Operation::EndAllSessions, include_str!("script/end_all_sessions.lua")),
         }
     }
+
+    /// All scripts, for the startup check.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self {
+            seed,
+            seed_signed_in,
+            check_ttl,
+            record_token,
+            renew_session,
+            retime,
+            index,
+            find,
+            announce_end,
+            end,
+            end_all,
+            drop,
+        } = self;
+        [
+            seed,
+            seed_signed_in,
+            check_ttl,
+            record_token,
+            renew_session,
+            retime,
+            index,
+            find,
+            announce_end,
+            end,
+            end_all,
+            drop,
+        ]
+        .into_iter()
+    }
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
-//! Contracts of the roles, run against both implementations.
+//! Contracts of the roles, run against both implementations, and against a Redis with all its protections.
 
-/// Turns each contract into a test of the memory bus and one of the Redis bus.
-macro_rules! test_both {
+/// Turns each contract into a test of the memory bus, one of the Redis bus, and one of a Redis by TLS with least permissions.
+macro_rules! test_all {
     ($($contract:ident),+ $(,)?) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -14,6 +14,13 @@ macro_rules! test_both {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $contract() {
                 super::$contract(&*crate::nodes::on_shared_redis().await).await;
+            })+
+        }
+
+        mod protected_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $contract() {
+                super::$contract(&*crate::nodes::on_protected_redis().await).await;
             })+
         }
     };

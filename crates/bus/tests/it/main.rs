@@ -13,6 +13,7 @@ mod expiries;
 mod footprint;
 mod metrics;
 mod nodes;
+mod permissions;
 mod refusals;
 mod sample;
 mod sentinel;

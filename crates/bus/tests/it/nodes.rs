@@ -1,6 +1,7 @@
 //! Buses and subscriptions of test nodes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bus::{Bus, ChannelMessage, ConnectError, MemoryBus, RedisBus, RedisRuntime, RedisSettings, UserSubscriptions};
@@ -8,9 +9,14 @@ use lifecycle::{Clock, Dependencies, OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::offset::Offset;
+use testkit::tls::Authority;
 use testkit::{Redis, wait};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
+
+use crate::permissions::documented_rules;
+use crate::tls::tls;
+use crate::tls_redis::{ServerTls, TlsRedis};
 
 /// In-memory bus: a cluster of one process.
 pub(crate) fn in_memory() -> Arc<dyn Bus> {
@@ -21,6 +27,31 @@ pub(crate) fn in_memory() -> Arc<dyn Bus> {
 pub(crate) async fn on_shared_redis() -> Arc<dyn Bus> {
     let redis = Redis::shared().await;
     connect(&redis.url(), &redis.prefix()).await
+}
+
+/// Bus on a Redis that all tests share, by TLS with a private authority and a client certificate, and with the documented permissions.
+pub(crate) async fn on_protected_redis() -> Arc<dyn Bus> {
+    // Never dropped: its supervisor ends it.
+    static SHARED: OnceCell<(TlsRedis, Authority)> = OnceCell::const_new();
+    static PREFIXES: AtomicU64 = AtomicU64::new(0);
+    let start = async || {
+        let authority = Authority::new();
+        let rules = documented_rules().replace("pn:*", "t*:*");
+        let user = ["--user", "gate", "on", ">hunter2"].into_iter().chain(rules.split(' '));
+        let arguments: Vec<String> = user.map(str::to_owned).collect();
+        let server = TlsRedis::start(&ServerTls::new(&authority, &authority), &arguments).await;
+        (server, authority)
+    };
+    let (server, authority) = SHARED.get_or_init(start).await;
+    let url = format!("rediss://gate:hunter2@localhost:{}", server.port());
+    let settings = RedisSettings {
+        prefix: format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed))
+            .parse()
+            .unwrap(),
+        tls: tls(authority, authority),
+        ..RedisSettings::new(url.parse().unwrap())
+    };
+    connect_as(&settings).await.unwrap()
 }
 
 /// Bus on a Redis.

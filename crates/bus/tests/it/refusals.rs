@@ -1,9 +1,14 @@
 //! Refusals of Redis: the errors of a starting or running node contain the server's error reply.
 
+use std::net::SocketAddr;
+
 use bus::RedisSettings;
 use protocol::fault::chain;
 use testkit::port::Port;
 use testkit::{Redis, wait};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::nodes::connect_as;
 use crate::sample::{event, user};
@@ -51,6 +56,18 @@ async fn cluster_node_is_reported_by_its_redirection() {
     let message = failure(&few.url()).await;
     assert!(
         message.contains("MOVED") && message.contains(&many.port().to_string()),
+        "{message}"
+    );
+}
+
+/// A proxy that renames the field, as no Redis leaves it out.
+#[tokio::test]
+async fn server_without_replication_id_is_refused_with_the_reason() {
+    let redis = Redis::start().await;
+    let proxy = RenamingProxy::start(redis.addr()).await;
+    let message = failure(&format!("redis://{}", proxy.address)).await;
+    assert!(
+        message.contains("has no master_replid in INFO replication"),
         "{message}"
     );
 }
@@ -159,4 +176,45 @@ async fn cluster_node() -> Redis {
 
 fn settings(url: &str) -> RedisSettings {
     RedisSettings::new(url.parse().unwrap())
+}
+
+/// Proxy to a Redis in whose replies `master_replid` has another name of the same length. It ends with this value.
+struct RenamingProxy {
+    address: SocketAddr,
+    _connections: JoinSet<()>,
+}
+
+impl RenamingProxy {
+    async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = JoinSet::new();
+        connections.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server).await.unwrap();
+                open.spawn(forward(client, server));
+            }
+        });
+        Self {
+            address,
+            _connections: connections,
+        }
+    }
+}
+
+async fn forward(client: TcpStream, server: TcpStream) {
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
+    let requests = tokio::io::copy(&mut from_client, &mut to_server);
+    let replies = async {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+            // INFO is smaller than a segment of loopback, and so arrives in one piece.
+            let text = String::from_utf8_lossy(&buffer[..read]).replace("master_replid:", "master_nobody:");
+            to_client.write_all(text.as_bytes()).await?;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    let _ended = tokio::join!(requests, replies);
 }

@@ -153,6 +153,19 @@ async fn every_wrong_variable_is_named_on_a_line_of_its_own() {
 }
 
 #[tokio::test]
+async fn redis_acl_prints_the_documented_rules_with_the_prefix() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations/redis.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let documented = page.lines().find(|line| line.starts_with("resetkeys ")).unwrap();
+    let printed = postern(&["redis", "acl", "--redis-prefix", "gate"]).await;
+    assert_eq!((printed.status, printed.stderr.as_str()), (0, ""));
+    assert_eq!(printed.stdout.trim_end(), documented.replace("pn:*", "gate:*"));
+    let refused = postern(&["redis", "acl", "--redis-prefix", "a:b"]).await;
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("POSTERN_REDIS_PREFIX "), "{}", refused.stderr);
+}
+
+#[tokio::test]
 async fn unsupported_settings_are_refused_in_one_line() {
     let wanted = [
         (

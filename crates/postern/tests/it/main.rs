@@ -48,6 +48,7 @@ mod presence;
 mod process_limits;
 mod redis_away;
 mod redis_memory;
+mod redis_tls;
 mod refreshes;
 mod resume;
 mod revoke_all;

@@ -265,17 +265,25 @@ pub enum ConnectError {
         /// Version of the server.
         version: String,
     },
-    /// The Redis user may not read `INFO`: a failover that lost events would go unnoticed.
-    #[error("the user of {address} lacks permission for INFO")]
-    NoInfo {
+    /// The user may not run commands that nodes need, or the server does not know them.
+    #[error(
+        "{address} refuses what nodes need, `postern redis acl` prints the permissions: {}",
+        list(refusals)
+    )]
+    Missing {
         /// URL without its password.
         address: String,
-        /// Error reply.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// Refused commands and scripts.
+        refusals: Vec<CommandRefusal>,
     },
-    /// The server refuses a command that every node needs: the user lacks a permission, other nodes of a cluster own the slots,
-    /// or the server is a replica or still loading.
+    /// `INFO` has no replication id, by which scripts notice that a failover or a restart has lost writes.
+    #[error("{address} has no master_replid in INFO replication: a failover that loses events would go unnoticed")]
+    NoReplicationId {
+        /// URL without its password.
+        address: String,
+    },
+    /// The server refuses the commands of the startup check for now, or other nodes of a cluster own the slots: it is a replica or still
+    /// loading, for example.
     #[error("startup check failed at {address}")]
     Unusable {
         /// URL without its password.
@@ -300,6 +308,22 @@ pub enum ConnectError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// Command or script that the server refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRefusal {
+    /// Name of the command, as `XGROUP|CREATE`, or of the script.
+    pub command: String,
+    /// Error reply.
+    pub reply: String,
+}
+
+fn list(refusals: &[CommandRefusal]) -> String {
+    let refusals = refusals
+        .iter()
+        .map(|CommandRefusal { command, reply }| format!("{command} ({reply})"));
+    refusals.collect::<Vec<_>>().join(", ")
 }
 
 /// Capacity of fred's queue of unsent commands.

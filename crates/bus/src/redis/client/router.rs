@@ -40,10 +40,7 @@ impl Client {
     }
 
     /// Checks what the server allows, before the node serves.
-    pub(in crate::redis) async fn check(&self, purpose: Purpose, access: AccessCheck) -> Result<(), ConnectError> {
-        if purpose == Purpose::Commands {
-            self.node.check_info().await?;
-        }
+    pub(in crate::redis) async fn check(&self, access: AccessCheck<'_>) -> Result<(), ConnectError> {
         self.node.check_access(access).await
     }
 

@@ -24,6 +24,11 @@ impl Script {
         }
     }
 
+    /// Name of its file.
+    pub(in crate::redis) fn name(&self) -> &'static str {
+        self.operation.name()
+    }
+
     pub(super) fn operation(&self) -> Operation {
         self.operation
     }

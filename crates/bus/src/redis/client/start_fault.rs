@@ -22,7 +22,9 @@ impl ConnectError {
             },
             Self::Unusable { source, .. } => cause(&**source).and_then(waitable),
             Self::NoPrimary { source, .. } => source.downcast_ref().and_then(SentinelError::outage),
-            Self::TooOld { .. } | Self::NoInfo { .. } | Self::Certificates { .. } => None,
+            Self::TooOld { .. } | Self::Missing { .. } | Self::NoReplicationId { .. } | Self::Certificates { .. } => {
+                None
+            }
         }
     }
 }

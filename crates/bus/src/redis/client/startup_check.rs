@@ -1,72 +1,126 @@
-//! Startup check: reports commands that the server refuses before the node serves.
+//! Startup check: tries every command and script that a node will run, and names those that the server refuses.
 
-use fred::interfaces::ClientLike;
-use fred::types::CustomCommand;
-use protocol::fault::chain;
+use fred::error::Error;
+use fred::interfaces::{ClientLike, PubsubInterface};
+use fred::types::{CustomCommand, Value};
 
-use super::Script;
-use super::connector::ConnectError;
+use super::command_failure::{CommandFailure, refusal};
+use super::connector::{CommandRefusal, ConnectError};
 use super::node::NodeClient;
+use super::requirements::Trial;
+use super::{RedisReply, Script};
 use crate::BusError;
 use crate::operation::Operation;
 
-/// Access that a connection needs, with unused names to test it on.
-pub(in crate::redis) struct AccessCheck {
-    /// Keys, each in a hash slot of its own: all are tested on a cluster node.
+/// Commands and scripts that a connection will run, with unused names to try it on.
+pub(in crate::redis) struct AccessCheck<'a> {
+    /// Unused names, each in a hash slot of its own: all are tried on a cluster node. The first is key and channel.
     pub(in crate::redis) keys: Vec<String>,
-    /// Channel, where the connection will publish.
-    pub(in crate::redis) channel: Option<String>,
+    /// Scripts.
+    pub(in crate::redis) scripts: Vec<&'a Script>,
+    /// Commands besides those of the scripts.
+    pub(in crate::redis) scope: AccessScope,
+}
+
+/// Commands that a connection will run besides those of its scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redis) enum AccessScope {
+    /// All that nodes run.
+    All,
+    /// None.
+    Scripts,
 }
 
 impl NodeClient {
-    /// Checks that scripts may call INFO, and warns if the server may evict keys.
-    pub(super) async fn check_info(&self) -> Result<(), ConnectError> {
+    /// Checks that the server accepts every command and compiles every script, and reports all that it refuses. Warns if it may evict keys.
+    pub(super) async fn check_access(&self, access: AccessCheck<'_>) -> Result<(), ConnectError> {
         let address = self.connector().address();
-        self.info("replication").await.map_err(|error| {
-            if chain(&error).contains("NOPERM") {
-                let (address, source) = (address.clone(), Box::new(error));
-                return ConnectError::NoInfo { address, source };
+        let unusable = |source| ConnectError::Unusable {
+            address: address.clone(),
+            source: Box::new(source),
+        };
+        let key = access.keys.first().cloned().unwrap_or_default();
+        let mut refusals = self.try_all(attempts(&access, &key)).await.map_err(unusable)?;
+        if access.scope == AccessScope::All {
+            refusals.extend(self.try_subscription(&key).await.map_err(unusable)?);
+        }
+        if !refusals.is_empty() {
+            return Err(ConnectError::Missing { address, refusals });
+        }
+        self.try_slots(&access.keys).await.map_err(unusable)?;
+        if access.scope == AccessScope::All {
+            let replication = self.info("replication").await.map_err(unusable)?;
+            if !has_replication_id(&replication) {
+                return Err(ConnectError::NoReplicationId { address });
             }
-            self.connector().unreachable(error)
-        })?;
+            self.warn_of_eviction(&address).await;
+        }
+        Ok(())
+    }
+
+    /// Runs attempts in one round trip.
+    async fn try_all(&self, attempts: Vec<Attempt>) -> Result<Vec<CommandRefusal>, BusError> {
+        let run = async |fred: fred::clients::Client| {
+            let pipeline = fred.pipeline();
+            for Attempt { command, arguments, .. } in &attempts {
+                let command = CustomCommand::new_static(command, None::<u16>, false);
+                let _queued: Value = pipeline.custom(command, arguments.clone()).await?;
+            }
+            Ok(pipeline.try_all::<Value>().await)
+        };
+        let outcomes = self.ask(STEP, Operation::StartupCheck, run).await?;
+        let mut refusals: Vec<CommandRefusal> = Vec::new();
+        for (attempt, outcome) in attempts.iter().zip(outcomes) {
+            for refused in attempt.refusals(outcome)? {
+                // A user who may not run scripts is refused each of them.
+                if !refusals.iter().any(|known| known.command == refused.command) {
+                    refusals.push(refused);
+                }
+            }
+        }
+        Ok(refusals)
+    }
+
+    /// Subscribes to a channel, and unsubscribes.
+    async fn try_subscription(&self, channel: &str) -> Result<Vec<CommandRefusal>, BusError> {
+        let subscribe = async |fred: fred::clients::Client| Ok(fred.ssubscribe(channel).await);
+        let subscribed: Result<(), Error> = self.ask(STEP, Operation::SSubscribe, subscribe).await?;
+        let unsubscribe = async |fred: fred::clients::Client| {
+            fred.sunsubscribe(channel).await?;
+            // fred does not wait for the reply, and takes a refusal for the reply to the next command. This one was accepted before.
+            let time = CustomCommand::new_static("TIME", None::<u16>, false);
+            Ok(fred.custom::<Value, _>(time, Vec::<String>::new()).await.map(drop))
+        };
+        let unsubscribed: Result<(), Error> = self.ask(STEP, Operation::StartupCheck, unsubscribe).await?;
+        let refused = [
+            refused("SSUBSCRIBE", subscribed.err())?,
+            refused("SUNSUBSCRIBE", unsubscribed.err())?,
+        ];
+        Ok(refused.into_iter().flatten().collect())
+    }
+
+    /// Runs a command for each key on a cluster node, as a single key may be in one of its own slots.
+    async fn try_slots(&self, keys: &[String]) -> Result<(), BusError> {
+        let cluster = self.info("cluster").await.unwrap_or_default();
+        if !cluster.contains("cluster_enabled:1") {
+            return Ok(());
+        }
+        let attempts = keys.iter().map(|key| Attempt {
+            command: "DEL",
+            arguments: vec![key.clone()],
+            tried: Tried::Command("DEL".to_owned()),
+        });
+        self.try_all(attempts.collect()).await.map(drop)
+    }
+
+    async fn warn_of_eviction(&self, redis: &str) {
         // Managed servers often forbid CONFIG, but not INFO.
         let memory = self.info("memory").await.unwrap_or_default();
         let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
         match policy {
             Some("noeviction") => {}
-            Some(policy) => tracing::warn!(
-                redis = address,
-                policy,
-                "redis maxmemory-policy may evict keys, set noeviction"
-            ),
-            None => tracing::warn!(redis = address, "redis maxmemory-policy unknown, set noeviction"),
-        }
-        Ok(())
-    }
-
-    /// Checks that this Redis user may run the commands that a node needs.
-    pub(super) async fn check_access(&self, access: AccessCheck) -> Result<(), ConnectError> {
-        self.run_check(access).await.map_err(|error| ConnectError::Unusable {
-            address: self.connector().address(),
-            source: Box::new(error),
-        })
-    }
-
-    /// Runs one command of each kind; on a cluster node for all keys, as a single key may be in one of its own slots.
-    async fn run_check(&self, access: AccessCheck) -> Result<(), BusError> {
-        let script = Script::new(Operation::StartupCheck, include_str!("../script/startup_check.lua"));
-        let cluster = self.info("cluster").await.unwrap_or_default();
-        let tried = if cluster.contains("cluster_enabled:1") {
-            usize::MAX
-        } else {
-            1
-        };
-        for key in access.keys.into_iter().take(tried) {
-            self.run("run a script that writes", &script, [key], []).await?;
-        }
-        match access.channel {
-            Some(channel) => self.publish_probe(channel, String::new()).await,
-            None => Ok(()),
+            Some(policy) => tracing::warn!(redis, policy, "redis maxmemory-policy may evict keys, set noeviction"),
+            None => tracing::warn!(redis, "redis maxmemory-policy unknown, set noeviction"),
         }
     }
 
@@ -77,5 +131,134 @@ impl NodeClient {
             fred.custom(info, vec![section]).await
         })
         .await
+    }
+}
+
+/// Command that is tried.
+struct Attempt {
+    command: &'static str,
+    arguments: Vec<String>,
+    tried: Tried,
+}
+
+/// Subject of an attempt.
+enum Tried {
+    /// The command itself, by its name.
+    Command(String),
+    /// Commands within a script, in their sequence.
+    InScript(Vec<Trial>),
+    /// Compilation of the script with this name.
+    Script(&'static str),
+}
+
+/// Attempts of a check, on this key.
+fn attempts(access: &AccessCheck<'_>, key: &str) -> Vec<Attempt> {
+    let plain: Vec<Trial> = match access.scope {
+        AccessScope::All => Trial::plain().collect(),
+        AccessScope::Scripts => vec![Trial::of_known_script()],
+    };
+    let plain = plain.into_iter().map(|trial| Attempt {
+        command: trial.word(),
+        arguments: trial.arguments(key).collect(),
+        tried: Tried::Command(trial.command()),
+    });
+    let in_script = Trial::of_scripts(&access.scripts);
+    let script = include_str!("../script/startup_check.lua").to_owned();
+    let begin = [script, "1".to_owned(), key.to_owned()];
+    let in_script = Attempt {
+        command: EVAL,
+        arguments: begin
+            .into_iter()
+            .chain(in_script.iter().map(|trial| trial.line()))
+            .collect(),
+        tried: Tried::InScript(in_script),
+    };
+    let scripts = access.scripts.iter().map(|script| Attempt {
+        command: EVAL,
+        // Without keys nothing of it runs.
+        arguments: vec![
+            format!("if #KEYS == 0 then return 0 end\n{}", script.text()),
+            "0".to_owned(),
+        ],
+        tried: Tried::Script(script.name()),
+    });
+    plain.chain([in_script]).chain(scripts).collect()
+}
+
+impl Attempt {
+    /// Refusals in the outcome of the attempt; an error for a fault of the server or the connection.
+    fn refusals(&self, outcome: Result<Value, Error>) -> Result<Vec<CommandRefusal>, BusError> {
+        let name = match &self.tried {
+            Tried::Command(name) => name.as_str(),
+            Tried::InScript(trials) => match outcome {
+                Ok(reply) => return refused_in_script(trials, reply),
+                Err(error) => return Ok(refused(EVAL, Some(error))?.into_iter().collect()),
+            },
+            // A script that does not compile is no missing permission.
+            Tried::Script(name) => match &outcome {
+                Err(error) if refusal(error) == Some("ERR") => *name,
+                _ => EVAL,
+            },
+        };
+        Ok(refused(name, outcome.err())?.into_iter().collect())
+    }
+}
+
+/// Refusals in the reply of the script that tries commands: positions and errors.
+fn refused_in_script(trials: &[Trial], reply: Value) -> Result<Vec<CommandRefusal>, BusError> {
+    let (mut reply, mut refusals) = (RedisReply::new(STEP, reply), Vec::new());
+    while !reply.is_empty() {
+        let position: usize = reply.read()?;
+        let trial = position.checked_sub(1).and_then(|index| trials.get(index));
+        let trial = trial.ok_or_else(|| reply.unreadable("unknown command"))?;
+        let text = String::from_utf8_lossy(&reply.bytes()?).into_owned();
+        refusals.push(CommandRefusal {
+            command: trial.command(),
+            // Redis 7.0 appends the digest of the script.
+            reply: text.split(" script: ").next().unwrap_or_default().to_owned(),
+        });
+    }
+    Ok(refusals)
+}
+
+/// Refusal of a command; an error for a fault of the server or the connection. That something does not exist is no refusal.
+fn refused(command: &str, error: Option<Error>) -> Result<Option<CommandRefusal>, BusError> {
+    let Some(error) = error else { return Ok(None) };
+    match refusal(&error) {
+        Some("NOGROUP" | "NOSCRIPT" | "WRONGTYPE") => Ok(None),
+        Some("ERR" | "NOPERM") => Ok(Some(CommandRefusal {
+            command: command.to_owned(),
+            reply: error.details().to_owned(),
+        })),
+        _ => Err(CommandFailure::Fred(error).at_step(STEP)),
+    }
+}
+
+/// Reports whether INFO has the replication id as `replication_id.lua` reads it.
+fn has_replication_id(info: &str) -> bool {
+    let id = info.lines().find_map(|line| line.strip_prefix("master_replid:"));
+    id.is_some_and(|id| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+const EVAL: &str = "EVAL";
+const STEP: &str = "try what nodes need";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replication_id_is_40_hexadecimal_digits() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        assert!(has_replication_id(&format!(
+            "role:master\r\nmaster_replid:{id}\r\nmaster_repl_offset:0\r\n"
+        )));
+        for info in [
+            "role:master\r\n",
+            "master_replid:\r\n",
+            &format!("master_replid:{}\r\n", &id[1..]),
+        ] {
+            assert!(!has_replication_id(info), "{info}");
+        }
     }
 }

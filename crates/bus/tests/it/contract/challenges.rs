@@ -8,7 +8,7 @@ use testkit::wait;
 
 use crate::sample::user;
 
-test_both!(
+test_all!(
     value_is_readable_until_taken,
     one_of_many_concurrent_takes_succeeds,
     value_expires_after_its_ttl,

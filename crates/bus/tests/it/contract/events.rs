@@ -11,7 +11,7 @@ use protocol::json::Json;
 use crate::nodes::TestSubscriptions;
 use crate::sample::{event, offset, publish, publish_in, publish_unrecorded, user};
 
-test_both!(
+test_all!(
     events_have_consecutive_offsets_in_one_epoch,
     event_id_gets_one_offset_however_often_published,
     latest_512_event_ids_are_deduplicated,

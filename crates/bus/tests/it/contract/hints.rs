@@ -6,7 +6,7 @@ use protocol::id::SessionId;
 
 use crate::sample::{MINUTE, publish, publish_alert, user};
 
-test_both!(
+test_all!(
     new_user_has_no_hints,
     device_is_seen_on_marked_networks_only,
     cleared_marks_are_gone,

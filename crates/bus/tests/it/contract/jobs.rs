@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::nodes::SHORT_WAIT;
 use crate::sample::{job, node, reply, worker};
 
-test_both!(
+test_all!(
     job_is_claimed_by_one_worker_unchanged,
     claim_waits_for_the_first_job,
     finished_job_is_removed,

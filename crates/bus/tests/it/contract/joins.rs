@@ -13,7 +13,7 @@ use testkit::{Redis, wait};
 use crate::nodes::connect;
 use crate::sample::{HALF_AN_HOUR, node, offset, publish, user};
 
-test_both!(
+test_all!(
     join_registers_the_socket_and_issues_its_resume_token,
     join_without_resume_token_issues_none,
     join_of_a_session_that_is_not_live_does_nothing,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::sample::user;
 
-test_both!(
+test_all!(
     quota_is_admitted_at_once_and_no_more,
     concurrent_callers_share_one_quota,
     refusal_has_the_time_until_the_next_slot,

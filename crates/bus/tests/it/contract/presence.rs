@@ -8,7 +8,7 @@ use testkit::wait;
 
 use crate::sample::user;
 
-test_both!(
+test_all!(
     sockets_are_listed_until_unregistered,
     resumed_socket_outlives_its_earlier_registration,
     sockets_are_per_user,

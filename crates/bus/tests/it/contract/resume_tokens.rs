@@ -9,7 +9,7 @@ use protocol::time::Timestamp;
 use crate::nodes::TestSubscriptions;
 use crate::sample::{offset, publish, user};
 
-test_both!(
+test_all!(
     token_redeems_unchanged_any_number_of_times,
     token_redeems_only_for_its_user_and_session,
     token_of_an_earlier_epoch_does_not_redeem,

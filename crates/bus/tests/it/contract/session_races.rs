@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 
 use crate::sample::user;
 
-test_both!(
+test_all!(
     renewal_at_the_deadline_extends_the_session_or_finds_it_expired,
     one_of_two_renewals_at_the_warning_reports_it,
 );

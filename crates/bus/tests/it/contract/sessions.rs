@@ -9,7 +9,7 @@ use testkit::wait;
 
 use crate::sample::{HALF_AN_HOUR, user};
 
-test_both!(
+test_all!(
     session_is_unknown_before_its_seed,
     known_session_ignores_another_seed,
     renewal_grants_the_whole_timeout_in_a_new_generation,
