@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use store::SetupError;
+use store::{Migrated, SetupError};
 
 use crate::config::{ConfigError, MigrateArgs, Problems};
 
@@ -22,12 +22,23 @@ pub enum MigrateError {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MigrateReport {
-    /// Names of the applied migrations, in order.
+    /// Names of the applied migrations, and then of the indexes that were built, in order.
     applied: Vec<String>,
+    /// Version of the schema.
+    version: i32,
+    /// True if a newer release has migrated the schema.
+    is_newer: bool,
 }
 
 impl fmt::Display for MigrateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_newer {
+            let version = self.version;
+            return write!(
+                f,
+                "a newer release has migrated the schema to version {version}: it stays as it is"
+            );
+        }
         if self.applied.is_empty() {
             return f.write_str("the schema is up to date, no migration was applied");
         }
@@ -40,6 +51,14 @@ impl fmt::Display for MigrateReport {
 /// # Errors
 /// [`MigrateError`].
 pub(crate) async fn migrate(args: &MigrateArgs, problems: Problems) -> Result<MigrateReport, MigrateError> {
-    let applied = store::migrate(&args.settings(problems)?).await?;
-    Ok(MigrateReport { applied })
+    let Migrated {
+        applied,
+        version,
+        is_newer,
+    } = store::migrate(&args.settings(problems)?).await?;
+    Ok(MigrateReport {
+        applied,
+        version,
+        is_newer,
+    })
 }

@@ -70,7 +70,7 @@ pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Pub
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{
-    AuditPage, AuditPosition, PgSettings, PgSettingsError, PgStore, PgUrlChange, RootsError, SetupError,
+    AuditPage, AuditPosition, Migrated, PgSettings, PgSettingsError, PgStore, PgUrlChange, RootsError, SetupError,
     is_logged_outage, migrate,
 };
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};

@@ -17,6 +17,7 @@ mod inboxes;
 mod key_uses;
 mod locks;
 mod migrate;
+mod online;
 mod operator;
 mod outbox;
 mod parameter;
@@ -29,6 +30,7 @@ mod receipt;
 mod refreshes;
 mod retention;
 mod row;
+mod schema_change;
 mod security;
 mod session_check;
 mod sessions;
@@ -45,7 +47,7 @@ use protocol::id::UserId;
 
 pub use audit_export::{AuditPage, AuditPosition};
 pub use error::is_logged_outage;
-pub use migrate::migrate;
+pub use migrate::{Migrated, migrate};
 pub use settings::{PgSettings, PgSettingsError, PgUrlChange};
 pub use tls::RootsError;
 
@@ -137,6 +139,17 @@ pub enum SetupError {
     /// A migration failed, or an applied migration differs from the one of this build.
     #[error("migrate the schema")]
     Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another process has not finished its migration in time.
+    #[error("another `postern migrate` is still at work on the schema")]
+    Busy,
+    /// An index could not be built.
+    #[error("build the index {name}")]
+    Index {
+        /// Name of the index.
+        name: &'static str,
+        /// Reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl SetupError {
@@ -148,7 +161,7 @@ impl SetupError {
         match self {
             Self::Reach(error) => error.downcast_ref::<StoreError>()?.outage(),
             Self::Behind { .. } => Some("schema_behind"),
-            Self::Tls(_) | Self::Encoding(_) | Self::Migrate(_) => None,
+            Self::Tls(_) | Self::Encoding(_) | Self::Migrate(_) | Self::Busy | Self::Index { .. } => None,
         }
     }
 }

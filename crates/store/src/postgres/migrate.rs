@@ -2,46 +2,58 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use refinery::error::Kind;
-use refinery::{Migration, Runner};
-use tokio::time::timeout;
+use refinery::{Migration, Report, Runner};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
 use super::pool::Pool;
+use super::schema_change::{Attempts, SHORT_WAITS};
 use super::settings::{CONNECT_TIMEOUT, PgSettings};
-use super::{SetupError, tls};
+use super::{SetupError, online, tls};
 use crate::step::Step;
 
-/// Migrates the schema and returns the applied migrations. Concurrent calls are serialized by an advisory lock of the session, so
-/// this needs Postgres itself, not a pooler that gives each transaction another connection. Migrates the first schema of the
-/// connection's `search_path`.
+/// Result of a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Names of the applied migrations, and then of the indexes that were built, in order.
+    pub applied: Vec<String>,
+    /// Version of the schema.
+    pub version: i32,
+    /// True if a newer release has migrated the schema: nothing is applied then.
+    pub is_newer: bool,
+}
+
+/// Migrates the schema: the first one of the connection's `search_path`. Each migration waits at most half a second for a lock, and is
+/// tried again for five minutes, because commands queue behind it. Concurrent calls are serialized by an advisory lock of the session,
+/// so this needs Postgres itself, not a pooler that gives each transaction another connection.
 ///
 /// # Errors
 /// [`SetupError`]; each migration is applied whole or not at all.
-pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, SetupError> {
+pub async fn migrate(settings: &PgSettings) -> Result<Migrated, SetupError> {
     let config = settings.config();
     let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls::connector(&settings.roots)?)).await;
     let connecting = connecting.map_err(|elapsed| SetupError::Reach(Box::new(elapsed)))?;
     let (mut client, connection) = connecting.map_err(|error| SetupError::Reach(Box::new(error)))?;
     let work = async {
-        let applied = apply(&mut client).await;
+        let migrated = apply(&mut client).await;
         // The connection, with its lock, ends when its client is dropped.
         drop(client);
-        applied
+        migrated
     };
-    let (applied, connection) = tokio::join!(work, connection);
-    let applied = applied?;
+    let (migrated, connection) = tokio::join!(work, connection);
+    let migrated = migrated?;
     connection.map_err(|error| SetupError::Reach(Box::new(error)))?;
-    Ok(applied)
+    Ok(migrated)
 }
 
 /// Refuses a schema that is older than this build. A newer one is accepted, as a rolling update migrates first.
 pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
-    let needed = migrations()?.last().map_or(0, Migration::version);
-    let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
+    let needed = newest(&migrations()?);
     let applied = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
-    let exists = pool.query(Step::LookUpSchema, exists, &[]).await?;
+    let exists = pool.query(Step::LookUpSchema, HISTORY_EXISTS, &[]).await?;
     let found = match exists.first().map(|row| row.try_get(0)) {
         Some(Ok(true)) => pool.query(Step::ReadSchemaVersion, applied, &[]).await?,
         _ => Vec::new(),
@@ -54,16 +66,74 @@ pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
     Ok(())
 }
 
-async fn apply(client: &mut Client) -> Result<Vec<String>, SetupError> {
+async fn apply(client: &mut Client) -> Result<Migrated, SetupError> {
     refuse_other_encodings(client).await?;
-    let limited = client.batch_execute(LOCK_TIMEOUT).await;
+    lock(client).await?;
+    let mut known = migrations()?;
+    let own = newest(&known);
+    let newer = newer_than(own, client).await?;
+    let version = newer.last().map_or(own, Migration::version);
+    let is_newer = !newer.is_empty();
+    // With those of the newer release in the list, refinery still compares the others.
+    known.extend(newer);
+    let mut applied = run(&Runner::new(&known), client).await?;
+    if !is_newer {
+        applied.extend(online::build_indexes(client).await?);
+    }
+    Ok(Migrated {
+        applied,
+        version,
+        is_newer,
+    })
+}
+
+/// Takes the lock of migrations. It is asked for again and again: a statement that waits for it keeps a snapshot, and the concurrent build
+/// of an index, by the one who has the lock, waits for that.
+async fn lock(client: &Client) -> Result<(), SetupError> {
+    let lock = "SELECT pg_try_advisory_lock(hashtextextended('postern migrate ' || current_schema(), 0))";
+    let ends_at = Instant::now() + OTHER_MIGRATION_WITHIN;
+    loop {
+        let row = client.query_typed_one(lock, &[]).await;
+        let is_locked = row.and_then(|row| row.try_get(0));
+        if is_locked.map_err(|error| SetupError::Reach(Box::new(error)))? {
+            return Ok(());
+        }
+        if Instant::now() >= ends_at {
+            return Err(SetupError::Busy);
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Applied migrations above this version, of a newer release.
+async fn newer_than(version: i32, client: &mut Client) -> Result<Vec<Migration>, SetupError> {
+    let exists = client.query_typed_one(HISTORY_EXISTS, &[]).await;
+    let exists = exists.and_then(|row| row.try_get(0));
+    if !exists.map_err(|error| SetupError::Reach(Box::new(error)))? {
+        return Ok(Vec::new());
+    }
+    let applied = Runner::new(&[]).get_applied_migrations_async(client).await;
+    let mut applied = applied.map_err(migration_failed)?;
+    applied.retain(|migration| migration.version() > version);
+    Ok(applied)
+}
+
+/// Applies what is missing, and returns the names.
+async fn run(runner: &Runner, client: &mut Client) -> Result<Vec<String>, SetupError> {
+    let limited = client.batch_execute(SHORT_WAITS).await;
     limited.map_err(|error| SetupError::Migrate(Box::new(error)))?;
-    let lock = "SELECT pg_advisory_lock(hashtextextended('postern migrate ' || current_schema(), 0))";
-    let locked = client.execute(lock, &[]).await;
-    locked.map_err(|error| SetupError::Migrate(Box::new(error)))?;
-    let report = Runner::new(&migrations()?).run_async(client).await;
-    let report = report.map_err(migration_failed)?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+    let mut applied = Vec::new();
+    let attempts = Attempts::new();
+    loop {
+        let result = runner.run_async(client).await;
+        let report = result.as_ref().map_or_else(refinery::Error::report, Some);
+        let migrations = report.into_iter().flat_map(Report::applied_migrations);
+        applied.extend(migrations.map(ToString::to_string));
+        match result {
+            Ok(_report) => return Ok(applied),
+            Err(error) => attempts.retry_after(migration_failed(error)).await?,
+        }
+    }
 }
 
 /// Refuses other encodings than UTF8: `SQL_ASCII` would accept names and messages, and count and compare their bytes.
@@ -76,8 +146,15 @@ async fn refuse_other_encodings(client: &Client) -> Result<(), SetupError> {
     }
 }
 
-/// Wait, in milliseconds, for another migration or for a locked table.
-const LOCK_TIMEOUT: &str = "SET lock_timeout = 60000";
+/// Time for which a migration of another process is waited for: its own limits, and some.
+const OTHER_MIGRATION_WITHIN: Duration = Duration::from_secs(600);
+
+const HISTORY_EXISTS: &str = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
+
+/// Highest version.
+fn newest(migrations: &[Migration]) -> i32 {
+    migrations.last().map_or(0, Migration::version)
+}
 
 fn migrations() -> Result<Vec<Migration>, SetupError> {
     let migrations = MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql));

@@ -2,6 +2,7 @@
 
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use protocol::secret::Secret;
+use refinery::Migration;
 use store::{Accounts, PgSettings, PgStore, migrate};
 use telemetry::metrics::Metrics;
 use testkit::Postgres;
@@ -15,6 +16,39 @@ pub(crate) async fn migrated() -> Schema {
     let schema = Postgres::shared().await.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();
     schema
+}
+
+/// Creates a schema as the release whose newest migration this was has left it.
+pub(crate) async fn migrated_to(newest: i32) -> Schema {
+    let schema = Postgres::shared().await.schema().await;
+    let history = "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255), \
+                   applied_on varchar(255), checksum varchar(255))";
+    schema.sql(history).await;
+    for migration in migration_files() {
+        if migration.version() <= newest {
+            schema.sql(migration.sql().unwrap()).await;
+            let (version, name, checksum) = (migration.version(), migration.name(), migration.checksum());
+            let row = format!("({version}, '{name}', '2026-11-23T16:31:00Z', '{checksum}')");
+            schema
+                .sql(&format!("INSERT INTO refinery_schema_history VALUES {row}"))
+                .await;
+        }
+    }
+    schema
+}
+
+/// Files of all migrations, by version.
+fn migration_files() -> Vec<Migration> {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+    let mut migrations: Vec<_> = files
+        .map(|file| {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            Migration::unapplied(name, &std::fs::read_to_string(&path).unwrap()).unwrap()
+        })
+        .collect();
+    migrations.sort();
+    migrations
 }
 
 /// Store with few connections, as one worker has.

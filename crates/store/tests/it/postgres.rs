@@ -11,6 +11,7 @@ mod errors;
 mod failover;
 mod key_rotation;
 mod metrics;
+mod migration_locks;
 mod operator;
 mod outage;
 mod pooler;

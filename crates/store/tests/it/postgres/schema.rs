@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use futures_util::future::join_all;
-use store::{Accounts, PgStore, SetupError, migrate};
+use store::{Accounts, Migrated, PgStore, SetupError, migrate};
 use testkit::Postgres;
 
 use crate::database::{meter, settings};
@@ -13,9 +13,9 @@ use crate::sample::{audit_keys, user};
 async fn second_migration_changes_nothing() {
     let schema = Postgres::shared().await.schema().await;
     let settings = settings(&schema.url());
-    assert_eq!(migrate(&settings).await.unwrap()[0], "V1__the_truth");
+    assert_eq!(migrate(&settings).await.unwrap().applied[0], "V1__the_truth");
     let before = schema.dump().await;
-    assert!(migrate(&settings).await.unwrap().is_empty());
+    assert!(migrate(&settings).await.unwrap().applied.is_empty());
     assert_eq!(schema.dump().await, before);
 }
 
@@ -24,7 +24,10 @@ async fn concurrent_migrations_are_applied_once() {
     let schema = Postgres::shared().await.schema().await;
     let settings = settings(&schema.url());
     let applied = join_all((0..5).map(|_| migrate(&settings))).await;
-    let applied: Vec<_> = applied.into_iter().flat_map(Result::unwrap).collect();
+    let applied: Vec<_> = applied
+        .into_iter()
+        .flat_map(|migrated| migrated.unwrap().applied)
+        .collect();
     let firsts = applied.iter().filter(|name| *name == "V1__the_truth").count();
     assert_eq!(firsts, 1, "{applied:?}");
 }
@@ -42,14 +45,42 @@ async fn store_refuses_an_unmigrated_schema_and_names_the_command() {
     assert!(refused.to_string().contains("run `postern migrate`"), "{refused}");
 }
 
+/// History of a schema that a newer release has migrated.
+const NEWER: &str = "INSERT INTO refinery_schema_history VALUES (99, 'newer', '2026-11-23T16:31:00Z', '1')";
+
 #[tokio::test]
 async fn store_accepts_the_schema_of_a_newer_build() {
     let schema = crate::database::migrated().await;
-    schema
-        .sql("INSERT INTO refinery_schema_history VALUES (99, 'newer', '2026-11-23T16:31:00Z', '1')")
-        .await;
+    schema.sql(NEWER).await;
     let store = crate::database::store(&schema).await;
     assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
+}
+
+/// A rollback runs `migrate` of the older release again.
+#[tokio::test]
+async fn migration_leaves_the_schema_of_a_newer_build_as_it_is() {
+    let schema = crate::database::migrated().await;
+    // The newer release may have dropped an index.
+    schema.sql(&format!("{NEWER}; DROP INDEX tasks_by_user")).await;
+    let before = schema.dump().await;
+    let migrated = migrate(&settings(&schema.url())).await.unwrap();
+    let expected = Migrated {
+        applied: Vec::new(),
+        version: 99,
+        is_newer: true,
+    };
+    assert_eq!(migrated, expected);
+    assert_eq!(schema.dump().await, before);
+    assert_eq!(schema.sql("SELECT to_regclass('tasks_by_user')").await, [""]);
+}
+
+#[tokio::test]
+async fn newer_schema_without_one_of_the_own_migrations_is_refused() {
+    let schema = crate::database::migrated().await;
+    let delete = "DELETE FROM refinery_schema_history WHERE version = 5";
+    schema.sql(&format!("{NEWER}; {delete}")).await;
+    let refused = migrate(&settings(&schema.url())).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Migrate(_)), "{refused:?}");
 }
 
 #[tokio::test]
