@@ -55,7 +55,7 @@ pub(crate) async fn migrate(args: &MigrateArgs, problems: Problems) -> Result<Mi
         applied,
         version,
         is_newer,
-    } = store::migrate(&args.settings(problems)?).await?;
+    } = store::migrate(&args.settings(problems)?, &args.grants()).await?;
     Ok(MigrateReport {
         applied,
         version,

@@ -52,10 +52,10 @@ fn alert_groups(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let postgres = runtime.block_on(Postgres::start());
     let schema = runtime.block_on(postgres.schema());
-    let settings = PgSettings::parse(&Secret::new(schema.url()), 4).unwrap();
+    let settings = PgSettings::parse(&Secret::new(schema.owner_url()), 4).unwrap();
     let meter = NoopMeterProvider::new().meter("bench");
     let store = runtime.block_on(async {
-        migrate(&settings).await.unwrap();
+        migrate(&settings, &[]).await.unwrap();
         PgStore::connect(&settings, keys().audit_keys(), &meter).await.unwrap()
     });
     let mut group = criterion.benchmark_group("commit a group of alerts");

@@ -13,6 +13,7 @@ mod deliveries;
 mod devices;
 mod encrypted_columns;
 mod error;
+mod grants;
 mod inboxes;
 mod key_uses;
 mod locks;
@@ -47,6 +48,7 @@ use protocol::id::UserId;
 
 pub use audit_export::{AuditPage, AuditPosition};
 pub use error::is_logged_outage;
+pub use grants::{Grant, SchemaUse};
 pub use migrate::{Migrated, migrate};
 pub use settings::{PgSettings, PgSettingsError, PgUrlChange};
 pub use tls::RootsError;
@@ -93,14 +95,20 @@ impl PgStore {
         }
     }
 
-    /// Connects, and checks that this build knows the schema. The first of these keys signs the audit log.
+    /// Connects, and checks that this build knows the schema and that the role has the rights that it needs: those of a worker, or with
+    /// [`PgSettings::for_reading`] those of a reader of the audit log. The first of these keys signs the audit log.
     ///
     /// # Errors
     /// [`SetupError`].
     pub async fn connect(settings: &PgSettings, audit: AuditKeys, meter: &Meter) -> Result<Self, SetupError> {
         let metrics = Metrics::new(meter);
         let pool = Pool::new(settings, metrics.clone())?;
-        migrate::check_schema(&pool).await?;
+        let schema_use = if settings.accepts_read_only {
+            SchemaUse::AuditReader
+        } else {
+            SchemaUse::Worker
+        };
+        migrate::check_schema(&pool, schema_use).await?;
         Metrics::watch(meter, pool.usage());
         if settings.may_be_unencrypted() {
             tracing::warn!("database connection may be unencrypted: the URL has no sslmode=require");
@@ -142,6 +150,20 @@ pub enum SetupError {
     /// Another process has not finished its migration in time.
     #[error("another `postern migrate` is still at work on the schema")]
     Busy,
+    /// A role could not be granted its rights.
+    #[error("grant the rights of the role {role}")]
+    Grant {
+        /// Name of the role.
+        role: String,
+        /// Reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The role of this connection lacks rights.
+    #[error("the role of the connection lacks rights that `postern migrate --migrate-grant-to ROLE` grants: {missing}")]
+    Denied {
+        /// Missing rights: `INSERT on accounts, USAGE on account_generations`.
+        missing: String,
+    },
     /// An index could not be built.
     #[error("build the index {name}")]
     Index {
@@ -154,14 +176,20 @@ pub enum SetupError {
 
 impl SetupError {
     /// Class of a fault that may end without a change of this node's settings, such as `timeout`; none for every other. A schema that is
-    /// not migrated yet is one, as the migration may run beside. So is a wrong password: where passwords are rotated, server and node
+    /// not migrated yet, or not granted, is one, as the migration may run beside. So is a wrong password: where passwords are rotated, server and node
     /// learn the new one at different times.
     #[must_use]
     pub fn outage(&self) -> Option<&'static str> {
         match self {
             Self::Reach(error) => error.downcast_ref::<StoreError>()?.outage(),
             Self::Behind { .. } => Some("schema_behind"),
-            Self::Tls(_) | Self::Encoding(_) | Self::Migrate(_) | Self::Busy | Self::Index { .. } => None,
+            Self::Denied { .. } => Some("permission"),
+            Self::Tls(_)
+            | Self::Encoding(_)
+            | Self::Migrate(_)
+            | Self::Busy
+            | Self::Grant { .. }
+            | Self::Index { .. } => None,
         }
     }
 }

@@ -27,6 +27,7 @@ steps! {
     AnnounceSync => "announce the sync",
     BeginExchange => "begin the exchange",
     BeginRefresh => "begin the refresh",
+    CheckPermissions => "check permissions",
     CheckSignIn => "check the sign-in",
     CommitRevocationOfAllAccess => "commit the revocation of all access",
     CommitSessionEnds => "commit session ends",

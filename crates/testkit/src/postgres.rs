@@ -31,7 +31,13 @@ use crate::scratch::Scratch;
 use crate::tls::Authority;
 use crate::wait;
 
-/// Running server on 127.0.0.1, user and database `postgres`, no password. It ends with this value.
+/// Role of workers on every server of tests: it owns nothing, and may do what a migration grants it.
+pub const WORKER_ROLE: &str = "postern_worker";
+
+/// Role that owns schemas and databases; a superuser.
+const OWNER_ROLE: &str = "postgres";
+
+/// Running server on 127.0.0.1, database `postgres`, roles `postgres` and [`WORKER_ROLE`] without password. It ends with this value.
 ///
 /// No write is synced to the disk: the data survive [`Postgres::stop`], but not a crash of the machine.
 #[derive(Debug)]
@@ -126,9 +132,9 @@ impl Postgres {
         format!("t{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// URL without a schema, for tests of the whole server.
+    /// URL of the owner without a schema, for tests of the whole server.
     pub fn url(&self) -> String {
-        schema::url(self.addr(), self.authority.is_some(), "public")
+        schema::url(self.addr(), OWNER_ROLE, self.authority.is_some(), "public")
     }
 
     /// Address of the server.
@@ -219,7 +225,7 @@ impl Postgres {
         for starts in 1..=ATTEMPTS {
             let port = Port::claim();
             if let Some(process) = launch(&scratch, &port, authority.is_some(), &settings, starts).await {
-                return Self {
+                let postgres = Self {
                     process,
                     port,
                     scratch,
@@ -230,6 +236,8 @@ impl Postgres {
                     undropped: UndroppedNames::default(),
                     undropped_databases: UndroppedNames::default(),
                 };
+                postgres.sql(&format!("CREATE ROLE {WORKER_ROLE} LOGIN")).await;
+                return postgres;
             }
         }
         fail(

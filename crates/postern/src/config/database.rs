@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lifecycle::FileWatch;
-use store::{PgSettings, PgSettingsError};
+use store::{Grant, PgSettings, PgSettingsError, SchemaUse};
 
 use super::number::number;
 use super::{ConfigError, Problems, SecretArg, heading};
@@ -30,6 +30,13 @@ pub struct MigrateArgs {
     /// URL for migrations, if `POSTERN_DATABASE_URL` is a pooler, or another role owns the schema.
     #[arg(long, env = MIGRATE_URL, help_heading = heading::POSTGRES)]
     pub migrate_database_url: Option<SecretArg>,
+    /// Role of the database that workers use, if it is another one than the owner of the schema: the rights that they need are granted to
+    /// it.
+    #[arg(long, env = GRANT_TO, value_name = "ROLE", help_heading = heading::POSTGRES)]
+    pub migrate_grant_to: Option<String>,
+    /// Role of the database for `postern audit verify`: it is granted the rights to read the audit log.
+    #[arg(long, env = GRANT_AUDIT_TO, value_name = "ROLE", help_heading = heading::POSTGRES)]
+    pub migrate_grant_audit_to: Option<String>,
 }
 
 impl DatabaseArgs {
@@ -96,12 +103,28 @@ impl MigrateArgs {
         let settings = self.database.check_url(MIGRATE_URL, Some(url), &mut problems);
         problems.finish(settings)
     }
+
+    /// Roles, and what each needs its rights for.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let roles = [
+            (&self.migrate_grant_to, SchemaUse::Worker),
+            (&self.migrate_grant_audit_to, SchemaUse::AuditReader),
+        ];
+        let named = roles.into_iter().filter_map(|(role, schema_use)| {
+            let role = role.clone().filter(|role| !role.is_empty())?;
+            Some(Grant { role, schema_use })
+        });
+        named.collect()
+    }
 }
 
 const URL: &str = "POSTERN_DATABASE_URL";
 const POOL: &str = "POSTERN_DATABASE_POOL";
 const PREPARE: &str = "POSTERN_DATABASE_PREPARE";
 const MIGRATE_URL: &str = "POSTERN_MIGRATE_DATABASE_URL";
+const GRANT_TO: &str = "POSTERN_MIGRATE_GRANT_TO";
+const GRANT_AUDIT_TO: &str = "POSTERN_MIGRATE_GRANT_AUDIT_TO";
 
 #[cfg(test)]
 mod tests {

@@ -201,7 +201,7 @@ impl Parts {
         let store: Arc<dyn Store> = match args.postgres()? {
             None => Arc::new(MemoryStore::new(Arc::clone(&runtime.clock), keys.audit_keys())),
             Some(settings) => {
-                store::migrate(&settings).await.map_err(DevError::Migrate)?;
+                store::migrate(&settings, &[]).await.map_err(DevError::Migrate)?;
                 Arc::new(
                     PgStore::connect(&settings, keys.audit_keys(), &runtime.metrics.meter())
                         .await

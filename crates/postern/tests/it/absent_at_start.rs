@@ -1,6 +1,7 @@
 //! Dependencies that are away while a node starts: it waits for them, and not for what waiting cannot mend.
 
 use testkit::cluster::{Cluster, Member};
+use testkit::postgres::WORKER_ROLE;
 use testkit::{Postgres, Redis, SocketIo, wait};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -139,7 +140,8 @@ async fn worker_that_starts_beside_the_migration_waits_for_its_end() {
     let url = schema.url();
     cluster.begin_worker_with(&[("POSTERN_DATABASE_URL", &url)]);
     assert_waits(cluster.worker(0), "postgres", "schema_behind").await;
-    let migrated = postern(&["migrate", "--database-url", &url]).await;
+    let owner = schema.owner_url();
+    let migrated = postern(&["migrate", "--database-url", &owner, "--migrate-grant-to", WORKER_ROLE]).await;
     assert_eq!(migrated.status, 0, "{}", migrated.stderr);
     assert_becomes_ready(cluster.worker(0), "postgres").await;
     assert_eq!(cluster.finish().await, Vec::<String>::new());

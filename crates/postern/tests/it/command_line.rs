@@ -217,7 +217,7 @@ async fn proxy_settings_without_a_trusted_proxy_or_with_every_address_are_refuse
 #[tokio::test]
 async fn migrate_prints_applied_migrations_or_that_there_were_none() {
     let schema = Postgres::shared().await.schema().await;
-    let url = schema.url();
+    let url = schema.owner_url();
     let first = postern(&["migrate", "--database-url", &url]).await;
     assert_eq!(first.status, 0, "{}", first.stderr);
     assert!(

@@ -9,10 +9,11 @@ use refinery::{Migration, Report, Runner};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
+use super::grants::{Grant, SchemaUse};
 use super::pool::Pool;
 use super::schema_change::{Attempts, SHORT_WAITS};
 use super::settings::{CONNECT_TIMEOUT, PgSettings};
-use super::{SetupError, online, tls};
+use super::{SetupError, grants, online, tls};
 use crate::step::Step;
 
 /// Result of a migration.
@@ -26,19 +27,19 @@ pub struct Migrated {
     pub is_newer: bool,
 }
 
-/// Migrates the schema: the first one of the connection's `search_path`. Each migration waits at most half a second for a lock, and is
-/// tried again for five minutes, because commands queue behind it. Concurrent calls are serialized by an advisory lock of the session,
-/// so this needs Postgres itself, not a pooler that gives each transaction another connection.
+/// Migrates the schema, the first one of the connection's `search_path`, and grants the rights on it. Each migration waits at most half a
+/// second for a lock, and is tried again for five minutes, because commands queue behind it. Concurrent calls are serialized by an advisory
+/// lock of the session, so this needs Postgres itself, not a pooler that gives each transaction another connection.
 ///
 /// # Errors
 /// [`SetupError`]; each migration is applied whole or not at all.
-pub async fn migrate(settings: &PgSettings) -> Result<Migrated, SetupError> {
+pub async fn migrate(settings: &PgSettings, grants: &[Grant]) -> Result<Migrated, SetupError> {
     let config = settings.config();
     let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls::connector(&settings.roots)?)).await;
     let connecting = connecting.map_err(|elapsed| SetupError::Reach(Box::new(elapsed)))?;
     let (mut client, connection) = connecting.map_err(|error| SetupError::Reach(Box::new(error)))?;
     let work = async {
-        let migrated = apply(&mut client).await;
+        let migrated = apply(&mut client, grants).await;
         // The connection, with its lock, ends when its client is dropped.
         drop(client);
         migrated
@@ -49,15 +50,17 @@ pub async fn migrate(settings: &PgSettings) -> Result<Migrated, SetupError> {
     Ok(migrated)
 }
 
-/// Refuses a schema that is older than this build. A newer one is accepted, as a rolling update migrates first.
-pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
+/// Refuses a schema that is older than this build, or on which the role lacks rights. A newer one is accepted, as a rolling update
+/// migrates first.
+pub(super) async fn check_schema(pool: &Pool, schema_use: SchemaUse) -> Result<(), SetupError> {
     let needed = newest(&migrations()?);
-    let applied = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
     let exists = pool.query(Step::LookUpSchema, HISTORY_EXISTS, &[]).await?;
-    let found = match exists.first().map(|row| row.try_get(0)) {
-        Some(Ok(true)) => pool.query(Step::ReadSchemaVersion, applied, &[]).await?,
-        _ => Vec::new(),
-    };
+    if !matches!(exists.first().map(|row| row.try_get(0)), Some(Ok(true))) {
+        return Err(SetupError::Behind { found: 0, needed });
+    }
+    grants::check(pool, schema_use).await?;
+    let applied = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
+    let found = pool.query(Step::ReadSchemaVersion, applied, &[]).await?;
     let found = found.first().map_or(Ok(0), |row| row.try_get(0));
     let found = found.map_err(|error| SetupError::Reach(Box::new(error)))?;
     if found < needed {
@@ -66,7 +69,7 @@ pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
     Ok(())
 }
 
-async fn apply(client: &mut Client) -> Result<Migrated, SetupError> {
+async fn apply(client: &mut Client, grants: &[Grant]) -> Result<Migrated, SetupError> {
     refuse_other_encodings(client).await?;
     lock(client).await?;
     let mut known = migrations()?;
@@ -78,6 +81,7 @@ async fn apply(client: &mut Client) -> Result<Migrated, SetupError> {
     known.extend(newer);
     let mut applied = run(&Runner::new(&known), client).await?;
     if !is_newer {
+        grants::grant(client, grants).await?;
         applied.extend(online::build_indexes(client).await?);
     }
     Ok(Migrated {

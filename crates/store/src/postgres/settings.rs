@@ -105,7 +105,7 @@ impl PgSettings {
         }
     }
 
-    /// Accepts a server that accepts no writes, for commands that only read.
+    /// Accepts a server that accepts no writes, and a role that may only read the audit log, for commands that only read that.
     #[must_use]
     pub fn for_reading(self) -> Self {
         Self {

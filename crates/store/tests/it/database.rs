@@ -3,10 +3,10 @@
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use protocol::secret::Secret;
 use refinery::Migration;
-use store::{Accounts, PgSettings, PgStore, migrate};
+use store::{Accounts, Grant, Migrated, PgSettings, PgStore, SchemaUse};
 use telemetry::metrics::Metrics;
 use testkit::Postgres;
-use testkit::postgres::{Database, PgBouncer, Schema};
+use testkit::postgres::{Database, PgBouncer, Schema, WORKER_ROLE};
 use tokio::sync::OnceCell;
 
 use crate::sample::{audit_keys, user};
@@ -14,7 +14,7 @@ use crate::sample::{audit_keys, user};
 /// Creates and migrates an empty schema.
 pub(crate) async fn migrated() -> Schema {
     let schema = Postgres::shared().await.schema().await;
-    migrate(&settings(&schema.url())).await.unwrap();
+    migrate(&schema.owner_url()).await;
     schema
 }
 
@@ -51,6 +51,15 @@ fn migration_files() -> Vec<Migration> {
     migrations
 }
 
+/// Migrates as the owner, and grants the rights of a worker to the role of workers.
+pub(crate) async fn migrate(owner_url: &str) -> Migrated {
+    let grant = Grant {
+        role: WORKER_ROLE.to_owned(),
+        schema_use: SchemaUse::Worker,
+    };
+    store::migrate(&settings(owner_url), &[grant]).await.unwrap()
+}
+
 /// Store with few connections, as one worker has.
 pub(crate) async fn store(schema: &Schema) -> PgStore {
     store_at(&schema.url()).await
@@ -69,7 +78,7 @@ pub(crate) async fn migrated_database() -> Database {
 
 async fn newly_migrated() -> Database {
     let database = Postgres::shared().await.database().await;
-    migrate(&settings(&database.url())).await.unwrap();
+    migrate(&database.owner_url()).await;
     database
 }
 

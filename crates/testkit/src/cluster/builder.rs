@@ -10,7 +10,7 @@ use super::member::{Launcher, Role};
 use super::{Cluster, Stores};
 use crate::chaos::Proxy;
 use crate::fail::fail;
-use crate::postgres::{Postgres, Schema};
+use crate::postgres::{Postgres, Schema, WORKER_ROLE};
 use crate::redis::{Redis, RedisSentinel};
 use crate::scratch::Scratch;
 use crate::tls::Authority;
@@ -187,7 +187,7 @@ impl Builder {
         settings.retain(|(_, key, _)| !self.left_out.contains(key));
         settings.extend(self.settings);
         let launcher = Launcher::new(self.binary, Scratch::new("cluster"), settings);
-        migrate(&launcher).await;
+        migrate(&launcher, &schema).await;
         let stores = Stores {
             redis_addrs: redis.addrs,
             redis_prefix,
@@ -204,9 +204,13 @@ impl Builder {
     }
 }
 
-/// Runs `postern migrate` on the schema, with the environment of a worker.
-async fn migrate(launcher: &Launcher) {
-    let process = launcher.command("migrate", Role::Worker, "migrate", &[]);
+/// Runs `postern migrate` on the schema, with the environment of a worker, as the owner, who grants the workers' role its rights.
+async fn migrate(launcher: &Launcher, schema: &Schema) {
+    let as_owner = [
+        ("POSTERN_MIGRATE_DATABASE_URL", &*schema.owner_url()),
+        ("POSTERN_MIGRATE_GRANT_TO", WORKER_ROLE),
+    ];
+    let process = launcher.command("migrate", Role::Worker, "migrate", &as_owner);
     let status = process.wait(wait::deadline()).await;
     if status != 0 {
         fail(

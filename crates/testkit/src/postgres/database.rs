@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::schema::UndroppedNames;
 use super::session::Session;
+use super::{OWNER_ROLE, WORKER_ROLE};
 
 /// Database on a server without TLS. It is dropped after the test, at the latest with the server.
 #[derive(Debug)]
@@ -20,14 +21,19 @@ impl Database {
         &self.name
     }
 
-    /// Value of `POSTERN_DATABASE_URL`.
+    /// Value of `POSTERN_DATABASE_URL`: the role [`WORKER_ROLE`], which has the rights that a migration grants it.
     pub fn url(&self) -> String {
         self.url_through(self.addr)
     }
 
     /// [`Database::url`] through a proxy or a pooler at `addr`.
     pub fn url_through(&self, addr: SocketAddr) -> String {
-        format!("postgres://postgres@{addr}/{}?sslmode=disable", self.name)
+        format!("postgres://{WORKER_ROLE}@{addr}/{}?sslmode=disable", self.name)
+    }
+
+    /// Value of `POSTERN_MIGRATE_DATABASE_URL`: the owner of the database.
+    pub fn owner_url(&self) -> String {
+        format!("postgres://{OWNER_ROLE}@{}/{}?sslmode=disable", self.addr, self.name)
     }
 
     /// Runs statements in this database, as [`super::Schema::sql`].

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::Postgres;
+use super::{Postgres, WORKER_ROLE};
 use crate::account::Account;
 use crate::fail::fail;
 use crate::port::Port;
@@ -15,8 +15,8 @@ use crate::process::{Launch, Process};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// Running pgbouncer in transaction mode, otherwise with its defaults: it refuses options in the startup message. It ends with
-/// this value.
+/// Running pgbouncer in transaction mode, otherwise with its defaults: it refuses options in the startup message. It logs in as
+/// [`WORKER_ROLE`], and ends with this value.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: Port,
@@ -66,7 +66,7 @@ async fn launch(
     attempt: u64,
 ) -> Option<Process> {
     let settings = format!(
-        "[databases]\n* = host=127.0.0.1 port={} user=postgres\n\
+        "[databases]\n* = host=127.0.0.1 port={} user={WORKER_ROLE}\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\nauth_type = any\n\
          pool_mode = transaction\ndefault_pool_size = {pool}\n",
         postgres.port(),

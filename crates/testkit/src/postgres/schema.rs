@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use super::session::Session;
+use super::{OWNER_ROLE, WORKER_ROLE};
 
 /// New, empty schema, and the URL that makes it the search path. It is dropped after the test, at the latest with the server.
 ///
@@ -28,14 +29,19 @@ impl Schema {
         self.addr
     }
 
-    /// Value of `POSTERN_DATABASE_URL`.
+    /// Value of `POSTERN_DATABASE_URL`: the role [`WORKER_ROLE`], which has the rights that a migration grants it.
     pub fn url(&self) -> String {
         self.url_through(self.addr)
     }
 
     /// [`Schema::url`] through a proxy at `addr`.
     pub fn url_through(&self, addr: SocketAddr) -> String {
-        url(addr, self.tls, &self.name)
+        url(addr, WORKER_ROLE, self.tls, &self.name)
+    }
+
+    /// Value of `POSTERN_MIGRATE_DATABASE_URL`: the owner of the schema.
+    pub fn owner_url(&self) -> String {
+        url(self.addr, OWNER_ROLE, self.tls, &self.name)
     }
 
     /// Runs statements in this schema; returns the rows as text, columns separated by tabs, a null as nothing. Fails the test
@@ -84,7 +90,7 @@ impl UndroppedNames {
 }
 
 /// URL that tokio-postgres and libpq parse alike.
-pub(super) fn url(addr: SocketAddr, tls: bool, schema: &str) -> String {
+pub(super) fn url(addr: SocketAddr, role: &str, tls: bool, schema: &str) -> String {
     let ssl_mode = if tls { "require" } else { "disable" };
-    format!("postgres://postgres@{addr}/postgres?sslmode={ssl_mode}&options=-c%20search_path%3D{schema}")
+    format!("postgres://{role}@{addr}/postgres?sslmode={ssl_mode}&options=-c%20search_path%3D{schema}")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::Postgres;
-use testkit::postgres::PgBouncer;
+use testkit::postgres::{PgBouncer, WORKER_ROLE};
 use testkit::tls::Authority;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -22,7 +22,7 @@ async fn schemas_of_the_shared_server_are_isolated() {
 #[tokio::test]
 async fn url_of_a_schema_sets_the_search_path() {
     let schema = Postgres::shared().await.schema().await;
-    let config: Config = schema.url().parse().unwrap();
+    let config: Config = schema.owner_url().parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
     let query = async {
         let row = client.query_one("SELECT current_schema()::text", &[]).await.unwrap();
@@ -30,6 +30,28 @@ async fn url_of_a_schema_sets_the_search_path() {
     };
     tokio::select! {
         found = query => assert_eq!(found, schema.name()),
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn role_of_workers_owns_nothing_and_may_do_what_it_is_granted() {
+    let schema = Postgres::shared().await.schema().await;
+    let grants = format!(
+        "CREATE TABLE kept (id int); GRANT USAGE ON SCHEMA {} TO {WORKER_ROLE}; GRANT INSERT ON kept TO {WORKER_ROLE}",
+        schema.name()
+    );
+    schema.sql(&grants).await;
+    let config: Config = schema.url().parse().unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    let statements = async {
+        client.batch_execute("INSERT INTO kept VALUES (7)").await.unwrap();
+        for refused in ["SELECT * FROM kept", "DROP TABLE kept", "CREATE TABLE another ()"] {
+            assert!(client.batch_execute(refused).await.is_err(), "{refused}");
+        }
+    };
+    tokio::select! {
+        () = statements => {}
         ended = connection => panic!("the connection ended: {ended:?}"),
     }
 }
@@ -82,16 +104,19 @@ async fn copied_database_has_the_rows_and_is_dropped_with_its_handle() {
 async fn pooler_refuses_options_and_forwards_to_the_server() {
     let postgres = Postgres::start().await;
     let database = postgres.database().await;
+    database
+        .sql("CREATE TABLE kept (id int); GRANT INSERT ON kept TO postern_worker")
+        .await;
     let pooler = PgBouncer::start(&postgres, 1).await;
     let url = database.url_through(pooler.addr());
     let config: Config = url.parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
-    let query = async { client.batch_execute("CREATE TABLE kept ()").await.unwrap() };
+    let query = async { client.batch_execute("INSERT INTO kept VALUES (7)").await.unwrap() };
     tokio::select! {
         () = query => {}
         ended = connection => panic!("the connection ended: {ended:?}"),
     }
-    assert_eq!(database.sql("SELECT count(*) FROM kept").await, ["0"]);
+    assert_eq!(database.sql("SELECT id FROM kept").await, ["7"]);
     let config: Config = format!("{url}&options=-c%20work_mem%3D4MB").parse().unwrap();
     assert!(config.connect(NoTls).await.is_err());
 }

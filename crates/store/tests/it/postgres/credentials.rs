@@ -2,17 +2,19 @@
 
 use protocol::fault::chain;
 use protocol::secret::Secret;
-use store::{Accounts, PgSettings, PgStore, migrate};
+use store::{Accounts, PgSettings, PgStore};
 use testkit::Postgres;
 
-use crate::database::{meter, open_all, settings};
+use crate::database::{meter, migrate, open_all, settings};
 use crate::sample::{audit_keys, user};
 
 #[tokio::test]
 async fn open_connections_outlive_the_old_password_and_new_ones_use_the_new_one() {
     let postgres = Postgres::start().await;
-    migrate(&settings(&postgres.url())).await.unwrap();
-    postgres.sql("CREATE ROLE gate LOGIN SUPERUSER PASSWORD 'before'").await;
+    migrate(&postgres.url()).await;
+    postgres
+        .sql("CREATE ROLE gate LOGIN IN ROLE postern_worker PASSWORD 'before'")
+        .await;
     // The server of the tests asks for no password otherwise; the first rule that fits counts.
     let rules = postgres.sql("SHOW hba_file").await.remove(0);
     let others = std::fs::read_to_string(&rules).unwrap();

@@ -2,17 +2,17 @@
 
 use futures_util::future::join_all;
 use protocol::secret::Secret;
-use store::{Accounts, LinkOutcome, PgSettings, PgStore, migrate};
+use store::{Accounts, LinkOutcome, PgSettings, PgStore};
 use testkit::Postgres;
 
-use crate::database::{meter, settings};
+use crate::database::{meter, migrate};
 use crate::sample::{audit_keys, link, receipt, user};
 
 #[tokio::test]
 async fn two_stores_on_eight_connections_complete_every_command() {
-    let postgres = Postgres::start_with_settings(&["max_connections=8"]).await;
+    let postgres = Postgres::start_with_settings(&["max_connections=8", "superuser_reserved_connections=0"]).await;
     let schema = postgres.schema().await;
-    migrate(&settings(&schema.url())).await.unwrap();
+    migrate(&schema.owner_url()).await;
     let wanted = PgSettings::parse(&Secret::new(schema.url()), 16).unwrap();
     let stores = [
         PgStore::connect(&wanted, audit_keys(), &meter()).await.unwrap(),

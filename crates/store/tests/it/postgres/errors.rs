@@ -34,7 +34,7 @@ async fn chain_of_an_unreachable_server_ends_with_the_refusal() {
     let parts = distinct_parts(&connected.unwrap_err());
     assert_eq!(parts[..2], ["reach the database", "look up the schema"]);
     assert!(parts.last().unwrap().contains("refused"), "{parts:?}");
-    let parts = distinct_parts(&migrate(&settings(&url)).await.unwrap_err());
+    let parts = distinct_parts(&migrate(&settings(&url), &[]).await.unwrap_err());
     assert!(parts.last().unwrap().contains("refused"), "{parts:?}");
 }
 
@@ -53,8 +53,8 @@ async fn chain_of_a_missing_database_ends_with_the_servers_message() {
 #[tokio::test]
 async fn chain_of_a_migration_on_a_read_only_server_says_each_thing_once() {
     let schema = Postgres::shared().await.schema().await;
-    let url = format!("{}%20-c%20default_transaction_read_only%3Don", schema.url());
-    let parts = distinct_parts(&migrate(&settings(&url)).await.unwrap_err());
+    let url = format!("{}%20-c%20default_transaction_read_only%3Don", schema.owner_url());
+    let parts = distinct_parts(&migrate(&settings(&url), &[]).await.unwrap_err());
     assert_eq!(parts[0], "migrate the schema");
     assert!(parts.last().unwrap().contains("read-only transaction"), "{parts:?}");
 }

@@ -38,7 +38,7 @@ async fn commands_pass_a_migration_that_waits_for_an_old_transaction() {
     schema.sql(RELEASABLE).await;
     let migrating = async {
         is_locked(&schema, "outbox", "mode = 'RowExclusiveLock' AND granted").await;
-        migrate(&settings(&schema.url())).await
+        migrate(&settings(&schema.owner_url()), &[]).await
     };
     let commands = async {
         // The second wait is the one of another attempt.
@@ -58,14 +58,14 @@ async fn index_is_built_beside_commands_and_a_killed_build_is_repeated() {
     // A server of its own: the build of an index waits for all transactions of its database.
     let postgres = Postgres::start().await;
     let schema = postgres.schema().await;
-    let settings = settings(&schema.url());
-    migrate(&settings).await.unwrap();
+    let settings = settings(&schema.owner_url());
+    migrate(&settings, &[]).await.unwrap();
     schema
         .sql(&format!("DROP INDEX tasks_by_user; {RELEASABLE}; {TASK}"))
         .await;
     let migrating = async {
         is_locked(&schema, "tasks", "mode = 'RowExclusiveLock' AND granted").await;
-        migrate(&settings).await
+        migrate(&settings, &[]).await
     };
     // Longer than a migration waits for a lock.
     let waiting = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY tasks_by_user %' \
@@ -88,7 +88,7 @@ async fn index_is_built_beside_commands_and_a_killed_build_is_repeated() {
     let (_, killed, ()) = tokio::join!(keep(&schema, TASK), migrating, commands);
     assert!(killed.is_err(), "{killed:?}");
 
-    assert_eq!(migrate(&settings).await.unwrap().applied, ["tasks_by_user"]);
+    assert_eq!(migrate(&settings, &[]).await.unwrap().applied, ["tasks_by_user"]);
     assert_eq!(schema.sql(is_valid).await, ["t"]);
-    assert!(migrate(&settings).await.unwrap().applied.is_empty());
+    assert!(migrate(&settings, &[]).await.unwrap().applied.is_empty());
 }

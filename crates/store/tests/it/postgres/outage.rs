@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::{Accounts, LinkOutcome, StoreError, TaskQueue, migrate};
+use store::{Accounts, LinkOutcome, StoreError, TaskQueue};
 use testkit::{Postgres, Proxy, wait};
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ async fn recovers(store: &impl Accounts) {
 async fn stopped_postgres_is_reported_and_the_store_recovers() {
     let mut postgres = Postgres::start().await;
     let schema = postgres.schema().await;
-    migrate(&settings(&schema.url())).await.unwrap();
+    database::migrate(&schema.owner_url()).await;
     let store = store_at(&schema.url()).await;
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
 
@@ -58,7 +58,7 @@ async fn stopped_postgres_is_reported_and_the_store_recovers() {
 async fn commit_survives_a_crash_and_a_repeat_finds_it() {
     let postgres = Postgres::start().await;
     let schema = postgres.schema().await;
-    migrate(&settings(&schema.url())).await.unwrap();
+    database::migrate(&schema.owner_url()).await;
     let store = store_at(&schema.url()).await;
     let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
     assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
@@ -81,7 +81,7 @@ async fn deadlock_victim_is_retried() {
     // hour.
     postgres.sql("ALTER ROLE postgres SET deadlock_timeout = '500ms'").await;
     let schema = postgres.schema().await;
-    migrate(&settings(&schema.url())).await.unwrap();
+    database::migrate(&schema.owner_url()).await;
     let store = store_at(&schema.url()).await;
     schema.sql("INSERT INTO users (user_id) VALUES ('GEN-001')").await;
     let other = "SET deadlock_timeout = '1h'; LOCK TABLE accounts IN EXCLUSIVE MODE; \
@@ -133,7 +133,7 @@ async fn full_disk_is_reported_and_leaves_nothing_half_done() {
 async fn hanging_postgres_times_out_and_its_connections_are_discarded() {
     let mut postgres = Postgres::start().await;
     let schema = postgres.schema().await;
-    migrate(&settings(&schema.url())).await.unwrap();
+    database::migrate(&schema.owner_url()).await;
     let store = store_at(&schema.url()).await;
     // All connections are idle when the server hangs.
     open_all(&store).await;

@@ -12,18 +12,18 @@ use crate::sample::{audit_keys, user};
 #[tokio::test]
 async fn second_migration_changes_nothing() {
     let schema = Postgres::shared().await.schema().await;
-    let settings = settings(&schema.url());
-    assert_eq!(migrate(&settings).await.unwrap().applied[0], "V1__the_truth");
+    let settings = settings(&schema.owner_url());
+    assert_eq!(migrate(&settings, &[]).await.unwrap().applied[0], "V1__the_truth");
     let before = schema.dump().await;
-    assert!(migrate(&settings).await.unwrap().applied.is_empty());
+    assert!(migrate(&settings, &[]).await.unwrap().applied.is_empty());
     assert_eq!(schema.dump().await, before);
 }
 
 #[tokio::test]
 async fn concurrent_migrations_are_applied_once() {
     let schema = Postgres::shared().await.schema().await;
-    let settings = settings(&schema.url());
-    let applied = join_all((0..5).map(|_| migrate(&settings))).await;
+    let settings = settings(&schema.owner_url());
+    let applied = join_all((0..5).map(|_| migrate(&settings, &[]))).await;
     let applied: Vec<_> = applied
         .into_iter()
         .flat_map(|migrated| migrated.unwrap().applied)
@@ -63,7 +63,7 @@ async fn migration_leaves_the_schema_of_a_newer_build_as_it_is() {
     // The newer release may have dropped an index.
     schema.sql(&format!("{NEWER}; DROP INDEX tasks_by_user")).await;
     let before = schema.dump().await;
-    let migrated = migrate(&settings(&schema.url())).await.unwrap();
+    let migrated = migrate(&settings(&schema.owner_url()), &[]).await.unwrap();
     let expected = Migrated {
         applied: Vec::new(),
         version: 99,
@@ -79,7 +79,7 @@ async fn newer_schema_without_one_of_the_own_migrations_is_refused() {
     let schema = crate::database::migrated().await;
     let delete = "DELETE FROM refinery_schema_history WHERE version = 5";
     schema.sql(&format!("{NEWER}; {delete}")).await;
-    let refused = migrate(&settings(&schema.url())).await.unwrap_err();
+    let refused = migrate(&settings(&schema.owner_url()), &[]).await.unwrap_err();
     assert!(matches!(refused, SetupError::Migrate(_)), "{refused:?}");
 }
 
@@ -87,7 +87,7 @@ async fn newer_schema_without_one_of_the_own_migrations_is_refused() {
 async fn edited_migration_is_refused() {
     let schema = crate::database::migrated().await;
     schema.sql("UPDATE refinery_schema_history SET checksum = '1'").await;
-    let refused = migrate(&settings(&schema.url())).await.unwrap_err();
+    let refused = migrate(&settings(&schema.owner_url()), &[]).await.unwrap_err();
     assert!(matches!(refused, SetupError::Migrate(_)), "{refused:?}");
     assert!(refused.source().is_some());
 }
@@ -100,7 +100,7 @@ async fn unreachable_database_is_reported() {
         .await
         .unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
-    let refused = migrate(&settings(&url)).await.unwrap_err();
+    let refused = migrate(&settings(&url), &[]).await.unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
 }
 
@@ -112,7 +112,7 @@ async fn database_of_another_encoding_is_refused() {
         let create = format!("CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0");
         postgres.sql(&create).await;
         let url = format!("postgres://postgres@{}/{name}?sslmode=disable", postgres.addr());
-        let refused = migrate(&settings(&url)).await.unwrap_err();
+        let refused = migrate(&settings(&url), &[]).await.unwrap_err();
         assert!(
             matches!(&refused, SetupError::Encoding(found) if found == encoding),
             "{refused:?}"

@@ -5,7 +5,7 @@ use store::{Accounts, PgStore, SetupError, migrate};
 use testkit::Postgres;
 use testkit::tls::Authority;
 
-use crate::database::{meter, settings, store_at};
+use crate::database::{self, meter, settings, store_at};
 use crate::sample::{audit_keys, user};
 
 /// URL of a schema on a TLS server, with these options instead of its `sslmode`.
@@ -20,7 +20,7 @@ async fn refusal(url: &str) -> String {
         .await
         .unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
-    let migrating = migrate(&settings(url)).await.unwrap_err();
+    let migrating = migrate(&settings(url), &[]).await.unwrap_err();
     assert!(matches!(migrating, SetupError::Reach(_)), "{migrating:?}");
     chain(&refused)
 }
@@ -31,9 +31,8 @@ async fn tls_is_used_with_a_verified_server() {
     let schema = postgres.schema().await;
     for mode in ["require", "verify-ca", "verify-full", "prefer"] {
         let options = format!("sslmode={mode}&sslrootcert={}", postgres.ca_pem_path().display());
-        let url = with_options(&schema.url(), &options);
-        migrate(&settings(&url)).await.unwrap();
-        let store = store_at(&url).await;
+        database::migrate(&with_options(&schema.owner_url(), &options)).await;
+        let store = store_at(&with_options(&schema.url(), &options)).await;
         assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
         let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                          WHERE application_name = 'postern'";
