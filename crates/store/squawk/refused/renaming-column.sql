@@ -1,0 +1,1 @@
+ALTER TABLE users RENAME COLUMN had_device TO has_device;

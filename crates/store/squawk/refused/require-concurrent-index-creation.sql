@@ -1,0 +1,1 @@
+CREATE INDEX users_by_epoch ON users (access_epoch);
