@@ -1,32 +1,35 @@
 //! Real Postgres server: one for a test, or one that all tests of a process share.
 
+mod backup;
 mod database;
 mod pooler;
 mod schema;
+mod server;
 mod session;
+mod standby;
 mod statement_log;
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
+pub use backup::Backup;
 pub use database::Database;
 pub use pooler::PgBouncer;
 pub use schema::Schema;
 pub use statement_log::{Statement, StatementLog, Transaction};
 
 use self::schema::UndroppedNames;
+use self::server::{ServerState, Start};
 use self::session::Session;
 use crate::account::Account;
 use crate::fail::{OrFail as _, fail};
 use crate::port::Port;
-use crate::process::{Launch, Process};
+use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::tls::Authority;
 use crate::wait;
@@ -96,6 +99,17 @@ impl Postgres {
         self.sql(&format!("CREATE SCHEMA \"{name}\"")).await;
         Schema {
             name,
+            addr: self.addr(),
+            tls: self.authority.is_some(),
+            session: self.session(),
+            undropped: self.undropped.clone(),
+        }
+    }
+
+    /// Schema of this name as it was restored or replicated from the server of `original`.
+    pub fn schema_of_copy(&self, original: &Schema) -> Schema {
+        Schema {
+            name: original.name().to_owned(),
             addr: self.addr(),
             tls: self.authority.is_some(),
             session: self.session(),
@@ -175,15 +189,22 @@ impl Postgres {
     /// Starts the stopped server again, with the same data on the same port.
     pub async fn start_again(&mut self) {
         self.starts += 1;
-        let process = launch(
-            &self.scratch,
-            &self.port,
-            self.authority.is_some(),
-            &self.settings,
-            self.starts,
-        )
-        .await;
+        let start = Start {
+            scratch: &self.scratch,
+            is_tls: self.authority.is_some(),
+            settings: &self.settings,
+            number: self.starts,
+            state: ServerState::Primary,
+        };
+        let process = start.on(&self.port).await;
         self.process = process.or_fail("start postgres on its old port");
+    }
+
+    /// Ends the server at once: no connection is told, nothing is written any more.
+    pub async fn kill(&mut self) {
+        // Immediate shutdown of postgres(1). SIGKILL would leave the server's children, who still answer.
+        self.process.signal(Signal::SIGQUIT);
+        self.process.wait(wait::deadline()).await;
     }
 
     /// Sends SIGKILL to one of the server's processes, as the kernel does when memory runs out: the server ends all connections,
@@ -218,14 +239,33 @@ impl Postgres {
     }
 
     async fn start_with(authority: Option<Authority>, settings: &[&str]) -> Self {
-        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let scratch = Arc::new(Scratch::owned("postgres", Account::unprivileged()));
-        init(&scratch).await;
-        configure(&scratch, authority.as_ref());
-        for starts in 1..=ATTEMPTS {
+        server::init(&scratch).await;
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let postgres = Self::serve(scratch, authority, settings, ServerState::Primary).await;
+        postgres.sql(&format!("CREATE ROLE {WORKER_ROLE} LOGIN")).await;
+        postgres
+    }
+
+    /// Starts a server on a data folder that was created or copied.
+    async fn serve(
+        scratch: Arc<Scratch>,
+        authority: Option<Authority>,
+        settings: Vec<String>,
+        state: ServerState,
+    ) -> Self {
+        server::configure(&scratch, authority.as_ref());
+        for starts in 1..=server::ATTEMPTS {
             let port = Port::claim();
-            if let Some(process) = launch(&scratch, &port, authority.is_some(), &settings, starts).await {
-                let postgres = Self {
+            let start = Start {
+                scratch: &scratch,
+                is_tls: authority.is_some(),
+                settings: &settings,
+                number: starts,
+                state,
+            };
+            if let Some(process) = start.on(&port).await {
+                return Self {
                     process,
                     port,
                     scratch,
@@ -236,13 +276,12 @@ impl Postgres {
                     undropped: UndroppedNames::default(),
                     undropped_databases: UndroppedNames::default(),
                 };
-                postgres.sql(&format!("CREATE ROLE {WORKER_ROLE} LOGIN")).await;
-                return postgres;
             }
         }
+        let attempts = server::ATTEMPTS;
         fail(
             "start postgres",
-            format_args!("each of {ATTEMPTS} ports was taken:\n{}", scratch.logs()),
+            format_args!("each of {attempts} ports was taken:\n{}", scratch.logs()),
         )
     }
 
@@ -254,98 +293,3 @@ impl Postgres {
         }
     }
 }
-
-/// Creates the data folder. With locale C and without sync it takes about a second.
-async fn init(scratch: &Arc<Scratch>) {
-    let mut command = Command::new(program("initdb"));
-    command.args(["--pgdata", "data", "--username", "postgres", "--auth", "trust"]);
-    command.args(["--encoding", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]);
-    let initdb = Launch::new("initdb", scratch, command)
-        .run_as(Account::unprivileged())
-        .start();
-    let status = initdb.wait(wait::deadline()).await;
-    if status != 0 {
-        fail("run initdb", format_args!("it ended with {status}:\n{}", initdb.logs()));
-    }
-}
-
-/// Writes the access rules and, for TLS, the certificate.
-fn configure(scratch: &Scratch, authority: Option<&Authority>) {
-    let kind = if authority.is_some() { "hostssl" } else { "host" };
-    scratch.write(
-        "hba.conf",
-        format!("local all all trust\n{kind} all all 127.0.0.1/32 trust\n"),
-    );
-    let Some(authority) = authority else { return };
-    let identity = authority.issue();
-    scratch.write("server.pem", identity.certificate);
-    let key = scratch.write("server.key", identity.key);
-    // Postgres refuses a key that others can read.
-    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).or_fail("protect the server's key");
-    if let Some(account) = Account::unprivileged() {
-        account.own(&key);
-    }
-}
-
-/// Starts the server and waits until it accepts connections; `None` when the port was taken.
-async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, settings: &[String], start: u64) -> Option<Process> {
-    let mut command = Command::new(program("postgres"));
-    command
-        .args(["-D", "data", "-p", &port.number().to_string(), "-h", "127.0.0.1", "-k"])
-        .arg(scratch.path());
-    let mut set = |setting: String| {
-        command.args(["-c", &setting]);
-    };
-    let file = |name: &str| scratch.path().join(name).display().to_string();
-    set(format!("hba_file={}", file("hba.conf")));
-    for setting in FAST {
-        set((*setting).to_owned());
-    }
-    for setting in settings {
-        set(setting.clone());
-    }
-    if tls {
-        set("ssl=on".to_owned());
-        set(format!("ssl_cert_file={}", file("server.pem")));
-        set(format!("ssl_key_file={}", file("server.key")));
-    }
-    let launch = Launch::new(format!("postgres-{start}"), scratch, command).run_as(Account::unprivileged());
-    // Immediate shutdown: unlike SIGKILL it also ends the server's children and frees shared memory.
-    let process = launch.end_with(Signal::SIGQUIT).start();
-    let listens = wait::until("postgres to listen", wait::deadline(), async || {
-        let ended = process.exit_status();
-        let log = process.logs();
-        match ended {
-            _ if log.contains("database system is ready to accept connections") => Some(true),
-            Some(_) if log.contains("could not bind IPv4 address") => Some(false),
-            Some(status) => fail("start postgres", format_args!("it ended with {status}:\n{log}")),
-            None => None,
-        }
-    });
-    listens.await.then_some(process)
-}
-
-/// Program of Postgres: Debian installs them outside of the search path, in a folder per version; the newest is used.
-fn program(name: &str) -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let newest = versions
-        .map(|entry| entry.path())
-        .filter(|path| path.join("bin").join(name).exists())
-        .max_by_key(version);
-    newest.map_or_else(|| name.into(), |folder| folder.join("bin").join(name))
-}
-
-/// Settings without durability, for many connecting tests.
-const FAST: &[&str] = &[
-    "fsync=off",
-    "full_page_writes=off",
-    "max_connections=300",
-    "shared_buffers=32MB",
-    "dynamic_shared_memory_type=mmap",
-    "timezone=UTC",
-    "lc_messages=C",
-];
-
-/// Most ports that a start tries.
-const ATTEMPTS: u64 = 5;

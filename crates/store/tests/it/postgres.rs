@@ -21,6 +21,7 @@ mod retention;
 mod retention_scale;
 mod schema;
 mod session_retention;
+mod standby;
 mod tls;
 mod traces;
 mod unused_users;

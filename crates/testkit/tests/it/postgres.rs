@@ -136,6 +136,39 @@ async fn stopped_server_restarts_with_its_data_on_the_same_port() {
 }
 
 #[tokio::test]
+async fn restored_server_has_everything_up_to_the_restore_point_and_nothing_later() {
+    let mut postgres = Postgres::start_archiving().await;
+    postgres
+        .sql("CREATE TABLE kept (id int); INSERT INTO kept VALUES (1)")
+        .await;
+    let backup = postgres.base_backup().await;
+    postgres.sql("INSERT INTO kept VALUES (2)").await;
+    postgres.restore_point("noon").await;
+    postgres.sql("INSERT INTO kept VALUES (3)").await;
+    postgres.restore_point("evening").await;
+    postgres.kill().await;
+    let restored = backup.restore_to("noon").await;
+    assert_eq!(restored.sql("SELECT id FROM kept ORDER BY id").await, ["1", "2"]);
+    restored.sql("INSERT INTO kept VALUES (4)").await;
+}
+
+#[tokio::test]
+async fn commit_waits_for_a_synchronous_standby_that_has_it_after_its_promotion() {
+    let mut postgres = Postgres::start().await;
+    postgres.sql("CREATE TABLE kept (id int)").await;
+    let mut standby = postgres.synchronous_standby().await;
+    postgres.sql("INSERT INTO kept VALUES (1)").await;
+    standby.pause();
+    let waits = tokio::time::timeout(Duration::from_millis(300), postgres.sql("INSERT INTO kept VALUES (2)"));
+    assert!(waits.await.is_err());
+    postgres.kill().await;
+    standby.resume();
+    standby.promote().await;
+    assert_eq!(standby.sql("SELECT id FROM kept WHERE id = 1").await, ["1"]);
+    standby.sql("INSERT INTO kept VALUES (3)").await;
+}
+
+#[tokio::test]
 async fn pause_stops_existing_connections() {
     let mut postgres = Postgres::start().await;
     let config: Config = postgres.url().parse().unwrap();
