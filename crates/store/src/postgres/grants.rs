@@ -157,6 +157,7 @@ const OBJECTS: &[Object] = &[
     table("outbox"),
     table("pauses"),
     table("pending_links"),
+    table("prune_progress"),
     table("security"),
     table("seen"),
     table("session_deadlines"),

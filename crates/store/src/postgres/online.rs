@@ -7,11 +7,19 @@ use super::SetupError;
 use super::schema_change::{Attempts, SHORT_WAITS};
 
 /// All of them. A changed definition needs a new name.
-const INDEXES: &[OnlineIndex] = &[OnlineIndex {
-    name: "tasks_by_user",
-    table: "tasks",
-    columns: "(user_id)",
-}];
+const INDEXES: &[OnlineIndex] = &[
+    // Events of a user that were sent recently: they are published again, before anything newer, when Redis has lost the user's event log.
+    OnlineIndex {
+        name: "outbox_recent",
+        table: "outbox",
+        columns: "(user_id, sent_at) WHERE sent_at IS NOT NULL",
+    },
+    OnlineIndex {
+        name: "tasks_by_user",
+        table: "tasks",
+        columns: "(user_id)",
+    },
+];
 
 /// Index of a table.
 struct OnlineIndex {

@@ -7,14 +7,13 @@ use futures_util::future::join_all;
 use protocol::secret::Secret;
 use store::{
     Accounts, PgSettings, PgStore, PrunePace, PruneRun, PrunedTable, Retention, SessionOpenRequest, SessionRecords,
-    migrate,
 };
 use testkit::Postgres;
 use testkit::postgres::Schema;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::contract::sessions::opening;
-use crate::database::meter;
+use crate::database::{meter, migrate};
 use crate::pruning::TIMES;
 use crate::sample::{audit_keys, link, receipt, user};
 
@@ -34,7 +33,7 @@ async fn commands_wait_for_no_lock_while_many_sessions_are_deleted() {
     let postgres = Postgres::start().await;
     let schema = postgres.schema().await;
     let settings = PgSettings::parse(&Secret::new(schema.url()), POOL).unwrap();
-    migrate(&settings).await.unwrap();
+    migrate(&schema.owner_url()).await;
     let store = PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap();
     fill(&schema, sessions).await;
     if asked.is_some() {
