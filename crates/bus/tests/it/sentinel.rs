@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, ConnectError, RedisBus, RedisSettings};
+use bus::{ConnectError, RedisBus, RedisSettings};
 use lifecycle::{Dependencies, DependencyState, SystemClock};
 use protocol::cluster::job::Lane::Interactive;
 use protocol::fault::chain;
@@ -158,7 +158,7 @@ async fn until_state(dependencies: &Dependencies, name: &str, expected: Dependen
 /// Error of a node that starts with this URL.
 async fn refused(url: &str) -> ConnectError {
     let started = RedisBus::connect(&settings(url), &runtime(Arc::new(SystemClock))).await;
-    started.err().expect("the node starts")
+    started.expect_err("the node starts")
 }
 
 fn settings(url: &str) -> RedisSettings {

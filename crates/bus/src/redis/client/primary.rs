@@ -45,7 +45,7 @@ impl Primary {
             .is_err()
         {
             // The channel is closed, which `self.address` prevents.
-            future::pending().await
+            future::pending::<()>().await;
         }
     }
 }

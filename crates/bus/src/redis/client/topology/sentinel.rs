@@ -316,8 +316,8 @@ mod tests {
 
     #[test]
     fn answer_of_the_highest_epoch_counts_whatever_the_sequence() {
-        let (old, new) = (answer("old", 4), answer("new", 5));
-        for answers in [[old.clone(), new.clone(), old.clone()], [new.clone(), old.clone(), old]] {
+        for hosts in [["old", "new", "old"], ["new", "old", "old"]] {
+            let answers = hosts.map(|host| answer(host, if host == "new" { 5 } else { 4 }));
             assert_eq!(elected(&answers, 4, "old").as_deref(), Some("new"));
         }
         assert_eq!(elected(&[], 4, "old"), None);
