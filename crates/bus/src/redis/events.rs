@@ -198,7 +198,9 @@ impl RedisBus {
                 Some(UNRESTORED) if mode.phase != PublishPhase::Immediate => return Ok(PublishOutcome::Unrestored),
                 // Started by a script of its own: one that deletes keys and writes them again may stop in between while their
                 // slot migrates, and a repeated publish would take the recorded id for that of a published event.
-                Some(UNRESTORED) => drop(Box::pin(self.offset(user)).await?),
+                Some(UNRESTORED) => {
+                    Box::pin(self.offset(user)).await?;
+                }
                 Some(assigned) => return offset_of(&reply, assigned).map(PublishOutcome::Assigned),
             }
             reply = self.publish_once(user, event, mode).await?;

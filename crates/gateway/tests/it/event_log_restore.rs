@@ -1,6 +1,5 @@
 //! Internal API: events after a loss of Redis follow those that a worker publishes again.
 
-use bus::Events;
 use futures_util::future::join_all;
 use protocol::id::UserId;
 use serde_json::{Value, json};

@@ -91,7 +91,8 @@ impl Publisher for Recorder {
         if log.taken.len() == self.takes {
             return Err(PublishError);
         }
-        if log.lost_after.take_if(|after| *after == log.taken.len()).is_some() {
+        let taken = log.taken.len();
+        if log.lost_after.take_if(|after| *after == taken).is_some() {
             drop(log.lose());
         }
         if log.is_unrestored && restored != Some(&log.epoch()) {

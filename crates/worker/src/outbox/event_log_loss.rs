@@ -3,6 +3,7 @@
 //! for it: the relay of that event restores the user's log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{BusError, Events};
@@ -63,15 +64,19 @@ impl EventLogWatch {
 
     /// Restores the event logs of all users with recent events; false if some are not.
     async fn restore_recent(&self) -> Result<bool, StoreError> {
-        let mut all_restored = true;
+        let all_restored = AtomicBool::new(true);
         let mut last: Option<UserId> = None;
         loop {
             let users = self.outbox.users_with_recent_events(last.as_ref(), USERS).await?;
-            let restored = stream::iter(&users).map(|user| self.relay.restore(user));
-            let restored = restored.buffer_unordered(AT_ONCE);
-            all_restored &= restored.fold(true, async |all, one| all && one).await;
+            stream::iter(&users)
+                .for_each_concurrent(AT_ONCE, |user| async {
+                    if !self.relay.restore(user).await {
+                        all_restored.store(false, Ordering::Relaxed);
+                    }
+                })
+                .await;
             if users.len() < USERS {
-                return Ok(all_restored);
+                return Ok(all_restored.into_inner());
             }
             last = users.into_iter().next_back();
         }
