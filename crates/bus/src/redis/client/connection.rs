@@ -46,11 +46,12 @@ mod tests {
     use tokio::time::timeout;
 
     use crate::redis::client::{Connector, Purpose};
+    use crate::redis::tls::RedisTls;
 
     #[tokio::test]
     async fn cancelled_connect_leaves_no_connection() {
         let mut redis = Redis::start().await;
-        let connector = Connector::new(redis.url().parse().unwrap(), None).unwrap();
+        let connector = Connector::new(redis.url().parse().unwrap(), &RedisTls::default()).unwrap();
         redis.pause();
         let opened = timeout(Duration::from_millis(100), connector.open(Purpose::Commands)).await;
         assert!(opened.is_err(), "a paused server answers nothing");

@@ -7,6 +7,7 @@ use testkit::{Redis, wait};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::redis::tls::RedisTls;
 
 /// Counts notifications.
 #[derive(Default)]
@@ -35,7 +36,7 @@ impl MessageHandler for Count {
 #[tokio::test]
 async fn lagging_handler_is_notified_and_continues() {
     let redis = Redis::start().await;
-    let connector = Connector::new(redis.url().parse().unwrap(), None).unwrap();
+    let connector = Connector::new(redis.url().parse().unwrap(), &RedisTls::default()).unwrap();
     let connection = connector.open(Purpose::Expiries).await.unwrap();
     let (mut count, subscribed) = (Count::default(), Notify::new());
     let overrun = async {
