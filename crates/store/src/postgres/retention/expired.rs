@@ -6,37 +6,30 @@ use super::Deleted;
 use crate::postgres::error::Failure;
 use crate::postgres::transaction::Transaction;
 
-/// Statement that deletes at most `$1` rows of a table whose time is `$2` seconds ago, found by their primary key. Rows that another
-/// transaction has locked are left out. The selection is materialized, as a join may otherwise run it for each row.
+/// Statement that deletes at most `$1` rows of a table whose time is `$2` seconds ago. Rows that another transaction has locked are left
+/// out. The others are found by their row ids, which their locks keep in place: a join by the primary key may read the whole table.
 macro_rules! delete_expired {
-    ($table:literal, $key:literal, $time:literal) => {
+    ($table:literal, $time:literal) => {
         concat!(
-            "WITH expired AS MATERIALIZED (SELECT ",
-            $key,
-            " FROM ",
+            "DELETE FROM ",
+            $table,
+            " WHERE ctid = ANY(ARRAY(SELECT ctid FROM ",
             $table,
             " WHERE ",
             $time,
-            " <= now() - $2 * interval '1 second' LIMIT $1 FOR UPDATE SKIP LOCKED) DELETE FROM ",
-            $table,
-            " WHERE (",
-            $key,
-            ") IN (SELECT ",
-            $key,
-            " FROM expired)"
+            " <= now() - $2 * interval '1 second' LIMIT $1 FOR UPDATE SKIP LOCKED))"
         )
     };
 }
 
-pub(super) const ALERTS: &str = delete_expired!("alerts", "id", "raised_at");
-pub(super) const ANSWERS: &str = delete_expired!("answers", "job_id", "expires_at");
-pub(super) const CONFIRMATIONS: &str = delete_expired!("confirmations", "hash", "used_at");
-pub(super) const EXCHANGES: &str = delete_expired!("exchanges", "code_hash", "started_at");
+pub(super) const ALERTS: &str = delete_expired!("alerts", "raised_at");
+pub(super) const ANSWERS: &str = delete_expired!("answers", "expires_at");
+pub(super) const CONFIRMATIONS: &str = delete_expired!("confirmations", "used_at");
+pub(super) const EXCHANGES: &str = delete_expired!("exchanges", "started_at");
 /// Events that are not sent have no time.
-pub(super) const OUTBOX: &str = delete_expired!("outbox", "id", "sent_at");
-pub(super) const SEEN: &str = delete_expired!("seen", "user_id, kind, name", "seen_at");
-pub(super) const WEBHOOK_DELIVERIES: &str =
-    delete_expired!("webhook_deliveries", "account_type, delivery_id", "delivered_at");
+pub(super) const OUTBOX: &str = delete_expired!("outbox", "sent_at");
+pub(super) const SEEN: &str = delete_expired!("seen", "seen_at");
+pub(super) const WEBHOOK_DELIVERIES: &str = delete_expired!("webhook_deliveries", "delivered_at");
 
 /// Deletes the next rows that expired at the age `kept`.
 pub(super) async fn delete(

@@ -13,7 +13,7 @@ pub(super) async fn delete_sessions(
     batch: &PruneBatch<'_>,
     page: i64,
 ) -> Result<Deleted, Failure> {
-    let range = PageRange::from(page);
+    let range = PageRange::new(page, SESSION_PAGES);
     let kept = batch.times.ended_sessions.as_secs_f64();
     let (slack, expired_kept) = (SLACK.as_secs_f64(), EXPIRED_KEPT_FOR.as_secs_f64());
     let limit = i64::from(batch.limit);
@@ -27,7 +27,7 @@ pub(super) async fn delete_sessions(
 /// Deletes users without anything from the next pages of their table. Their rows are locked first: every transaction about a user locks
 /// its row before it writes, so the second statement sees all that was written.
 pub(super) async fn delete_users(tx: &Transaction<'_>, batch: &PruneBatch<'_>, page: i64) -> Result<Deleted, Failure> {
-    let range = PageRange::from(page);
+    let range = PageRange::new(page, USER_PAGES);
     let kept = batch.times.ended_sessions.as_secs_f64();
     let limit = i64::from(batch.limit);
     let values: [&dyn Parameter; 4] = [&kept, &range.first, &range.end, &limit];
@@ -43,6 +43,7 @@ pub(super) async fn delete_users(tx: &Transaction<'_>, batch: &PruneBatch<'_>, p
 /// Pages of one batch, as ids of rows.
 struct PageRange {
     page: i64,
+    pages: i64,
     /// First row.
     first: String,
     /// Row after the last one.
@@ -50,12 +51,13 @@ struct PageRange {
 }
 
 impl PageRange {
-    fn from(page: i64) -> Self {
+    fn new(page: i64, pages: i64) -> Self {
         let row = |page| format!("({page},0)");
         Self {
             page,
+            pages,
             first: row(page),
-            end: row(page + PAGES),
+            end: row(page + pages),
         }
     }
 
@@ -68,28 +70,26 @@ impl PageRange {
         is_full: bool,
     ) -> Result<Deleted, Failure> {
         let count = "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint AS pages";
-        let pages: i64 = tx.query_one(count, &[&table.as_str()]).await?.try_get("pages")?;
-        let next = if is_full { self.page } else { self.page + PAGES };
+        let end: i64 = tx.query_one(count, &[&table.as_str()]).await?.try_get("pages")?;
+        let next = if is_full { self.page } else { self.page + self.pages };
         Ok(Deleted {
             rows,
-            next: (next < pages).then_some(next),
+            next: (next < end).then_some(next),
             dropped: None,
         })
     }
 }
 
 /// Deletes at most `$3` sessions with row ids from `$1` to `$2`, exclusive. `$4`: retention of ended sessions; `$5`: lag of stored
-/// deadlines; `$6`: retention of expired ones, all in seconds. A row that was reopened meanwhile is checked again under its lock.
-const DELETE_SESSIONS: &str = "WITH forgotten AS MATERIALIZED (SELECT user_id, session_id FROM sessions \
+/// deadlines; `$6`: retention of expired ones, all in seconds. Under its lock, a row keeps its id; one that was reopened before has another.
+const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE ctid = ANY(ARRAY(SELECT ctid FROM sessions \
                                WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND NOT end_unconfirmed \
                                AND CASE WHEN ended_at IS NOT NULL \
                                THEN greatest(ended_at, newest_exp) + $4 * interval '1 second' <= now() \
                                ELSE exp_at + $5 * interval '1 second' < (SELECT copied_at FROM session_deadlines) \
                                AND greatest(exp_at, coalesce(newest_exp, exp_at + $4 * interval '1 second')) \
                                + $6 * interval '1 second' <= now() END \
-                               LIMIT $3 FOR UPDATE OF sessions SKIP LOCKED) \
-                               DELETE FROM sessions USING forgotten \
-                               WHERE sessions.user_id = forgotten.user_id AND sessions.session_id = forgotten.session_id";
+                               LIMIT $3 FOR UPDATE OF sessions SKIP LOCKED))";
 
 /// Condition of a user without anything. `$1`: retention of the time at which all sessions were ended, in seconds.
 macro_rules! is_unused {
@@ -117,5 +117,8 @@ const LOCK_UNUSED_USERS: &str = concat!(
 /// Deletes those of the users `$2` that are still without anything.
 const DELETE_UNUSED_USERS: &str = concat!("DELETE FROM users WHERE user_id = ANY($2) AND ", is_unused!());
 
-/// Pages of a batch, which have some 2,500 sessions.
-const PAGES: i64 = 64;
+/// Pages of a batch of sessions, which have some 4,000.
+const SESSION_PAGES: i64 = 64;
+
+/// Pages of a batch of users, which have some 1,200: each is looked up in eight tables.
+const USER_PAGES: i64 = 8;
