@@ -3,6 +3,7 @@
 //! Faults, their sequence and the clients' pauses are drawn from a seed, which is printed; `POSTERN_CHAOS_SEED` repeats it and
 //! `POSTERN_CHAOS_SECONDS` sets the duration.
 
+mod deployment;
 mod stage;
 
 use std::time::Duration;
@@ -10,12 +11,13 @@ use std::time::Duration;
 use testkit::chaos::SeededRng;
 use testkit::{Proxy, Redis, wait};
 
+use self::deployment::{Deployment, ProxiedServer, RedisFault, SentinelServers};
 use self::stage::{Faults, Stage};
 use crate::stage::by_hand;
 
 #[tokio::test]
 async fn under_random_faults_no_event_is_lost_without_notice_or_delivered_twice() {
-    let stage = Stage::start("chaos", SeededRng::new(seed())).await;
+    let stage = on_one_server("chaos").await;
     let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
     let stage = stage.run_with_faults(&Faults::ALL, lasts).await;
     Box::pin(stage.check(false)).await;
@@ -23,18 +25,18 @@ async fn under_random_faults_no_event_is_lost_without_notice_or_delivered_twice(
 
 #[tokio::test]
 async fn flushall_gives_every_client_a_fresh_start() {
-    let mut stage = Stage::start("flush", SeededRng::new(seed())).await;
+    let mut stage = on_one_server("flush").await;
     stage.publish_some().await;
-    stage.redis.command(&["FLUSHALL"]).await;
+    stage.redis.server().redis.command(&["FLUSHALL"]).await;
     stage.publish_some().await;
     Box::pin(stage.check(true)).await;
 }
 
 #[tokio::test]
 async fn failover_to_a_lagging_replica_gives_every_client_a_fresh_start() {
-    let mut stage = Stage::start("failover", SeededRng::new(seed())).await;
+    let mut stage = on_one_server("failover").await;
     let replica = Redis::start().await;
-    let link = Proxy::start(stage.redis.addr()).await;
+    let link = Proxy::start(stage.redis.server().redis.addr()).await;
     let (host, port) = (link.addr().ip().to_string(), link.addr().port().to_string());
     replica.command(&["REPLICAOF", &host, &port]).await;
     wait::until_true("the replica to follow", wait::deadline(), async || {
@@ -48,11 +50,34 @@ async fn failover_to_a_lagging_replica_gives_every_client_a_fresh_start() {
     // From here on the replica misses all writes.
     link.freeze();
     stage.publish_some().await;
-    stage.redis.kill().await;
+    stage.redis.server().redis.kill().await;
     replica.command(&["REPLICAOF", "NO", "ONE"]).await;
-    stage.lead_redis_to(replica);
+    stage.redis.server().lead_to(replica);
     stage.publish_some().await;
     Box::pin(stage.check(true)).await;
+}
+
+#[tokio::test]
+async fn failovers_of_sentinels_give_every_client_a_fresh_start() {
+    let redis = Deployment::Sentinel(SentinelServers::start().await);
+    let mut stage = Stage::start("sentinel", SeededRng::new(seed()), redis).await;
+    stage.publish_some().await;
+    match by_hand("POSTERN_CHAOS_SECONDS") {
+        Some(seconds) => {
+            let lasts = Duration::from_secs(seconds);
+            stage = stage.run_with_faults(&Faults::WITH_FAILOVERS, lasts).await;
+        }
+        // The silent primary returns and accepts writes, until the sentinels make it a replica.
+        None => stage.inject(Faults::Redis(RedisFault::Paused)).await,
+    }
+    stage.publish_some().await;
+    let had_failover = stage.redis.had_failover();
+    Box::pin(stage.check(had_failover)).await;
+}
+
+async fn on_one_server(name: &'static str) -> Stage {
+    let redis = Deployment::Server(Box::new(ProxiedServer::start().await));
+    Stage::start(name, SeededRng::new(seed()), redis).await
 }
 
 fn seed() -> u64 {

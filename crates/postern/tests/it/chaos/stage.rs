@@ -12,9 +12,10 @@ use testkit::chaos::SeededRng;
 use testkit::client::Endpoint;
 use testkit::client::reconnecting::{ClientLibrary, ReconnectingClient};
 use testkit::cluster::Cluster;
-use testkit::{Proxy, Redis, wait};
+use testkit::wait;
 use tokio::time::Instant;
 
+use super::deployment::{Deployment, RedisFault};
 use crate::audience::Audience;
 use crate::numbered_alerts::NumberedAlerts;
 use crate::stage::POSTERN;
@@ -24,10 +25,7 @@ pub(crate) struct Stage {
     name: &'static str,
     rng: SeededRng,
     cluster: Cluster,
-    pub(crate) redis: Redis,
-    /// Primary before a failover.
-    retired: Option<Redis>,
-    redis_link: Proxy,
+    pub(crate) redis: Deployment,
     balancer: Arc<Mutex<Balancer>>,
     audience: Audience,
     _clients: Vec<ReconnectingClient>,
@@ -48,28 +46,36 @@ pub(crate) enum Faults {
     GatewayKilled,
     GatewayDrained,
     WorkerKilled,
-    RedisConnectionsKilled,
-    RedisPaused,
+    Redis(RedisFault),
 }
 
 impl Faults {
+    /// Faults of a stage with one server.
     pub(crate) const ALL: [Self; 5] = [
         Self::GatewayKilled,
         Self::GatewayDrained,
         Self::WorkerKilled,
-        Self::RedisConnectionsKilled,
-        Self::RedisPaused,
+        Self::Redis(RedisFault::ConnectionsKilled),
+        Self::Redis(RedisFault::Paused),
+    ];
+
+    /// Faults of a stage with sentinels.
+    pub(crate) const WITH_FAILOVERS: [Self; 7] = [
+        Self::GatewayKilled,
+        Self::GatewayDrained,
+        Self::WorkerKilled,
+        Self::Redis(RedisFault::ConnectionsKilled),
+        Self::Redis(RedisFault::Paused),
+        Self::Redis(RedisFault::Failover),
+        Self::Redis(RedisFault::Killed),
     ];
 }
 
 impl Stage {
-    pub(crate) async fn start(name: &'static str, mut rng: SeededRng) -> Self {
+    pub(crate) async fn start(name: &'static str, mut rng: SeededRng, redis: Deployment) -> Self {
         println!("{name}: {rng:?}");
-        let redis = Redis::start().await;
-        let redis_link = Proxy::start(redis.addr()).await;
-        let cluster = Cluster::builder(POSTERN)
-            .redis(&redis)
-            .redis_through(&redis_link)
+        let cluster = redis
+            .connect(Cluster::builder(POSTERN))
             .gateways(GATEWAYS)
             .workers(WORKERS)
             .gateway_env("POSTERN_DRAIN_WINDOW", "2s")
@@ -105,8 +111,6 @@ impl Stage {
             rng,
             cluster,
             redis,
-            retired: None,
-            redis_link,
             balancer,
             audience,
             alerts,
@@ -133,13 +137,6 @@ impl Stage {
         .await;
     }
 
-    /// Leads all nodes to another Redis, as after a failover.
-    pub(crate) fn lead_redis_to(&mut self, redis: Redis) {
-        self.redis_link.set_upstream(redis.addr());
-        self.redis_link.cut();
-        self.retired = Some(std::mem::replace(&mut self.redis, redis));
-    }
-
     /// Injects faults for this long, one after the other.
     pub(crate) async fn run_with_faults(mut self, faults: &[Faults], lasts: Duration) -> Self {
         let end = Instant::now() + lasts;
@@ -159,7 +156,8 @@ impl Stage {
         self
     }
 
-    async fn inject(&mut self, fault: Faults) {
+    /// Injects a fault, and waits until it is over.
+    pub(crate) async fn inject(&mut self, fault: Faults) {
         let name = match fault {
             Faults::GatewayKilled => {
                 let gateway = self.rng.below(GATEWAYS);
@@ -182,18 +180,9 @@ impl Stage {
                 self.cluster.restart_worker(worker).await;
                 "workers killed"
             }
-            Faults::RedisConnectionsKilled => {
-                let kind = ["normal", "pubsub"][self.rng.below(2)];
-                self.redis
-                    .command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"])
-                    .await;
-                "times Redis connections killed"
-            }
-            Faults::RedisPaused => {
-                self.redis.pause();
-                self.rng.pause(Duration::from_secs(1)..Duration::from_secs(4)).await;
-                self.redis.resume();
-                "times Redis paused"
+            Faults::Redis(fault) => {
+                Box::pin(self.redis.inject(fault, &mut self.rng)).await;
+                fault.name()
             }
         };
         *self.faults.entry(name).or_default() += 1;
@@ -217,10 +206,7 @@ impl Stage {
             self.name, self.faults, findings.recovered, findings.fresh_starts, findings.repeats, findings.inversions
         );
         assert_eq!(findings.violations, Vec::<String>::new());
-        if let Some(retired) = &mut self.retired {
-            // Its stored data is searched at the end.
-            retired.restart().await;
-        }
+        self.redis.restore().await;
         assert_eq!(self.cluster.finish().await, Vec::<String>::new());
     }
 }
