@@ -52,7 +52,7 @@ const DIALECT: Dialect = Dialect {
 const USER_AGENT: &str = concat!("DiscordBot (postern, ", env!("CARGO_PKG_VERSION"), ")");
 
 /// Access tokens expire after 7 days. A sync brings no notifications, it only checks that the link is still valid.
-const PACE: SyncSchedule = SyncSchedule {
+pub(crate) const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(60 * 60),
     refresh_margin: Duration::from_secs(24 * 60 * 60),
 };

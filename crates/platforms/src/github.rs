@@ -56,7 +56,7 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// Interval that GitHub's notifications usually ask for. Tokens that expire do so after 8 hours.
-const PACE: SyncSchedule = SyncSchedule {
+pub(crate) const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(60),
     refresh_margin: Duration::from_secs(10 * 60),
 };

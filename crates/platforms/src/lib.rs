@@ -26,6 +26,7 @@ mod platform;
 mod rate_limit;
 mod recipients;
 mod route;
+mod schedules;
 mod settings;
 mod telegram;
 mod trace;
@@ -44,6 +45,7 @@ pub use platform::{
     PlatformNotification, Profile, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage,
     SyncSchedule, Tokens,
 };
+pub use schedules::sync_schedule;
 pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramBot, TelegramSettings};
 pub use webhook::{InvalidWebhookSecret, Request, WebhookDelivery, WebhookError, WebhookResponse, WebhookVerifier};

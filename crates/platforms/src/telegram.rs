@@ -87,7 +87,7 @@ const DIALECT: Dialect = Dialect {
 const JWKS: Route = Route::new(AccountType::Telegram, "/.well-known/jwks.json");
 
 /// A sync of an account without tokens makes no call.
-const PACE: SyncSchedule = SyncSchedule {
+pub(crate) const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_hours(24),
     refresh_margin: Duration::ZERO,
 };

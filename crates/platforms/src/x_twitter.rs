@@ -51,7 +51,7 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// Access tokens expire after two hours. Reads are billed, and direct messages may be read 15 times in 15 minutes.
-const PACE: SyncSchedule = SyncSchedule {
+pub(crate) const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(5 * 60),
     refresh_margin: Duration::from_secs(10 * 60),
 };

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
-use store::vault::AuditKeys;
-use store::{Audit, ChainHead, InvalidAuditRow, PgStore, SetupError, StoreError, VerifyError, verify_audit};
+use store::vault::{AuditKeys, VaultKeys};
+use store::{
+    Audit, ChainHead, InvalidAuditRow, PgSettings, PgStore, SetupError, StoreError, VerifyError, verify_audit,
+};
 use telemetry::metrics::Metrics;
 
 pub use self::export::ExportError;
@@ -53,31 +55,38 @@ impl fmt::Display for BrokenChains {
 /// [`AuditError`].
 pub(crate) async fn verify(args: &AuditVerifyArgs, problems: Problems) -> Result<String, AuditError> {
     let (database, keys) = args.settings(problems)?;
-    let logged = args.heads.as_deref().map(by_user).transpose()?.unwrap_or_default();
-    let store = PgStore::connect(
-        &database.for_reading(),
-        keys.audit_keys(),
-        &Metrics::new("audit").meter(),
-    )
-    .await?;
+    let chains = verify_chains(&database, &keys, args.heads.as_deref(), args.user.as_deref()).await?;
+    if chains.broken.is_empty() {
+        Ok(chains.report(args.heads.as_deref()))
+    } else {
+        Err(AuditError::Broken(BrokenChains(chains.broken)))
+    }
+}
+
+/// Verifies all chains, or that of one user, also against the heads in a log.
+///
+/// # Errors
+/// [`AuditError`]; broken chains are no error.
+pub(crate) async fn verify_chains(
+    database: &PgSettings,
+    keys: &VaultKeys,
+    heads: Option<&Path>,
+    user: Option<&str>,
+) -> Result<VerifiedChains, AuditError> {
+    let logged = heads.map(by_user).transpose()?.unwrap_or_default();
+    let database = database.clone().for_reading();
+    let store = PgStore::connect(&database, keys.audit_keys(), &Metrics::new("audit").meter()).await?;
     let mut verifier = ChainVerifier {
         store,
         keys: keys.audit_keys(),
         logged,
-        rows: 0,
-        users: 0,
-        heads: 0,
-        broken: Vec::new(),
+        chains: VerifiedChains::default(),
     };
-    match &args.user {
+    match user {
         Some(user) => verifier.verify_chain(user).await?,
         None => verifier.verify_all().await?,
     }
-    if verifier.broken.is_empty() {
-        Ok(verifier.report(args.heads.as_deref()))
-    } else {
-        Err(AuditError::Broken(BrokenChains(verifier.broken)))
-    }
+    Ok(verifier.chains)
 }
 
 fn by_user(file: &Path) -> Result<HashMap<String, Vec<ChainHead>>, HeadsError> {
@@ -88,17 +97,26 @@ fn by_user(file: &Path) -> Result<HashMap<String, Vec<ChainHead>>, HeadsError> {
     Ok(logged)
 }
 
-/// Verifier of chains, with its counts.
+/// Result of the verification of chains.
+#[derive(Debug, Default)]
+pub(crate) struct VerifiedChains {
+    /// Rows of intact chains.
+    pub(crate) rows: u64,
+    /// Intact chains.
+    pub(crate) users: u64,
+    /// Logged heads that are in their chains.
+    pub(crate) heads: usize,
+    /// First broken row of each broken chain.
+    pub(crate) broken: Vec<InvalidAuditRow>,
+}
+
+/// Verifier of chains.
 struct ChainVerifier {
     store: PgStore,
     keys: AuditKeys,
     /// Logged heads by user, of the chains that are not verified yet.
     logged: HashMap<String, Vec<ChainHead>>,
-    rows: u64,
-    users: u64,
-    /// Logged heads that are in their chains.
-    heads: usize,
-    broken: Vec<InvalidAuditRow>,
+    chains: VerifiedChains,
 }
 
 impl ChainVerifier {
@@ -116,6 +134,22 @@ impl ChainVerifier {
         Ok(())
     }
 
+    async fn verify_chain(&mut self, user: &str) -> Result<(), StoreError> {
+        let logged = self.logged.remove(user).unwrap_or_default();
+        match verify_audit(&self.store, &self.keys, user, &logged).await {
+            Ok(rows) => {
+                self.chains.rows += rows;
+                self.chains.users += 1;
+                self.chains.heads += logged.len();
+            }
+            Err(VerifyError::Broken(broken)) => self.chains.broken.push(broken),
+            Err(VerifyError::Store(error)) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl VerifiedChains {
     /// Sentence on intact chains, compared with the heads of this log.
     fn report(&self, log: Option<&Path>) -> String {
         let Self { rows, users, heads, .. } = self;
@@ -128,19 +162,5 @@ impl ChainVerifier {
             ),
             Some(_) => format!("{intact}, {heads} logged heads among them"),
         }
-    }
-
-    async fn verify_chain(&mut self, user: &str) -> Result<(), StoreError> {
-        let logged = self.logged.remove(user).unwrap_or_default();
-        match verify_audit(&self.store, &self.keys, user, &logged).await {
-            Ok(rows) => {
-                self.rows += rows;
-                self.users += 1;
-                self.heads += logged.len();
-            }
-            Err(VerifyError::Broken(broken)) => self.broken.push(broken),
-            Err(VerifyError::Store(error)) => return Err(error),
-        }
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod pins;
 mod prune;
 mod publish;
 mod redis;
+mod restore;
 mod sessions;
 mod smoke_test;
 mod tasks;
@@ -40,6 +41,7 @@ pub use self::pins::PinsArgs;
 pub use self::prune::PruneArgs;
 pub use self::publish::PublishArgs;
 pub use self::redis::{AclArgs, RedisCommand};
+pub use self::restore::{RestoreCheckCommand, RestoreCommand};
 pub use self::sessions::{SessionsCommand, SessionsEndArgs, SessionsListArgs, SessionsToEnd};
 pub use self::smoke_test::SmokeTestArgs;
 pub use self::tasks::{TasksCommand, TasksListArgs, TasksRetryArgs, TasksToRetry};
@@ -125,6 +127,9 @@ pub enum Command {
     /// Manage the vault, which encrypts tokens.
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// Check a restored database.
+    #[command(subcommand)]
+    Restore(RestoreCommand),
     /// Verify or export the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -158,6 +163,7 @@ impl Command {
             Self::Pins(_) => Properties::OF_SHELL,
             Self::Redis(_) => Properties::OF_SHELL,
             Self::Vault(_) => Properties::OF_DEPLOYMENT,
+            Self::Restore(_) => Properties::OF_DEPLOYMENT,
             Self::Audit(_) => Properties::OF_DEPLOYMENT,
             Self::Config(_) => Properties::OF_DEPLOYMENT,
         }

@@ -21,6 +21,7 @@ mod operator;
 mod pins;
 mod publish;
 mod report;
+mod restore;
 mod smoke_test;
 mod token;
 mod vault;
@@ -29,7 +30,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use cli::{AuditCommand, Cli, Command, ConfigCommand, RedisCommand, VaultCommand};
+use cli::{AuditCommand, Cli, Command, ConfigCommand, RedisCommand, RestoreCommand, VaultCommand};
 use config::{EffectiveSettings, Environment, LogArgs, Problems};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
@@ -46,6 +47,7 @@ pub use node::{ListenError, StartError};
 pub use operator::OperatorError;
 pub use pins::PinsError;
 pub use publish::{PublishError, TlsClientError};
+pub use restore::RestoreError;
 pub use smoke_test::SmokeTestError;
 pub use token::TokenError;
 pub use vault::VaultError;
@@ -107,6 +109,9 @@ pub enum RunError {
     /// `postern audit export` failed.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// `postern restore check` failed.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// `postern audit verify` failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -189,6 +194,11 @@ async fn command(
             let (report, code) = vault::rotate_keys(&args, problems).await?;
             print(&report);
             Ok(code)
+        }
+        Command::Restore(RestoreCommand::Check(args)) => {
+            let report = Box::pin(restore::check(&args.settings, problems, &SystemClock)).await?;
+            print_report(&report, args.output)?;
+            Ok(report.exit_code())
         }
         Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args, problems)).await?)),
         Command::Audit(AuditCommand::Export(args)) => {

@@ -104,6 +104,7 @@ async fn unknown_variable_stops_the_commands_of_a_deployment_alone() {
         &["migrate"],
         &["vault", "rotate"],
         &["audit", "verify"],
+        &["restore", "check"],
         &["factor", "unlock", "--user", "GEN-001"],
         &["config", "check", "worker"],
     ] {

@@ -50,6 +50,7 @@ mod redis_away;
 mod redis_memory;
 mod redis_tls;
 mod refreshes;
+mod restore;
 mod resume;
 mod revoke_all;
 mod rolling_workers;

@@ -134,6 +134,12 @@ fn location(column: EncryptedColumn) -> (Table, &'static str, &'static str) {
     }
 }
 
+/// Names of the table and the column of a text.
+pub(super) fn table_and_column(column: EncryptedColumn) -> (&'static str, &'static str) {
+    let (table, encrypted, _) = location(column);
+    (table.name, encrypted)
+}
+
 /// The first bytes of a text name its key, so rows under another key are found without the keys.
 fn find(column: EncryptedColumn) -> String {
     let (table, encrypted, bound) = location(column);

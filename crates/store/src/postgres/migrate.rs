@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use refinery::error::Kind;
 use refinery::{Migration, Report, Runner};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
+use super::direct::on_own_connection;
 use super::grants::{Grant, SchemaUse};
 use super::pool::Pool;
 use super::schema_change::{Attempts, SHORT_WAITS};
-use super::settings::{CONNECT_TIMEOUT, PgSettings};
-use super::{SetupError, grants, online, tls};
+use super::settings::PgSettings;
+use super::{SetupError, grants, online};
 use crate::step::Step;
 
 /// Result of a migration.
@@ -34,20 +35,7 @@ pub struct Migrated {
 /// # Errors
 /// [`SetupError`]; each migration is applied whole or not at all.
 pub async fn migrate(settings: &PgSettings, grants: &[Grant]) -> Result<Migrated, SetupError> {
-    let config = settings.config();
-    let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls::connector(&settings.roots)?)).await;
-    let connecting = connecting.map_err(|elapsed| SetupError::Reach(Box::new(elapsed)))?;
-    let (mut client, connection) = connecting.map_err(|error| SetupError::Reach(Box::new(error)))?;
-    let work = async {
-        let migrated = apply(&mut client, grants).await;
-        // The connection, with its lock, ends when its client is dropped.
-        drop(client);
-        migrated
-    };
-    let (migrated, connection) = tokio::join!(work, connection);
-    let migrated = migrated?;
-    connection.map_err(|error| SetupError::Reach(Box::new(error)))?;
-    Ok(migrated)
+    on_own_connection(settings, async |client| apply(client, grants).await).await
 }
 
 /// Refuses a schema that is older than this build, or on which the role lacks rights. A newer one is accepted, as a rolling update

@@ -48,6 +48,11 @@ impl VaultKeys {
         AuditKeys::new(self.first.audit_key(), self.older.iter().map(Key::audit_key).collect())
     }
 
+    /// Ids of all keys.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.all().map(Key::id)
+    }
+
     pub(super) fn first(&self) -> &Key {
         &self.first
     }

@@ -1,0 +1,176 @@
+//! `postern restore check`: what a restored database does not know.
+
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lifecycle::Clock;
+use protocol::account::AccountType;
+use protocol::time::Timestamp;
+use serde::Serialize;
+use store::{InvalidAuditRow, RestoreCheck, RestoredState, SetupError, read_restored_state};
+
+use crate::audit::{self, AuditError};
+use crate::config::{ConfigError, Problems, RestoreCheckArgs};
+
+/// Failure to check a restored database.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// Invalid settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database could not be read.
+    #[error("read the restored database")]
+    Read(#[from] SetupError),
+    /// The audit log could not be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+/// Findings in a restored database.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RestoreReport {
+    /// Time of the restored state, to the minute.
+    as_of: Option<Timestamp>,
+    lost_until: Timestamp,
+    link_again: Vec<Account>,
+    open_sessions: u64,
+    unreadable: Vec<Unreadable>,
+    audit: AuditFindings,
+}
+
+/// Account whose refresh token may have been used after the restored state.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Account {
+    user: String,
+    account_type: AccountType,
+    platform_user_id: String,
+}
+
+/// Encrypted column with values whose key is missing.
+#[derive(Debug, Serialize)]
+struct Unreadable {
+    column: &'static str,
+    values: u64,
+}
+
+/// Verification of the chains.
+#[derive(Debug, Serialize)]
+struct AuditFindings {
+    rows: u64,
+    /// Logged heads that are in their chains.
+    heads: usize,
+    broken: Vec<BrokenChain>,
+}
+
+/// First row of a chain that is not as it was written, or as it was logged.
+#[derive(Debug, Serialize)]
+struct BrokenChain {
+    user: String,
+    seq: i64,
+    fault: String,
+}
+
+impl RestoreReport {
+    /// Failure if workers should not start on the database as it is.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        if self.unreadable.is_empty() && self.audit.broken.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl fmt::Display for RestoreReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = self.lost_until;
+        match self.as_of {
+            Some(as_of) => writeln!(
+                f,
+                "state of {as_of}, to the minute; commits from then until {until} are lost"
+            )?,
+            None => writeln!(f, "state of an unknown time; commits from then until {until} are lost")?,
+        }
+        for Unreadable { column, values } in &self.unreadable {
+            writeln!(f, "{column}: {values} values without their key in POSTERN_VAULT_KEYS")?;
+        }
+        for BrokenChain { user, seq, fault } in &self.audit.broken {
+            writeln!(f, "audit log of user {user:?}, row {seq}: {fault}")?;
+        }
+        let AuditFindings { rows, heads, .. } = &self.audit;
+        writeln!(
+            f,
+            "audit log: {rows} rows are as they were written, {heads} logged heads among them"
+        )?;
+        writeln!(f, "{} sessions were open, and may have ended since", self.open_sessions)?;
+        write!(f, "{} accounts to link again", self.link_again.len())?;
+        self.link_again.iter().try_for_each(|account| {
+            let Account {
+                user,
+                account_type,
+                platform_user_id,
+            } = account;
+            write!(f, "\n{user} {account_type} {platform_user_id}")
+        })
+    }
+}
+
+/// Checks a restored database.
+///
+/// # Errors
+/// [`RestoreError`].
+pub(crate) async fn check(
+    args: &RestoreCheckArgs,
+    problems: Problems,
+    clock: &dyn Clock,
+) -> Result<RestoreReport, RestoreError> {
+    let (database, keys) = args.settings(problems)?;
+    let lost_until = args.lost_until.unwrap_or_else(|| Timestamp::from(clock.now()));
+    let margins = AccountType::ALL.map(|account| (account, refresh_margin(account)));
+    let check = RestoreCheck {
+        lost_until,
+        refresh_margins: &margins,
+        keys: &keys,
+    };
+    let state = read_restored_state(&database, &check).await?;
+    let chains = audit::verify_chains(&database, &keys, args.heads.as_deref(), None).await?;
+    Ok(report(lost_until, state, chains))
+}
+
+fn refresh_margin(account: AccountType) -> Duration {
+    platforms::sync_schedule(account).refresh_margin
+}
+
+fn report(lost_until: Timestamp, state: RestoredState, chains: audit::VerifiedChains) -> RestoreReport {
+    let link_again = state.to_link_again.into_iter().map(|account| Account {
+        user: account.user,
+        account_type: account.account_type,
+        platform_user_id: account.platform_user_id,
+    });
+    let unreadable = state.unreadable.into_iter();
+    let broken = chains
+        .broken
+        .into_iter()
+        .map(|InvalidAuditRow { user, seq, fault }| BrokenChain {
+            user,
+            seq,
+            fault: fault.to_string(),
+        });
+    RestoreReport {
+        as_of: state.as_of,
+        lost_until,
+        link_again: link_again.collect(),
+        open_sessions: state.open_sessions,
+        unreadable: unreadable
+            .map(|(column, values)| Unreadable { column, values })
+            .collect(),
+        audit: AuditFindings {
+            rows: chains.rows,
+            heads: chains.heads,
+            broken: broken.collect(),
+        },
+    }
+}
