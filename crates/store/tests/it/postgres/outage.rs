@@ -7,7 +7,7 @@ use store::{Accounts, LinkOutcome, StoreError, TaskQueue};
 use testkit::{Postgres, Proxy, wait};
 use tokio::time::Instant;
 
-use crate::database::{self, open_all, settings, store_at};
+use crate::database::{self, open_all, store_at};
 use crate::sample::{capacities, encrypted, link, receipt, user, worker};
 
 /// Time limit of 2.5 s, with a margin for a busy machine.
