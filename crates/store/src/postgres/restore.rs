@@ -133,7 +133,8 @@ async fn texts_without_key(client: &Client, column: EncryptedColumn, keys: &Vaul
 }
 
 async fn query(client: &Client, sql: &str, parameters: &[&dyn Parameter]) -> Result<Vec<Row>, Error> {
-    let typed = |parameter: &&dyn Parameter| (*parameter as &(dyn ToSql + Sync), parameter.sql_type());
-    let typed: Vec<_> = parameters.iter().map(typed).collect();
+    let values = parameters.iter().map(|parameter| *parameter as &(dyn ToSql + Sync));
+    let types = parameters.iter().map(|parameter| parameter.sql_type());
+    let typed: Vec<_> = values.zip(types).collect();
     client.query_typed(sql, &typed).await
 }
