@@ -7,6 +7,7 @@
 
 mod arg;
 mod command_failure;
+mod connect_error;
 mod connection;
 mod connector;
 mod credentials;
@@ -27,7 +28,7 @@ mod topology;
 use std::time::Duration;
 
 pub(super) use self::arg::Arg;
-pub use self::connector::{CommandRefusal, ConnectError};
+pub use self::connect_error::{CommandRefusal, ConnectError};
 pub(super) use self::connector::{Connector, Purpose};
 pub(super) use self::reply::RedisReply;
 pub use self::requirements::acl_rules;

@@ -1,6 +1,7 @@
 //! Sessions in Redis: a string with a TTL each, and another that expires at the warning.
 
 mod expiries;
+mod scripts;
 mod surplus;
 
 use std::iter::once;
@@ -16,97 +17,13 @@ use super::client::{Arg, RedisReply, Script};
 use super::{PIPELINED, RedisBus};
 use crate::bounds::{HINT_TTL, MAX_ORIGIN_MARKS};
 use crate::hints::marks;
-use crate::operation::Operation;
-use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
+use crate::sessions::ANNOUNCEMENT_TTL;
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, RecordedSignIn, SessionKey, SessionRegistry,
     SessionRenewal, SessionSeed, SessionState, SessionTtl, TokenTimes,
 };
 
-/// Scripts of the sessions.
-pub(super) struct SessionScripts {
-    seed: Script,
-    seed_signed_in: Script,
-    check_ttl: Script,
-    record_token: Script,
-    renew_session: Script,
-    retime: Script,
-    index: Script,
-    drop: Script,
-    find: Script,
-    announce_end: Script,
-    end: Script,
-    end_all: Script,
-}
-
-impl SessionScripts {
-    pub(super) fn new() -> Self {
-        let of_session = |operation, script: &str| {
-            let common = concat!(
-                include_str!("script/replication_id.lua"),
-                include_str!("script/session.lua")
-            );
-            Script::new(operation, format!("local bound = {MAX_SESSIONS}\n{common}{script}"))
-        };
-        Self {
-            seed: of_session(Operation::SeedSession, include_str!("script/seed_session.lua")),
-            seed_signed_in: of_session(
-                Operation::SeedSession,
-                concat!(
-                    include_str!("script/seen_marks.lua"),
-                    include_str!("script/record_sign_in.lua"),
-                    include_str!("script/seed_session.lua")
-                ),
-            ),
-            check_ttl: of_session(Operation::CheckSessionTtl, include_str!("script/check_session_ttl.lua")),
-            record_token: of_session(Operation::RecordToken, include_str!("script/record_token.lua")),
-            renew_session: of_session(Operation::RenewSession, include_str!("script/renew_session.lua")),
-            retime: of_session(
-                Operation::SetSessionTimeout,
-                include_str!("script/set_session_timeout.lua"),
-            ),
-            index: Script::new(Operation::ListSessions, include_str!("script/list_sessions.lua")),
-            drop: Script::new(Operation::DropSessions, include_str!("script/drop_sessions.lua")),
-            find: of_session(Operation::FindSession, include_str!("script/find_session.lua")),
-            announce_end: of_session(Operation::AnnounceEnd, include_str!("script/announce_end.lua")),
-            end: of_session(Operation::EndSession, include_str!("script/end_session.lua")),
-            end_all: Script::new(Operation::EndAllSessions, include_str!("script/end_all_sessions.lua")),
-        }
-    }
-
-    /// All scripts, for the startup check.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
-        let Self {
-            seed,
-            seed_signed_in,
-            check_ttl,
-            record_token,
-            renew_session,
-            retime,
-            index,
-            find,
-            announce_end,
-            end,
-            end_all,
-            drop,
-        } = self;
-        [
-            seed,
-            seed_signed_in,
-            check_ttl,
-            record_token,
-            renew_session,
-            retime,
-            index,
-            find,
-            announce_end,
-            end,
-            end_all,
-            drop,
-        ]
-        .into_iter()
-    }
-}
+pub(super) use self::scripts::SessionScripts;
 
 #[async_trait]
 impl SessionRegistry for RedisBus {

@@ -11,7 +11,8 @@ use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::command_failure::CommandFailure;
-use super::connector::{ConnectError, Connector, Purpose};
+use super::connect_error::ConnectError;
+use super::connector::{Connector, Purpose};
 use super::node::NodeClient;
 use super::{AccessCheck, Arg, RedisReply, Script};
 use crate::BusError;

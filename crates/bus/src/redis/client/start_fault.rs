@@ -4,7 +4,7 @@ use std::error::Error;
 use std::iter;
 
 use super::command_failure::{CommandFailure, waitable};
-use super::connector::ConnectError;
+use super::connect_error::ConnectError;
 use super::topology::SentinelError;
 use crate::BusError;
 

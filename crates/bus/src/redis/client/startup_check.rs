@@ -5,7 +5,7 @@ use fred::interfaces::{ClientLike, PubsubInterface};
 use fred::types::{CustomCommand, Value};
 
 use super::command_failure::{CommandFailure, refusal};
-use super::connector::{CommandRefusal, ConnectError};
+use super::connect_error::{CommandRefusal, ConnectError};
 use super::node::NodeClient;
 use super::requirements::Trial;
 use super::{RedisReply, Script};

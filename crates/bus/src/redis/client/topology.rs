@@ -7,7 +7,8 @@ use lifecycle::{Dependencies, Tasks};
 pub(super) use self::sentinel::SentinelError;
 
 use self::sentinel::SentinelWatch;
-use super::connector::{ConnectError, Connector};
+use super::connect_error::ConnectError;
+use super::connector::Connector;
 
 /// Watch of the servers of one connector.
 pub(in crate::redis) struct Topology {

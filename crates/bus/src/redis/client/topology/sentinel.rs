@@ -17,8 +17,9 @@ use protocol::fault::chain;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::redis::client::command_failure::waitable;
+use crate::redis::client::connect_error::ConnectError;
 use crate::redis::client::connection::Connection;
-use crate::redis::client::connector::{ConnectError, Connector, Purpose};
+use crate::redis::client::connector::{Connector, Purpose};
 use crate::redis::settings::{Credentials, Endpoint, Sentinels};
 
 /// Watch of the sentinels of one primary.
