@@ -132,10 +132,11 @@ async fn operator_lists_sessions_and_ends_one_then_all() {
     first.closed().await;
     assert!(second.is_open());
 
+    let issued_before = deployment.token("s-3");
     let ended = deployment.run_with_redis(&[&end[..], &["--all"]].concat()).await;
     assert_eq!(parsed(&ended), json!({"user": USER, "sessionsEnded": 1}));
     second.closed().await;
-    SocketIo::connect(&deployment.cluster.endpoint(0), &deployment.token("s-3"))
+    SocketIo::connect(&deployment.cluster.endpoint(0), &issued_before)
         .await
         .unwrap_err();
     assert_eq!(list().await["sessions"], json!([]));
