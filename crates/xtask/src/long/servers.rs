@@ -47,5 +47,14 @@ fn programs(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(programs)
 }
 
-/// Suites that need no TLS, which these servers are built without.
-const SUITES: [&str; 4] = ["contract::", "traps::", "expiries::", "refusals::"];
+/// Suites that need no TLS, which these servers are built without: those of a protected Redis start the installed one.
+const SUITES: [&str; 8] = [
+    "contract::",
+    "traps::",
+    "expiries::",
+    "refusals::",
+    "permissions::",
+    "sentinel::",
+    "--skip",
+    "protected_redis",
+];
