@@ -18,13 +18,13 @@ pub(super) async fn lock_user(
     user: &UserId,
     session: Option<&SessionId>,
 ) -> Result<i64, Failure> {
-    for _ in 0..ATTEMPTS {
-        if let Some(epoch) = lock_and_check(tx, user, session).await? {
-            return Ok(epoch);
-        }
-        // A concurrent transaction inserted the row after this one had looked, or deleted it, as the user had nothing.
+    if let Some(epoch) = lock_and_check(tx, user, session).await? {
+        return Ok(epoch);
     }
-    Err(Failure::row(NoHead))
+    // A concurrent transaction inserted the row after this one had looked, or deleted it, as the user had nothing.
+    let row = tx.query_one(INSERT_OR_LOCK_USER, &[&user.as_str()]).await?;
+    session_check::refuse_ended(tx, user, session).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Locks the row and checks the session. The two statements are sent together, and the second runs with the lock
@@ -60,13 +60,11 @@ pub(super) const LOCK_USER: &str = "WITH made AS (INSERT INTO users (user_id) \
                                     SELECT access_epoch FROM made UNION ALL SELECT access_epoch FROM \
                                     (SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE) AS locked";
 
-/// A user's head row is missing each time, though it is inserted where there is none.
-#[derive(Debug, thiserror::Error)]
-#[error("the user's head row is missing")]
-struct NoHead;
-
-/// Attempts to lock a head row: it may be deleted before the first, and inserted before the second.
-const ATTEMPTS: u32 = 3;
+/// Statement that inserts the head row of the user `$1`, or locks it, whatever concurrent transactions do. It writes the row each time,
+/// so [`LOCK_USER`] is tried before.
+const INSERT_OR_LOCK_USER: &str = "INSERT INTO users (user_id) VALUES ($1) \
+                                   ON CONFLICT (user_id) DO UPDATE SET access_epoch = users.access_epoch \
+                                   RETURNING access_epoch";
 
 /// Increments the access epoch, so that no authorization that started before can be completed. The caller holds the lock of the
 /// user's head row.
