@@ -3,6 +3,7 @@
 mod export;
 mod heads;
 mod ocsf;
+mod tail;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use telemetry::metrics::Metrics;
 pub use self::export::ExportError;
 pub(crate) use self::export::export;
 pub use self::heads::HeadsError;
+pub(crate) use self::tail::tail;
 use crate::config::{AuditVerifyArgs, ConfigError, Problems};
 
 /// Failure to verify the audit log.

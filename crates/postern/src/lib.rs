@@ -106,7 +106,7 @@ pub enum RunError {
     /// The result of a command could not be serialized.
     #[error("serialize the result")]
     Report(#[from] serde_json::Error),
-    /// `postern audit export` failed.
+    /// `postern audit export` or `postern audit tail` failed.
     #[error(transparent)]
     Export(#[from] ExportError),
     /// `postern restore check` failed.
@@ -203,6 +203,10 @@ async fn command(
         Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args, problems)).await?)),
         Command::Audit(AuditCommand::Export(args)) => {
             Box::pin(audit::export(&args, problems)).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Audit(AuditCommand::Tail(args)) => {
+            Box::pin(audit::tail(&args, problems)).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(ConfigCommand::Check(args)) => {

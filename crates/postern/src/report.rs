@@ -47,7 +47,8 @@ pub(crate) fn write_table<const N: usize>(
     Ok(())
 }
 
-fn printable(text: String) -> String {
+/// Text without control characters.
+pub(crate) fn printable(text: String) -> String {
     if text.contains(char::is_control) {
         text.replace(char::is_control, "\u{fffd}")
     } else {

@@ -70,8 +70,9 @@ pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Pub
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{
-    AuditPage, AuditPosition, Grant, Migrated, PgSettings, PgSettingsError, PgStore, PgUrlChange, RestoreCheck,
-    RestoredAccount, RestoredState, RootsError, SchemaUse, SetupError, is_logged_outage, migrate, read_restored_state,
+    AuditPage, AuditPosition, AuditTimePosition, Grant, Migrated, PgSettings, PgSettingsError, PgStore, PgUrlChange,
+    RestoreCheck, RestoredAccount, RestoredState, RootsError, SchemaUse, SetupError, is_logged_outage, migrate,
+    read_restored_state,
 };
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{

@@ -48,7 +48,7 @@ use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 use protocol::id::UserId;
 
-pub use audit_export::{AuditPage, AuditPosition};
+pub use audit_export::{AuditPage, AuditPosition, AuditTimePosition};
 pub use error::is_logged_outage;
 pub use grants::{Grant, SchemaUse};
 pub use migrate::{Migrated, migrate};

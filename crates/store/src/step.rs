@@ -82,6 +82,7 @@ steps! {
     ReadAuditPage => "read a page of the audit log",
     ReadAuditRows => "read audit rows",
     ReadChainHead => "read a chain's head",
+    ReadNewestAuditRows => "read the newest audit rows",
     ReadOpenAlerts => "read the open alerts",
     ReadPruneProgress => "read the progress of pruning",
     ReadSchemaVersion => "read the schema's version",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use protocol::time::Timestamp;
 
+use super::OutputArgs;
 use crate::config::{AuditVerifyArgs, DatabaseArgs, VaultKeysArgs};
 
 /// `postern audit`.
@@ -14,6 +15,8 @@ pub enum AuditCommand {
     Verify(AuditVerifyArgs),
     /// Print the audit log as JSON lines with the names of OCSF.
     Export(AuditExportArgs),
+    /// Print the newest rows of the audit log, in the order of their time.
+    Tail(AuditTailArgs),
 }
 
 /// `postern audit export`.
@@ -34,6 +37,29 @@ pub struct AuditExportArgs {
     /// Vault keys.
     #[command(flatten)]
     pub vault: VaultKeysArgs,
+}
+
+/// `postern audit tail`.
+#[derive(Debug, Args)]
+pub struct AuditTailArgs {
+    /// Begin of the printed time: `2026-12-01T00:00:00Z`, or as long ago: `24h`.
+    #[arg(long, default_value = "10m", value_parser = moment)]
+    pub since: Moment,
+    /// Print later rows too, until the command is ended.
+    #[arg(long)]
+    pub follow: bool,
+    /// User, to print a single chain.
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Postgres settings.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Vault keys.
+    #[command(flatten)]
+    pub vault: VaultKeysArgs,
+    /// Form of the lines: `--json` prints those of `postern audit export`.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Point in time, absolute or relative.

@@ -121,6 +121,17 @@ async fn export_prints_the_rows_of_the_asked_time_once() {
     assert_eq!(export(&["--since", "1h", "--user", "GEN-001"]).await, all[..3]);
     let after_first = export(&["--since", "1h", "--until", "30m"]).await;
     assert_eq!(after_first, Vec::<Value>::new());
+    let tail = ["audit", "tail", "--database-url", &url, "--vault-keys", KEYS];
+    let newest = postern(&tail).await;
+    let actions: Vec<_> = newest
+        .stdout
+        .lines()
+        .map(|line| line.split(' ').nth(3).unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        ["device_seen", "account_linked", "account_unlinked", "device_seen"]
+    );
     drop(other);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

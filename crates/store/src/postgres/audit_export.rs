@@ -28,6 +28,36 @@ impl AuditPosition {
     }
 }
 
+/// Position in the audit log in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditTimePosition {
+    at: i64,
+    row: AuditPosition,
+}
+
+impl AuditTimePosition {
+    /// Position before all rows of this time.
+    #[must_use]
+    pub fn before(time: Timestamp) -> Self {
+        Self {
+            at: time.as_millis(),
+            row: AuditPosition::start(),
+        }
+    }
+
+    /// Position of a row.
+    #[must_use]
+    pub fn of(row: &AuditRow) -> Self {
+        Self {
+            at: row.at,
+            row: AuditPosition {
+                user: row.user.clone(),
+                seq: row.seq,
+            },
+        }
+    }
+}
+
 /// Page of the audit log.
 #[derive(Debug)]
 pub struct AuditPage {
@@ -86,5 +116,29 @@ impl PgStore {
             }
         }
         Ok(page)
+    }
+
+    /// Reads the next rows after a position in the order of time, of one chain or of all, at most `limit`. Only the log since then is
+    /// read, by the index of times.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn audit_rows_since(
+        &self,
+        after: &AuditTimePosition,
+        user: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let step = Step::ReadNewestAuditRows;
+        let read = "SELECT user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
+                    job_id, trace_id, key_id, mac FROM audit WHERE at >= $1 AND (at, user_id, seq) > ($1, $2, $3) \
+                    AND ($4::text IS NULL OR user_id = $4) ORDER BY at, user_id, seq LIMIT $5";
+        let AuditTimePosition { at, row } = after;
+        let rows = self
+            .pool
+            .query(step, read, &[at, &row.user, &row.seq, &user, &i64::from(limit)])
+            .await?;
+        let rows = rows.iter().map(audit::row).collect::<Result<_, _>>();
+        rows.map_err(|failure| self.pool.report(step, failure))
     }
 }

@@ -8,6 +8,12 @@ use super::schema_change::{Attempts, SHORT_WAITS};
 
 /// All of them. A changed definition needs a new name.
 const INDEXES: &[OnlineIndex] = &[
+    // Rows are appended in the order of their times, so that a range of times is a few ranges of blocks.
+    OnlineIndex {
+        name: "audit_by_time",
+        table: "audit",
+        columns: "USING brin (at) WITH (autosummarize = on)",
+    },
     // Events of a user that were sent recently: they are published again, before anything newer, when Redis has lost the user's event log.
     OnlineIndex {
         name: "outbox_recent",
@@ -25,7 +31,7 @@ const INDEXES: &[OnlineIndex] = &[
 struct OnlineIndex {
     name: &'static str,
     table: &'static str,
-    /// Columns, and the condition of a partial index, as in `CREATE INDEX`.
+    /// Method, columns and condition, as in `CREATE INDEX`.
     columns: &'static str,
 }
 

@@ -1,6 +1,7 @@
 //! Audit log with concurrent writers and with changes by others.
 
-use store::{Accounts, Audit, PgStore, VerifyError, verify_audit};
+use protocol::time::Timestamp;
+use store::{Accounts, Audit, AuditPosition, AuditTimePosition, PgStore, VerifyError, verify_audit};
 use testkit::postgres::Schema;
 
 use crate::database;
@@ -151,4 +152,48 @@ async fn row_of_an_empty_user_id_is_found() {
         store.next_audited_user(Some("")).await.unwrap().as_deref(),
         Some("GEN-001")
     );
+}
+
+#[tokio::test]
+async fn pages_of_the_log_cover_the_asked_time_of_every_chain_once() {
+    let (schema, store) = three_rows().await;
+    for user in ["GEN-000", "GEN-002"] {
+        store.refuse_link(&refused(user), &receipt(user)).await.unwrap();
+    }
+    let alter = "ALTER TABLE audit DISABLE TRIGGER USER; UPDATE audit SET at = 1000 * seq";
+    schema.sql(alter).await;
+    let (since, until) = (Timestamp::from_millis(1_000), Timestamp::from_millis(3_000));
+    for size in [1, 2, 9] {
+        let mut read = Vec::new();
+        let mut after = AuditPosition::start();
+        loop {
+            let page = store.audit_page(&after, (since, until), size).await.unwrap();
+            read.extend(page.rows.into_iter().map(|row| format!("{} {}", row.user, row.seq)));
+            let Some(last) = page.last else { break };
+            after = last;
+        }
+        assert_eq!(read, ["GEN-000 1", "GEN-001 1", "GEN-001 2", "GEN-002 1"], "{size}");
+    }
+}
+
+#[tokio::test]
+async fn newest_rows_are_read_by_time_across_chains() {
+    let (schema, store) = three_rows().await;
+    store.refuse_link(&refused("GEN-000"), &receipt("4")).await.unwrap();
+    let alter = "ALTER TABLE audit DISABLE TRIGGER USER; UPDATE audit SET at = 1000 * seq";
+    schema.sql(alter).await;
+    for limit in [1, 2, 9] {
+        let mut read = Vec::new();
+        let mut after = AuditTimePosition::before(Timestamp::from_millis(1_000));
+        loop {
+            let rows = store.audit_rows_since(&after, None, limit).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            after = AuditTimePosition::of(last);
+            read.extend(rows.iter().map(|row| format!("{} {}", row.user, row.seq)));
+        }
+        assert_eq!(read, ["GEN-000 1", "GEN-001 1", "GEN-001 2", "GEN-001 3"], "{limit}");
+    }
+    let after = AuditTimePosition::before(Timestamp::from_millis(2_000));
+    let of_user = store.audit_rows_since(&after, Some("GEN-000"), 9).await.unwrap();
+    assert_eq!(of_user, []);
 }
