@@ -58,12 +58,12 @@ const OF_SCRIPTS: &[&str] = &[
 
 /// Commands outside of scripts, each with arguments for a trial without effect.
 const PLAIN: &[&str] = &[
-    // First, as a replica that has lost its primary refuses a write as such.
-    EVALSHA,
+    // First, as a replica that has lost its primary refuses a write as any replica does.
+    "MGET <key>",
     "DEL <key>",
+    EVALSHA,
     "GETDEL <key>",
     "INFO replication",
-    "MGET <key>",
     "PING",
     "SET <key> unused PX 1 XX",
     "SPUBLISH <key> unused",

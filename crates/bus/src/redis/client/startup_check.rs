@@ -3,9 +3,11 @@
 use fred::error::Error;
 use fred::interfaces::{ClientLike, PubsubInterface};
 use fred::types::{CustomCommand, Value};
+use futures_util::future::select;
 
 use super::command_failure::{CommandFailure, refusal};
 use super::connect_error::{CommandRefusal, ConnectError};
+use super::connector::Purpose;
 use super::node::NodeClient;
 use super::requirements::Trial;
 use super::{RedisReply, Script};
@@ -81,17 +83,21 @@ impl NodeClient {
         Ok(refusals)
     }
 
-    /// Subscribes to a channel, and unsubscribes.
+    /// Subscribes to a channel, and unsubscribes, on a connection of its own.
     async fn try_subscription(&self, channel: &str) -> Result<Vec<CommandRefusal>, BusError> {
-        let subscribe = async |fred: fred::clients::Client| Ok(fred.ssubscribe(channel).await);
-        let subscribed: Result<(), Error> = self.ask(STEP, Operation::SSubscribe, subscribe).await?;
-        let unsubscribe = async |fred: fred::clients::Client| {
-            fred.sunsubscribe(channel).await?;
-            // fred does not wait for the reply, and takes a refusal for the reply to the next command. This one was accepted before.
-            let time = CustomCommand::new_static("TIME", None::<u16>, false);
-            Ok(fred.custom::<Value, _>(time, Vec::<String>::new()).await.map(drop))
+        let opened = self.connector().open(Purpose::Commands).await;
+        let connection = opened.map_err(|error| CommandFailure::Fred(error).at_step(STEP))?;
+        let fred = connection.client();
+        let subscribed = Box::pin(fred.ssubscribe(channel)).await;
+        // fred does not wait for the reply to its own SUNSUBSCRIBE, and drops the confirmation of one that it does not know, which then
+        // has the next reply, unless it is refused. The connection is of no use afterwards.
+        let command = |name, arguments: Vec<String>| {
+            let command = CustomCommand::new_static(name, None::<u16>, false);
+            Box::pin(fred.custom::<Value, String>(command, arguments))
         };
-        let unsubscribed: Result<(), Error> = self.ask(STEP, Operation::StartupCheck, unsubscribe).await?;
+        let unsubscribe = command("SUNSUBSCRIBE", vec![channel.to_owned()]);
+        let first = select(unsubscribe, command("TIME", Vec::new())).await;
+        let (unsubscribed, _unread) = first.factor_first();
         let refused = [
             refused("SSUBSCRIBE", subscribed.err())?,
             refused("SUNSUBSCRIBE", unsubscribed.err())?,
