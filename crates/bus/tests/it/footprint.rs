@@ -58,7 +58,7 @@ async fn memory_of_one_user_stays_within_its_bound() {
     bound("pids", 100_000);
     bound("conn", 240_000);
     bound("seen", 320_000);
-    bound("s", 275_000);
+    bound("s", 281_000);
     bound("w", 255_000);
     bound("sids", 150_000);
     bound("rl", 400_000);
