@@ -20,7 +20,8 @@ async fn an_alert_whose_worker_dies_between_commit_and_publication_arrives_once(
     let mut cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
     // The worker has sent COMMIT and waits for it, as if the disk were slow; the server commits without the worker.
-    cluster.schema().sql("CREATE TABLE released (row int)").await;
+    let releasable = "CREATE TABLE released (row int); GRANT SELECT ON released TO PUBLIC";
+    cluster.schema().sql(releasable).await;
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
                 FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM released); PERFORM pg_sleep(0.01); END LOOP; RETURN NULL; END$$; \
                 CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED \

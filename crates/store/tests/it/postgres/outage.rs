@@ -16,7 +16,7 @@ const IN_TIME: Duration = Duration::from_secs(6);
 /// SQL that waits for a row in the table `released`.
 pub(super) const WAIT_FOR_RELEASE: &str = "FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM released); \
                                 PERFORM pg_sleep(0.1); END LOOP;";
-pub(super) const RELEASABLE: &str = "CREATE TABLE released (row int)";
+pub(super) const RELEASABLE: &str = "CREATE TABLE released (row int); GRANT SELECT ON released TO PUBLIC";
 pub(super) const RELEASE: &str = "INSERT INTO released VALUES (1)";
 
 async fn is_unavailable<T: std::fmt::Debug>(asked: impl Future<Output = Result<T, StoreError>>) {
@@ -79,7 +79,9 @@ async fn deadlock_victim_is_retried() {
     let postgres = Postgres::start().await;
     // The transaction that detects the deadlock is cancelled: the store's after half a second, the other one's only after an
     // hour.
-    postgres.sql("ALTER ROLE postgres SET deadlock_timeout = '500ms'").await;
+    postgres
+        .sql("ALTER ROLE postern_worker SET deadlock_timeout = '500ms'")
+        .await;
     let schema = postgres.schema().await;
     database::migrate(&schema.owner_url()).await;
     let store = store_at(&schema.url()).await;
