@@ -252,9 +252,9 @@ async fn after_redis_loss_tokens_within_leeway_of_the_end_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn expired_session_is_remembered_until_its_latest_token_has_expired() {
-    let (env, _worker, [mut client]) = open_sessions(["mine"]).await;
+    let (env, _worker, [client]) = open_sessions(["mine"]).await;
     let key = SessionKey {
-        user: client.user.clone(),
+        user: client.user,
         session: SessionId::new("mine").unwrap(),
     };
     let issued_at = env.now();
@@ -269,6 +269,7 @@ async fn expired_session_is_remembered_until_its_latest_token_has_expired() {
     for (hours, is_refused) in [(71, true), (25, false)] {
         env.clock.advance(Duration::from_hours(hours));
         tokio::time::sleep(minute).await;
+        let mut client = env.client("u", "mine").await;
         let outcome = open(&mut client, Some(issued_at), None).await;
         assert_eq!(outcome.error.is_some(), is_refused, "after {hours} h: {outcome:?}");
     }
