@@ -81,6 +81,27 @@ impl Audience {
         assert_eq!(self.absent(), Vec::<String>::new(), "after {connected:?}");
     }
 
+    /// Clients without a fresh start since they first connected.
+    fn not_started_fresh(&self) -> Vec<String> {
+        self.each(|listener, record| {
+            let fresh_starts = record.iter().filter(|moment| match moment {
+                ClientEvent::Connected { recovered, .. } => !recovered,
+                ClientEvent::Received(event) => event.name == "resync",
+                ClientEvent::Disconnected(_) | ClientEvent::Stopped(_) => false,
+            });
+            (fresh_starts.count() < 2).then(|| listener.user.clone())
+        })
+    }
+
+    /// Waits until each client was told of a loss. It is told no earlier than its session is confirmed, and receives nothing from before.
+    pub(crate) async fn all_start_fresh(&self) {
+        let started = wait::until_true("all clients to start fresh", 2 * LONG, async || {
+            self.not_started_fresh().is_empty()
+        });
+        let started = timeout(LONG, started).await;
+        assert_eq!(self.not_started_fresh(), Vec::<String>::new(), "after {started:?}");
+    }
+
     /// Waits until each client has received this number of its user's.
     pub(crate) async fn all_receive(&self, last: &BTreeMap<String, u64>) {
         let reached = wait::until_true("all clients to receive the last event", 2 * LONG, async || {

@@ -196,6 +196,9 @@ impl Stage {
 
     /// Stops publishing, waits until every client has received the last event, and checks the records.
     pub(crate) async fn check(mut self, redis_lost_something: bool) {
+        if redis_lost_something {
+            self.audience.all_start_fresh().await;
+        }
         self.audience.all_connect().await;
         let last = self.alerts.stop(LONG).await;
         let all: u64 = last.values().sum();
