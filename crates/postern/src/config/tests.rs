@@ -31,7 +31,7 @@ const READ_BY_OPERATORS: [&str; 10] = [
 
 /// Variables in those files that are none of the binary's: long forms of tests, one that a decision leaves out, and those of
 /// OpenTelemetry that have no effect.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "OTEL_CONFIG_FILE",
     "OTEL_LOG_LEVEL",
     "POSTERN_CHAOS_SECONDS",
@@ -40,6 +40,7 @@ const OTHERS: [&str; 10] = [
     "POSTERN_REDIS_AWAY_SECONDS",
     "POSTERN_REFRESHES",
     "POSTERN_TEST_BYSTANDER_ROUNDS",
+    "POSTERN_TEST_REDIS_SERVER",
     "POSTERN_TEST_ROUNDS",
     "POSTERN_X_TWITTER_BEARER_TOKEN",
 ];
