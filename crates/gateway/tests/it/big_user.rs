@@ -12,7 +12,12 @@ const DEVICES: usize = 150;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_device_of_a_big_user_receives_and_resumes_beside_another_user() {
-    let gateway = TestGateway::with(|settings| settings.max_sockets_per_user = DEVICES).await;
+    let gateway = TestGateway::with(|settings| {
+        settings.max_sockets_per_user = DEVICES;
+        // All connect twice within seconds.
+        settings.user_connect_rate = None;
+    })
+    .await;
     let gateway = &gateway;
     let other = Native::connect(&gateway.endpoint, &gateway.token("other"))
         .await

@@ -59,7 +59,7 @@ async fn restoring_100_000_subscriptions_does_not_stall_the_server() {
     let bus = connect(&redis.url(), "pn").await;
     let mut subscriptions = TestSubscriptions::open(&*bus).await;
     let users: Vec<UserId> = users(100_000).collect();
-    for users in users.chunks(5000) {
+    for users in users.chunks(1000) {
         let outcomes = join_all(users.iter().map(|user| subscriptions.handle.subscribe(user))).await;
         assert!(outcomes.iter().all(Result::is_ok));
     }
