@@ -116,7 +116,7 @@ impl Work {
 
     /// Kinds, by their names in the JSON of a job, that neither a client nor a platform causes: such a job holds no code and no token, so
     /// that its dead letter keeps it.
-    pub const KEPT_KINDS: [&str; 3] = ["raise_alert", "end_all_sessions", "refusals"];
+    pub const KEPT_KINDS: [&str; 4] = ["raise_alert", "end_all_sessions", "refusals", "restore_log"];
 
     /// [`Work::name`] of a kind by its name in the JSON of a job, unless it is a command.
     #[must_use]
@@ -129,6 +129,7 @@ impl Work {
             "callback" => Callback::NAME,
             "confirm_link" => ConfirmLink::NAME,
             "refusals" => REFUSALS,
+            "restore_log" => RESTORE_LOG,
             "webhook" => Webhook::NAME,
             _ => return None,
         })
