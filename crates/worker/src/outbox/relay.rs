@@ -42,48 +42,60 @@ impl OutboxRelay {
 
     /// Publishes the committed events of this user; true if all were published. The others stay in the outbox, for the sweep.
     pub(crate) async fn user(&self, user: &UserId) -> bool {
-        self.recorded(self.outbox.relay_user(user, &self.publisher)).await
+        let relayed = self.recorded(self.outbox.relay_user(user, &self.publisher)).await;
+        relayed.is_ok_and(|relayed| !relayed.stopped)
     }
 
     /// Publishes the recent events of this user again, if the bus has lost its event log; true if all were published.
     pub(crate) async fn restore(&self, user: &UserId) -> bool {
-        self.recorded(self.outbox.restore_user(user, &self.publisher)).await
+        self.try_restore(user).await.is_ok()
     }
 
     /// Restores the event log of the user of a job.
     pub(crate) async fn restore_for(&self, call: &Call) -> Result<JobOutcome, NotRestored> {
-        if self.restore(&call.user).await {
-            Ok(JobOutcome::done())
-        } else {
-            Err(NotRestored)
-        }
+        self.try_restore(&call.user).await?;
+        Ok(JobOutcome::done())
     }
 
-    async fn recorded(&self, relay: impl Future<Output = Result<Relayed, StoreError>>) -> bool {
+    async fn try_restore(&self, user: &UserId) -> Result<(), NotRestored> {
+        let relayed = self.recorded(self.outbox.restore_user(user, &self.publisher)).await;
+        if relayed.map_err(NotRestored::Store)?.stopped {
+            return Err(NotRestored::Stopped);
+        }
+        Ok(())
+    }
+
+    async fn recorded(&self, relay: impl Future<Output = Result<Relayed, StoreError>>) -> Result<Relayed, StoreError> {
         let span = relay_span();
-        match relay.instrument(span.clone()).await {
+        let outcome = relay.instrument(span.clone()).await;
+        match &outcome {
             Ok(relayed) => {
                 self.outage.succeeded();
-                self.metrics.relay(relayed);
+                self.metrics.relay(*relayed);
                 span.record(
                     "events",
                     i64::try_from(relayed.sent + relayed.resent).unwrap_or(i64::MAX),
                 );
-                !relayed.stopped
             }
             Err(error) => {
-                report_failure(&self.outage, &error);
-                record_failure(&span, &error);
-                false
+                report_failure(&self.outage, error);
+                record_failure(&span, error);
             }
         }
+        outcome
     }
 }
 
 /// The recent events of a user are not all published again.
 #[derive(Debug, thiserror::Error)]
-#[error("publish the recent events of the user again")]
-pub(crate) struct NotRestored;
+pub(crate) enum NotRestored {
+    /// The outbox was not read.
+    #[error("read the recent events of the user")]
+    Store(#[source] StoreError),
+    /// The bus did not take an event.
+    #[error("publish the recent events of the user again")]
+    Stopped,
+}
 
 impl Fault for NotRestored {
     fn code(&self) -> ErrorCode {
