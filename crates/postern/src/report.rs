@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn table_has_aligned_columns_and_no_control_characters() {
-        let expected = "id  name     last\n1   caf\u{e9}\n22  \u{fffd}[2Jx\u{fffd}  end";
+        let expected = "id  name    last\n1   caf\u{e9}\n22  \u{fffd}[2Jx\u{fffd}  end";
         assert_eq!(Table.to_string(), expected);
     }
 }
