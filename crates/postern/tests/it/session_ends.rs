@@ -120,7 +120,7 @@ async fn deadlines(redis: &Redis) -> HashMap<String, Instant> {
     let of_a_session = |line: &str| {
         let (key, value) = line.split_once(": ")?;
         let user = key.strip_prefix("pn:{")?.strip_suffix("}:s:s")?;
-        let deadline: u64 = value.split(' ').nth(2)?.parse().ok()?;
+        let deadline: u64 = value.split(' ').nth(3)?.parse().ok()?;
         Some((
             user.to_owned(),
             now + Duration::from_millis(deadline.saturating_sub(wall)),
