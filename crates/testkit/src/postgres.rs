@@ -200,7 +200,7 @@ impl Postgres {
         self.process = process.or_fail("start postgres on its old port");
     }
 
-    /// Ends the server at once: no connection is told, nothing is written any more.
+    /// Ends the server at once: no connection is notified, nothing is written any more.
     pub async fn kill(&mut self) {
         // Immediate shutdown of postgres(1). SIGKILL would leave the server's children, who still answer.
         self.process.signal(Signal::SIGQUIT);

@@ -10,7 +10,7 @@ use crate::config::RedisArgs;
 pub enum SessionsCommand {
     /// List the live sessions of a user, with the number of their sockets.
     List(SessionsListArgs),
-    /// End a session of a user for ever, or all of them; their sockets are closed.
+    /// End a session of a user, or all of them; their sockets are closed.
     End(SessionsEndArgs),
 }
 

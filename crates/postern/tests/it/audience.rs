@@ -93,7 +93,7 @@ impl Audience {
         })
     }
 
-    /// Waits until each client was told of a loss. It is told no earlier than its session is confirmed, and receives nothing from before.
+    /// Waits until each client was notified of a loss. That is no earlier than its session is confirmed, and it receives nothing from before.
     pub(crate) async fn all_start_fresh(&self) {
         let started = wait::until_true("all clients to start fresh", 2 * LONG, async || {
             self.not_started_fresh().is_empty()

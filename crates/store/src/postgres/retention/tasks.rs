@@ -27,7 +27,7 @@ pub(super) async fn drop_one(
 ) -> Result<Deleted, Failure> {
     let find = "SELECT id, user_id FROM tasks \
                 WHERE kind = 'revocation' AND dead_at <= now() - $1 * interval '1 second' ORDER BY dead_at LIMIT 1";
-    // It may be retried until its user is locked.
+    // The task may be retried until its user is locked.
     let delete = "DELETE FROM tasks WHERE id = $1 AND dead_at <= now() - $2 * interval '1 second' \
                   RETURNING account_type, platform_user_id";
     let kept = batch.times.dead_tasks.as_secs_f64();
