@@ -19,17 +19,17 @@ use super::COMMAND_TIMEOUT;
 use super::connect_error::ConnectError;
 use super::connection::Connection;
 use super::credentials::CurrentCredentials;
-use super::primary::Primary;
+use super::slots::Slots;
 use super::tls;
 use crate::redis::settings::{Credentials, Endpoint, RedisUrl, Sentinels, Servers};
 use crate::redis::tls::RedisTls;
 
-/// Factory of connections to one Redis: the server of the URL, or the primary that its sentinels name.
+/// Factory of connections to one Redis: the server of the URL, the primary that its sentinels name, or the primaries of a cluster.
 #[derive(Clone)]
 pub(in crate::redis) struct Connector {
     url: RedisUrl,
     tls: Option<TlsConnector>,
-    primary: Primary,
+    slots: Slots,
 }
 
 /// Purpose of a connection.
@@ -89,11 +89,11 @@ impl Connector {
     pub(in crate::redis) fn new(url: RedisUrl, tls: &RedisTls) -> Result<Self, ConnectError> {
         let tls = url.tls.then(|| tls::connector(tls)).transpose();
         let tls = tls.map_err(|source| ConnectError::Certificates { source })?;
-        let primary = match &url.servers {
-            Servers::One(server) => Primary::at(server.clone()),
-            Servers::Sentinel(_) => Primary::default(),
+        let slots = match &url.servers {
+            Servers::One(server) => Slots::of_one(server.clone()),
+            Servers::Sentinel(_) => Slots::default(),
         };
-        Ok(Self { url, tls, primary })
+        Ok(Self { url, tls, slots })
     }
 
     /// Sentinels that name the server, if any.
@@ -104,16 +104,16 @@ impl Connector {
         }
     }
 
-    /// Address of the server.
-    pub(super) fn primary(&self) -> &Primary {
-        &self.primary
+    /// Servers by the slots that they own.
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Server's address for logs and errors, without password.
     pub(super) fn address(&self) -> String {
-        match self.primary.current() {
-            Some(server) => self.address_of(&server),
-            None => self.url.to_string(),
+        match self.slots.current().primaries() {
+            [server] => self.address_of(server),
+            _ => self.url.to_string(),
         }
     }
 
@@ -140,10 +140,11 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to the server.
+    /// Opens a connection to a server, the only one unless it is a cluster.
     pub(super) async fn open(&self, purpose: Purpose) -> Result<Connection, fred::error::Error> {
         let unknown = || fred::error::Error::new(ErrorKind::Config, "no primary is known");
-        self.open_at(self.primary.current().ok_or_else(unknown)?, purpose).await
+        let server = self.slots.current().primaries().first().cloned();
+        self.open_at(server.ok_or_else(unknown)?, purpose).await
     }
 
     /// Opens a connection to a server that may be the next primary.

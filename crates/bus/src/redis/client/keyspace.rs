@@ -9,7 +9,7 @@ use tokio::time::{interval, sleep};
 
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
-use super::primary::Primary;
+use super::slots::Slots;
 use super::{MessageHandler, Missed};
 
 /// Subscribes to one `__keyevent` channel until the handler is closed, over connections of its own. `subscribed` is called for
@@ -44,13 +44,13 @@ async fn serve_connection<L: MessageHandler>(
     let Ok(connection) = connector.open(purpose).await else {
         return;
     };
-    receive(&connection, connector.primary(), channel, handler, subscribed).await;
+    receive(&connection, connector.slots(), channel, handler, subscribed).await;
 }
 
-/// Subscribes, and passes keys on until the connection fails, or another server is the primary.
+/// Subscribes, and passes keys on until the connection fails, or its server owns no slots.
 async fn receive<L: MessageHandler>(
     connection: &Connection,
-    primary: &Primary,
+    slots: &Slots,
     channel: &str,
     handler: &mut L,
     subscribed: &(impl Fn() + Send),
@@ -67,7 +67,7 @@ async fn receive<L: MessageHandler>(
     }
     subscribed();
     let mut heartbeat = interval(HEARTBEAT);
-    let left = primary.leaves(connection.server());
+    let left = slots.leaves(connection.server());
     tokio::pin!(left);
     loop {
         tokio::select! {

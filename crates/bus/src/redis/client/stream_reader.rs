@@ -62,9 +62,9 @@ impl StreamReader {
         let Ok(Ok(_permit)) = timeout(wait, self.permit.acquire()).await else {
             return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null)));
         };
-        let primary = self.connector.primary();
+        let slots = self.connector.slots();
         let idle = self.idle().take();
-        let idle = idle.filter(|connection| !primary.has_left(connection.server()));
+        let idle = idle.filter(|connection| !slots.has_left(connection.server()));
         let connection = match idle {
             Some(connection) => connection,
             None => {
@@ -84,7 +84,7 @@ impl StreamReader {
         let read = tokio::select! {
             read = read => read,
             // The next read goes to the new primary.
-            () = primary.leaves(connection.server()) => return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null))),
+            () = slots.leaves(connection.server()) => return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null))),
         };
         match read {
             Ok(entries) => {

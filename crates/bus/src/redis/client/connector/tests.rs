@@ -54,5 +54,8 @@ fn burst_of_65_536_messages_fits_the_queue() {
 
 fn config() -> Config {
     let connector = Connector::new("redis://localhost".parse().unwrap(), &RedisTls::default()).unwrap();
-    connector.config(&connector.primary().current().unwrap(), &connector.url.credentials)
+    connector.config(
+        connector.slots().current().primaries().first().unwrap(),
+        &connector.url.credentials,
+    )
 }

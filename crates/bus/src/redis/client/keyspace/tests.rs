@@ -63,7 +63,7 @@ async fn lagging_handler_is_notified_and_continues() {
     };
     let (channel, confirm) = (connector.expired_channel(), || subscribed.notify_one());
     tokio::select! {
-        () = receive(&connection, connector.primary(), &channel, &mut count, &confirm) => panic!("keyspace listener stopped"),
+        () = receive(&connection, connector.slots(), &channel, &mut count, &confirm) => panic!("keyspace listener stopped"),
         () = overrun => {}
     }
     assert_eq!((count.missed, count.keys), (1, CAPACITY + 1));

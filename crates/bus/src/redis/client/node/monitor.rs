@@ -55,7 +55,7 @@ impl HealthMonitor {
     pub(super) async fn run(mut self) {
         loop {
             let begin = Instant::now();
-            let moved = self.shared.connector.primary().leaves(&self.server);
+            let moved = self.shared.connector.slots().leaves(&self.server);
             let outcome = tokio::select! {
                 biased;
                 () = moved => {
@@ -78,7 +78,7 @@ impl HealthMonitor {
                 }
             };
             self.record_health();
-            let moved = self.shared.connector.primary().leaves(&self.server);
+            let moved = self.shared.connector.slots().leaves(&self.server);
             tokio::select! {
                 () = moved => {}
                 () = sleep(pause) => {}

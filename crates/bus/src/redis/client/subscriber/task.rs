@@ -146,9 +146,9 @@ impl<L: MessageHandler> SubscriberTask<L> {
 
     /// Waits for another server to be the primary.
     fn watch_primary(&mut self) {
-        let (primary, server) = (self.connector.primary().clone(), self.connection.server().clone());
+        let (slots, server) = (self.connector.slots().clone(), self.connection.server().clone());
         let left = async move {
-            primary.leaves(&server).await;
+            slots.leaves(&server).await;
             Completed::PrimaryMoved
         };
         self.in_flight.push(left.boxed());

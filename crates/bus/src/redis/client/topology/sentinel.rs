@@ -20,6 +20,7 @@ use crate::redis::client::command_failure::waitable;
 use crate::redis::client::connect_error::ConnectError;
 use crate::redis::client::connection::Connection;
 use crate::redis::client::connector::{Connector, Purpose};
+use crate::redis::client::slots::SlotMap;
 use crate::redis::settings::{Credentials, Endpoint, Sentinels};
 
 /// Watch of the sentinels of one primary.
@@ -183,18 +184,19 @@ impl SentinelWatch {
 
     async fn adopt(&mut self) -> Result<(), SentinelError> {
         let now = Instant::now();
-        let current = self.connector.primary().current();
-        let elected = elect(self.answers(now), self.sentinels.len(), self.epoch, current.as_ref());
+        let known = self.connector.slots().current();
+        let current = known.primaries().first();
+        let elected = elect(self.answers(now), self.sentinels.len(), self.epoch, current);
         let Some(Answer { primary, epoch }) = elected.cloned() else {
             return Err(self.fault(now));
         };
-        if current.as_ref() != Some(&primary) {
+        if current != Some(&primary) {
             verify(&self.connector.clone(), &primary).await?;
             if let Some(previous) = current {
                 let (from, to) = (previous.to_string(), primary.to_string());
                 tracing::info!(from, to, "redis primary moved, connections follow");
             }
-            self.connector.primary().moved_to(primary);
+            self.connector.slots().replace(SlotMap::of_one(primary));
         }
         self.epoch = epoch;
         Ok(())

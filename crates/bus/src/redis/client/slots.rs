@@ -1,0 +1,165 @@
+//! Slots of a Redis Cluster, and the primaries that own them. One server, or the primary that sentinels name, owns them all.
+
+use std::future;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use fred::util::redis_keyslot;
+use tokio::sync::{Notify, watch};
+
+use crate::redis::settings::Endpoint;
+
+/// Map from slots to their primaries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SlotMap {
+    /// Ranges in ascending order without overlaps, each with the index of its primary. Slots in none of them have no owner.
+    ranges: Vec<(RangeInclusive<u16>, usize)>,
+    primaries: Vec<Endpoint>,
+}
+
+impl SlotMap {
+    /// Map of a server that owns all slots.
+    pub(super) fn of_one(server: Endpoint) -> Self {
+        Self {
+            ranges: vec![(0..=MAX_SLOT, 0)],
+            primaries: vec![server],
+        }
+    }
+
+    /// Servers that own slots.
+    pub(super) fn primaries(&self) -> &[Endpoint] {
+        &self.primaries
+    }
+
+    /// Owner of a slot, if it has one.
+    pub(super) fn owner(&self, slot: u16) -> Option<&Endpoint> {
+        let after = self.ranges.partition_point(|(range, _)| *range.end() < slot);
+        let (range, primary) = self.ranges.get(after)?;
+        self.primaries.get(*primary).filter(|_| range.contains(&slot))
+    }
+
+    /// Owner of a key or sharded channel, if it has one.
+    pub(super) fn owner_of(&self, name: &str) -> Option<&Endpoint> {
+        self.owner(slot_of(name))
+    }
+}
+
+/// Slot of a key or sharded channel: the CRC-16 of its hash tag, or of the whole name if it has none.
+pub(super) fn slot_of(name: &str) -> u16 {
+    redis_keyslot(name.as_bytes())
+}
+
+/// Current slot map, which failovers and moved slots change. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Slots {
+    map: Arc<watch::Sender<Arc<SlotMap>>>,
+    stale: Arc<Notify>,
+}
+
+impl Slots {
+    /// Slots of a server that owns them all for good.
+    pub(super) fn of_one(server: Endpoint) -> Self {
+        let slots = Self::default();
+        slots.replace(SlotMap::of_one(server));
+        slots
+    }
+
+    /// Current map; empty until a server is known.
+    pub(super) fn current(&self) -> Arc<SlotMap> {
+        self.map.borrow().clone()
+    }
+
+    /// Current map and its changes.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<SlotMap>> {
+        self.map.subscribe()
+    }
+
+    /// Records another map. Equal ones wake nobody.
+    pub(super) fn replace(&self, map: SlotMap) {
+        self.map.send_if_modified(|current| {
+            let is_new = **current != map;
+            if is_new {
+                *current = Arc::new(map);
+            }
+            is_new
+        });
+    }
+
+    /// Reports that a server has contradicted the map (MOVED), so that it is read again at once.
+    pub(super) fn report_stale(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Resolves when a server has contradicted the map.
+    pub(super) async fn stale(&self) {
+        self.stale.notified().await;
+    }
+
+    /// Reports whether this server owns no slots.
+    pub(super) fn has_left(&self, server: &Endpoint) -> bool {
+        !self.map.borrow().primaries.contains(server)
+    }
+
+    /// Resolves when this server owns no slots.
+    pub(super) async fn leaves(&self, server: &Endpoint) {
+        let mut map = self.watch();
+        if map.wait_for(|map| !map.primaries.contains(server)).await.is_err() {
+            // The channel is closed, which `self.map` prevents.
+            future::pending::<()>().await;
+        }
+    }
+}
+
+const MAX_SLOT: u16 = 16_383;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(host: &str) -> Endpoint {
+        Endpoint {
+            host: host.to_owned(),
+            port: 6379,
+        }
+    }
+
+    #[test]
+    fn slot_is_that_of_the_hash_tag() {
+        assert_eq!(slot_of("123456789"), 0x31c3 % 16_384, "the vector of the specification");
+        assert_eq!(slot_of("pn:{GEN-001}:log"), slot_of("other:{GEN-001}"));
+        assert_eq!(slot_of("pn:{GEN-001}:log"), slot_of("GEN-001"));
+        assert_ne!(slot_of("pn:{}:a"), slot_of("pn:{}:b"), "an empty tag counts as none");
+    }
+
+    #[test]
+    fn slots_outside_of_all_ranges_have_no_owner() {
+        let map = SlotMap {
+            ranges: vec![(0..=99, 0), (200..=MAX_SLOT, 1)],
+            primaries: vec![server("a"), server("b")],
+        };
+        for (slot, owner) in [
+            (0, Some("a")),
+            (99, Some("a")),
+            (100, None),
+            (199, None),
+            (200, Some("b")),
+        ] {
+            assert_eq!(map.owner(slot).map(|owner| owner.host.as_str()), owner, "{slot}");
+        }
+        assert_eq!(map.owner(MAX_SLOT), Some(&server("b")));
+        assert_eq!(SlotMap::default().owner(0), None);
+    }
+
+    #[tokio::test]
+    async fn equal_map_wakes_nobody_and_another_one_does() {
+        let slots = Slots::of_one(server("a"));
+        let mut watch = slots.watch();
+        watch.mark_unchanged();
+        slots.replace(SlotMap::of_one(server("a")));
+        assert!(!watch.has_changed().unwrap() && !slots.has_left(&server("a")));
+        slots.replace(SlotMap::of_one(server("b")));
+        assert!(watch.has_changed().unwrap());
+        slots.leaves(&server("a")).await;
+        assert_eq!(slots.current().owner_of("any"), Some(&server("b")));
+    }
+}
