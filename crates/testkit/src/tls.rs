@@ -56,6 +56,11 @@ impl Authority {
         &self.pem_path
     }
 
+    /// Certificate of the authority as PEM.
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// Issues a server certificate for localhost, 127.0.0.1 and `::1`, with a new key.
     pub fn issue(&self) -> Identity {
         self.issue_with(|_| {})

@@ -11,7 +11,7 @@ use super::{Cluster, Stores};
 use crate::chaos::Proxy;
 use crate::fail::fail;
 use crate::postgres::{Postgres, Schema, WORKER_ROLE};
-use crate::redis::{Redis, RedisSentinel};
+use crate::redis::{Redis, RedisCluster, RedisSentinel};
 use crate::scratch::Scratch;
 use crate::tls::Authority;
 use crate::token::{Signer, random_bytes, random_text};
@@ -84,6 +84,16 @@ impl Builder {
         self.redis = Some(RedisServers {
             url: redis.url(),
             addrs: redis.servers().map(Redis::addr).collect(),
+        });
+        self
+    }
+
+    /// Uses this cluster of Redis.
+    #[must_use]
+    pub fn redis_cluster(mut self, redis: &RedisCluster) -> Self {
+        self.redis = Some(RedisServers {
+            url: redis.url(),
+            addrs: redis.nodes().map(Redis::addr).collect(),
         });
         self
     }

@@ -2,6 +2,7 @@
 
 mod migration;
 mod nodes;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use crate::account::Account;
 use crate::fail::{OrFail as _, fail};
 use crate::port::Port;
 use crate::scratch::Scratch;
+use crate::tls::Authority;
 use crate::wait;
 
 /// Running cluster. Nodes 0 to 2 start as primaries of a third of the slots each, nodes 3 to 5 as their replicas in this order.
@@ -27,6 +29,8 @@ pub struct RedisCluster {
     nodes: Vec<Redis>,
     /// Ports on which the nodes speak with each other, by the same index. The default, 10,000 above the other port, may be taken.
     bus_ports: Vec<Port>,
+    /// Ports for clients by TLS, by the same index; none in a cluster without TLS.
+    tls_ports: Vec<Port>,
     prefixes: AtomicU64,
 }
 
@@ -38,22 +42,36 @@ impl RedisCluster {
 
     /// Starts a cluster for one test with further arguments of each node, such as `--cluster-require-full-coverage no`.
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let scratch = Arc::new(Scratch::owned("redis-cluster", Account::unprivileged()));
+        Self::start_in(&scratch(), Vec::new(), arguments).await
+    }
+
+    /// Starts a cluster for one test whose nodes listen by TLS too, for clients with a certificate of this authority, and use TLS
+    /// among each other. The port without TLS is for the commands of the test.
+    pub async fn start_with_tls(authority: &Authority, arguments: &[&str]) -> Self {
+        let scratch = scratch();
+        tls::write_files(&scratch, authority);
+        let ports = (0..NODES).map(|_| Port::claim()).collect();
+        let arguments: Vec<&str> = tls::SETTINGS.iter().chain(arguments).copied().collect();
+        Self::start_in(&scratch, ports, &arguments).await
+    }
+
+    async fn start_in(scratch: &Arc<Scratch>, tls_ports: Vec<Port>, arguments: &[&str]) -> Self {
         let bus_ports: Vec<Port> = (0..NODES).map(|_| Port::claim()).collect();
         let nodes = bus_ports.iter().enumerate().map(async |(index, bus_port)| {
             let (file, bus_port) = (format!("nodes-{index}.conf"), bus_port.number().to_string());
             let own = ["--cluster-config-file", &file, "--cluster-port", &bus_port];
-            let all: Vec<&str> = SETTINGS
-                .iter()
-                .copied()
-                .chain(own)
-                .chain(arguments.iter().copied())
-                .collect();
-            Redis::start_in(&scratch, &format!("node-{index}"), &all).await
+            let mut all: Vec<&str> = SETTINGS.iter().chain(&own).chain(arguments).copied().collect();
+            // A server that is built without TLS knows no such argument.
+            let tls_port = tls_ports.get(index).map(|port| port.number().to_string());
+            if let Some(port) = &tls_port {
+                all.extend(["--tls-port", port]);
+            }
+            Redis::start_in(scratch, &format!("node-{index}"), &all).await
         });
         let this = Self {
             nodes: join_all(nodes).await,
             bus_ports,
+            tls_ports,
             prefixes: AtomicU64::new(0),
         };
         this.form().await;
@@ -77,6 +95,17 @@ impl RedisCluster {
     pub fn url(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.addr().to_string()).collect();
         format!("redis-cluster://{}", addresses.join(","))
+    }
+
+    /// `rediss-cluster://<user>:<password>@127.0.0.1:<port>,...` with all nodes of a cluster with TLS.
+    pub fn tls_url(&self, user: &str, password: &str) -> String {
+        let addresses: Vec<String> = self.tls_ports.iter().map(|port| port.addr().to_string()).collect();
+        format!("rediss-cluster://{user}:{password}@{}", addresses.join(","))
+    }
+
+    /// All nodes by their indexes of start.
+    pub fn nodes(&self) -> impl Iterator<Item = &Redis> {
+        self.nodes.iter()
     }
 
     /// Node by its index of start. A restarted one is empty, and what it was before: a primary with its slots, unless its
@@ -219,13 +248,9 @@ impl RedisCluster {
                 .await;
         }
         wait::until_true("the nodes of a cluster to meet", 2 * wait::deadline(), async || {
-            let replies = self.nodes_replies().await;
-            replies
-                .iter()
-                .flatten()
-                .filter(|reply| reply.is_complete(NODES))
-                .count()
-                == NODES
+            let (replies, know_ports) = tokio::join!(self.nodes_replies(), self.know_tls_ports());
+            let complete = replies.iter().flatten().filter(|reply| reply.is_complete(NODES));
+            complete.count() == NODES && know_ports
         })
         .await;
         for (primary, ..) in SHARDS {
@@ -236,6 +261,11 @@ impl RedisCluster {
         }
         self.until_agreed().await;
     }
+}
+
+/// Folder of the nodes of a cluster.
+fn scratch() -> Arc<Scratch> {
+    Arc::new(Scratch::owned("redis-cluster", Account::unprivileged()))
 }
 
 /// Kind of an ordered failover.

@@ -1,7 +1,11 @@
 //! Real Redis Cluster: its map of slots, migrations, and failovers.
 
-use testkit::RedisCluster;
 use testkit::redis::Failover;
+use testkit::tls::Authority;
+use testkit::{RedisCluster, wait};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 #[tokio::test]
 async fn every_slot_has_a_primary_and_every_primary_a_replica() {
@@ -79,4 +83,53 @@ async fn replica_replaces_its_primary_when_ordered_and_when_its_primary_is_kille
     cluster.node_mut(4).resume();
     cluster.until_agreed().await;
     assert_eq!(cluster.primaries().await, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn nodes_with_tls_redirect_their_clients_to_tls_ports_and_copy_and_move_keys() {
+    let authority = Authority::new();
+    let gate = ["--user", "gate", "on", ">hunter2", "~*", "&*", "+@all"];
+    let cluster = RedisCluster::start_with_tls(&authority, &gate).await;
+    let (key, value) = ("{user}:one", "value");
+    cluster.command_for(key, &["SET", key, value]).await;
+    let slot = cluster.slot_of(key).await;
+    let to = (cluster.primary_of(slot).await + 1) % 3;
+    cluster.migrate(slot, to).await;
+    let replica = cluster.node(cluster.replica_of(to).await);
+    wait::until_true("the replica to have the key", wait::deadline(), async || {
+        let keys = ["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()];
+        replica.command(&keys).await == "1"
+    })
+    .await;
+
+    let url = cluster.tls_url("gate", "hunter2");
+    let addresses = url.strip_prefix("rediss-cluster://gate:hunter2@").unwrap();
+    let addresses: Vec<&str> = addresses.split(',').collect();
+    let reply = by_tls(
+        &authority,
+        addresses[(to + 1) % 3],
+        "AUTH gate hunter2\r\nGET {user}:one\r\nQUIT\r\n",
+    )
+    .await;
+    assert_eq!(reply, format!("+OK\r\n-MOVED {slot} {}\r\n+OK\r\n", addresses[to]));
+    let reply = by_tls(
+        &authority,
+        addresses[to],
+        "AUTH gate hunter2\r\nGET {user}:one\r\nQUIT\r\n",
+    )
+    .await;
+    assert_eq!(reply, "+OK\r\n$5\r\nvalue\r\n+OK\r\n");
+}
+
+/// Replies of a node to requests by TLS with a client certificate.
+async fn by_tls(authority: &Authority, address: &str, requests: &str) -> String {
+    let client = authority.client_presenting(&authority.issue());
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut stream = TlsConnector::from(client).connect(name, stream).await.unwrap();
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    let mut replies = Vec::new();
+    // Redis ends the connection without the closing message of TLS.
+    drop(stream.read_to_end(&mut replies).await);
+    String::from_utf8(replies).unwrap()
 }

@@ -23,7 +23,7 @@ impl RedisCluster {
     /// Moves the keys that a slot has now to `to`; returns their number. The slot stays open.
     pub async fn migrate_keys(&self, slot: u16, to: usize) -> usize {
         let from = self.node(self.primary_of(slot).await);
-        let port = self.node(to).port().to_string();
+        let port = self.port_for_nodes(to).to_string();
         let slot_text = slot.to_string();
         let mut moved = 0;
         loop {
