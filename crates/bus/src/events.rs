@@ -10,9 +10,8 @@ use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::id::{ResumeTokenId, UserId};
-use tokio::sync::mpsc;
 
-use crate::BusError;
+use crate::{BusError, ChannelMessages};
 
 /// Event logs and channels of the users.
 #[async_trait]
@@ -66,7 +65,7 @@ pub trait Events: Send + Sync {
     ///
     /// # Errors
     /// [`BusError::Unavailable`] if the server is unreachable.
-    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError>;
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, ChannelMessages), BusError>;
 }
 
 /// Conditions of a publish.
@@ -144,7 +143,7 @@ pub trait UserSubscriptions: Send + Sync {
 }
 
 /// Message that a node receives. Events of one user arrive in the server's order; gaps are possible only with a `Missed`, or a `MissedOf` of
-/// the user.
+/// the user, which may arrive before events of before the gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelMessage {
     /// Event of a subscribed user.

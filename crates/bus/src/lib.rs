@@ -44,6 +44,7 @@ pub use joins::{JoinOutcome, JoinedSocket, Joins, SocketJoin};
 pub use limits::{Bucket, Charge, LimitDecision, Limits, Quota, Share};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
+pub use message_queue::{ChannelMessages, MessageQueue};
 pub use pending_authorization::PendingAuthorization;
 pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};

@@ -9,17 +9,18 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::event::name;
 use protocol::id::{EventId, UserId};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
-use crate::message_queue::MessageQueue;
 use crate::trace;
 use crate::versioned_message::VersionedMessage;
-use crate::{BusError, ChannelMessage, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, UserSubscriptions};
+use crate::{
+    BusError, ChannelMessage, ChannelMessages, Events, LogRead, MessageQueue, PublishMode, PublishOutcome,
+    PublishPhase, UserSubscriptions,
+};
 
 /// Event logs of all users, and subscriptions of all nodes.
 #[derive(Debug, Default)]
@@ -90,7 +91,7 @@ impl Events for MemoryBus {
         Ok(log.read(after, limit))
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, ChannelMessages), BusError> {
         let (message_queue, messages) = MessageQueue::new(MessageQueue::CAPACITY);
         let subscriptions = MemorySubscriptions::default();
         let users = Arc::clone(&subscriptions.users);
@@ -115,9 +116,9 @@ impl EventState {
     /// Delivers a message to all nodes that are subscribed to the user.
     pub(super) fn deliver(&mut self, user: &UserId, message: &ChannelMessage) {
         self.nodes.retain(|node| !node.message_queue.is_closed());
-        for node in &mut self.nodes {
+        for node in &self.nodes {
             if lock(&node.users).contains(user) {
-                node.message_queue.push(user, message.clone());
+                node.message_queue.push(message.clone());
             }
         }
     }

@@ -14,7 +14,6 @@ use protocol::event::name;
 use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
 use protocol::time::Timestamp;
-use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use self::subscriptions::RedisSubscriptions;
@@ -26,7 +25,7 @@ use crate::operation::Operation;
 use crate::trace;
 use crate::versioned_message::VersionedMessage;
 use crate::{
-    BusError, ChannelMessage, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions,
+    BusError, ChannelMessages, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions,
 };
 
 /// Scripts of the events.
@@ -177,7 +176,7 @@ impl Events for RedisBus {
         Ok(LogRead::Events(events))
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, ChannelMessages), BusError> {
         let (subscriptions, messages) = RedisSubscriptions::open(self).await?;
         Ok((Arc::new(subscriptions), messages))
     }

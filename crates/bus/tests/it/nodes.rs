@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bus::{Bus, ChannelMessage, ConnectError, MemoryBus, RedisBus, RedisRuntime, RedisSettings, UserSubscriptions};
+use bus::{
+    Bus, ChannelMessage, ChannelMessages, ConnectError, MemoryBus, RedisBus, RedisRuntime, RedisSettings,
+    UserSubscriptions,
+};
 use lifecycle::{Clock, Dependencies, OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::offset::Offset;
 use testkit::tls::Authority;
 use testkit::{Redis, wait};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::permissions::documented_rules;
@@ -83,7 +86,7 @@ pub(crate) fn runtime(clock: Arc<dyn Clock>) -> RedisRuntime {
 /// Subscriptions of a test node with their messages.
 pub(crate) struct TestSubscriptions {
     pub(crate) handle: Arc<dyn UserSubscriptions>,
-    messages: mpsc::Receiver<ChannelMessage>,
+    messages: ChannelMessages,
 }
 
 impl TestSubscriptions {
@@ -135,7 +138,7 @@ impl TestSubscriptions {
 
     /// Receives a queued message, without waiting.
     pub(crate) fn try_next(&mut self) -> Option<ChannelMessage> {
-        self.messages.try_recv().ok()
+        self.messages.try_recv()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, ChannelMessage, SessionKey, UserSubscriptions};
+use bus::{BusError, ChannelMessages, SessionKey, UserSubscriptions};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::cluster::job::{Lane, Reply};
 use protocol::id::NodeId;
@@ -51,7 +51,7 @@ pub(super) struct Services {
 /// Subscriptions of one gateway on the bus. They end when this value, or the gateway that is built with it, is dropped.
 pub struct Subscriptions {
     feed: Arc<dyn UserSubscriptions>,
-    received: mpsc::Receiver<ChannelMessage>,
+    received: ChannelMessages,
     replies: mpsc::Receiver<Reply>,
 }
 
@@ -70,7 +70,7 @@ impl Subscriptions {
 
 /// Messages that the background tasks receive.
 pub(super) struct Inputs {
-    received: mpsc::Receiver<ChannelMessage>,
+    received: ChannelMessages,
     replies: mpsc::Receiver<Reply>,
     expiries: mpsc::Receiver<SessionKey>,
     session_hints: mpsc::Receiver<SessionKey>,

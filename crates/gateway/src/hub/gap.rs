@@ -52,7 +52,7 @@ impl GapDetector {
             }
             // The next read of the log returns it.
             _ => {
-                self.newest = Some(Box::new(offset));
+                self.announced(offset);
                 Vec::new()
             }
         }
@@ -62,9 +62,7 @@ impl GapDetector {
     pub(super) fn positioned(&mut self, offset: Offset) -> Vec<GapOutput> {
         if self.is_reading {
             // The pending read may return less than this.
-            if self.newest.as_ref().is_none_or(|newest| is_beyond(&offset, newest)) {
-                self.newest = Some(Box::new(offset));
-            }
+            self.announced(offset);
             return Vec::new();
         }
         if self.cursor.is_none() {
@@ -111,6 +109,13 @@ impl GapDetector {
         let lost = (!follows(&offset, cursor)).then(|| GapOutput::Gap(before(&offset)));
         *cursor = offset.clone();
         lost.into_iter().chain([GapOutput::Deliver(offset, envelope)]).collect()
+    }
+
+    /// Records the newest offset: one of a comparison may be ahead of events that are still unread.
+    fn announced(&mut self, offset: Offset) {
+        if self.newest.as_ref().is_none_or(|newest| is_beyond(&offset, newest)) {
+            self.newest = Some(Box::new(offset));
+        }
     }
 
     /// Reads the log if it has events after the cursor.

@@ -6,7 +6,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{ChannelMessage, LogRead};
+use bus::{ChannelMessage, ChannelMessages, LogRead};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -14,7 +14,7 @@ use lifecycle::PeriodicLoop;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 use protocol::id::UserId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
@@ -40,7 +40,7 @@ impl Hub {
     /// the queries, so that an event polls no timer and no query.
     pub(crate) async fn deliver(
         self: Arc<Self>,
-        mut received: mpsc::Receiver<ChannelMessage>,
+        mut received: ChannelMessages,
         missed: [Arc<Notify>; 2],
         soft: CancellationToken,
     ) {

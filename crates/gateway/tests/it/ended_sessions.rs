@@ -144,7 +144,7 @@ async fn session_end_missed_during_a_join_closes_the_socket() {
         end(&gateway).await;
         end_of(&gateway, "v").await;
         announce(&gateway).await;
-        gateway.bus.report_missed().await;
+        gateway.bus.report_missed();
         // All sessions that the gateway knows have been checked.
         assert_ended(&other).await;
         gateway.bus.unblock();
@@ -157,7 +157,7 @@ async fn missed_session_end_is_found_after_possible_message_loss() {
     let gateway = TestGateway::new().await;
     let socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     end(&gateway).await;
-    gateway.bus.report_missed().await;
+    gateway.bus.report_missed();
     assert_ended(&socket).await;
 }
 

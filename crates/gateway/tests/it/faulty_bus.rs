@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    AliveSession, Bucket, Bus, BusError, ChannelMessage, Charge, ClaimedJob, EndAllSessions, EndAnnouncement, EntryId,
-    Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, OpenSocket, Presence, PublishMode,
-    PublishOutcome, Quota, RecordedSignIn, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens,
-    SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, SocketJoin, TokenTimes,
-    UserSubscriptions,
+    AliveSession, Bucket, Bus, BusError, ChannelMessage, ChannelMessages, Charge, ClaimedJob, EndAllSessions,
+    EndAnnouncement, EntryId, Events, Jobs, JoinOutcome, Joins, LimitDecision, Limits, Liveness, LogRead, MessageQueue,
+    OpenSocket, Presence, PublishMode, PublishOutcome, Quota, RecordedSignIn, Redeemed, ResumeLease, ResumeToken,
+    ResumeTokenKey, ResumeTokens, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl,
+    Share, SocketJoin, TokenTimes, UserSubscriptions,
 };
 use gateway::BusRoles;
 use lifecycle::Tasks;
@@ -37,7 +37,7 @@ pub(crate) struct FaultyBus {
     dropped_announcements: Arc<AtomicUsize>,
     drops_replies: Arc<AtomicBool>,
     limit_calls: AtomicUsize,
-    announce: Mutex<Option<mpsc::Sender<ChannelMessage>>>,
+    announce: Mutex<Option<MessageQueue>>,
     subscriptions: Mutex<Option<Arc<WatchedSubscriptions>>>,
     seed: Mutex<SessionSeed>,
     /// Added to the remaining time of sessions in responses to the gateway.
@@ -173,9 +173,9 @@ impl FaultyBus {
     }
 
     /// Reports to the gateway that messages may have been missed.
-    pub(crate) async fn report_missed(&self) {
+    pub(crate) fn report_missed(&self) {
         let announce = self.announce.lock().unwrap().clone().unwrap();
-        announce.send(ChannelMessage::Missed).await.unwrap();
+        announce.push(ChannelMessage::Missed);
     }
 
     /// Reports whether the gateway is subscribed to the channel of a user.
@@ -306,9 +306,9 @@ impl Events for FaultyBus {
         self.bus.read_log(user, after, limit).await
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, ChannelMessages), BusError> {
         let (inner, mut messages) = self.bus.listen().await?;
-        let (announce, announced) = mpsc::channel(1024);
+        let (announce, announced) = MessageQueue::new(MessageQueue::CAPACITY);
         *self.announce.lock().unwrap() = Some(announce.clone());
         let (drops, dropped) = (
             Arc::clone(&self.drops_announcements),
@@ -318,8 +318,10 @@ impl Events for FaultyBus {
             while let Some(event) = messages.recv().await {
                 if drops.load(Ordering::SeqCst) {
                     dropped.fetch_add(1, Ordering::SeqCst);
-                } else if announce.send(event).await.is_err() {
+                } else if announce.is_closed() {
                     return;
+                } else {
+                    announce.push(event);
                 }
             }
         });

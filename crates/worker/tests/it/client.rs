@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{ChannelMessage, Events, Jobs, UserSubscriptions};
+use bus::{ChannelMessage, ChannelMessages, Events, Jobs, UserSubscriptions};
 use protocol::cluster::envelope::Audience;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
@@ -39,7 +39,7 @@ pub(crate) struct Client {
     replies: mpsc::Receiver<Reply>,
     early: HashMap<JobId, Reply>,
     _feed: Arc<dyn UserSubscriptions>,
-    messages: mpsc::Receiver<ChannelMessage>,
+    messages: ChannelMessages,
 }
 
 impl Client {
@@ -194,7 +194,7 @@ impl Client {
 
     /// Asserts that no event except alerts was published before now.
     pub(crate) fn assert_no_event(&mut self) {
-        while let Ok(message) = self.messages.try_recv() {
+        while let Some(message) = self.messages.try_recv() {
             let is_alert =
                 matches!(&message, ChannelMessage::Event { envelope, .. } if envelope.event == "security:alert");
             assert!(is_alert, "unexpected event: {message:?}");
@@ -203,7 +203,7 @@ impl Client {
 
     /// Asserts that no alert was published before now.
     pub(crate) fn assert_no_alert(&mut self) {
-        while let Ok(message) = self.messages.try_recv() {
+        while let Some(message) = self.messages.try_recv() {
             let is_alert =
                 matches!(&message, ChannelMessage::Event { envelope, .. } if envelope.event == "security:alert");
             assert!(!is_alert, "unexpected alert: {message:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
+    AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessages, Charge, ClaimedJob,
     EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, LogRead, MemoryBus,
     PublishMode, PublishOutcome, Quota, RecordedSignIn, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
     SessionState, Share, TokenTimes, UserSubscriptions,
@@ -128,7 +128,7 @@ impl Events for FaultyBus {
         self.bus().read_log(user, after, limit).await
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, ChannelMessages), BusError> {
         self.bus().listen().await
     }
 }

@@ -6,15 +6,13 @@ use protocol::cluster::envelope::Envelope;
 use protocol::fault::chain;
 use protocol::id::{ResumeTokenId, UserId};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
-use crate::message_queue::MessageQueue;
 use crate::metrics::Metrics;
 use crate::redis::RedisBus;
 use crate::redis::client::{MessageHandler, Missed, Purpose, Subscriber, SubscriberConfig};
 use crate::redis::names::Names;
 use crate::versioned_message::VersionedMessage;
-use crate::{BusError, ChannelMessage, UserSubscriptions};
+use crate::{BusError, ChannelMessage, ChannelMessages, MessageQueue, UserSubscriptions};
 
 /// Handle by which a node changes its subscriptions.
 pub(super) struct RedisSubscriptions {
@@ -24,7 +22,7 @@ pub(super) struct RedisSubscriptions {
 
 impl RedisSubscriptions {
     /// Opens the subscriptions on a connection of their own.
-    pub(super) async fn open(bus: &RedisBus) -> Result<(Self, mpsc::Receiver<ChannelMessage>), BusError> {
+    pub(super) async fn open(bus: &RedisBus) -> Result<(Self, ChannelMessages), BusError> {
         let shared = &bus.shared;
         let (message_queue, messages) = MessageQueue::new(MessageQueue::CAPACITY);
         let handler = EventHandler {
@@ -78,7 +76,7 @@ impl MessageHandler for EventHandler {
         };
         match read(&user, message) {
             Ok(message) => {
-                if self.message_queue.push(&user, message) {
+                if self.message_queue.push(message) {
                     self.metrics.missed(Purpose::Events.name());
                 }
             }
@@ -91,7 +89,7 @@ impl MessageHandler for EventHandler {
 
     fn on_missed(&mut self, missed: Missed<'_>) {
         match missed {
-            Missed::All => self.message_queue.push_missed(),
+            Missed::All => self.message_queue.push(ChannelMessage::Missed),
             Missed::Of(channels) => {
                 let users = channels
                     .iter()

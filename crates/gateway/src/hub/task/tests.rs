@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bus::{Bus, Events, MemoryBus, PublishOutcome, ResumeLease, ResumeTokenKey};
+use bus::{Bus, Events, MemoryBus, MessageQueue, PublishOutcome, ResumeLease, ResumeTokenKey};
 use lifecycle::{SeededEntropy, Tasks};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::DeliveryClass;
@@ -12,6 +12,7 @@ use protocol::json::Json;
 use protocol::wire::Dialect;
 use telemetry::metrics::Metrics as Registry;
 use telemetry::trace::DeliverySampling;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -24,7 +25,7 @@ use crate::socket::{ClientEncoding, CloseReason, CloseRequest, DirectWriter, Out
 /// Running hub that receives the messages of the test only.
 struct SilentHub {
     bus: MemoryBus,
-    sender: mpsc::Sender<ChannelMessage>,
+    sender: MessageQueue,
     missed: Arc<Notify>,
     outbound: Arc<OutboundQueue>,
     close_request: Arc<CloseRequest>,
@@ -51,7 +52,7 @@ impl SilentHub {
             DeliverySampling::NONE,
             Arc::new(metrics),
         ));
-        let (sender, received) = mpsc::channel(8);
+        let (sender, received) = MessageQueue::new(8);
         let missed = Arc::new(Notify::new());
         tasks.each(
             "hub",
@@ -99,7 +100,7 @@ impl SilentHub {
                 },
                 envelope: Arc::new(envelope()),
             };
-            self.sender.try_send(event).unwrap();
+            assert!(!self.sender.push(event), "there is room");
         }
     }
 
@@ -164,7 +165,7 @@ fn user() -> UserId {
 async fn event_missed_with_the_connection_is_delivered_at_once() {
     let hub = SilentHub::new().await;
     hub.publish().await;
-    hub.sender.send(ChannelMessage::Missed).await.unwrap();
+    hub.sender.push(ChannelMessage::Missed);
     assert_eq!(hub.time_to_message().await, Duration::ZERO);
     // Replies may have been missed too: their task is notified.
     timeout(Duration::from_secs(1), hub.missed.notified()).await.unwrap();
@@ -175,10 +176,10 @@ async fn missed_event_of_one_user_is_delivered_at_once_and_notifies_no_other_tas
     let hub = SilentHub::new().await;
     hub.publish().await;
     let missed = ChannelMessage::MissedOf(vec![UserId::new("other").unwrap()]);
-    hub.sender.send(missed).await.unwrap();
+    hub.sender.push(missed);
     let waited = timeout(Duration::from_secs(1), hub.time_to_message()).await;
     assert!(waited.is_err(), "the messages of another user were missed");
-    hub.sender.send(ChannelMessage::MissedOf(vec![user()])).await.unwrap();
+    hub.sender.push(ChannelMessage::MissedOf(vec![user()]));
     assert_eq!(hub.time_to_message().await, Duration::ZERO);
     assert_eq!(hub.missed.notified().now_or_never(), None);
 }
@@ -212,7 +213,7 @@ async fn socket_is_closed_at_once_when_its_client_resumes_elsewhere() {
         token,
         redemption: 1,
     };
-    hub.sender.send(redeemed).await.unwrap();
+    hub.sender.push(redeemed);
     let start = Instant::now();
     let reason = timeout(Duration::from_secs(300), hub.close_request.requested()).await;
     assert_eq!(reason, Ok(CloseReason::Replaced));
