@@ -78,8 +78,8 @@ pub trait Audit: Send + Sync {
     async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError>;
 }
 
-/// Row of the audit log, as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Row of the audit log, as stored. Its serialized form, with all fields, is that of exports: a chain is verified from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
     /// User of the chain, or `§operators`.
     pub user: String,
@@ -112,6 +112,7 @@ pub struct AuditRow {
     /// Id of the vault key from which the MAC's key is derived.
     pub key: String,
     /// HMAC-SHA-256 of all fields above and the MAC of the row before.
+    #[serde(with = "hexadecimal")]
     pub mac: Vec<u8>,
 }
 

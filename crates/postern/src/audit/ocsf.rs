@@ -1,6 +1,5 @@
 //! Audit rows as events of the Open Cybersecurity Schema Framework (OCSF) 1.1.
 
-use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use store::{AuditAction, AuditRow};
 
@@ -34,7 +33,7 @@ pub(super) fn event(row: &AuditRow) -> Value {
             "correlation_uid": row.trace,
             "event_code": row.action,
         },
-        "unmapped": { "postern": raw(row) },
+        "unmapped": { "postern": row },
     });
     if let Value::Object(fields) = &mut event {
         add_parties(fields, &class, row);
@@ -69,28 +68,6 @@ fn add_parties(event: &mut Map<String, Value>, class: &Class, row: &AuditRow) {
             json!({ "ip": row.address, "name": row.device }),
         );
     }
-}
-
-/// Row with all its columns, from which its chain can be verified.
-fn raw(row: &AuditRow) -> Value {
-    json!({
-        "user": row.user,
-        "seq": row.seq,
-        "v": row.v,
-        "at": row.at,
-        "action": row.action,
-        "subject": row.subject,
-        "result": row.result,
-        "count": row.count,
-        "session": row.session,
-        "connection": row.connection,
-        "address": row.address,
-        "device": row.device,
-        "job": row.job,
-        "trace": row.trace,
-        "key": row.key,
-        "mac": HEXLOWER.encode(&row.mac),
-    })
 }
 
 /// Class of an action, its activity in that class, and its severity.
