@@ -20,6 +20,16 @@ struct Listener {
     record: Arc<Mutex<Vec<ClientEvent>>>,
 }
 
+/// What Redis has lost of a user's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loss {
+    Nothing,
+    /// The epoch alone: events may come again, after a fresh start.
+    Epoch,
+    /// Writes: every client of the user is notified by a fresh start.
+    Writes,
+}
+
 /// Findings over all records.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
@@ -81,25 +91,30 @@ impl Audience {
         assert_eq!(self.absent(), Vec::<String>::new(), "after {connected:?}");
     }
 
-    /// Clients without a fresh start since they first connected.
-    fn not_started_fresh(&self) -> Vec<String> {
+    /// Clients of users with lost writes that have had no fresh start since they first connected.
+    fn not_started_fresh(&self, loss_of: &impl Fn(&str) -> Loss) -> Vec<String> {
         self.each(|listener, record| {
             let fresh_starts = record.iter().filter(|moment| match moment {
                 ClientEvent::Connected { recovered, .. } => !recovered,
                 ClientEvent::Received(event) => event.name == "resync",
                 ClientEvent::Disconnected(_) | ClientEvent::Stopped(_) => false,
             });
-            (fresh_starts.count() < 2).then(|| listener.user.clone())
+            (loss_of(&listener.user) == Loss::Writes && fresh_starts.count() < 2).then(|| listener.user.clone())
         })
     }
 
-    /// Waits until each client was notified of a loss. That is no earlier than its session is confirmed, and it receives nothing from before.
-    pub(crate) async fn all_start_fresh(&self) {
-        let started = wait::until_true("all clients to start fresh", 2 * LONG, async || {
-            self.not_started_fresh().is_empty()
+    /// Waits until each client of a user with lost writes was notified. That is no earlier than its session is confirmed, and it receives
+    /// nothing from before.
+    pub(crate) async fn all_start_fresh(&self, loss_of: &impl Fn(&str) -> Loss) {
+        let started = wait::until_true("clients to start fresh", 2 * LONG, async || {
+            self.not_started_fresh(loss_of).is_empty()
         });
         let started = timeout(LONG, started).await;
-        assert_eq!(self.not_started_fresh(), Vec::<String>::new(), "after {started:?}");
+        assert_eq!(
+            self.not_started_fresh(loss_of),
+            Vec::<String>::new(),
+            "after {started:?}"
+        );
     }
 
     /// Waits until each client has received this number of its user's.
@@ -133,14 +148,15 @@ impl Audience {
 
     /// Checks all records. An event from before a fresh start may come again after it only where
     /// Redis has lost data: then it is published again, in its sequence and under its id.
-    pub(crate) fn findings(&self, redis_lost_something: bool) -> Findings {
+    pub(crate) fn findings(&self, loss_of: impl Fn(&str) -> Loss) -> Findings {
         let mut findings = Findings::default();
         let mut offsets = BTreeMap::new();
         for (index, listener) in self.listeners.iter().enumerate() {
             let record = listener.record.lock().unwrap();
+            let loss = loss_of(&listener.user);
             let mut reader = Reader {
                 who: format!("client {index} of {}", listener.user),
-                redis_lost_something,
+                may_repeat: loss != Loss::Nothing,
                 ..Reader::default()
             };
             for moment in record.iter() {
@@ -155,7 +171,7 @@ impl Audience {
                     }
                 }
             }
-            if redis_lost_something && reader.fresh_start_count == 0 {
+            if loss == Loss::Writes && reader.fresh_start_count == 0 {
                 findings.violations.push(format!("{} had no fresh start", reader.who));
             }
         }
@@ -167,7 +183,8 @@ impl Audience {
 #[derive(Default)]
 struct Reader {
     who: String,
-    redis_lost_something: bool,
+    /// True where events may come again after a fresh start.
+    may_repeat: bool,
     joined: bool,
     /// True from a fresh start until the next event.
     fresh_start: bool,
@@ -211,7 +228,7 @@ impl Reader {
         findings.fresh_starts += 1;
         self.fresh_start_count += 1;
         self.fresh_start = true;
-        if self.redis_lost_something {
+        if self.may_repeat {
             self.before.append(&mut self.seen);
             self.last = 0;
         }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use testkit::chaos::SeededRng;
 use testkit::{Proxy, Redis, wait};
 
-use self::deployment::{Deployment, ProxiedServer, RedisFault, SentinelServers};
-use self::stage::{Faults, Stage};
+use self::deployment::{ClusterServers, Deployment, ProxiedServer, RedisFault, SentinelServers};
+use self::stage::{Faults, Stage, users};
 use crate::stage::by_hand;
 
 #[tokio::test]
@@ -20,16 +20,16 @@ async fn under_random_faults_no_event_is_lost_without_notice_or_delivered_twice(
     let stage = on_one_server("chaos").await;
     let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
     let stage = stage.run_with_faults(&Faults::ALL, lasts).await;
-    Box::pin(stage.check(false)).await;
+    Box::pin(stage.check()).await;
 }
 
 #[tokio::test]
 async fn flushall_gives_every_client_a_fresh_start() {
     let mut stage = on_one_server("flush").await;
     stage.publish_some().await;
-    stage.redis.server().redis.command(&["FLUSHALL"]).await;
+    stage.redis.server().flush().await;
     stage.publish_some().await;
-    Box::pin(stage.check(true)).await;
+    Box::pin(stage.check()).await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn failover_to_a_lagging_replica_gives_every_client_a_fresh_start() {
     replica.command(&["REPLICAOF", "NO", "ONE"]).await;
     stage.redis.server().lead_to(replica);
     stage.publish_some().await;
-    Box::pin(stage.check(true)).await;
+    Box::pin(stage.check()).await;
 }
 
 #[tokio::test]
@@ -71,8 +71,23 @@ async fn failovers_of_sentinels_give_every_client_a_fresh_start() {
         None => stage.inject(Faults::Redis(RedisFault::Paused)).await,
     }
     stage.publish_some().await;
-    let had_failover = stage.redis.had_failover();
-    Box::pin(stage.check(had_failover)).await;
+    Box::pin(stage.check()).await;
+}
+
+#[tokio::test]
+async fn failovers_and_moved_slots_of_a_cluster_lose_no_event_without_notice_and_deliver_none_twice() {
+    let redis = Deployment::Cluster(ClusterServers::start(users()).await);
+    let mut stage = Stage::start("cluster", SeededRng::new(seed()), redis).await;
+    stage.publish_some().await;
+    stage = match by_hand("POSTERN_CHAOS_SECONDS") {
+        Some(seconds) => {
+            let lasts = Duration::from_secs(seconds);
+            stage.run_with_faults(&Faults::OF_CLUSTER, lasts).await
+        }
+        None => stage.run_each(&Faults::OF_CLUSTER[..5]).await,
+    };
+    stage.publish_some().await;
+    Box::pin(stage.check()).await;
 }
 
 async fn on_one_server(name: &'static str) -> Stage {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
-use self::nodes::NodesReply;
+use self::nodes::{Line, NodesReply};
 use super::resp::{self, CommandError};
 use super::{Redis, text};
 use crate::account::Account;
@@ -141,10 +141,17 @@ impl RedisCluster {
         owner.or_fail("find the primary of a slot").1
     }
 
+    /// First and last slots of each range that a running node owns, as it says itself.
+    pub async fn slots_of(&self, index: usize) -> Vec<(u16, u16)> {
+        let reply = self.nodes_reply(index).await;
+        let ranges = reply.as_ref().and_then(NodesReply::myself).map(Line::owned);
+        ranges.unwrap_or_default()
+    }
+
     /// Indexes of the running primaries that own slots.
     pub async fn primaries(&self) -> Vec<usize> {
         let replies = self.nodes_replies().await;
-        let owns_slots = |reply: &NodesReply| reply.myself().is_some_and(nodes::Line::is_owner);
+        let owns_slots = |reply: &NodesReply| reply.myself().is_some_and(Line::is_owner);
         let indexes = replies.iter().enumerate();
         let owners = indexes.filter(|(_, reply)| reply.as_ref().is_some_and(owns_slots));
         owners.map(|(index, _)| index).collect()

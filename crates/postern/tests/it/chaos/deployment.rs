@@ -1,4 +1,6 @@
-//! Redis under a stage: one server behind a proxy, or servers under sentinels.
+//! Redis under a stage: one server behind a proxy, servers under sentinels, or a cluster.
+
+mod cluster;
 
 use std::time::Duration;
 
@@ -6,10 +8,14 @@ use testkit::chaos::SeededRng;
 use testkit::cluster::Builder;
 use testkit::{Proxy, Redis, RedisSentinel};
 
+pub(crate) use self::cluster::ClusterServers;
+use crate::audience::Loss;
+
 /// Redis servers of a stage.
 pub(crate) enum Deployment {
     Server(Box<ProxiedServer>),
     Sentinel(SentinelServers),
+    Cluster(ClusterServers),
 }
 
 /// One server, to which all nodes connect through a proxy.
@@ -18,6 +24,8 @@ pub(crate) struct ProxiedServer {
     link: Proxy,
     /// Primary before a failover.
     retired: Option<Redis>,
+    /// What it has lost of every user.
+    loss: Loss,
 }
 
 /// Servers under sentinels.
@@ -31,10 +39,12 @@ pub(crate) struct SentinelServers {
 pub(crate) enum RedisFault {
     ConnectionsKilled,
     Paused,
-    /// Only under sentinels: a replica becomes the primary on request.
+    /// Not with one server: a replica becomes the primary on request.
     Failover,
-    /// Only under sentinels: the killed primary returns, empty, after its replica has taken over.
+    /// Not with one server: the killed primary returns, empty, after its replica has taken over.
     Killed,
+    /// Only in a cluster: slots in use move to other primaries and back.
+    SlotsMoved,
 }
 
 impl RedisFault {
@@ -45,6 +55,7 @@ impl RedisFault {
             Self::Paused => "times Redis paused",
             Self::Failover => "times Redis failed over",
             Self::Killed => "times Redis killed",
+            Self::SlotsMoved => "times slots of Redis moved",
         }
     }
 }
@@ -55,6 +66,7 @@ impl Deployment {
         match self {
             Self::Server(server) => builder.redis(&server.redis).redis_through(&server.link),
             Self::Sentinel(servers) => builder.redis_sentinel(&servers.redis),
+            Self::Cluster(servers) => builder.redis_cluster(servers.redis()),
         }
     }
 
@@ -62,7 +74,7 @@ impl Deployment {
     pub(crate) fn server(&mut self) -> &mut ProxiedServer {
         match self {
             Self::Server(server) => server,
-            Self::Sentinel(_) => panic!("the stage has sentinels"),
+            Self::Sentinel(_) | Self::Cluster(_) => panic!("the stage has several servers"),
         }
     }
 
@@ -71,12 +83,18 @@ impl Deployment {
         match self {
             Self::Server(server) => server.inject(fault, rng).await,
             Self::Sentinel(servers) => servers.inject(fault, rng).await,
+            Self::Cluster(servers) => servers.inject(fault, rng).await,
         }
     }
 
-    /// Reports whether sentinels have failed over: then writes may be lost, and every client has a fresh start.
-    pub(crate) fn had_failover(&self) -> bool {
-        matches!(self, Self::Sentinel(servers) if servers.failovers > 0)
+    /// What the faults have cost a user.
+    pub(crate) fn loss_of(&self, user: &str) -> Loss {
+        match self {
+            Self::Server(server) => server.loss,
+            Self::Sentinel(servers) if servers.failovers > 0 => Loss::Writes,
+            Self::Sentinel(_) => Loss::Nothing,
+            Self::Cluster(servers) => servers.loss_of(user),
+        }
     }
 
     /// Has all servers run, for the search at the end.
@@ -88,6 +106,7 @@ impl Deployment {
                 }
             }
             Self::Sentinel(servers) => servers.redis.until_in_sync().await,
+            Self::Cluster(servers) => servers.redis().until_agreed().await,
         }
     }
 }
@@ -99,11 +118,19 @@ impl ProxiedServer {
             link: Proxy::start(redis.addr()).await,
             redis,
             retired: None,
+            loss: Loss::Nothing,
         }
     }
 
-    /// Leads all nodes to another server, as after a failover.
+    /// Deletes all keys.
+    pub(crate) async fn flush(&mut self) {
+        self.redis.command(&["FLUSHALL"]).await;
+        self.loss = Loss::Writes;
+    }
+
+    /// Leads all nodes to another server that lacks writes, as after a failover.
     pub(crate) fn lead_to(&mut self, redis: Redis) {
+        self.loss = Loss::Writes;
         self.link.set_upstream(redis.addr());
         self.link.cut();
         self.retired = Some(std::mem::replace(&mut self.redis, redis));
@@ -117,7 +144,9 @@ impl ProxiedServer {
                 rng.pause(Duration::from_secs(1)..Duration::from_secs(4)).await;
                 self.redis.resume();
             }
-            RedisFault::Failover | RedisFault::Killed => panic!("{fault:?} needs sentinels"),
+            RedisFault::Failover | RedisFault::Killed | RedisFault::SlotsMoved => {
+                panic!("{fault:?} needs several servers")
+            }
         }
     }
 }
@@ -153,6 +182,7 @@ impl SentinelServers {
                 self.redis.until_primary_is_not(primary).await;
                 self.redis.server_mut(primary).restart().await;
             }
+            RedisFault::SlotsMoved => panic!("{fault:?} needs a cluster"),
         }
     }
 

@@ -69,6 +69,18 @@ impl Faults {
         Self::Redis(RedisFault::Failover),
         Self::Redis(RedisFault::Killed),
     ];
+
+    /// Faults of a stage with a cluster of Redis: those of Redis first.
+    pub(crate) const OF_CLUSTER: [Self; 8] = [
+        Self::Redis(RedisFault::ConnectionsKilled),
+        Self::Redis(RedisFault::Paused),
+        Self::Redis(RedisFault::Failover),
+        Self::Redis(RedisFault::Killed),
+        Self::Redis(RedisFault::SlotsMoved),
+        Self::GatewayKilled,
+        Self::GatewayDrained,
+        Self::WorkerKilled,
+    ];
 }
 
 impl Stage {
@@ -149,9 +161,18 @@ impl Stage {
             }
             if let Some(fault) = bag.pop() {
                 self.inject(fault).await;
+                self.rng.pause(Duration::from_millis(200)..Duration::from_secs(3)).await;
             }
-            assert_eq!(self.audience.stopped(), Vec::<String>::new(), "nobody is sent away");
-            self.rng.pause(Duration::from_millis(200)..Duration::from_secs(3)).await;
+        }
+        self
+    }
+
+    /// Injects each of these faults once.
+    pub(crate) async fn run_each(mut self, faults: &[Faults]) -> Self {
+        let mut bag = faults.to_vec();
+        self.rng.shuffle(&mut bag);
+        for fault in bag {
+            self.inject(fault).await;
         }
         self
     }
@@ -186,6 +207,7 @@ impl Stage {
             }
         };
         *self.faults.entry(name).or_default() += 1;
+        assert_eq!(self.audience.stopped(), Vec::<String>::new(), "nobody is sent away");
     }
 
     async fn restart(&mut self, gateway: usize) {
@@ -195,15 +217,14 @@ impl Stage {
     }
 
     /// Stops publishing, waits until every client has received the last event, and checks the records.
-    pub(crate) async fn check(mut self, redis_lost_something: bool) {
-        if redis_lost_something {
-            self.audience.all_start_fresh().await;
-        }
+    pub(crate) async fn check(mut self) {
+        let loss_of = |user: &str| self.redis.loss_of(user);
+        self.audience.all_start_fresh(&loss_of).await;
         self.audience.all_connect().await;
         let last = self.alerts.stop(LONG).await;
         let all: u64 = last.values().sum();
         self.audience.all_receive(&last).await;
-        let findings = self.audience.findings(redis_lost_something);
+        let findings = self.audience.findings(|user| self.redis.loss_of(user));
         println!(
             "{}: {all} alerts, {:?}; {} times recovered, {} fresh starts, {} repeats, {} inversions",
             self.name, self.faults, findings.recovered, findings.fresh_starts, findings.repeats, findings.inversions
@@ -224,6 +245,11 @@ impl Balancer {
 /// Addresses for clients and for publishers.
 fn addresses(cluster: &Cluster, gateway: usize) -> (Endpoint, std::net::SocketAddr) {
     (cluster.endpoint(gateway), cluster.gateway(gateway).internal_addr())
+}
+
+/// Users of every stage.
+pub(crate) fn users() -> impl Iterator<Item = String> {
+    (0..USERS).map(user)
 }
 
 fn user(index: usize) -> String {

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::connection_log::{Absence, ConnectionLog};
 use super::new_clients::Entrance;
 use super::stalls::Stalls;
-use crate::audience::{Audience, Findings};
+use crate::audience::{Audience, Findings, Loss};
 use crate::numbered_alerts::NumberedAlerts;
 use crate::stage::POSTERN;
 
@@ -221,7 +221,7 @@ impl Stage {
         let last = self.alerts.stop(2 * wait::deadline()).await;
         self.audience.all_receive(&last).await;
         assert_eq!(self.audience.incomplete(&last), Vec::<String>::new());
-        let findings = self.audience.findings(false);
+        let findings = self.audience.findings(|_| Loss::Nothing);
         println!("{} alerts, {findings:?}", last.values().sum::<u64>());
         assert_eq!(self.cluster.finish().await, Vec::<String>::new());
         findings

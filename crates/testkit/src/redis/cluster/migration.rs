@@ -2,6 +2,7 @@
 
 use super::super::resp;
 use super::RedisCluster;
+use super::nodes::NodesReply;
 use crate::wait;
 
 impl RedisCluster {
@@ -44,6 +45,26 @@ impl RedisCluster {
     /// Ends the move of a slot, which `to` owns from now on, and waits until all running nodes know it. Fails the test when keys
     /// have not moved.
     pub async fn close_migration(&self, slot: u16, to: usize) {
+        self.close_migrations(&[(slot, to)]).await;
+    }
+
+    /// [`RedisCluster::close_migration`] of several slots, each with its new primary, one wait for all.
+    pub async fn close_migrations(&self, moves: &[(u16, usize)]) {
+        for (slot, to) in moves {
+            self.assign(*slot, *to).await;
+        }
+        wait::until_true("all nodes to know the owners of slots", wait::deadline(), async || {
+            let replies = self.nodes_replies().await;
+            let knows = |reply: &NodesReply| {
+                let mut moves = moves.iter();
+                moves.all(|(slot, to)| reply.owner_port(*slot) == Some(self.node(*to).port()))
+            };
+            replies.iter().flatten().all(knows)
+        })
+        .await;
+    }
+
+    async fn assign(&self, slot: u16, to: usize) {
         let from = self.primary_of(slot).await;
         let target = self.id(to).await;
         let others = self.primaries().await;
@@ -52,15 +73,6 @@ impl RedisCluster {
         for index in [to, from].into_iter().chain(others) {
             self.set_slot(index, slot, &["NODE", &target]).await;
         }
-        wait::until_true("all nodes to know the owner of a slot", wait::deadline(), async || {
-            let port = self.node(to).port();
-            let replies = self.nodes_replies().await;
-            replies
-                .iter()
-                .flatten()
-                .all(|reply| reply.owner_port(slot) == Some(port))
-        })
-        .await;
     }
 
     /// Ends the move of a slot that stays where it is, although keys may have moved.

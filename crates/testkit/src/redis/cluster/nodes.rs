@@ -53,6 +53,15 @@ impl Line {
         self.is("master") && !self.ranges.is_empty()
     }
 
+    /// First and last slots of the ranges that the node owns.
+    pub(super) fn owned(&self) -> Vec<(u16, u16)> {
+        if self.is("master") {
+            self.ranges.clone()
+        } else {
+            Vec::new()
+        }
+    }
+
     fn is(&self, flag: &str) -> bool {
         self.flags.iter().any(|other| other == flag)
     }
