@@ -1,6 +1,7 @@
-//! Contracts of the roles, run against both implementations, and against a Redis with all its protections.
+//! Contracts of the roles, run against both implementations, and against a Redis and a Redis Cluster with all their protections.
 
-/// Turns each contract into a test of the memory bus, one of the Redis bus, and one of a Redis by TLS with least permissions.
+/// Turns each contract into a test of the memory bus, one of the Redis bus, and two by TLS with least permissions: of a Redis, and of a
+/// Redis Cluster.
 macro_rules! test_all {
     ($($contract:ident),+ $(,)?) => {
         mod memory {
@@ -21,6 +22,13 @@ macro_rules! test_all {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $contract() {
                 super::$contract(&*crate::nodes::on_protected_redis().await).await;
+            })+
+        }
+
+        mod protected_cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $contract() {
+                super::$contract(&*crate::nodes::on_protected_cluster().await).await;
             })+
         }
     };

@@ -13,7 +13,7 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::offset::Offset;
 use testkit::tls::Authority;
-use testkit::{Redis, wait};
+use testkit::{Redis, RedisCluster, wait};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -39,18 +39,40 @@ pub(crate) async fn on_protected_redis() -> Arc<dyn Bus> {
     static PREFIXES: AtomicU64 = AtomicU64::new(0);
     let start = async || {
         let authority = Authority::new();
-        let rules = documented_rules().replace("pn:*", "t*:*");
-        let user = ["--user", "gate", "on", ">hunter2"].into_iter().chain(rules.split(' '));
-        let arguments: Vec<String> = user.map(str::to_owned).collect();
-        let server = TlsRedis::start(&ServerTls::new(&authority, &authority), &arguments).await;
+        let server = TlsRedis::start(&ServerTls::new(&authority, &authority), &documented_user()).await;
         (server, authority)
     };
     let (server, authority) = SHARED.get_or_init(start).await;
-    let url = format!("rediss://gate:hunter2@localhost:{}", server.port());
+    let url = format!("rediss://{USER}:{PASSWORD}@localhost:{}", server.port());
+    let prefix = format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed));
+    connect_by_tls(&url, &prefix, authority).await
+}
+
+/// Bus on a Redis Cluster that all tests share, with the protections of [`on_protected_redis`].
+pub(crate) async fn on_protected_cluster() -> Arc<dyn Bus> {
+    // Never dropped: its supervisors end it.
+    static SHARED: OnceCell<(RedisCluster, Authority)> = OnceCell::const_new();
+    let start = async || {
+        let (authority, user) = (Authority::new(), documented_user());
+        let user: Vec<&str> = user.iter().map(String::as_str).collect();
+        let cluster = RedisCluster::start_with_tls(&authority, &user).await;
+        (cluster, authority)
+    };
+    let (cluster, authority) = SHARED.get_or_init(start).await;
+    connect_by_tls(&cluster.tls_url(USER, PASSWORD), &cluster.prefix(), authority).await
+}
+
+/// Arguments of a server with a user who has the documented permissions.
+fn documented_user() -> Vec<String> {
+    let rules = documented_rules().replace("pn:*", "t*:*");
+    let password = format!(">{PASSWORD}");
+    let user = ["--user", USER, "on", &password].into_iter().chain(rules.split(' '));
+    user.map(str::to_owned).collect()
+}
+
+async fn connect_by_tls(url: &str, prefix: &str, authority: &Authority) -> Arc<dyn Bus> {
     let settings = RedisSettings {
-        prefix: format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed))
-            .parse()
-            .unwrap(),
+        prefix: prefix.parse().unwrap(),
         tls: tls(authority, authority),
         ..RedisSettings::new(url.parse().unwrap())
     };
@@ -154,6 +176,9 @@ pub(crate) async fn until_live(bus: &dyn Bus, subscriptions: &TestSubscriptions,
     })
     .await;
 }
+
+const USER: &str = "gate";
+const PASSWORD: &str = "hunter2";
 
 /// Wait of a claim that should find nothing.
 pub(crate) const SHORT_WAIT: Duration = Duration::from_millis(20);
