@@ -18,7 +18,7 @@ use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use testkit::Redis;
 
-use crate::nodes::connect;
+use crate::nodes::{connect, connect_to_protected_cluster, protected_cluster};
 use crate::sample::{event, node, offset};
 
 /// Number of entries per role, above its bound.
@@ -28,21 +28,53 @@ const MOST: u64 = 5 * 1024 * 1024;
 async fn memory_of_one_user_stays_within_its_bound() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
-    let user = UserId::new("}".repeat(128)).unwrap();
-    publish_events(&*bus, &user).await;
-    keep_challenges(&*bus, &user).await;
-    open_sessions(&*bus, &user).await;
-    come_and_go(&*bus, &user).await;
-    ask_limits(&*bus, &user).await;
+    fill(&*bus).await;
+    check(&bytes_by_kind(&[&redis], "pn").await);
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_of_one_user_in_a_cluster_stays_within_its_bound() {
+    let (cluster, _) = protected_cluster().await;
+    let prefix = cluster.prefix();
+    let bus = connect_to_protected_cluster(&prefix).await;
+    fill(&*bus).await;
+    let primaries: Vec<&Redis> = cluster
+        .primaries()
+        .await
+        .into_iter()
+        .map(|index| cluster.node(index))
+        .collect();
+    check(&bytes_by_kind(&primaries, &prefix).await);
+}
+
+/// Uses every role as one user, beyond its bound.
+async fn fill(bus: &dyn Bus) {
+    let user = UserId::new("}".repeat(128)).unwrap();
+    publish_events(bus, &user).await;
+    keep_challenges(bus, &user).await;
+    open_sessions(bus, &user).await;
+    come_and_go(bus, &user).await;
+    ask_limits(bus, &user).await;
+}
+
+/// Memory of all keys with this prefix, by their kinds.
+async fn bytes_by_kind(servers: &[&Redis], prefix: &str) -> BTreeMap<String, u64> {
     let mut bytes = BTreeMap::<String, u64>::new();
-    let keys = redis.command(&["KEYS", "pn:*"]).await;
-    for key in keys.lines() {
-        let used = redis.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).await;
-        let what = key.rsplit("}:").next().unwrap().trim_start_matches("pn:");
-        let what = what.split(':').next().unwrap().to_owned();
-        *bytes.entry(what).or_default() += used.parse::<u64>().unwrap();
+    for redis in servers {
+        let keys = redis.command(&["KEYS", &format!("{prefix}:*")]).await;
+        for key in keys.lines() {
+            let used = redis.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).await;
+            let kind = key.rsplit("}:").next().unwrap();
+            let kind = kind.strip_prefix(&format!("{prefix}:")).unwrap_or(kind);
+            let kind = kind.split(':').next().unwrap().to_owned();
+            // Empty where the key has expired meanwhile.
+            *bytes.entry(kind).or_default() += used.parse::<u64>().unwrap_or(0);
+        }
     }
+    bytes
+}
+
+fn check(bytes: &BTreeMap<String, u64>) {
     println!("{bytes:#?}");
     let bound = |what: &str, most: u64| {
         let used = bytes[what];

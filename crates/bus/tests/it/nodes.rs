@@ -48,8 +48,20 @@ pub(crate) async fn on_protected_redis() -> Arc<dyn Bus> {
     connect_by_tls(&url, &prefix, authority).await
 }
 
-/// Bus on a Redis Cluster that all tests share, with the protections of [`on_protected_redis`].
+/// Bus on [`protected_cluster`].
 pub(crate) async fn on_protected_cluster() -> Arc<dyn Bus> {
+    let prefix = protected_cluster().await.0.prefix();
+    connect_to_protected_cluster(&prefix).await
+}
+
+/// Bus on [`protected_cluster`] with this prefix of its.
+pub(crate) async fn connect_to_protected_cluster(prefix: &str) -> Arc<dyn Bus> {
+    let (cluster, authority) = protected_cluster().await;
+    connect_by_tls(&cluster.tls_url(USER, PASSWORD), prefix, authority).await
+}
+
+/// Redis Cluster that all tests share, with the protections of [`on_protected_redis`], and its authority.
+pub(crate) async fn protected_cluster() -> &'static (RedisCluster, Authority) {
     // Never dropped: its supervisors end it.
     static SHARED: OnceCell<(RedisCluster, Authority)> = OnceCell::const_new();
     let start = async || {
@@ -58,8 +70,7 @@ pub(crate) async fn on_protected_cluster() -> Arc<dyn Bus> {
         let cluster = RedisCluster::start_with_tls(&authority, &user).await;
         (cluster, authority)
     };
-    let (cluster, authority) = SHARED.get_or_init(start).await;
-    connect_by_tls(&cluster.tls_url(USER, PASSWORD), &cluster.prefix(), authority).await
+    SHARED.get_or_init(start).await
 }
 
 /// Arguments of a server with a user who has the documented permissions.
