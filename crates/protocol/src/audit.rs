@@ -75,6 +75,8 @@ actions! {
     JobDiscarded => "job_discarded",
     /// A revocation that had failed too often was deleted at the end of its retention. The platform may still accept the tokens.
     RevocationDropped => "revocation_dropped",
+    /// An operator had a user erased: the key of the personal data in the rows before was deleted.
+    UserErased => "user_erased",
     /// A command was refused and changed nothing: for another user's id, a rate limit, or a missing confirmation or second
     /// factor.
     CommandRefused => "command_refused",

@@ -5,6 +5,7 @@
 
 mod chain;
 mod entry;
+mod personal;
 mod verify;
 
 use async_trait::async_trait;
@@ -15,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
+use crate::vault::Ciphertext;
 
-pub(crate) use self::chain::{OPERATORS, extend};
+pub(crate) use self::chain::{ChainEnd, NewAuditRow, OPERATORS, extend};
 pub use self::entry::AuditEvent;
 pub(crate) use self::entry::Entry;
+pub use self::personal::{ERASED, PersonalData, PersonalDataError};
 pub use self::verify::{AuditRowFault, InvalidAuditRow, VerifyError, verify_audit};
 pub use protocol::audit::AuditAction;
 
@@ -78,7 +81,8 @@ pub trait Audit: Send + Sync {
     async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError>;
 }
 
-/// Row of the audit log, as stored. Its serialized form, with all fields, is that of exports: a chain is verified from it.
+/// Row of the audit log, as stored: since version 3 `subject`, `address` and `device` are empty where [`AuditRow::personal`] has them, and
+/// [`AuditRow::personal_data`] decrypts them. Its serialized form, with all fields, is that of exports: a chain is verified from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
     /// User of the chain, or `§operators`.
@@ -111,9 +115,15 @@ pub struct AuditRow {
     pub trace: String,
     /// Id of the vault key from which the MAC's key is derived.
     pub key: String,
-    /// HMAC-SHA-256 of all fields above and the MAC of the row before.
+    /// HMAC-SHA-256 of all fields above, the commitment to the personal data, and the MAC of the row before.
     #[serde(with = "hexadecimal")]
     pub mac: Vec<u8>,
+    /// Personal data, encrypted under the user's key, behind the id of this key and the commitment to the data.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hexadecimal::optional")]
+    pub personal: Option<Vec<u8>>,
+    /// Key of the user, encrypted, as it is stored now: no part of the row.
+    #[serde(skip)]
+    pub user_key: Option<Ciphertext>,
 }
 
 /// Head of a chain: number and MAC of its last row.
@@ -137,7 +147,7 @@ pub struct ChainTip {
     pub last: Option<i64>,
 }
 
-/// Serde format of a MAC: hexadecimal digits.
+/// Serde format of bytes: hexadecimal digits.
 mod hexadecimal {
     use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
     use serde::de::Error;
@@ -151,5 +161,26 @@ mod hexadecimal {
         let digits = String::deserialize(deserializer)?;
         let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
         bytes.map_err(|_invalid| D::Error::custom("not hexadecimal digits"))
+    }
+
+    /// The same for bytes that a row may lack.
+    pub(super) mod optional {
+        use serde::{Deserializer, Serializer};
+
+        pub(in crate::audit) fn serialize<S: Serializer>(
+            bytes: &Option<Vec<u8>>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match bytes {
+                Some(bytes) => super::serialize(bytes, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in crate::audit) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Vec<u8>>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
     }
 }

@@ -58,12 +58,14 @@ pub enum EncryptedColumn {
     Factor,
     /// Key of the HMACs of a user's recovery codes.
     RecoveryKey,
+    /// Key of a user in the audit log.
+    UserKey,
 }
 
 impl EncryptedColumn {
     /// All columns. A token moves from a pending link to an account or a task, and from an account to a task; a secret moves from
     /// a pending second factor to an enabled one. In this order, no text escapes between two columns.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PendingLinkAccess,
         Self::PendingLinkRefresh,
         Self::AccountAccess,
@@ -73,6 +75,7 @@ impl EncryptedColumn {
         Self::PendingFactor,
         Self::Factor,
         Self::RecoveryKey,
+        Self::UserKey,
     ];
 
     /// Table and column.
@@ -88,6 +91,7 @@ impl EncryptedColumn {
             Self::PendingFactor => "security.pending_secret",
             Self::Factor => "security.factor_secret",
             Self::RecoveryKey => "security.recovery_key",
+            Self::UserKey => "user_keys.key",
         }
     }
 }
@@ -99,7 +103,7 @@ pub struct EncryptedText {
     pub number: i64,
     /// Owner of the text.
     pub user: UserId,
-    /// Scope of the binding: a platform's name, or `factor`.
+    /// Scope of the binding: a platform's name, `factor` or `audit`.
     pub scope: String,
     /// Column of the binding.
     pub bound: String,

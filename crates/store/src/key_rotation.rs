@@ -94,11 +94,14 @@ impl KeyRotation {
             scope: &previous.scope,
             column: &previous.bound,
         };
-        match vault.decrypt(&binding, &previous.encrypted) {
-            Ok(text) => {
-                let encrypted = vault.encrypt(&binding, &text);
-                Some(ReencryptedText { previous, encrypted })
-            }
+        let reencrypted = match column {
+            EncryptedColumn::UserKey => vault.reencrypt_user_key(previous.user.as_str(), &previous.encrypted),
+            _ => vault
+                .decrypt(&binding, &previous.encrypted)
+                .map(|text| vault.encrypt(&binding, &text)),
+        };
+        match reencrypted {
+            Ok(encrypted) => Some(ReencryptedText { previous, encrypted }),
             Err(error) => {
                 self.record_undecryptable(column, &previous, error);
                 None

@@ -7,6 +7,7 @@ mod audit_keys;
 mod ciphertext;
 mod keys;
 mod mac;
+mod user_keys;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use keys::{VaultKeys, VaultKeysError};
 
 use self::ciphertext::Parts;
 pub(crate) use self::ciphertext::prefix;
+pub(crate) use self::user_keys::{UserKey, commitment};
 
 /// Encrypts with the first key, decrypts with all keys. The keys may be replaced while texts are encrypted.
 #[derive(Debug)]

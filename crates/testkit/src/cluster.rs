@@ -148,6 +148,11 @@ impl Cluster {
         &self.secrets.internal_token
     }
 
+    /// Vault keys of the workers, unless a test chose others.
+    pub fn vault_keys(&self) -> String {
+        self.secrets.vault_keys()
+    }
+
     /// Authority of the gateways' certificate; `issue_files("gateway")` renews that in place.
     pub fn authority(&self) -> &Authority {
         &self.authority

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Write as _};
 
 use lifecycle::{Clock as _, SystemClock};
 use protocol::time::Timestamp;
+use store::vault::AuditKeys;
 use store::{Audit as _, AuditPosition, AuditRow, PgStore, SetupError, StoreError};
 use telemetry::metrics::Metrics;
 
@@ -38,7 +39,8 @@ pub enum ExportError {
 pub(crate) async fn export(args: &AuditExportArgs, problems: Problems) -> Result<(), ExportError> {
     let (database, keys) = args.vault.with(&args.database, problems)?;
     let meter = Metrics::new("audit").meter();
-    let store = PgStore::connect(&database.for_reading(), keys.audit_keys(), &meter).await?;
+    let keys = keys.audit_keys();
+    let store = PgStore::connect(&database.for_reading(), keys.clone(), &meter).await?;
     let now = Timestamp::from(SystemClock.now());
     let time = Period {
         since: args.since.before(now),
@@ -46,8 +48,8 @@ pub(crate) async fn export(args: &AuditExportArgs, problems: Problems) -> Result
         until: args.until.as_ref().map_or(now, |until: &Moment| until.before(now)),
     };
     let exported = match &args.user {
-        Some(user) => chain(&store, user, time).await,
-        None => all_chains(&store, time).await,
+        Some(user) => chain((&store, &keys), user, time).await,
+        None => all_chains((&store, &keys), time).await,
     };
     match exported {
         Err(ExportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -62,11 +64,11 @@ struct Period {
     until: Timestamp,
 }
 
-async fn all_chains(store: &PgStore, time: Period) -> Result<(), ExportError> {
+async fn all_chains((store, keys): (&PgStore, &AuditKeys), time: Period) -> Result<(), ExportError> {
     let mut after = AuditPosition::start();
     loop {
         let page = store.audit_page(&after, (time.since, time.until), PAGE).await?;
-        write(&page.rows)?;
+        write(&page.rows, keys)?;
         match page.last {
             Some(last) => after = last,
             None => return Ok(()),
@@ -74,7 +76,7 @@ async fn all_chains(store: &PgStore, time: Period) -> Result<(), ExportError> {
     }
 }
 
-async fn chain(store: &PgStore, user: &str, time: Period) -> Result<(), ExportError> {
+async fn chain((store, keys): (&PgStore, &AuditKeys), user: &str, time: Period) -> Result<(), ExportError> {
     let mut after = i64::MIN;
     loop {
         let mut rows = store.audit_rows(user, after, i64::MAX, CHAIN_PAGE).await?;
@@ -83,15 +85,15 @@ async fn chain(store: &PgStore, user: &str, time: Period) -> Result<(), ExportEr
         };
         after = last.seq;
         rows.retain(|row| time.since.as_millis() <= row.at && row.at < time.until.as_millis());
-        write(&rows)?;
+        write(&rows, keys)?;
     }
 }
 
 /// Writes whole lines.
-fn write(rows: &[AuditRow]) -> Result<(), ExportError> {
+fn write(rows: &[AuditRow], keys: &AuditKeys) -> Result<(), ExportError> {
     let mut lines = Vec::new();
     for row in rows {
-        serde_json::to_writer(&mut lines, &ocsf::event(row))?;
+        serde_json::to_writer(&mut lines, &ocsf::event(row, keys))?;
         lines.push(b'\n');
     }
     let mut stdout = io::stdout().lock();

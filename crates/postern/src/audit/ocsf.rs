@@ -1,10 +1,12 @@
 //! Audit rows as events of the Open Cybersecurity Schema Framework (OCSF) 1.1.
 
 use serde_json::{Map, Value, json};
-use store::{AuditAction, AuditRow};
+use store::vault::AuditKeys;
+use store::{AuditAction, AuditRow, PersonalData};
 
-/// Event of a row. The row itself is in `unmapped.postern`.
-pub(super) fn event(row: &AuditRow) -> Value {
+/// Event of a row, with its personal data. The row itself, as it is stored, is in `unmapped.postern`.
+pub(super) fn event(row: &AuditRow, keys: &AuditKeys) -> Value {
+    let personal = row.shown_personal_data(keys);
     let action = AuditAction::ALL
         .into_iter()
         .find(|action| action.as_str() == row.action);
@@ -20,7 +22,7 @@ pub(super) fn event(row: &AuditRow) -> Value {
         "status_id": if is_success { 1 } else { 2 },
         "status_code": row.result,
         "count": row.count,
-        "message": format!("{} {}", row.action, row.subject),
+        "message": format!("{} {}", row.action, personal.subject),
         "metadata": {
             "version": "1.1.0",
             "product": {
@@ -36,24 +38,24 @@ pub(super) fn event(row: &AuditRow) -> Value {
         "unmapped": { "postern": row },
     });
     if let Value::Object(fields) = &mut event {
-        add_parties(fields, &class, row);
+        add_parties(fields, &class, row, &personal);
     }
     event
 }
 
 /// Adds the user, the origin, and what the class demands.
-fn add_parties(event: &mut Map<String, Value>, class: &Class, row: &AuditRow) {
+fn add_parties(event: &mut Map<String, Value>, class: &Class, row: &AuditRow, personal: &PersonalData) {
     let user = json!({ "uid": row.user });
     let mut actor = json!({ "session": { "uid": row.session } });
     match class.uid {
         API_ACTIVITY => {
             actor = json!({ "user": user, "session": { "uid": row.session } });
-            event.insert("api".to_owned(), json!({ "operation": row.subject }));
+            event.insert("api".to_owned(), json!({ "operation": personal.subject }));
         }
         DETECTION_FINDING => {
             event.insert(
                 "finding_info".to_owned(),
-                json!({ "title": row.action, "uid": row.subject }),
+                json!({ "title": row.action, "uid": personal.subject }),
             );
             event.insert("resources".to_owned(), json!([{ "type": "user", "uid": row.user }]));
         }
@@ -62,10 +64,10 @@ fn add_parties(event: &mut Map<String, Value>, class: &Class, row: &AuditRow) {
         }
     }
     event.insert("actor".to_owned(), actor);
-    if !row.address.is_empty() {
+    if !personal.address.is_empty() {
         event.insert(
             "src_endpoint".to_owned(),
-            json!({ "ip": row.address, "name": row.device }),
+            json!({ "ip": personal.address, "name": personal.device }),
         );
     }
 }
@@ -115,6 +117,7 @@ impl Class {
             Action::OperatorCommand => Self::new(API_ACTIVITY, 2),
             Action::JobRetried => Self::new(API_ACTIVITY, 1),
             Action::JobDiscarded => Self::new(API_ACTIVITY, 4),
+            Action::UserErased => Self::new(ACCOUNT_CHANGE, 6),
         }
     }
 }
@@ -136,13 +139,21 @@ const MEDIUM: u32 = 3;
 
 #[cfg(test)]
 mod tests {
+    use protocol::secret::Secret;
+    use store::vault::VaultKeys;
+
     use super::*;
+
+    fn keys() -> AuditKeys {
+        let keys = VaultKeys::parse(&Secret::new("k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="));
+        keys.unwrap().audit_keys()
+    }
 
     fn row(action: &str, result: &str) -> AuditRow {
         AuditRow {
             user: "GEN-001".to_owned(),
             seq: 7,
-            v: 2,
+            v: 3,
             at: 1_795_451_460_007,
             action: action.to_owned(),
             subject: "github 583231".to_owned(),
@@ -156,12 +167,14 @@ mod tests {
             trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
             key: "k1".to_owned(),
             mac: vec![0xab; 2],
+            personal: None,
+            user_key: None,
         }
     }
 
     #[test]
     fn linked_account_is_an_assigned_privilege_with_its_origin() {
-        let mut event = event(&row("account_linked", "ok"));
+        let mut event = event(&row("account_linked", "ok"), &keys());
         let unmapped = event["unmapped"]["postern"].take();
         assert_eq!(
             (&unmapped["mac"], &unmapped["device"]),
@@ -194,6 +207,21 @@ mod tests {
         assert_eq!(event, expected);
     }
 
+    #[test]
+    fn erased_personal_data_is_named_erased_and_has_no_origin() {
+        let erased = AuditRow {
+            subject: String::new(),
+            address: String::new(),
+            device: String::new(),
+            personal: Some(vec![0xcd; 64]),
+            ..row("account_linked", "ok")
+        };
+        let event = event(&erased, &keys());
+        assert_eq!(event["message"], "account_linked erased");
+        assert_eq!(event.get("src_endpoint"), None);
+        assert_eq!(event["unmapped"]["postern"]["personal"], "cd".repeat(64));
+    }
+
     /// Numbers as in the classes' definitions at schema.ocsf.io.
     #[test]
     fn actions_have_their_class_and_activity() {
@@ -208,9 +236,10 @@ mod tests {
             ("alert_acknowledged", 2_004, 3),
             ("command_refused", 6_003, 99),
             ("operator_command", 6_003, 2),
+            ("user_erased", 3_001, 6),
             ("of_a_newer_release", 0, 0),
         ] {
-            let event = event(&row(action, "ok"));
+            let event = event(&row(action, "ok"), &keys());
             assert_eq!(
                 (&event["class_uid"], &event["activity_id"]),
                 (&json!(class), &json!(activity)),
@@ -222,7 +251,7 @@ mod tests {
 
     #[test]
     fn refusal_is_a_failure_of_an_api_call() {
-        let event = event(&row("command_refused", "forbidden"));
+        let event = event(&row("command_refused", "forbidden"), &keys());
         assert_eq!(
             (&event["status_id"], &event["status_code"], &event["severity_id"]),
             (&json!(2), &json!("forbidden"), &json!(2))

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lifecycle::{Clock as _, SystemClock};
 use protocol::time::Timestamp;
-use store::{AuditRow, AuditTimePosition, PgStore};
+use store::vault::AuditKeys;
+use store::{AuditRow, AuditTimePosition, PersonalData, PgStore};
 use telemetry::metrics::Metrics;
 use tokio::time::sleep;
 
@@ -23,9 +24,11 @@ use crate::report::printable;
 pub(crate) async fn tail(args: &AuditTailArgs, problems: Problems) -> Result<(), ExportError> {
     let (database, keys) = args.vault.with(&args.database, problems)?;
     let meter = Metrics::new("audit").meter();
-    let store = PgStore::connect(&database.for_reading(), keys.audit_keys(), &meter).await?;
+    let keys = keys.audit_keys();
+    let store = PgStore::connect(&database.for_reading(), keys.clone(), &meter).await?;
     let mut tail = Tail {
         store: &store,
+        keys: &keys,
         args,
         from: args.since.before(SystemClock.now().into()),
         printed: BTreeSet::new(),
@@ -45,6 +48,7 @@ pub(crate) async fn tail(args: &AuditTailArgs, problems: Problems) -> Result<(),
 /// Rows that were printed, and the time from which rows may be missing.
 struct Tail<'a> {
     store: &'a PgStore,
+    keys: &'a AuditKeys,
     args: &'a AuditTailArgs,
     from: Timestamp,
     /// Printed rows since `from`: time, user and number.
@@ -85,9 +89,9 @@ impl Tail<'_> {
         let mut lines = Vec::new();
         for row in rows {
             if self.args.output.json {
-                serde_json::to_writer(&mut lines, &ocsf::event(row))?;
+                serde_json::to_writer(&mut lines, &ocsf::event(row, self.keys))?;
             } else {
-                lines.extend_from_slice(line(row).as_bytes());
+                lines.extend_from_slice(line(row, self.keys).as_bytes());
             }
             lines.push(b'\n');
         }
@@ -98,20 +102,22 @@ impl Tail<'_> {
 }
 
 /// Row for people: time, user, number, action, subject, result, session, address and device.
-fn line(row: &AuditRow) -> String {
+fn line(row: &AuditRow, keys: &AuditKeys) -> String {
     let at = Timestamp::from_millis(row.at);
     let AuditRow {
         user,
         seq,
         action,
-        subject,
         result,
         session,
-        address,
-        device,
         ..
     } = row;
-    let origin = [address.as_str(), device].join(" ");
+    let PersonalData {
+        subject,
+        address,
+        device,
+    } = row.shown_personal_data(keys);
+    let origin = [address, device].join(" ");
     let times = if row.count > 1 {
         format!(" {} times", row.count)
     } else {

@@ -8,6 +8,7 @@ use testkit::node::Output;
 use testkit::scratch::Scratch;
 use testkit::wait;
 
+use crate::audit_events::{audit_events, origin};
 use crate::command_line::postern;
 use crate::stage::{POSTERN, Platforms, client, cluster, connect};
 
@@ -52,16 +53,25 @@ async fn verify(cluster: &Cluster, more: &[&str]) -> Output {
 async fn link_and_unlink_are_audited_in_a_valid_chain() {
     let platforms = Platforms::start().await;
     let cluster = cluster_with_a_history(&platforms).await;
-    let rows =
-        "SELECT seq, action, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    let rows = "SELECT seq, action, result, session_id, subject, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
     assert_eq!(
         cluster.schema().sql(rows).await,
         [
-            "1\tdevice_seen\tok\tdefault\t127.0.0.1\taphone",
-            "2\taccount_linked\tok\tdefault\t127.0.0.1\taphone",
-            "3\taccount_unlinked\tok\tdefault\t127.0.0.1\taphone"
+            "1\tdevice_seen\tok\tdefault\t\t\t",
+            "2\taccount_linked\tok\tdefault\t\t\t",
+            "3\taccount_unlinked\tok\tdefault\t\t\t"
         ]
     );
+    let events = audit_events(&cluster, KEYS, &[]).await;
+    assert_eq!(
+        events.iter().map(origin).collect::<Vec<_>>(),
+        [
+            "device_seen 127.0.0.1 aphone",
+            "account_linked 127.0.0.1 aphone",
+            "account_unlinked 127.0.0.1 aphone"
+        ]
+    );
+    assert_eq!(events[0]["message"], "device_seen the first, on 127.0.0.0/24");
     let traces = cluster.schema().sql("SELECT DISTINCT trace_id FROM audit").await;
     assert!(
         traces.len() == 3 && traces.iter().all(|trace| trace.len() == 32),
@@ -191,7 +201,8 @@ async fn confirmations_and_alerts_are_audited_with_their_caller() {
 
     // A gateway reports refusals once a minute, and when it ends.
     cluster.gateway(0).terminate();
-    let rows = "SELECT action, subject, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' AND seq > 1 ORDER BY seq";
+    let rows =
+        "SELECT action, subject, result, session_id FROM audit WHERE user_id = 'GEN-001' AND seq > 1 ORDER BY seq";
     let received = wait::until("the row of the refusal", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() == 4)
     })
@@ -199,10 +210,20 @@ async fn confirmations_and_alerts_are_audited_with_their_caller() {
     assert_eq!(
         received,
         [
-            "confirmation_issued\tsecurity:revoke_all\tok\tdefault\t127.0.0.1\tunknown".to_owned(),
-            format!("alert_raised\tsuspicious_login {alert}\tok\tinternal API\t127.0.0.1\tapplication/1.0"),
-            format!("alert_acknowledged\tsuspicious_login {alert}\tok\tdefault\t127.0.0.1\tunknown"),
-            "command_refused\tsecurity:revoke_all\tconfirmation_invalid\tdefault\t127.0.0.1\tunknown".to_owned(),
+            "confirmation_issued\tsecurity:revoke_all\tok\tdefault".to_owned(),
+            format!("alert_raised\tsuspicious_login {alert}\tok\tinternal API"),
+            format!("alert_acknowledged\tsuspicious_login {alert}\tok\tdefault"),
+            "command_refused\tsecurity:revoke_all\tconfirmation_invalid\tdefault".to_owned(),
+        ]
+    );
+    let events = audit_events(&cluster, &cluster.vault_keys(), &["--user", "GEN-001"]).await;
+    assert_eq!(
+        events[1..].iter().map(origin).collect::<Vec<_>>(),
+        [
+            "confirmation_issued 127.0.0.1 unknown",
+            "alert_raised 127.0.0.1 application/1.0",
+            "alert_acknowledged 127.0.0.1 unknown",
+            "command_refused 127.0.0.1 unknown"
         ]
     );
     let traced = "SELECT action FROM audit WHERE trace_id = '4bf92f3577b34da6a3ce929d0e0e4736'";

@@ -7,6 +7,7 @@ use testkit::client::SocketIo;
 use testkit::cluster::Cluster;
 use testkit::wait;
 
+use crate::audit_events::{audit_events, origin};
 use crate::stage::{POSTERN, Platforms};
 
 const USER: &str = "GEN-001";
@@ -63,15 +64,15 @@ async fn second_device_raises_one_alert_even_on_two_gateways_at_once() {
     let third = device(&cluster, 1, "tablet").await;
     seen(&cluster, 3).await;
     assert_eq!(alerts(&third).await, ["new_device"; 2]);
-    let audited = "SELECT action, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    let audited = audit_events(&cluster, &cluster.vault_keys(), &["--user", USER]).await;
     assert_eq!(
-        cluster.schema().sql(audited).await,
+        audited.iter().map(origin).collect::<Vec<_>>(),
         [
-            "device_seen\tphone",
-            "device_seen\tlaptop",
-            "alert_raised\tlaptop",
-            "device_seen\ttablet",
-            "alert_raised\ttablet"
+            "device_seen 127.0.0.1 phone",
+            "device_seen 127.0.0.1 laptop",
+            "alert_raised 127.0.0.1 laptop",
+            "device_seen 127.0.0.1 tablet",
+            "alert_raised 127.0.0.1 tablet"
         ]
     );
     drop((second, again));

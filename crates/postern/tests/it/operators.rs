@@ -319,7 +319,7 @@ async fn given_up_revocation_is_listed_and_retried() {
         rows[0].starts_with("GEN-001\toperator_command\ttasks list\t"),
         "{rows:?}"
     );
-    assert!(rows[1].starts_with("GEN-001\ttask_retried\tgithub "), "{rows:?}");
+    assert!(rows[1].starts_with("GEN-001\ttask_retried\t\t"), "{rows:?}");
     assert_eq!(rows[2], operators("tasks retry --dead discord"));
     assert_eq!(rows[3], operators("tasks retry --dead github"));
     deployment.finish().await;

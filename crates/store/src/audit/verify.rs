@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Audit, AuditRow, ChainHead};
+use super::chain::VERSIONS;
+use super::{Audit, AuditAction, AuditRow, ChainHead, ChainTip, PersonalDataError};
 use crate::StoreError;
 use crate::vault::AuditKeys;
 
@@ -17,7 +18,27 @@ pub async fn verify_audit(
     logged: &[ChainHead],
 ) -> Result<u64, VerifyError> {
     let tip = audit.audit_tip(user).await?;
-    let mut verifier = ChainVerifier::new(keys, user, tip.head, logged);
+    match verify_up_to(audit, keys, user, logged, &tip).await {
+        // A user who is erased meanwhile has the row of it beyond this tip.
+        Err(VerifyError::Broken(broken)) if broken.fault == AuditRowFault::NoUserKey => {
+            let later = audit.audit_tip(user).await?;
+            if later == tip {
+                return Err(broken.into());
+            }
+            verify_up_to(audit, keys, user, logged, &later).await
+        }
+        verified => verified,
+    }
+}
+
+async fn verify_up_to(
+    audit: &dyn Audit,
+    keys: &AuditKeys,
+    user: &str,
+    logged: &[ChainHead],
+    tip: &ChainTip,
+) -> Result<u64, VerifyError> {
+    let mut verifier = ChainVerifier::new(keys, user, tip.head.clone(), logged);
     let mut rows = 0;
     // Rows that Postern did not write may have any number.
     let mut after = i64::MIN;
@@ -87,6 +108,12 @@ pub enum AuditRowFault {
     /// The row is valid, but the log has another MAC of the same number.
     #[error("it is not the row that was logged")]
     NotAsLogged,
+    /// The key of the user is missing, and no later row records an erasure.
+    #[error("its personal data cannot be read, and no later row says that the user was erased")]
+    NoUserKey,
+    /// A later row records an erasure, and the key of the user is back.
+    #[error("its personal data can be read again, though a later row says that the user was erased")]
+    NotErased,
 }
 
 /// State of a verification: the rows verified so far and the heads that remain.
@@ -96,6 +123,14 @@ struct ChainVerifier<'a> {
     at: ChainHead,
     head: ChainHead,
     logged: BTreeMap<i64, Vec<&'a [u8]>>,
+    personal: PersonalRows,
+}
+
+/// First rows with personal data since the last erasure.
+#[derive(Default)]
+struct PersonalRows {
+    readable: Option<i64>,
+    erased: Option<i64>,
 }
 
 impl<'a> ChainVerifier<'a> {
@@ -114,6 +149,7 @@ impl<'a> ChainVerifier<'a> {
             head: head.unwrap_or_else(|| start.clone()),
             at: start,
             logged,
+            personal: PersonalRows::default(),
         }
     }
 
@@ -126,6 +162,27 @@ impl<'a> ChainVerifier<'a> {
         self.fault(row, next)
             .map_or(Ok(()), |fault| Err(self.broken(row.seq, fault)))?;
         self.at = row.head();
+        self.step_personal_data(row)
+    }
+
+    /// Verifies the personal data of a valid row: it is what the row is committed to, or was erased, which a later row records.
+    fn step_personal_data(&mut self, row: &AuditRow) -> Result<(), InvalidAuditRow> {
+        if row.action == AuditAction::UserErased.as_str() {
+            let before = std::mem::take(&mut self.personal);
+            return before
+                .readable
+                .map_or(Ok(()), |seq| Err(self.broken(seq, AuditRowFault::NotErased)));
+        }
+        if row.personal.is_none() {
+            return Ok(());
+        }
+        let first = match row.personal_data(self.keys) {
+            Ok(_) => &mut self.personal.readable,
+            Err(PersonalDataError::Erased) => &mut self.personal.erased,
+            Err(PersonalDataError::UnknownKey) => return Err(self.broken(row.seq, AuditRowFault::UnknownKey)),
+            Err(PersonalDataError::Altered) => return Err(self.broken(row.seq, AuditRowFault::Altered)),
+        };
+        first.get_or_insert(row.seq);
         Ok(())
     }
 
@@ -133,7 +190,7 @@ impl<'a> ChainVerifier<'a> {
         if row.seq < next {
             return Some(AuditRowFault::OutOfSequence);
         }
-        if row.v != super::chain::VERSION {
+        if !VERSIONS.contains(&row.v) {
             return Some(AuditRowFault::UnknownVersion);
         }
         match self
@@ -161,7 +218,10 @@ impl<'a> ChainVerifier<'a> {
         if self.at.mac != self.head.mac {
             return Err(self.broken(self.at.seq, AuditRowFault::NotTheHead));
         }
-        Ok(())
+        match self.personal.erased {
+            Some(seq) => Err(self.broken(seq, AuditRowFault::NoUserKey)),
+            None => Ok(()),
+        }
     }
 
     fn broken(&self, seq: i64, fault: AuditRowFault) -> InvalidAuditRow {

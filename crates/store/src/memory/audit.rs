@@ -50,7 +50,13 @@ impl Audit for MemoryStore {
         let state = self.state();
         let rows = state.audit.get(user).map_or(&[][..], |chain| &chain.rows);
         let wanted = rows.iter().filter(|row| after < row.seq && row.seq <= up_to);
-        Ok(wanted.take(limit).cloned().collect())
+        let user_key = state.user_keys.iter().find(|(known, _)| known.as_str() == user);
+        let user_key = user_key.map(|(_, key)| key);
+        let with_key = |row: &AuditRow| AuditRow {
+            user_key: user_key.cloned(),
+            ..row.clone()
+        };
+        Ok(wanted.take(limit).map(with_key).collect())
     }
 
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {

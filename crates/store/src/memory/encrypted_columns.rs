@@ -115,6 +115,16 @@ fn texts(state: &State, column: EncryptedColumn) -> Vec<EncryptedText> {
             texts.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
             texts
         }
+        EncryptedColumn::UserKey => {
+            let texts = state.user_keys.iter().map(|(user, encrypted)| EncryptedText {
+                number: 0,
+                user: user.clone(),
+                scope: "audit".to_owned(),
+                bound: "user key".to_owned(),
+                encrypted: encrypted.clone(),
+            });
+            texts.collect()
+        }
     }
 }
 
@@ -145,6 +155,9 @@ fn sort_key(text: &EncryptedText) -> (i64, &str, &str) {
 
 /// Current text in the row of this one.
 fn current_text<'a>(state: &'a mut State, column: EncryptedColumn, text: &EncryptedText) -> Option<&'a mut Ciphertext> {
+    if column == EncryptedColumn::UserKey {
+        return state.user_keys.get_mut(&text.user);
+    }
     if matches!(
         column,
         EncryptedColumn::PendingFactor | EncryptedColumn::Factor | EncryptedColumn::RecoveryKey

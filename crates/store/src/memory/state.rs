@@ -15,7 +15,7 @@ use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::alerts::SignIn;
 use crate::answers::{Idempotency, PreviousAnswer, Receipt};
-use crate::audit::{Entry, extend};
+use crate::audit::{ChainEnd, Entry, extend};
 use crate::outbox::{SentEvent, in_trace};
 use crate::retention::PrunedTable;
 use crate::rules;
@@ -48,6 +48,8 @@ pub(super) struct State {
     /// Alerts by user, in the order in which they were raised.
     pub(super) alerts: BTreeMap<(UserId, i64), AlertRow>,
     pub(super) audit: BTreeMap<String, Chain>,
+    /// Keys of users in the audit log.
+    pub(super) user_keys: BTreeMap<UserId, Ciphertext>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
     pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
     /// Last end of all sessions of a user, and whether it is unconfirmed.
@@ -177,11 +179,22 @@ impl State {
     }
 
     /// Appends a row to the user's audit log.
+    #[expect(
+        clippy::expect_used,
+        reason = "the key of a user is encrypted with a key of this store, and no key in use is removed: `check_key_change`"
+    )]
     pub(super) fn audit(&mut self, keys: &AuditKeys, user: &UserId, entry: Entry, receipt: &Receipt, now: SystemTime) {
         let chain = self.audit.entry(user.to_string()).or_default();
         let at = Timestamp::from(now).as_millis();
-        let row = extend(keys, chain.head().as_ref(), user.as_str(), at, entry, receipt);
-        chain.rows.push(row);
+        let end = ChainEnd {
+            head: chain.head(),
+            user_key: self.user_keys.get(user).cloned(),
+        };
+        let new = extend(keys, &end, user.as_str(), at, entry, receipt).expect("the key of the user is readable");
+        if let Some(key) = new.new_key {
+            self.user_keys.insert(user.clone(), key);
+        }
+        chain.rows.push(new.row);
     }
 
     /// Queues events in their order; an event whose id is known is skipped. Also writes the row of an alert. Returns the number of

@@ -13,7 +13,7 @@ use super::row::written;
 use super::transaction::Transaction;
 use super::{alert_rows, audit};
 use crate::alerts::{AlertRequest, RaisedAlert};
-use crate::audit::{AuditRow, ChainHead, Entry, extend};
+use crate::audit::{ChainEnd, Entry, NewAuditRow, extend};
 use crate::outbox::{OutboxId, SentEvent};
 use crate::vault::AuditKeys;
 
@@ -51,7 +51,7 @@ impl Work for RaiseAlertGroup<'_> {
                 raised.push(RaisedAlert::Alone);
                 continue;
             }
-            let (outcome, row) = inserted.outcome(request, self.keys);
+            let (outcome, row) = inserted.outcome(request, self.keys)?;
             raised.push(outcome);
             rows.extend(row);
         }
@@ -113,8 +113,8 @@ struct Inserted {
 
 /// State of a user, read under the lock of the head row.
 struct UserState {
-    /// Head of the audit chain, with the rows of this group.
-    head: Option<ChainHead>,
+    /// End of the audit chain, with the rows of this group.
+    end: ChainEnd,
     /// True if an event from before this group is unsent.
     is_behind: bool,
     /// Time of the read, in milliseconds since 1970.
@@ -123,28 +123,33 @@ struct UserState {
 
 impl Inserted {
     /// Result of an alert, and its audit row. An alert that the user had before has no new event.
-    fn outcome(&mut self, request: &AlertRequest, keys: &AuditKeys) -> (RaisedAlert, Option<AuditRow>) {
+    fn outcome(
+        &mut self,
+        request: &AlertRequest,
+        keys: &AuditKeys,
+    ) -> Result<(RaisedAlert, Option<NewAuditRow>), Failure> {
         let alert = request.alert();
         let event = self.events.get(request.event().id.as_str());
         let Some((id, state)) = event.zip(self.users.get_mut(alert.user_id.as_str())) else {
-            return (RaisedAlert::Relay, None);
+            return Ok((RaisedAlert::Relay, None));
         };
         let entry = Entry::of_raised_alert(alert);
         let row = extend(
             keys,
-            state.head.as_ref(),
+            &state.end,
             alert.user_id.as_str(),
             state.now,
             entry,
             request.receipt(),
-        );
-        state.head = Some(row.head());
+        )
+        .map_err(Failure::row)?;
+        state.end.advance(&row);
         let outcome = if state.is_behind {
             RaisedAlert::Relay
         } else {
             RaisedAlert::Publish(OutboxId(*id))
         };
-        (outcome, Some(row))
+        Ok((outcome, Some(row)))
     }
 }
 
@@ -190,7 +195,7 @@ fn event_id(row: &Row) -> Result<(String, i64), Failure> {
 
 fn user_state(row: &Row) -> Result<(String, UserState), Failure> {
     let state = UserState {
-        head: audit::chain_head(row)?,
+        end: audit::chain_end(row)?,
         is_behind: row.try_get("is_behind")?,
         now: row.try_get("now")?,
     };
@@ -207,10 +212,11 @@ fn user(request: &AlertRequest) -> &str {
 }
 
 /// State of each of the users `$1`. The limit keeps Postgres from reading the unsent events of all users at once.
-const READ_STATES: &str = "SELECT named.user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, \
+const READ_STATES: &str = "SELECT named.user_id, seq, mac, user_keys.key AS user_key, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, \
                            (SELECT id FROM outbox WHERE outbox.user_id = named.user_id AND sent_at IS NULL \
                            ORDER BY id LIMIT 1) IS NOT NULL AS is_behind \
-                           FROM unnest($1::text[]) AS named (user_id) LEFT JOIN audit_heads ON audit_heads.user_id = named.user_id";
+                           FROM unnest($1::text[]) AS named (user_id) LEFT JOIN audit_heads ON audit_heads.user_id = named.user_id \
+                           LEFT JOIN user_keys ON user_keys.user_id = named.user_id";
 
 /// Inserts alerts, and the events of the new ones, both in the order of the arrays: a user's events are published by their numbers.
 const INSERT: &str = "WITH requested AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \

@@ -17,9 +17,9 @@ use super::{PgStore, locks, receipt};
 use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
-use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, OPERATORS, extend};
+use crate::audit::{Audit, AuditRow, ChainEnd, ChainHead, ChainTip, Entry, NewAuditRow, OPERATORS, extend};
 use crate::step::Step;
-use crate::vault::AuditKeys;
+use crate::vault::{AuditKeys, Ciphertext};
 
 /// Appends a row. The caller holds the lock of the user's head row, so that chains do not fork. Without the lock the row's number
 /// may be taken; the transaction then retries.
@@ -51,31 +51,46 @@ async fn append_to(
     entry: Entry,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
-    let look = "SELECT $1::text AS user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
-             FROM (SELECT) AS one_row LEFT JOIN audit_heads ON user_id = $1";
+    let look = "SELECT $1::text AS user_id, seq, mac, user_keys.key AS user_key, \
+             (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
+             FROM (SELECT) AS one_row LEFT JOIN audit_heads ON audit_heads.user_id = $1 \
+             LEFT JOIN user_keys ON user_keys.user_id = $1";
     let found = tx.query_one(look, &[&chain]).await?;
-    let head = chain_head(&found)?;
-    let row = extend(keys, head.as_ref(), chain, found.try_get("now")?, entry, receipt);
+    let end = chain_end(&found)?;
+    let new = extend(keys, &end, chain, found.try_get("now")?, entry, receipt).map_err(Failure::row)?;
     let write = "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $16) \
-             ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
+             ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac), \
+             new_key AS (INSERT INTO user_keys (user_id, key) SELECT $1, $18 WHERE $18::bytea IS NOT NULL ON CONFLICT DO NOTHING) \
              INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
-             job_id, trace_id, key_id, mac) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-    tx.execute(write, &values(&row)).await?;
+             job_id, trace_id, key_id, mac, personal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    let new_key = new.new_key.as_ref().map(Ciphertext::as_bytes);
+    let mut parameters: Vec<&dyn Parameter> = values(&new.row).into();
+    parameters.push(&new_key);
+    tx.execute(write, &parameters).await?;
     Ok(())
 }
 
-/// Appends rows that follow from the heads of their chains, each chain's in order. The caller holds the locks of the users' head rows.
-pub(super) async fn append_all(tx: &Transaction<'_>, rows: &[AuditRow]) -> Result<(), Failure> {
-    let heads: HashMap<_, _> = rows.iter().map(|row| (row.user.as_str(), row)).collect();
+/// Appends rows that follow from the ends of their chains, each chain's in order. The caller holds the locks of the users' head rows.
+pub(super) async fn append_all(tx: &Transaction<'_>, new: &[NewAuditRow]) -> Result<(), Failure> {
+    let rows: Vec<_> = new.iter().map(|new| &new.row).collect();
+    let rows = rows.as_slice();
+    let heads: HashMap<_, _> = rows.iter().map(|row| (row.user.as_str(), *row)).collect();
     let last = || heads.values();
+    let new_keys = || {
+        new.iter()
+            .filter_map(|new| Some((new.row.user.as_str(), new.new_key.as_ref()?)))
+    };
     let write = "WITH heads AS (INSERT INTO audit_heads (user_id, seq, mac) \
-             SELECT * FROM unnest($17::text[], $18::bigint[], $19::bytea[]) \
-             ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
+             SELECT * FROM unnest($18::text[], $19::bigint[], $20::bytea[]) \
+             ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac), \
+             new_keys AS (INSERT INTO user_keys (user_id, key) SELECT * FROM unnest($21::text[], $22::bytea[]) \
+             ON CONFLICT DO NOTHING) \
              INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
-             job_id, trace_id, key_id, mac) \
+             job_id, trace_id, key_id, mac, personal) \
              SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::text[], \
-             $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])";
+             $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[], \
+             $17::bytea[])";
     tx.execute(
         write,
         &[
@@ -95,9 +110,12 @@ pub(super) async fn append_all(tx: &Transaction<'_>, rows: &[AuditRow]) -> Resul
             &column(rows, |row| row.trace.as_str()),
             &column(rows, |row| row.key.as_str()),
             &column(rows, |row| row.mac.as_slice()),
+            &column(rows, |row| row.personal.as_deref()),
             &last().map(|row| row.user.as_str()).collect::<Vec<_>>(),
             &last().map(|row| row.seq).collect::<Vec<_>>(),
             &last().map(|row| row.mac.as_slice()).collect::<Vec<_>>(),
+            &new_keys().map(|(user, _)| user).collect::<Vec<_>>(),
+            &new_keys().map(|(_, key)| key.as_bytes()).collect::<Vec<_>>(),
         ],
     )
     .await?;
@@ -105,13 +123,13 @@ pub(super) async fn append_all(tx: &Transaction<'_>, rows: &[AuditRow]) -> Resul
 }
 
 /// Values of one column.
-fn column<'a, T>(rows: &'a [AuditRow], value: impl Fn(&'a AuditRow) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
+fn column<'a, T>(rows: &[&'a AuditRow], value: impl Fn(&'a AuditRow) -> T) -> Vec<T> {
+    rows.iter().map(|row| value(row)).collect()
 }
 
 /// Values of a row in the order of the columns: user, seq, v, at, action, subject, result, count, session, connection, address,
-/// device, job, trace, key, mac.
-pub(super) fn values(row: &AuditRow) -> [&dyn Parameter; 16] {
+/// device, job, trace, key, mac, personal.
+pub(super) fn values(row: &AuditRow) -> [&dyn Parameter; 17] {
     [
         &row.user,
         &row.seq,
@@ -129,6 +147,7 @@ pub(super) fn values(row: &AuditRow) -> [&dyn Parameter; 16] {
         &row.trace,
         &row.key,
         &row.mac,
+        &row.personal,
     ]
 }
 
@@ -228,7 +247,9 @@ impl Audit for PgStore {
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
         let step = Step::ReadAuditRows;
         let read = "SELECT user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
-                    job_id, trace_id, key_id, mac FROM audit WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+                    job_id, trace_id, key_id, mac, personal, user_keys.key AS user_key \
+                    FROM audit LEFT JOIN user_keys USING (user_id) \
+                    WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.pool.query(step, read, &[&user, &after, &up_to, &limit]).await?;
         let rows = rows.iter().map(row).collect::<Result<_, _>>();
@@ -273,7 +294,20 @@ pub(super) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
     Ok(seq.zip(mac).map(|(seq, mac)| ChainHead { user, seq, mac }))
 }
 
-/// Audit row from all columns of `audit`.
+/// End of a chain from the columns `user_id`, `seq`, `mac` and `user_key`.
+pub(super) fn chain_end(row: &Row) -> Result<ChainEnd, Failure> {
+    Ok(ChainEnd {
+        head: chain_head(row)?,
+        user_key: user_key(row)?,
+    })
+}
+
+fn user_key(row: &Row) -> Result<Option<Ciphertext>, Failure> {
+    let key: Option<Vec<u8>> = row.try_get("user_key")?;
+    Ok(key.map(Ciphertext::from_bytes))
+}
+
+/// Audit row from all columns of `audit`, and the key of its user as `user_key`.
 pub(super) fn row(row: &Row) -> Result<AuditRow, Failure> {
     Ok(AuditRow {
         user: row.try_get("user_id")?,
@@ -292,5 +326,7 @@ pub(super) fn row(row: &Row) -> Result<AuditRow, Failure> {
         trace: row.try_get("trace_id")?,
         key: row.try_get("key_id")?,
         mac: row.try_get("mac")?,
+        personal: row.try_get("personal")?,
+        user_key: user_key(row)?,
     })
 }

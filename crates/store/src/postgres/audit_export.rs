@@ -81,9 +81,10 @@ impl PgStore {
     ) -> Result<AuditPage, StoreError> {
         let step = Step::ReadAuditPage;
         let read = "WITH page AS MATERIALIZED (SELECT user_id, seq, v, at, action, subject, result, count, session_id, connection_id, \
-                    address, device, job_id, trace_id, key_id, mac FROM audit WHERE (user_id, seq) > ($1, $2) \
+                    address, device, job_id, trace_id, key_id, mac, personal FROM audit WHERE (user_id, seq) > ($1, $2) \
                     ORDER BY user_id, seq LIMIT $3) \
-                    SELECT *, at >= $4 AND at < $5 AS is_asked FROM page WHERE at >= $4 AND at < $5 \
+                    SELECT page.*, user_keys.key AS user_key, at >= $4 AND at < $5 AS is_asked \
+                    FROM page LEFT JOIN user_keys USING (user_id) WHERE at >= $4 AND at < $5 \
                     OR (user_id, seq) = (SELECT user_id, seq FROM page ORDER BY user_id DESC, seq DESC LIMIT 1) \
                     ORDER BY user_id, seq";
         let found = self
@@ -131,7 +132,8 @@ impl PgStore {
     ) -> Result<Vec<AuditRow>, StoreError> {
         let step = Step::ReadNewestAuditRows;
         let read = "SELECT user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
-                    job_id, trace_id, key_id, mac FROM audit WHERE at >= $1 AND (at, user_id, seq) > ($1, $2, $3) \
+                    job_id, trace_id, key_id, mac, personal, user_keys.key AS user_key \
+                    FROM audit LEFT JOIN user_keys USING (user_id) WHERE at >= $1 AND (at, user_id, seq) > ($1, $2, $3) \
                     AND ($4::text IS NULL OR user_id = $4) ORDER BY at, user_id, seq LIMIT $5";
         let AuditTimePosition { at, row } = after;
         let rows = self

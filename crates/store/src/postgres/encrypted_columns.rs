@@ -111,6 +111,14 @@ const SECURITY: Table = Table {
     after: "(user_id, 'factor') > ($3, $4)",
 };
 
+const USER_KEYS: Table = Table {
+    name: "user_keys",
+    key: &["user_id"],
+    number: "0::bigint",
+    scope: "'audit'",
+    after: "(user_id, 'audit') > ($3, $4)",
+};
+
 /// Table and column of a text, and the column of its binding as SQL.
 fn location(column: EncryptedColumn) -> (Table, &'static str, &'static str) {
     match column {
@@ -131,6 +139,7 @@ fn location(column: EncryptedColumn) -> (Table, &'static str, &'static str) {
             "CASE factor_method WHEN 'totp' THEN 'secret' ELSE 'address' END",
         ),
         EncryptedColumn::RecoveryKey => (SECURITY, "recovery_key", "'recovery'"),
+        EncryptedColumn::UserKey => (USER_KEYS, "key", "'user key'"),
     }
 }
 

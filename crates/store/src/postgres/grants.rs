@@ -163,6 +163,10 @@ const OBJECTS: &[Object] = &[
     table("session_deadlines"),
     table("sessions"),
     table("tasks"),
+    Object {
+        audit_reader: "SELECT",
+        ..table("user_keys")
+    },
     table("users"),
     table("vault_keys"),
     table("webhook_deliveries"),

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use hmac::{Hmac, Mac};
 use lifecycle::Reloadable;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
@@ -21,10 +22,11 @@ pub(crate) struct AuditKeySet {
     older: Vec<AuditKey>,
 }
 
-/// Audit key with the id of the vault key from which it is derived.
+/// Audit key with the id of the vault key from which it is derived: one part signs rows, one encrypts the keys of users.
 pub(super) struct AuditKey {
     id: String,
     bytes: SecretBox<[u8; MAC_LEN]>,
+    wrapping: SecretBox<[u8; MAC_LEN]>,
 }
 
 impl AuditKeys {
@@ -58,21 +60,46 @@ impl AuditKeySet {
 
     /// Verifies a MAC with the key of this id, in constant time. None if there is no such key.
     pub(crate) fn check(&self, id: &str, message: &[u8], mac: &[u8]) -> Option<bool> {
-        let mut keys = std::iter::once(&self.first).chain(&self.older);
-        let key = keys.find(|key| key.id == id)?;
+        let key = self.named(id)?;
         Some(key.mac(message).verify_slice(mac).is_ok())
+    }
+
+    pub(super) fn first(&self) -> &AuditKey {
+        &self.first
+    }
+
+    pub(super) fn named(&self, id: &str) -> Option<&AuditKey> {
+        let mut keys = std::iter::once(&self.first).chain(&self.older);
+        keys.find(|key| key.id == id)
     }
 }
 
 impl AuditKey {
-    /// Derives the key: HMAC-SHA-256 of a fixed label under the vault's key, a pseudorandom function as in HKDF-Expand (RFC 5869
+    /// Derives each part: HMAC-SHA-256 of a fixed label under the vault's key, a pseudorandom function as in HKDF-Expand (RFC 5869
     /// section 2.3) of one block.
     pub(super) fn derive(id: &str, vault_key: &[u8]) -> Self {
-        let bytes = keyed(vault_key).chain_update(LABEL).finalize().into_bytes().into();
+        let part = |label: &[u8]| {
+            let bytes = keyed(vault_key).chain_update(label).finalize().into_bytes().into();
+            SecretBox::new(Box::new(bytes))
+        };
         Self {
             id: id.to_owned(),
-            bytes: SecretBox::new(Box::new(bytes)),
+            bytes: part(LABEL),
+            wrapping: part(WRAPPING_LABEL),
         }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Cipher for the keys of users.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a key leaves its wrapper to become a cipher, here only"
+    )]
+    pub(super) fn wrapping_cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(self.wrapping.expose_secret().into())
     }
 
     #[expect(
@@ -91,9 +118,10 @@ impl fmt::Debug for AuditKeys {
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
+pub(super) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC accepts keys of any length")
 }
 
 const LABEL: &[u8] = b"postern audit log\x01";
+const WRAPPING_LABEL: &[u8] = b"postern user keys\x01";
 const MAC_LEN: usize = 32;

@@ -248,7 +248,8 @@ impl Secrets {
         }
     }
 
-    fn vault_keys(&self) -> String {
+    /// Vault keys of the workers.
+    pub(super) fn vault_keys(&self) -> String {
         format!("k1:{}", self.vault_key)
     }
 

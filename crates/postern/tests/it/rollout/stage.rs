@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use testkit::chaos::SeededRng;
 use testkit::client::Endpoint;
 use testkit::client::reconnecting::{ClientLibrary, ReconnectingClient};
@@ -19,6 +20,7 @@ use super::connection_log::{Absence, ConnectionLog};
 use super::new_clients::Entrance;
 use super::stalls::Stalls;
 use crate::audience::{Audience, Findings, Loss};
+use crate::audit_events::audit_events;
 use crate::numbered_alerts::NumberedAlerts;
 use crate::stage::POSTERN;
 
@@ -197,22 +199,20 @@ impl Stage {
 
     /// Addresses of first-seen devices in the audit log by user, once there are that many.
     pub(super) async fn audited_addresses(&self, users: usize) -> BTreeMap<String, String> {
-        let rows = "SELECT user_id, address FROM audit WHERE action = 'device_seen'";
-        wait::until(
+        let rows = "SELECT DISTINCT user_id FROM audit WHERE action = 'device_seen'";
+        wait::until_true(
             "the devices of all users in the audit log",
             wait::deadline(),
-            async || {
-                let rows = self.cluster.schema().sql(rows).await;
-                let pairs = rows.iter().filter_map(|row| row.split_once('\t'));
-                Some(
-                    pairs
-                        .map(|(user, address)| (user.to_owned(), address.to_owned()))
-                        .collect(),
-                )
-                .filter(|found: &BTreeMap<_, _>| found.len() >= users)
-            },
+            async || self.cluster.schema().sql(rows).await.len() >= users,
         )
-        .await
+        .await;
+        let events = audit_events(&self.cluster, &self.cluster.vault_keys(), &[]).await;
+        let seen = events
+            .iter()
+            .filter(|event| event["metadata"]["event_code"] == "device_seen");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        seen.map(|event| (text(&event["user"]["uid"]), text(&event["src_endpoint"]["ip"])))
+            .collect()
     }
 
     /// Stops publishing, waits until each resident has received every alert, and returns what the records say.

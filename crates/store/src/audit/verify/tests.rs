@@ -7,12 +7,12 @@ use lifecycle::SystemClock;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::cluster::origin::Origin;
-use protocol::id::{ConnectionId, JobId, SessionId, UserId};
+use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::secret::Secret;
 use protocol::trace::TraceParent;
 use tokio::time::Instant;
 
-use super::super::{AuditAction, Entry, extend};
+use super::super::{AuditAction, ChainEnd, Entry, extend};
 use super::*;
 use crate::MemoryStore;
 use crate::answers::{Actor, Receipt};
@@ -53,20 +53,20 @@ fn receipt(number: usize) -> Receipt {
     }
 }
 
+/// End of these rows.
+fn end(rows: &[AuditRow]) -> ChainEnd {
+    ChainEnd {
+        head: rows.last().map(AuditRow::head),
+        user_key: rows.last().and_then(|row| row.user_key.clone()),
+    }
+}
+
 /// Extends a chain by `by` rows.
 fn grow(rows: &mut Vec<AuditRow>, user: &str, keys: &AuditKeys, by: usize) {
     for number in rows.len()..rows.len() + by {
-        let head = rows.last().map(AuditRow::head);
         let at = i64::try_from(number).unwrap();
-        let user = UserId::new(user).unwrap();
-        rows.push(extend(
-            keys,
-            head.as_ref(),
-            user.as_str(),
-            at,
-            entry(number),
-            &receipt(number),
-        ));
+        let new = extend(keys, &end(rows), user, at, entry(number), &receipt(number)).unwrap();
+        rows.push(new.row);
     }
 }
 
@@ -108,17 +108,24 @@ fn alter(row: &mut AuditRow, what: usize) {
         11 => row.v += 1,
         // A character moved between adjacent fields leaves their concatenation equal.
         12 => {
-            let moved = row.subject.pop().unwrap();
-            row.result.insert(0, moved);
+            let moved = row.action.pop().unwrap();
+            row.subject.insert(0, moved);
         }
         13 => row.address.push('x'),
         14 => row.device.push('x'),
         15 => row.trace.push('x'),
+        16 => row.personal = None,
+        // Key id, commitment, tag, and the padded end of the ciphertext.
+        17..=20 => {
+            let personal = row.personal.as_mut().unwrap();
+            let byte = [0, 20, 50, personal.len() - 1][what - 17];
+            personal[byte] ^= 1;
+        }
         _ => row.mac[0] ^= 1,
     }
 }
 
-const ALTERATIONS: usize = 17;
+const ALTERATIONS: usize = 22;
 
 proptest! {
     #[test]
@@ -244,19 +251,10 @@ fn tail_rewritten_with_the_key_is_found_by_a_logged_head() {
 #[test]
 fn row_restored_from_before_a_cut_is_found() {
     let before = chain(3);
-    let user = UserId::new("GEN-001").unwrap();
     let mut rows = before[..1].to_vec();
     for number in 1..3 {
-        let head = rows.last().map(AuditRow::head);
-        let later = extend(
-            &keys(NEW),
-            head.as_ref(),
-            user.as_str(),
-            99,
-            entry(number),
-            &receipt(number),
-        );
-        rows.push(later);
+        let later = extend(&keys(NEW), &end(&rows), "GEN-001", 99, entry(number), &receipt(number));
+        rows.push(later.unwrap().row);
     }
     let head = rows[2].head();
     assert_eq!(first_fault(&keys(NEW), &rows, &head, &[]), None);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::{end_of_all, known_session};
-use crate::audit::{AuditRow, ChainHead, Entry, extend};
+use crate::audit::{ChainEnd, Entry, NewAuditRow, extend};
 use crate::devices::{Recognition, SignInFindings};
 use crate::postgres::error::Failure;
 use crate::postgres::parameter::Parameter;
@@ -18,7 +18,7 @@ use crate::postgres::{audit, devices, locks};
 use crate::security::{DEFAULT_SESSION_TIMEOUT, session_timeout};
 use crate::session_rules::{self, KnownSession};
 use crate::sessions::{EndAllSessions, OpeningSignIn, SessionLife, SessionOpenOutcome, SessionOpenRequest};
-use crate::vault::AuditKeys;
+use crate::vault::{AuditKeys, Ciphertext};
 
 pub(super) struct OpenSession<'a> {
     pub(super) opening: &'a SessionOpenRequest,
@@ -34,7 +34,7 @@ struct Found {
     minutes: u32,
     findings: SignInFindings,
     has_open_alerts: bool,
-    head: Option<ChainHead>,
+    end: ChainEnd,
 }
 
 #[async_trait]
@@ -140,23 +140,24 @@ impl OpenSession<'_> {
         if found.findings.device == Recognition::Known {
             return tx.commit_with((WRITE_WITH_KNOWN_DEVICE, &values)).await;
         }
-        let row = self.first_device(user, found, &network, sign_in);
-        values.extend(audit::values(&row));
+        let new = self.first_device(user, found, &network, sign_in)?;
+        let new_key = new.new_key.as_ref().map(Ciphertext::as_bytes);
+        values.extend(audit::values(&new.row));
+        values.push(&new_key);
         tx.commit_with((WRITE_WITH_FIRST_DEVICE, &values)).await
     }
 
     /// Audit row of the user's first device.
-    fn first_device(&self, user: &UserId, found: &Found, network: &str, sign_in: &OpeningSignIn<'_>) -> AuditRow {
+    fn first_device(
+        &self,
+        user: &UserId,
+        found: &Found,
+        network: &str,
+        sign_in: &OpeningSignIn<'_>,
+    ) -> Result<NewAuditRow, Failure> {
         let entry = Entry::of_new_device(&found.findings, network);
         let now = found.findings.now.as_millis();
-        extend(
-            self.keys,
-            found.head.as_ref(),
-            user.as_str(),
-            now,
-            entry,
-            sign_in.receipt,
-        )
+        extend(self.keys, &found.end, user.as_str(), now, entry, sign_in.receipt).map_err(Failure::row)
     }
 }
 
@@ -171,7 +172,7 @@ impl Found {
             minutes: minutes.unwrap_or(DEFAULT_SESSION_TIMEOUT),
             findings: devices::findings(row)?,
             has_open_alerts: row.try_get("has_open_alerts")?,
-            head: audit::chain_head(row)?,
+            end: audit::chain_end(row)?,
         })
     }
 }
@@ -188,10 +189,10 @@ const FIND: &str = "SELECT $1::text AS user_id, session_id, opened_at, exp_at, e
                     EXISTS (SELECT FROM seen WHERE seen.user_id = $1 AND kind = 'network' AND name = $4) AS this_network, \
                     coalesce(security.failures, 0) AS failures, last_failed_at, \
                     EXISTS (SELECT FROM alerts WHERE alerts.user_id = $1 AND requires_action AND acked_at IS NULL) \
-                    AS has_open_alerts, seq, mac, clock_timestamp() AS now \
+                    AS has_open_alerts, seq, mac, user_keys.key AS user_key, clock_timestamp() AS now \
                     FROM users LEFT JOIN sessions ON sessions.user_id = $1 AND session_id = $2 \
                     LEFT JOIN security ON security.user_id = $1 LEFT JOIN audit_heads ON audit_heads.user_id = $1 \
-                    WHERE users.user_id = $1";
+                    LEFT JOIN user_keys ON user_keys.user_id = $1 WHERE users.user_id = $1";
 
 macro_rules! write_session {
     () => {
@@ -221,8 +222,9 @@ const WRITE_WITH_FIRST_DEVICE: &str = concat!(
      mark AS (UPDATE users SET had_device = true WHERE user_id = $1), \
      head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($14, $15, $29) \
      ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac), \
+     new_key AS (INSERT INTO user_keys (user_id, key) SELECT $14, $31 WHERE $31::bytea IS NOT NULL ON CONFLICT DO NOTHING), \
      entry AS (INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
-     job_id, trace_id, key_id, mac) \
-     VALUES ($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)) ",
+     job_id, trace_id, key_id, mac, personal) \
+     VALUES ($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)) ",
     write_session!()
 );

@@ -3,8 +3,8 @@
 use protocol::cluster::job::RefusedCommand;
 use protocol::code::ErrorCode;
 use store::{
-    Acknowledged, AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, RevokeAllRecord, Store, StoreError, WriteOutcome,
-    verify_audit,
+    Acknowledged, AuditRow, ChainHead, Link, LinkOutcome, PersonalData, RevokeAll, RevokeAllRecord, Store, StoreError,
+    WriteOutcome, verify_audit,
 };
 
 use crate::sample::{
@@ -25,8 +25,24 @@ super::kept_by_both_stores!(
     head_is_unlogged_until_marked_and_again_after_it_moves,
 );
 
+/// Rows of a user with their personal data.
 async fn rows(store: &dyn Store, user: &str) -> Vec<AuditRow> {
-    store.audit_rows(user, 0, i64::MAX, 100).await.unwrap()
+    let rows = store.audit_rows(user, 0, i64::MAX, 100).await.unwrap();
+    let read = |row: AuditRow| {
+        assert_eq!([&row.address, &row.device], ["", ""]);
+        let PersonalData {
+            subject,
+            address,
+            device,
+        } = row.personal_data(&audit_keys()).unwrap();
+        AuditRow {
+            subject,
+            address,
+            device,
+            ..row
+        }
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Action, subject and result of each row.

@@ -111,7 +111,7 @@ async fn commands_are_recorded_in_the_chain_of_their_user_or_of_operators() {
     assert_eq!(
         schema.sql(rows).await,
         [
-            "GEN-001\t3\ttask_retried\tgithub 7",
+            "GEN-001\t3\ttask_retried\t",
             "GEN-001\t4\toperator_command\tusers show",
             "\u{a7}operators\t1\toperator_command\ttasks list",
             "\u{a7}operators\t2\toperator_command\tusers show GEN-404",
