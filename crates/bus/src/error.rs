@@ -21,6 +21,9 @@ pub enum BusError {
     /// No worker has claimed from the lane for 5 s; nothing was queued.
     #[error("no worker has claimed from the {0} lane for 5 s")]
     Unserved(&'static str),
+    /// Too many events of the user wait to be published; this one was not published.
+    #[error("too many events of the user wait to be published")]
+    Busy,
     /// The data does not decode.
     #[error("{step}: unreadable")]
     Unreadable {
@@ -35,7 +38,7 @@ pub enum BusError {
 impl Fault for BusError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Unavailable { .. } | Self::Full(_) | Self::Unserved(_) => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::Full(_) | Self::Unserved(_) | Self::Busy => ErrorCode::Unavailable,
             Self::Unreadable { .. } => ErrorCode::Internal,
         }
     }

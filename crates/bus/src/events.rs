@@ -19,14 +19,38 @@ pub trait Events: Send + Sync {
     /// Assigns the next offset to an event, appends it to the log and publishes it to the subscribed gateways, in one atomic
     /// step. An alert first withdraws the hint that no alert is open.
     ///
-    /// # Errors [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope. With [`Repeats::Unrecorded`],
-    /// the event may then be delivered twice.
+    /// # Errors
+    /// [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope. With [`Repeats::Unrecorded`],
+    /// the event may then be delivered twice. [`BusError::Busy`]: too many events of this user are being published.
     async fn publish_with(
         &self,
         user: &UserId,
         envelope: &Envelope,
         mode: PublishMode<'_>,
     ) -> Result<PublishOutcome, BusError>;
+
+    /// Publishes events of one user in their sequence, as [`Events::publish_with`] does each; returns an outcome for each. From the first
+    /// one that an unrestored log refuses on, none is published.
+    ///
+    /// # Errors
+    /// As [`Events::publish_with`]; the outcome of all is unknown.
+    async fn publish_all(
+        &self,
+        user: &UserId,
+        events: &[(Envelope, Repeats)],
+        phase: PublishPhase<'_>,
+    ) -> Result<Vec<PublishOutcome>, BusError> {
+        let mut outcomes = Vec::with_capacity(events.len());
+        for (event, repeats) in events {
+            let repeats = *repeats;
+            let outcome = match outcomes.last() {
+                Some(PublishOutcome::Unrestored) => PublishOutcome::Unrestored,
+                _ => self.publish_with(user, event, PublishMode { repeats, phase }).await?,
+            };
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
 
     /// Publishes an event with [`PublishMode::IMMEDIATE`].
     ///

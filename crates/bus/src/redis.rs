@@ -46,6 +46,7 @@ struct RedisState {
     connector: Connector,
     commands: Client,
     events: events::EventScripts,
+    publish_lines: Arc<events::PublishLines>,
     jobs: jobs::JobScripts,
     joins: joins::JoinScripts,
     lanes: jobs::LaneReaders,
@@ -97,6 +98,7 @@ impl RedisBus {
         let shared = RedisState {
             names,
             events: scripts.events,
+            publish_lines: Arc::default(),
             jobs: scripts.jobs,
             joins: scripts.joins,
             lanes: jobs::LaneReaders::new(&connector, &runtime.dependencies.named("redis"), &metrics),

@@ -25,8 +25,8 @@ impl BusOutage {
     /// The error of the request.
     pub(crate) fn record<T>(&self, request: &'static str, result: Result<T, BusError>) -> Result<T, BusError> {
         match &result {
-            // Reported by lane.
-            Ok(_) | Err(BusError::Unserved(_)) => self.reporter.succeeded(),
+            // Lanes are reported by lane; a user whose events are too many is no outage.
+            Ok(_) | Err(BusError::Unserved(_) | BusError::Busy) => self.reporter.succeeded(),
             Err(error @ BusError::Unavailable { .. }) => {
                 if !is_logged_outage(error) {
                     self.reporter.failed(chain(error));

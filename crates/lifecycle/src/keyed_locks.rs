@@ -1,4 +1,4 @@
-//! Mutual exclusion per key, such as a user, within this process.
+//! Locks per key, such as a user, within this process: mutual exclusion, or a bound of what runs at once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Fair locks, one per key. The holders of different keys do not wait for each other.
+/// Fair locks, one per key unless a bound is given. The holders of different keys do not wait for each other.
 #[derive(Debug)]
 pub struct KeyedLocks<K> {
-    /// Semaphore with one permit for each key whose lock is taken or awaited.
+    /// Semaphore for each key whose lock is taken or awaited.
     keys: Mutex<HashMap<K, Arc<Semaphore>>>,
+    /// Locks of a key that may be held at once.
+    at_once: usize,
 }
 
 /// Lock of one key, or a wait for it; released when dropped.
@@ -24,7 +26,18 @@ pub struct KeyedLock<'a, K: Eq + Hash> {
 
 impl<K> Default for KeyedLocks<K> {
     fn default() -> Self {
-        Self { keys: Mutex::default() }
+        Self::with_bound(1)
+    }
+}
+
+impl<K> KeyedLocks<K> {
+    /// Locks of which so many may be held at once for each key.
+    #[must_use]
+    pub fn with_bound(at_once: usize) -> Self {
+        Self {
+            keys: Mutex::default(),
+            at_once,
+        }
     }
 }
 
@@ -34,7 +47,7 @@ impl<K: Clone + Eq + Hash> KeyedLocks<K> {
         let semaphore = Arc::clone(
             self.keys()
                 .entry(key.clone())
-                .or_insert_with(|| Arc::new(Semaphore::new(1))),
+                .or_insert_with(|| Arc::new(Semaphore::new(self.at_once))),
         );
         // Constructed before the wait, so that a cancelled wait also removes the entry.
         let mut lock = KeyedLock {
@@ -81,6 +94,18 @@ mod tests {
         assert!(locks.lock(&key).now_or_never().is_none());
         assert!(locks.lock(&other).now_or_never().is_some());
         drop(lock);
+        assert!(locks.lock(&key).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_key_has_as_many_locks_at_a_time_as_its_bound() {
+        let locks = KeyedLocks::with_bound(2);
+        let (key, other) = ("one", "other");
+        let first = locks.lock(&key).await;
+        let _second = locks.lock(&key).await;
+        assert!(locks.lock(&key).now_or_never().is_none());
+        assert!(locks.lock(&other).now_or_never().is_some());
+        drop(first);
         assert!(locks.lock(&key).now_or_never().is_some());
     }
 

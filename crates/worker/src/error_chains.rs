@@ -58,6 +58,7 @@ pub(crate) fn bus_errors() -> impl Iterator<Item = BusError> {
     steps("bus")
         .into_iter()
         .flat_map(move |step| kinds.map(|kind| kind(step)))
+        .chain([BusError::Busy])
 }
 
 pub(crate) fn vault_errors() -> [VaultError; 3] {

@@ -1,5 +1,7 @@
 //! Events in Redis: per user a stream as the event log, a hash for the offset, and a sharded channel.
 
+mod publish;
+mod publish_lines;
 mod subscriptions;
 
 use std::pin::pin;
@@ -10,12 +12,13 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
-use protocol::event::name;
 use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
-use protocol::time::Timestamp;
 use tracing::Instrument;
 
+pub(super) use self::publish_lines::PublishLines;
+
+use self::publish::Publish;
 use self::subscriptions::RedisSubscriptions;
 use super::client::{Arg, RedisReply, Script};
 use super::{PIPELINED, RedisBus};
@@ -104,11 +107,44 @@ impl Events for RedisBus {
     ) -> Result<PublishOutcome, BusError> {
         let (span, envelope) = trace::publication("redis", event);
         // Pinned here: a future that is moved into its span is copied.
-        let published = pin!(self.run_publish(user, &envelope, mode))
-            .instrument(span.clone())
-            .await;
+        let published = pin!(async {
+            let publish = Publish::new(&envelope, mode.repeats, mode.phase)?;
+            self.publish_in_line(user, publish).await
+        })
+        .instrument(span.clone())
+        .await;
         if let Err(error) = &published {
             telemetry::trace::failed(&span, error.code().as_str(), error);
+        }
+        // There is one for each event.
+        Ok(published?.pop().unwrap_or(PublishOutcome::Duplicate))
+    }
+
+    async fn publish_all(
+        &self,
+        user: &UserId,
+        events: &[(Envelope, Repeats)],
+        phase: PublishPhase<'_>,
+    ) -> Result<Vec<PublishOutcome>, BusError> {
+        let (mut spans, mut all) = (Vec::with_capacity(events.len()), None::<Publish>);
+        for (event, repeats) in events {
+            let (span, envelope) = trace::publication("redis", event);
+            spans.push(span);
+            let publish = Publish::new(&envelope, *repeats, phase)?;
+            match &mut all {
+                Some(all) => all.append(publish),
+                None => all = Some(publish),
+            }
+        }
+        let Some(all) = all else {
+            return Ok(Vec::new());
+        };
+        let published = self.publish_in_line(user, all).await;
+        if let Err(error) = &published {
+            let code = error.code();
+            spans
+                .iter()
+                .for_each(|span| telemetry::trace::failed(span, code.as_str(), error));
         }
         published
     }
@@ -183,63 +219,6 @@ impl Events for RedisBus {
 }
 
 impl RedisBus {
-    /// Appends an event to the log of its user, and publishes it.
-    async fn run_publish(
-        &self,
-        user: &UserId,
-        event: &Envelope,
-        mode: PublishMode<'_>,
-    ) -> Result<PublishOutcome, BusError> {
-        let mut reply = self.publish_once(user, event, mode).await?;
-        for _ in 0..MAX_STARTS {
-            match reply.next().as_deref() {
-                None => return Ok(PublishOutcome::Duplicate),
-                Some(UNRESTORED) if mode.phase != PublishPhase::Immediate => return Ok(PublishOutcome::Unrestored),
-                // Started by a script of its own: one that deletes keys and writes them again may stop in between while their
-                // slot migrates, and a repeated publish would take the recorded id for that of a published event.
-                Some(UNRESTORED) => {
-                    Box::pin(self.offset(user)).await?;
-                }
-                Some(assigned) => return offset_of(&reply, assigned).map(PublishOutcome::Assigned),
-            }
-            reply = self.publish_once(user, event, mode).await?;
-        }
-        Err(reply.unreadable("the epoch changes again and again"))
-    }
-
-    /// Runs the script that publishes. It replies nothing for a duplicate, [`UNRESTORED`], or the offset.
-    async fn publish_once(
-        &self,
-        user: &UserId,
-        event: &Envelope,
-        mode: PublishMode<'_>,
-    ) -> Result<RedisReply, BusError> {
-        let (shared, names) = (&self.shared, &self.shared.names);
-        let now = shared.commands.server_time();
-        let once = match mode.repeats {
-            Repeats::Dropped => Some([Arg::from(event.id.as_str()), Arg::from(now.as_millis().to_string())]),
-            Repeats::Unrecorded => None,
-        };
-        let phase = match mode.phase {
-            PublishPhase::Immediate => Arg::from("immediate"),
-            PublishPhase::AfterRestore => Arg::from(""),
-            PublishPhase::DuringRestore(epoch) => Arg::from(epoch),
-        };
-        let alert_check = (event.event == name::ALERT).then(|| names.open(user));
-        let keys = [names.offset(user), names.log(user), names.event_ids(user)];
-        let keys = keys.into_iter().chain(alert_check);
-        let args = [
-            Arg::from(published_at(now, &event.write()?)),
-            Arg::from(names.event_channel(user)),
-            phase,
-        ];
-        let (publish, args) = (
-            &shared.events.publish,
-            args.into_iter().chain(once.into_iter().flatten()),
-        );
-        shared.commands.run("publish an event", publish, keys, args).await
-    }
-
     async fn offset(&self, user: &UserId) -> Result<Offset, BusError> {
         Ok(self.offset_and_restore(user).await?.0)
     }
@@ -253,20 +232,6 @@ impl RedisBus {
         let mut reply = shared.commands.run("read an offset", script, keys, args).await?;
         Ok((offset(&mut reply)?, reply.bytes()?))
     }
-}
-
-/// Encoded event with the time of its publish as the first field, in ms since 1970.
-fn published_at(time: Timestamp, event: &[u8]) -> Vec<u8> {
-    let fields = event.strip_prefix(b"{").unwrap_or(event);
-    let mut published = format!(r#"{{"at":{},"#, time.as_millis()).into_bytes();
-    published.extend_from_slice(fields);
-    published
-}
-
-/// Offset in the text `<epoch>-<seq>`.
-fn offset_of(reply: &RedisReply, text: &[u8]) -> Result<Offset, BusError> {
-    let offset = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    offset.ok_or_else(|| reply.unreadable("invalid offset"))
 }
 
 /// Reply of scripts about an event log whose recent events are not yet published again.

@@ -5,6 +5,7 @@ mod buffers;
 mod clocks;
 mod dead_letters;
 mod epochs;
+mod hot_users;
 mod hygiene;
 mod lanes;
 mod outages;

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use bus::{Events, Presence};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
-use lifecycle::{Clock, Entropy, Reloadable};
+use lifecycle::{Clock, Entropy, KeyedLocks, Reloadable};
 use protocol::id::UserId;
 use protocol::json::Json;
 use serde::Serialize;
@@ -74,6 +74,8 @@ pub(crate) struct Internal {
     pub(crate) outage: Arc<BusOutage>,
     pub(crate) workers: Arc<WorkerClient>,
     pub(crate) restores: RestoreRequests,
+    /// Alerts of each user that are with the workers.
+    pub(crate) alerts: KeyedLocks<UserId>,
     /// Scheme of the requests.
     pub(crate) scheme: &'static str,
     /// Timeout of a job.

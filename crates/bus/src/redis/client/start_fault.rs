@@ -53,7 +53,7 @@ pub fn is_logged_outage(error: &(dyn Error + 'static)) -> bool {
 fn failure(error: &BusError) -> Option<&CommandFailure> {
     match error {
         BusError::Unavailable { source, .. } => source.downcast_ref(),
-        BusError::Full(_) | BusError::Unserved(_) | BusError::Unreadable { .. } => None,
+        BusError::Full(_) | BusError::Unserved(_) | BusError::Busy | BusError::Unreadable { .. } => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, ChannelMessage, LogRead, PublishOutcome, PublishPhase};
+use bus::{Bus, ChannelMessage, LogRead, PublishOutcome, PublishPhase, Repeats};
 use futures_util::future::join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
@@ -30,6 +30,8 @@ test_all!(
     special_characters_in_user_ids_work,
     concurrent_events_arrive_by_offset,
     slow_node_misses_events_of_the_hot_user_alone,
+    events_published_together_are_in_their_sequence_without_repeats,
+    events_published_together_wait_for_the_restore,
 );
 
 async fn events_have_consecutive_offsets_in_one_epoch(bus: &dyn Bus) {
@@ -386,6 +388,72 @@ async fn slow_node_misses_events_of_the_hot_user_alone(bus: &dyn Bus) {
     // From here on messages arrive again.
     let last = publish(bus, &hot, 10_001).await;
     subscriptions.until(&last).await;
+}
+
+async fn events_published_together_are_in_their_sequence_without_repeats(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let mut subscriptions = TestSubscriptions::open(bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
+    publish(bus, &user, 1).await;
+    let together = |numbers: &[u64], repeats| -> Vec<_> { numbers.iter().map(|n| (event(*n), repeats)).collect() };
+    let events = together(&[2, 1, 3, 2, 4], Repeats::Dropped);
+    let outcomes = bus.publish_all(&user, &events, PublishPhase::Immediate).await.unwrap();
+    let seqs: Vec<_> = outcomes.iter().map(seq).collect();
+    assert_eq!(seqs, [Some(2), None, Some(3), None, Some(4)]);
+    for expected in 1..=4 {
+        match subscriptions.next().await {
+            ChannelMessage::Event { offset, envelope, .. } => {
+                assert_eq!((offset.seq, as_sent(&envelope)), (expected, event(expected)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // The log keeps its bound when more come at once than it holds.
+    let numbers: Vec<u64> = (5..=304).collect();
+    let events = together(&numbers, Repeats::Unrecorded);
+    let outcomes = bus.publish_all(&user, &events, PublishPhase::Immediate).await.unwrap();
+    assert_eq!(outcomes.iter().map(seq).max(), Some(Some(304)));
+    let mut after = offset(bus, &user).await;
+    after.seq -= 256;
+    let kept = self::events(bus.read_log(&user, &after, 300).await.unwrap());
+    assert_eq!(kept.len(), 256);
+    assert_eq!(kept[255].1.data, Json::of(&304));
+    after.seq -= 1;
+    assert!(matches!(
+        bus.read_log(&user, &after, 300).await.unwrap(),
+        LogRead::Gap(_)
+    ));
+    assert!(
+        bus.publish_all(&user, &[], PublishPhase::Immediate)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+async fn events_published_together_wait_for_the_restore(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let epoch = bus.unrestored_epoch(&user).await.unwrap().unwrap();
+    let events = [1, 2].map(|number| (event(number), Repeats::Dropped));
+    let refused = bus
+        .publish_all(&user, &events, PublishPhase::AfterRestore)
+        .await
+        .unwrap();
+    assert_eq!(refused, [PublishOutcome::Unrestored, PublishOutcome::Unrestored]);
+    assert!(bus.mark_restored(&user, &epoch).await.unwrap());
+    let published = bus
+        .publish_all(&user, &events, PublishPhase::AfterRestore)
+        .await
+        .unwrap();
+    assert_eq!(published.iter().map(seq).collect::<Vec<_>>(), [Some(1), Some(2)]);
+}
+
+/// Seq of an event that was published.
+fn seq(outcome: &PublishOutcome) -> Option<u64> {
+    match outcome {
+        PublishOutcome::Assigned(offset) => Some(offset.seq),
+        PublishOutcome::Duplicate | PublishOutcome::Unrestored => None,
+    }
 }
 
 /// Envelope as its publisher sent it.

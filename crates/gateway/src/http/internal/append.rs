@@ -67,6 +67,28 @@ impl Internal {
         }
     }
 
+    /// Appends events of one user to its event log in their sequence, by one step of the bus where the log is restored.
+    ///
+    /// # Errors
+    /// [`BusError`]: the outcome of all is unknown.
+    pub(super) async fn append_all(
+        &self,
+        call: &Call<'_>,
+        user: &UserId,
+        events: &[(Envelope, Repeats)],
+    ) -> Result<Vec<Result<PublishOutcome, BusError>>, BusError> {
+        let phase = PublishPhase::AfterRestore;
+        let outcomes = self.events.publish_all(user, events, phase).await?;
+        let mut appended = Vec::with_capacity(outcomes.len());
+        for ((event, repeats), outcome) in events.iter().zip(outcomes) {
+            appended.push(match outcome {
+                PublishOutcome::Unrestored => Box::pin(self.append_to_unrestored(call, user, event, *repeats)).await,
+                outcome => Ok(outcome),
+            });
+        }
+        Ok(appended)
+    }
+
     async fn append_to_unrestored(
         &self,
         call: &Call<'_>,

@@ -8,6 +8,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::StatusCode;
 use protocol::code::ErrorCode;
+use protocol::event::Event;
+use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,6 +17,7 @@ use serde_json::value::RawValue;
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
 use super::event::Publication;
+use super::publish::PreparedEvent;
 use super::{Internal, body, json_response};
 use crate::settings::Scope;
 use crate::trace::HttpRoute;
@@ -97,7 +100,8 @@ impl Internal {
         Ok(json_response(StatusCode::OK, &BatchResults { results }))
     }
 
-    /// Publishes events of one user, each when the one before is published or has failed.
+    /// Publishes events of one user in their sequence: those that follow each other without an alert by one step of the bus, up to a
+    /// number, and the others each when the one before is published or has failed.
     async fn publish_in_sequence(
         &self,
         call: &Call<'_>,
@@ -105,11 +109,64 @@ impl Internal {
         events: Vec<Numbered<Publication<'_>>>,
     ) -> Vec<Numbered<EventResult>> {
         let mut results = Vec::with_capacity(events.len());
+        let mut group = Vec::new();
         for (number, publication) in events {
-            let published = self.publish(call, &user, publication).await;
-            results.push((number, EventResult::from(published)));
+            match self.prepare(&user, publication) {
+                Err(error) => results.push((number, EventResult::from(Err(error)))),
+                Ok(PreparedEvent {
+                    id,
+                    event: Event::Alert(alert),
+                    ..
+                }) => {
+                    results.extend(self.publish_group(call, &user, &mut group).await);
+                    let raised = Box::pin(self.raise(alert, call, &user)).await;
+                    results.push((number, EventResult::from(raised.map(|()| id))));
+                }
+                Ok(prepared) => {
+                    group.push((number, prepared));
+                    if group.len() >= MAX_GROUP {
+                        results.extend(self.publish_group(call, &user, &mut group).await);
+                    }
+                }
+            }
         }
+        results.extend(self.publish_group(call, &user, &mut group).await);
         results
+    }
+
+    /// Publishes the events of a group, none of which is an alert, and empties it.
+    async fn publish_group(
+        &self,
+        call: &Call<'_>,
+        user: &UserId,
+        group: &mut Vec<Numbered<PreparedEvent>>,
+    ) -> Vec<Numbered<EventResult>> {
+        let (events, heads): (Vec<_>, Vec<_>) = group
+            .drain(..)
+            .map(|(number, prepared)| {
+                let head = (number, prepared.id, prepared.event.name());
+                ((prepared.envelope, prepared.repeats), head)
+            })
+            .unzip();
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let published = self.append_all(call, user, &events).await;
+        let published = match self.outage.record("event publish", published) {
+            Ok(published) => published,
+            Err(error) => {
+                let failed = |(number, ..)| (number, EventResult::from(Err(ApiError::Failed(error.code()))));
+                return heads.into_iter().map(failed).collect();
+            }
+        };
+        let results = heads
+            .into_iter()
+            .zip(published)
+            .map(|((number, id, event), published)| {
+                let published = self.published(event, published);
+                (number, EventResult::from(published.map(|()| id)))
+            });
+        results.collect()
     }
 }
 
@@ -138,3 +195,5 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_EVENTS: usize = 1_000;
 /// Users of a batch whose events are published at the same time.
 const MAX_USERS_AT_ONCE: usize = 256;
+/// Events of one step of the bus.
+const MAX_GROUP: usize = 32;

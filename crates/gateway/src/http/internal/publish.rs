@@ -4,17 +4,19 @@ use std::pin::pin;
 
 use axum::body::Body;
 use axum::response::Response;
-use bus::Repeats;
+use bus::{BusError, PublishOutcome, Repeats};
 use http::StatusCode;
+use lifecycle::KeyedLocks;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Work;
 use protocol::code::ErrorCode;
-use protocol::event::Event;
+use protocol::event::{Event, name};
 use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
 use protocol::security::Alert;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout_at};
 
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
@@ -43,55 +45,92 @@ pub(super) async fn publish(
     Ok(call.run(ROUTE, Some(&user), published).await)
 }
 
+/// Event with its envelope, ready to be published.
+pub(super) struct PreparedEvent {
+    /// Id that the response has.
+    pub(super) id: EventId,
+    pub(super) event: Event,
+    pub(super) envelope: Envelope,
+    /// Only the id of an event with an idempotency key may come again.
+    pub(super) repeats: Repeats,
+}
+
 impl Internal {
+    /// Bound of the alerts of a user that are with the workers: a flood of one user would fill the lane of all.
+    pub(crate) fn alert_places() -> KeyedLocks<UserId> {
+        KeyedLocks::with_bound(MAX_ALERTS)
+    }
+
     /// Publishes one event of a user, and returns its id.
-    pub(super) async fn publish(
-        &self,
-        call: &Call<'_>,
-        user: &UserId,
-        publication: Publication<'_>,
-    ) -> Result<EventId, ApiError> {
-        let event_id = self.event_id(user, publication.idempotency_key.as_deref());
-        let is_keyed = publication.idempotency_key.is_some();
+    async fn publish(&self, call: &Call<'_>, user: &UserId, publication: Publication<'_>) -> Result<EventId, ApiError> {
+        let PreparedEvent {
+            id,
+            event,
+            envelope,
+            repeats,
+        } = self.prepare(user, publication)?;
+        let name = event.name();
+        if let Event::Alert(alert) = event {
+            // Boxed: inline, an alert on its way to a worker would be in the task of every publish.
+            Box::pin(self.raise(alert, call, user)).await?;
+        } else {
+            let published = self.append(call, user, &envelope, repeats).await;
+            self.published(name, published)?;
+        }
+        Ok(id)
+    }
+
+    /// Checks an event, and encodes it.
+    pub(super) fn prepare(&self, user: &UserId, publication: Publication<'_>) -> Result<PreparedEvent, ApiError> {
+        let id = self.event_id(user, publication.idempotency_key.as_deref());
+        let repeats = match publication.idempotency_key {
+            Some(_) => Repeats::Dropped,
+            None => Repeats::Unrecorded,
+        };
         let event = publication.event(&Defaults {
             user,
-            id: &event_id,
+            id: &id,
             now: self.clock.now(),
         })?;
-        let envelope = Envelope::of(event_id.clone(), &event);
+        let envelope = Envelope::of(id.clone(), &event);
         if envelope.data.as_str().len() > MAX_EVENT {
             return Err(ApiError::invalid("data: at most 16 KiB were expected"));
         }
-        let name = event.name();
-        match event {
-            // Boxed: inline, an alert on its way to a worker would be in the task of every publish.
-            Event::Alert(alert) => Box::pin(self.raise(alert, call, user)).await?,
-            _ => self.send(call, user, &envelope, is_keyed).await?,
-        }
-        self.metrics.published(name);
-        Ok(event_id)
+        Ok(PreparedEvent {
+            id,
+            event,
+            envelope,
+            repeats,
+        })
     }
 
-    /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source. Only the id of
-    /// an event with a key may come again.
-    async fn send(&self, call: &Call<'_>, user: &UserId, envelope: &Envelope, is_keyed: bool) -> Result<(), ApiError> {
-        let repeats = if is_keyed {
-            Repeats::Dropped
-        } else {
-            Repeats::Unrecorded
-        };
-        let published = self.append(call, user, envelope, repeats).await;
+    /// Records the outcome of an event that was published directly to the user's event log. If the log is lost, clients reload the state
+    /// from its source.
+    pub(super) fn published(
+        &self,
+        event: &'static str,
+        published: Result<PublishOutcome, BusError>,
+    ) -> Result<(), ApiError> {
         let published = self.outage.record("event publish", published);
-        published.map(drop).map_err(|error| ApiError::Failed(error.code()))
+        published.map_err(|error| ApiError::Failed(error.code()))?;
+        self.metrics.published(event);
+        Ok(())
     }
 
     /// Has a worker commit an alert, which is stored before it is published.
-    async fn raise(&self, alert: Alert, call: &Call<'_>, user: &UserId) -> Result<(), ApiError> {
+    pub(super) async fn raise(&self, alert: Alert, call: &Call<'_>, user: &UserId) -> Result<(), ApiError> {
+        let deadline = Instant::now() + self.job_timeout;
+        let place = timeout_at(deadline, self.alerts.lock(user)).await;
+        let _place = place.map_err(|_elapsed| ApiError::Failed(ErrorCode::Unavailable))?;
+        let within = deadline.saturating_duration_since(Instant::now());
         let work = Work::RaiseAlert(alert);
-        let raised = self.workers.request(call.requester(user), work, self.job_timeout).await;
+        let raised = self.workers.request(call.requester(user), work, within).await;
         let raised = raised.map_err(|error| ApiError::Failed(error.code()))?;
         match raised.map(|outcome| outcome.error) {
-            Some(None) => Ok(()),
+            Some(None) => {
+                self.metrics.published(name::ALERT);
+                Ok(())
+            }
             // The outcome is unknown: the alert may have been committed.
             None | Some(Some(ErrorCode::Unavailable | ErrorCode::Timeout)) => {
                 Err(ApiError::Failed(ErrorCode::Unavailable))
@@ -129,3 +168,5 @@ pub(super) const ROUTE: HttpRoute = HttpRoute {
 const MAX_BODY: usize = 64 * 1024;
 /// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
 const MAX_EVENT: usize = 16 * 1024;
+/// Alerts of one user that are with the workers at once; the others wait, until the timeout of a job.
+const MAX_ALERTS: usize = 64;
