@@ -11,15 +11,15 @@ use std::time::Duration;
 use testkit::chaos::SeededRng;
 use testkit::{Proxy, Redis, wait};
 
-use self::deployment::{ClusterServers, Deployment, ProxiedServer, RedisFault, SentinelServers};
-use self::stage::{Faults, Stage, users};
+use self::deployment::{ClusterServers, Deployment, ProxiedServer, SentinelServers};
+use self::stage::{Stage, users};
 use crate::stage::by_hand;
 
 #[tokio::test]
 async fn under_random_faults_no_event_is_lost_without_notice_or_delivered_twice() {
     let stage = on_one_server("chaos").await;
     let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
-    let stage = stage.run_with_faults(&Faults::ALL, lasts).await;
+    let stage = stage.run_with_faults(lasts).await;
     Box::pin(stage.check()).await;
 }
 
@@ -60,31 +60,22 @@ async fn failover_to_a_lagging_replica_gives_every_client_a_fresh_start() {
 #[tokio::test]
 async fn failovers_of_sentinels_give_every_client_a_fresh_start() {
     let redis = Deployment::Sentinel(SentinelServers::start().await);
-    let mut stage = Stage::start("sentinel", SeededRng::new(seed()), redis).await;
-    stage.publish_some().await;
-    match by_hand("POSTERN_CHAOS_SECONDS") {
-        Some(seconds) => {
-            let lasts = Duration::from_secs(seconds);
-            stage = stage.run_with_faults(&Faults::WITH_FAILOVERS, lasts).await;
-        }
-        // The silent primary returns and accepts writes, until the sentinels make it a replica.
-        None => stage.inject(Faults::Redis(RedisFault::Paused)).await,
-    }
-    stage.publish_some().await;
-    Box::pin(stage.check()).await;
+    Box::pin(run_on("sentinel", redis)).await;
 }
 
 #[tokio::test]
 async fn failovers_and_moved_slots_of_a_cluster_lose_no_event_without_notice_and_deliver_none_twice() {
     let redis = Deployment::Cluster(ClusterServers::start(users()).await);
-    let mut stage = Stage::start("cluster", SeededRng::new(seed()), redis).await;
+    Box::pin(run_on("cluster", redis)).await;
+}
+
+/// Injects each fault of several servers once, or, by hand, faults of all kinds for a time.
+async fn run_on(name: &'static str, redis: Deployment) {
+    let mut stage = Stage::start(name, SeededRng::new(seed()), redis).await;
     stage.publish_some().await;
     stage = match by_hand("POSTERN_CHAOS_SECONDS") {
-        Some(seconds) => {
-            let lasts = Duration::from_secs(seconds);
-            stage.run_with_faults(&Faults::OF_CLUSTER, lasts).await
-        }
-        None => stage.run_each(&Faults::OF_CLUSTER[..5]).await,
+        Some(seconds) => stage.run_with_faults(Duration::from_secs(seconds)).await,
+        None => stage.run_with_each_fault_of_redis().await,
     };
     stage.publish_some().await;
     Box::pin(stage.check()).await;

@@ -48,6 +48,16 @@ pub(crate) enum RedisFault {
 }
 
 impl RedisFault {
+    const OF_ONE_SERVER: [Self; 2] = [Self::ConnectionsKilled, Self::Paused];
+    const OF_SENTINELS: [Self; 4] = [Self::ConnectionsKilled, Self::Paused, Self::Failover, Self::Killed];
+    const OF_CLUSTER: [Self; 5] = [
+        Self::ConnectionsKilled,
+        Self::Paused,
+        Self::Failover,
+        Self::Killed,
+        Self::SlotsMoved,
+    ];
+
     /// Name in the figures of a run.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -75,6 +85,15 @@ impl Deployment {
         match self {
             Self::Server(server) => server,
             Self::Sentinel(_) | Self::Cluster(_) => panic!("the stage has several servers"),
+        }
+    }
+
+    /// Faults that it can have.
+    pub(crate) fn faults(&self) -> &'static [RedisFault] {
+        match self {
+            Self::Server(_) => &RedisFault::OF_ONE_SERVER,
+            Self::Sentinel(_) => &RedisFault::OF_SENTINELS,
+            Self::Cluster(_) => &RedisFault::OF_CLUSTER,
         }
     }
 

@@ -42,7 +42,7 @@ struct Balancer {
 
 /// Kinds of faults.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Faults {
+enum Faults {
     GatewayKilled,
     GatewayDrained,
     WorkerKilled,
@@ -50,37 +50,8 @@ pub(crate) enum Faults {
 }
 
 impl Faults {
-    /// Faults of a stage with one server.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::GatewayKilled,
-        Self::GatewayDrained,
-        Self::WorkerKilled,
-        Self::Redis(RedisFault::ConnectionsKilled),
-        Self::Redis(RedisFault::Paused),
-    ];
-
-    /// Faults of a stage with sentinels.
-    pub(crate) const WITH_FAILOVERS: [Self; 7] = [
-        Self::GatewayKilled,
-        Self::GatewayDrained,
-        Self::WorkerKilled,
-        Self::Redis(RedisFault::ConnectionsKilled),
-        Self::Redis(RedisFault::Paused),
-        Self::Redis(RedisFault::Failover),
-        Self::Redis(RedisFault::Killed),
-    ];
-
-    /// Faults of a stage with a cluster of Redis: those of Redis first.
-    pub(crate) const OF_CLUSTER: [Self; 8] = [
-        Self::Redis(RedisFault::ConnectionsKilled),
-        Self::Redis(RedisFault::Paused),
-        Self::Redis(RedisFault::Failover),
-        Self::Redis(RedisFault::Killed),
-        Self::Redis(RedisFault::SlotsMoved),
-        Self::GatewayKilled,
-        Self::GatewayDrained,
-        Self::WorkerKilled,
-    ];
+    /// Faults that every stage has.
+    const OF_NODES: [Self; 3] = [Self::GatewayKilled, Self::GatewayDrained, Self::WorkerKilled];
 }
 
 impl Stage {
@@ -149,14 +120,15 @@ impl Stage {
         .await;
     }
 
-    /// Injects faults for this long, one after the other.
-    pub(crate) async fn run_with_faults(mut self, faults: &[Faults], lasts: Duration) -> Self {
+    /// Injects faults of nodes and of Redis for this long, one after the other.
+    pub(crate) async fn run_with_faults(mut self, lasts: Duration) -> Self {
         let end = Instant::now() + lasts;
         let mut bag = Vec::new();
         while Instant::now() < end {
             if bag.is_empty() {
                 // Each fault occurs once before any is repeated.
-                bag.extend(faults);
+                bag.extend(Faults::OF_NODES);
+                bag.extend(self.redis.faults().iter().copied().map(Faults::Redis));
                 self.rng.shuffle(&mut bag);
             }
             if let Some(fault) = bag.pop() {
@@ -167,18 +139,18 @@ impl Stage {
         self
     }
 
-    /// Injects each of these faults once.
-    pub(crate) async fn run_each(mut self, faults: &[Faults]) -> Self {
-        let mut bag = faults.to_vec();
-        self.rng.shuffle(&mut bag);
-        for fault in bag {
-            self.inject(fault).await;
+    /// Injects each fault of Redis once.
+    pub(crate) async fn run_with_each_fault_of_redis(mut self) -> Self {
+        let mut faults = self.redis.faults().to_vec();
+        self.rng.shuffle(&mut faults);
+        for fault in faults {
+            self.inject(Faults::Redis(fault)).await;
         }
         self
     }
 
     /// Injects a fault, and waits until it is over.
-    pub(crate) async fn inject(&mut self, fault: Faults) {
+    async fn inject(&mut self, fault: Faults) {
         let name = match fault {
             Faults::GatewayKilled => {
                 let gateway = self.rng.below(GATEWAYS);
