@@ -1,10 +1,10 @@
 //! Jobs and dead letters as operators see and change them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bus::{EntryId, Jobs, RedisBus, RedisSettings};
-use lifecycle::SystemClock;
+use lifecycle::{Clock, SystemClock};
 use protocol::cluster::job::Lane::Interactive;
 use protocol::cluster::job::{Job, Work};
 use protocol::time::Timestamp;
@@ -67,9 +67,9 @@ async fn dead_letter_names_its_job_and_only_one_without_secrets_is_submitted_aga
 async fn queued_jobs_are_listed_with_their_claims_and_discarded_with_their_bytes() {
     let redis = Redis::start().await;
     let bus = connect(&redis).await;
-    let before = Timestamp::from(SystemTime::now());
+    let before = Timestamp::from(SystemClock.now());
     bus.submit(Interactive, &job("claimed", 1), PATIENCE).await.unwrap();
-    let after = Timestamp::from(SystemTime::now());
+    let after = Timestamp::from(SystemClock.now());
     let unclaimed = bus.queued_jobs(Interactive, None, 9).await.unwrap();
     assert_eq!(
         (unclaimed[0].deliveries, &unclaimed[0].worker),
