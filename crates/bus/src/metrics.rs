@@ -80,7 +80,7 @@ impl Metrics {
         for operation in Operation::ALL {
             metrics.failed.add(0, &[operation_label(*operation)]);
         }
-        for message in ["event", "job", "reply"] {
+        for message in ["event", "job", "reply", "socket"] {
             metrics.unreadable.add(0, &[KeyValue::new("what", message)]);
         }
         metrics

@@ -47,6 +47,7 @@ operations! {
     Gcra = "gcra",
     IssueToken = "issue_token",
     JoinSocket = "join_socket",
+    LeaveJobs = "leave_jobs",
     ListDeadLetters = "list_dead_letters",
     ListJobs = "list_jobs",
     ListSessions = "list_sessions",

@@ -8,3 +8,10 @@ use serde_json::Value;
 pub(crate) fn stored<'a, T: Deserialize<'a>>(cursor: Option<&'a Value>) -> Option<T> {
     T::deserialize(cursor?).ok()
 }
+
+/// Reports whether a checked-in cursor is read, and written as it was. A cursor of another format is no cursor for the release before.
+#[cfg(test)]
+pub(crate) fn is_in_format<T: serde::Serialize + serde::de::DeserializeOwned>(checked_in: &Value) -> bool {
+    let read: Option<T> = stored(Some(checked_in));
+    read.is_some_and(|cursor| serde_json::to_value(cursor).is_ok_and(|written| written == *checked_in))
+}

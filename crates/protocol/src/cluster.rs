@@ -5,4 +5,5 @@ pub mod envelope;
 pub mod job;
 pub mod offset;
 pub mod origin;
+pub mod version;
 pub mod webhook;

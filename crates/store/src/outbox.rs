@@ -100,7 +100,7 @@ pub struct Relayed {
     pub sent: u64,
     /// Number of events from before that the publisher accepted again, as its event log is restored.
     pub resent: u64,
-    /// True if the publisher refused an event, so that some are left.
+    /// True if the publisher refused an event, or one is of a newer version, so that some are left.
     pub stopped: bool,
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum PageEnd {
     Outbox,
     /// The publisher refused an event.
     Refusal,
+    /// The next event is of a newer version, for workers of a newer release.
+    Newer,
     /// The event log of the publisher is unrestored.
     Unrestored,
 }
@@ -91,7 +93,7 @@ async fn run(
         let is_restarted = match page.end {
             PageEnd::Page => false,
             PageEnd::Unrestored => true,
-            PageEnd::Refusal => break,
+            PageEnd::Refusal | PageEnd::Newer => break,
             PageEnd::Outbox => match &restore {
                 None => return Ok(relayed),
                 Some(restore) => match publisher.mark_restored(user, &restore.epoch).await {

@@ -67,7 +67,8 @@ pub(crate) fn vault_errors() -> [VaultError; 3] {
 
 pub(crate) fn recall_errors() -> impl Iterator<Item = RecallError> {
     let unreadable = RecallError::Unreadable(parse_error());
-    vault_errors().map(RecallError::Decrypt).into_iter().chain([unreadable])
+    let vault = vault_errors().map(RecallError::Decrypt).into_iter();
+    vault.chain([unreadable, RecallError::Newer])
 }
 
 pub(crate) fn parse_error() -> serde_json::Error {

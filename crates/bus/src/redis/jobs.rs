@@ -33,6 +33,7 @@ pub(super) struct JobScripts {
     check: Script,
     mark_served: Script,
     renew: Script,
+    leave: Script,
     finish: Script,
     reply: Script,
     list: Script,
@@ -70,6 +71,7 @@ impl JobScripts {
                 ),
             ),
             renew: Script::new(Operation::RenewJobs, include_str!("script/renew_jobs.lua")),
+            leave: Script::new(Operation::LeaveJobs, include_str!("script/leave_jobs.lua")),
             finish: Script::new(Operation::FinishJobs, include_str!("script/finish_jobs.lua")),
             reply: Script::new(Operation::SendReply, include_str!("script/send_reply.lua")),
             list: Script::new(Operation::ListJobs, include_str!("script/list_jobs.lua")),
@@ -97,6 +99,7 @@ impl JobScripts {
             check,
             mark_served,
             renew,
+            leave,
             finish,
             reply,
             list,
@@ -111,6 +114,7 @@ impl JobScripts {
             check,
             mark_served,
             renew,
+            leave,
             finish,
             reply,
             list,
@@ -217,7 +221,11 @@ impl Jobs for RedisBus {
         for jobs in jobs.chunks(AT_ONCE) {
             let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
             for stored in self.shared.commands.get("read stored replies", keys).await? {
-                replies.push(Reply::read(&stored)?);
+                match Reply::read(&stored) {
+                    Ok(reply) => replies.push(reply),
+                    // The others are read nevertheless.
+                    Err(error) => replies::report_unreadable(&self.shared.metrics, &error),
+                }
             }
         }
         Ok(replies)

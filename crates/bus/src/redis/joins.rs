@@ -177,7 +177,7 @@ fn token_times(token: TokenTimes) -> String {
 fn token(join: &SocketJoin) -> String {
     let [session, connection] =
         [join.session.session.as_str(), join.socket.connection.as_str()].map(|text| json!(text));
-    format!(r#"{{"redemption":0,"session":{session},"connection":{connection}"#)
+    format!(r#"{{"v":1,"redemption":0,"session":{session},"connection":{connection}"#)
 }
 
 fn lease(join: &SocketJoin) -> Option<ResumeLease> {

@@ -78,7 +78,7 @@ impl Presence for RedisBus {
         let excess = shared
             .commands
             .run("register a socket", &shared.presence.register, [key], args);
-        sockets(excess.await?)
+        self.sockets(excess.await?)
     }
 
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
@@ -97,7 +97,7 @@ impl Presence for RedisBus {
         let shared = &self.shared;
         let key = shared.names.sockets(user);
         let entries = shared.commands.run("list sockets", &shared.presence.list, [key], []);
-        let mut list = sockets(entries.await?)?;
+        let mut list = self.sockets(entries.await?)?;
         list.retain(|socket| alive.contains(&socket.node));
         list.sort_by(age);
         Ok(list)
@@ -119,6 +119,20 @@ impl RedisBus {
             alive.insert(node.map_err(|_no_id| reply.unreadable("invalid gateway id"))?);
         }
         Ok(alive)
+    }
+
+    /// Decodes entries. Those of a newer version are left out: only gateways of a newer release can close their sockets.
+    fn sockets(&self, mut reply: RedisReply) -> Result<Vec<OpenSocket>, BusError> {
+        let mut sockets = Vec::new();
+        while !reply.is_empty() {
+            let entry = reply.bytes()?;
+            if StoredSocket::is_newer(&entry) {
+                self.shared.metrics.unreadable("socket");
+            } else {
+                sockets.push(StoredSocket::read(&entry)?.socket);
+            }
+        }
+        Ok(sockets)
     }
 }
 
@@ -143,13 +157,4 @@ impl VersionedMessage for StoredSocket {
 pub(super) fn entry(socket: &OpenSocket) -> Result<Vec<u8>, BusError> {
     let (v, socket) = (StoredSocket::LATEST_VERSION, socket.clone());
     StoredSocket { v, socket }.write()
-}
-
-fn sockets(mut reply: RedisReply) -> Result<Vec<OpenSocket>, BusError> {
-    let mut sockets = Vec::new();
-    while !reply.is_empty() {
-        let entry = reply.bytes()?;
-        sockets.push(StoredSocket::read(&entry)?.socket);
-    }
-    Ok(sockets)
 }

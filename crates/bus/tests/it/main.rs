@@ -11,6 +11,7 @@ mod contract;
 mod credentials;
 mod expiries;
 mod footprint;
+mod formats;
 mod metrics;
 mod nodes;
 mod permissions;

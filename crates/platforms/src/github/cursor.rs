@@ -292,4 +292,20 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn cursor_is_stored_in_the_checked_in_format() {
+        let seen = serde_json::json!({ "at": "2026-11-30T16:00:00.000Z", "threads": ["7", "8"] });
+        let stored = serde_json::json!({
+            "validator": "Mon, 30 Nov 2026 16:00:00 GMT",
+            "seen": seen,
+            "pagination": {
+                "before": "2026-11-30T15:00:00.000Z",
+                "previous_end": seen,
+                "newest_seen": null,
+                "validator": null,
+            },
+        });
+        assert!(crate::cursor::is_in_format::<Cursor>(&stored));
+    }
 }

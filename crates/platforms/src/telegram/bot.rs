@@ -147,3 +147,14 @@ const LONG_POLL: Duration = Duration::from_secs(2);
 
 /// A day less than a week, so that no id is drawn anew while the old one is valid.
 const VALID_FOR: Duration = Duration::from_hours(6 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_is_stored_in_the_checked_in_format() {
+        let stored = json!({ "bot": "7", "next": 42, "at": 1_796_054_400_u64 });
+        assert!(crate::cursor::is_in_format::<Cursor>(&stored));
+    }
+}

@@ -126,4 +126,10 @@ mod tests {
         assert_eq!(ids(&last), ["10", "11"]);
         assert_eq!((last.cursor.since, last.cursor.has_more()), (Some(100), false));
     }
+
+    #[test]
+    fn cursor_is_stored_in_the_checked_in_format() {
+        let stored = serde_json::json!({ "since": 7, "newest": 9, "next": "page-2", "last_message": null });
+        assert!(crate::cursor::is_in_format::<Cursor>(&stored));
+    }
 }

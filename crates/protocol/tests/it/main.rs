@@ -6,6 +6,7 @@
 mod cluster;
 mod docs;
 mod enumerations;
+mod formats;
 mod frames;
 mod hostile;
 mod lenient;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::version::is_newer;
 use protocol::id::{AlertId, UserId};
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
@@ -160,9 +161,15 @@ pub(super) fn user(row: &Row) -> Result<UserId, Failure> {
     UserId::new(row.try_get::<_, &str>("user_id")?).map_err(Failure::row)
 }
 
-/// Envelope from the column `envelope`.
-pub(super) fn envelope(row: &Row) -> Result<Envelope, Failure> {
-    serde_json::from_str(row.try_get("envelope")?).map_err(Failure::row)
+/// Envelope from the column `envelope`; none if it is of a newer version.
+pub(super) fn envelope(row: &Row) -> Result<Option<Envelope>, Failure> {
+    let text: &str = row.try_get("envelope")?;
+    match serde_json::from_str::<Envelope>(text) {
+        Ok(envelope) => Ok((envelope.v <= Envelope::VERSION).then_some(envelope)),
+        // A newer version may have another shape.
+        Err(_) if is_newer(text.as_bytes(), Envelope::VERSION) => Ok(None),
+        Err(error) => Err(Failure::row(error)),
+    }
 }
 
 /// Postgres value of a time. Every [`Timestamp`] is in Postgres's range.

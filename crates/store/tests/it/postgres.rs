@@ -9,6 +9,7 @@ mod devices;
 mod dump;
 mod errors;
 mod failover;
+mod formats;
 mod grants;
 mod key_rotation;
 mod metrics;

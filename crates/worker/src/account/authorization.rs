@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{BusError, ChallengeKind, Challenges, PendingAuthorization};
 use protocol::account::AccountType;
+use protocol::cluster::version::is_newer;
 use protocol::id::{SessionId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
@@ -16,6 +17,9 @@ use crate::call::digest;
 /// Pending authorization, which the callback of its platform must match.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Authorization {
+    /// Version of the record, [`Authorization::VERSION`]; releases before 0.2 wrote none.
+    #[serde(default = "first_version")]
+    pub(super) v: u8,
     pub(super) session: SessionId,
     pub(super) account: AccountType,
     pub(super) redirect_uri: String,
@@ -26,6 +30,23 @@ pub(super) struct Authorization {
     pub(super) verifier: Secret,
     /// Access epoch of the user when the authorization started.
     pub(super) access_epoch: i64,
+}
+
+impl Authorization {
+    /// Current version.
+    pub(super) const VERSION: u8 = 1;
+
+    /// Reads a record. One of a newer version is unknown: its user starts again.
+    fn read(text: &Secret) -> Result<Self, AuthorizationError> {
+        if is_newer(text.expose().as_bytes(), Self::VERSION) {
+            return Err(AuthorizationError::Unknown);
+        }
+        Ok(serde_json::from_str(text.expose())?)
+    }
+}
+
+fn first_version() -> u8 {
+    1
 }
 
 /// Pending authorizations. Each is encrypted for its user, found by the hash of its state, and deleted when taken.
@@ -77,7 +98,7 @@ impl Authorizations {
         let text = self
             .vault
             .decrypt(&binding(user), &Ciphertext::from_bytes(pending.encrypted))?;
-        let authorization: Authorization = serde_json::from_str(text.expose())?;
+        let authorization = Authorization::read(&text)?;
         if authorization.session != *session || authorization.account != account {
             return Err(AuthorizationError::Elsewhere);
         }
@@ -128,3 +149,25 @@ fn binding(user: &UserId) -> Binding<'_> {
 
 /// Time that a user has at the platform. GitHub's authorization codes have the same lifetime.
 pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = r#"{"v":1,"session":"s-1","account":"github","redirect_uri":"https://app.example/callback","issuer":null,"verifier":"verifier-1","access_epoch":7}"#;
+
+    #[test]
+    fn record_is_written_and_read_in_the_checked_in_format() {
+        let authorization = Authorization::read(&Secret::new(RECORD)).unwrap();
+        assert_eq!(Json::of(&authorization).as_str(), RECORD);
+        let unversioned = RECORD.replacen(r#""v":1,"#, "", 1);
+        let authorization = Authorization::read(&Secret::new(unversioned)).unwrap();
+        assert_eq!(Json::of(&authorization).as_str(), RECORD);
+    }
+
+    #[test]
+    fn record_of_a_newer_version_is_unknown() {
+        let read = Authorization::read(&Secret::new(r#"{"v":2}"#));
+        assert!(matches!(read, Err(AuthorizationError::Unknown)), "{read:?}");
+    }
+}

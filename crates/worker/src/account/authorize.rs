@@ -26,6 +26,7 @@ impl AccountService {
         // 256 bits in 44 characters, where RFC 7636 section 4.1 asks for 43 to 128.
         let verifier = Secret::new(format!("{}{}", self.entropy.token(), self.entropy.token()));
         let authorization = Authorization {
+            v: Authorization::VERSION,
             session: call.session.clone(),
             account: payload.account_type,
             redirect_uri: payload.redirect_uri.clone(),

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use lifecycle::Entropy;
 use protocol::cluster::job::JobOutcome;
+use protocol::cluster::version::is_newer;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::trace::TraceParent;
+use serde::Serialize;
 use store::vault::{Binding, Ciphertext, VaultError};
 use store::{Actor, Operator, Receipt};
 use tokio::time::Instant;
@@ -20,9 +22,8 @@ use super::refusal::Refusal;
 impl Call {
     /// Receipt to be written with the change that `outcome` reports.
     pub(crate) fn receipt(&self, outcome: &JobOutcome) -> Receipt {
-        let text = Secret::new(Json::of(outcome).as_str());
         Receipt {
-            answer: self.vault.encrypt(&self.answer_binding(), &text),
+            answer: self.vault.encrypt(&self.answer_binding(), &written(outcome)),
             ..self.receipt_without_answer()
         }
     }
@@ -44,8 +45,7 @@ impl Call {
 
     /// Outcome stored in an earlier receipt of this job, or of its idempotency key.
     pub(crate) fn recall(&self, answer: &Ciphertext) -> Result<JobOutcome, RecallError> {
-        let text = self.vault.decrypt(&self.answer_binding(), answer)?;
-        Ok(serde_json::from_str(text.expose())?)
+        read(&self.vault.decrypt(&self.answer_binding(), answer)?)
     }
 
     /// Encryption context of the answer: user and event, which all jobs of one idempotency key share.
@@ -57,6 +57,32 @@ impl Call {
         }
     }
 }
+
+/// Stored answer, with a version of its own: a worker of the release before may have to repeat it.
+fn written(outcome: &JobOutcome) -> Secret {
+    #[derive(Serialize)]
+    struct StoredAnswer<'a> {
+        v: u8,
+        #[serde(flatten)]
+        outcome: &'a JobOutcome,
+    }
+    let answer = StoredAnswer {
+        v: ANSWER_VERSION,
+        outcome,
+    };
+    Secret::new(Json::of(&answer).into_text())
+}
+
+/// Reads a stored answer. One without a version is of the first, as releases before 0.2 wrote it.
+fn read(text: &Secret) -> Result<JobOutcome, RecallError> {
+    if is_newer(text.expose().as_bytes(), ANSWER_VERSION) {
+        return Err(RecallError::Newer);
+    }
+    Ok(serde_json::from_str(text.expose())?)
+}
+
+/// Version of a stored answer.
+const ANSWER_VERSION: u8 = 1;
 
 /// Receipt of background work within this time: it has an audit row, no client and no answer.
 #[expect(clippy::expect_used, reason = "a word is printable ASCII")]
@@ -102,12 +128,45 @@ pub(crate) enum RecallError {
     Decrypt(#[from] VaultError),
     #[error("parse the stored answer")]
     Unreadable(#[from] serde_json::Error),
+    /// A worker of a newer release can repeat it.
+    #[error("the stored answer is of a newer version")]
+    Newer,
 }
 
 impl Fault for RecallError {
     fn code(&self) -> ErrorCode {
-        ErrorCode::Internal
+        match self {
+            Self::Decrypt(_) | Self::Unreadable(_) => ErrorCode::Internal,
+            Self::Newer => ErrorCode::Unavailable,
+        }
     }
 }
 
 impl Refusal for RecallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWERS: [&str; 2] = [
+        r#"{"v":1,"data":{"success":true,"accountType":"github"}}"#,
+        r#"{"v":1,"error":"already_connected","leading_notice":{"event":"security:2fa_required","data":{"sessionId":"i"}},"secret":true,"data":{"success":false}}"#,
+    ];
+
+    #[test]
+    fn answer_is_stored_and_read_in_the_checked_in_format() {
+        for stored in ANSWERS {
+            let outcome = read(&Secret::new(stored)).unwrap();
+            assert_eq!(written(&outcome).expose(), stored);
+            let unversioned = stored.replacen(r#""v":1,"#, "", 1);
+            assert_eq!(read(&Secret::new(unversioned)).unwrap(), outcome);
+        }
+    }
+
+    #[test]
+    fn answer_of_a_newer_version_is_left_to_a_newer_worker() {
+        let error = read(&Secret::new(r#"{"v":2,"answers":[]}"#)).unwrap_err();
+        assert!(matches!(error, RecallError::Newer));
+        assert_eq!(error.code(), ErrorCode::Unavailable);
+    }
+}

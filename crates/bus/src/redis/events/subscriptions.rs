@@ -83,6 +83,10 @@ impl MessageHandler for EventHandler {
             Err(error) => {
                 self.metrics.unreadable("event");
                 tracing::warn!(%user, error = chain(&error), "event does not decode, dropped");
+                // The sockets are notified of the gap at once, not with the user's next event.
+                if self.message_queue.push_missed_of(vec![user]) {
+                    self.metrics.missed(Purpose::Events.name());
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use protocol::id::WorkerId;
 use tokio::time::Instant;
 
 use super::entry::LaneEntry;
+use crate::bounds::CLAIM_TTL;
 use crate::metrics::Metrics;
 use crate::redis::RedisBus;
 use crate::redis::client::{Arg, Connector, StreamRead, StreamReader};
@@ -84,7 +85,9 @@ impl RedisBus {
         loop {
             if lane_reader.is_due(Instant::now()) {
                 let reclaimed = self.reclaim_or_dead_letter(lane, worker, max).await?;
-                let claimed = self.filter_live(lane, LaneEntry::read_all(reclaimed)?).await?;
+                let claimed = self
+                    .filter_live((lane, worker), LaneEntry::read_all(reclaimed)?)
+                    .await?;
                 if !claimed.is_empty() {
                     return Ok(claimed);
                 }
@@ -100,7 +103,7 @@ impl RedisBus {
                 StreamRead::Entries(new) => {
                     let new = LaneEntry::read_all(new)?;
                     self.record_queue_time(lane, &new);
-                    let claimed = self.filter_live(lane, new).await?;
+                    let claimed = self.filter_live((lane, worker), new).await?;
                     if !claimed.is_empty() || Instant::now() >= until {
                         return Ok(claimed);
                     }
@@ -128,10 +131,14 @@ impl RedisBus {
         }
     }
 
-    /// Decodes the jobs of entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer
-    /// release, or become dead letters.
-    async fn filter_live(&self, lane: Lane, entries: Vec<LaneEntry>) -> Result<Vec<ClaimedJob>, BusError> {
-        let mut claimed = Vec::new();
+    /// Decodes the jobs of entries. Those past their deadline are removed, those of a newer version left to workers of a newer release.
+    /// Others that do not decode become dead letters.
+    async fn filter_live(
+        &self,
+        (lane, worker): (Lane, &WorkerId),
+        entries: Vec<LaneEntry>,
+    ) -> Result<Vec<ClaimedJob>, BusError> {
+        let (mut claimed, mut newer) = (Vec::new(), Vec::new());
         for LaneEntry { id, deadline, job } in entries {
             let deadline = self.shared.commands.instant_of(deadline);
             if deadline <= Instant::now() {
@@ -144,10 +151,32 @@ impl RedisBus {
                     job,
                     deadline,
                 }),
-                Err(error) => self.report_unreadable(&id, &error),
+                Err(error) => {
+                    self.report_unreadable(&id, &error);
+                    if Job::is_newer(&job) {
+                        newer.push(id);
+                    }
+                }
             }
         }
+        if !newer.is_empty() {
+            self.leave((lane, worker), &newer).await?;
+        }
         Ok(claimed)
+    }
+
+    /// Leaves jobs to workers of a newer release.
+    async fn leave(&self, (lane, worker): (Lane, &WorkerId), newer: &[EntryId]) -> Result<(), BusError> {
+        let shared = &self.shared;
+        let mut args = vec![
+            Arg::from(GROUP),
+            Arg::from(worker.as_str()),
+            Arg::from(CLAIM_TTL.as_millis()),
+        ];
+        args.extend(newer.iter().map(|entry| Arg::from(entry.0.as_str())));
+        let keys = [shared.names.lane(lane)];
+        let left = shared.commands.run("leave jobs", &shared.jobs.leave, keys, args);
+        left.await.map(drop)
     }
 
     fn report_unreadable(&self, EntryId(entry): &EntryId, error: &BusError) {

@@ -1,6 +1,6 @@
 //! Dead letters: jobs that a second worker lost. `reclaim_or_dead_letter_jobs.lua` decides it as it reclaims expired claims.
 
-use protocol::cluster::job::{Lane, Work};
+use protocol::cluster::job::{Job, Lane, Work};
 use protocol::id::WorkerId;
 
 use super::claim::GROUP;
@@ -8,9 +8,11 @@ use crate::BusError;
 use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES};
 use crate::redis::RedisBus;
 use crate::redis::client::{Arg, RedisReply};
+use crate::versioned_message::VersionedMessage;
 
 impl RedisBus {
-    /// Reclaims the entries with expired claims for this worker. Those delivered [`MAX_DELIVERIES`] times become dead letters.
+    /// Reclaims the entries with expired claims for this worker. Those delivered [`MAX_DELIVERIES`] times become dead letters;
+    /// those of a newer version are left alone.
     pub(super) async fn reclaim_or_dead_letter(
         &self,
         lane: Lane,
@@ -31,6 +33,7 @@ impl RedisBus {
             Arg::from(max),
             Arg::from(MAX_DELIVERIES),
             Arg::from(MAX_DEAD_LETTERS),
+            Arg::from(u32::from(Job::LATEST_VERSION)),
         ];
         args.extend(Work::KEPT_KINDS.map(Arg::from));
         let reclaim = &shared.jobs.reclaim_or_dead_letter;

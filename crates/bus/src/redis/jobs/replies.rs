@@ -45,10 +45,7 @@ impl MessageHandler for ReplyHandler {
     fn on_message(&mut self, _channel: &str, message: &[u8]) {
         match Reply::read(message) {
             Ok(reply) => drop(self.sender.try_send(reply)),
-            Err(error) => {
-                self.metrics.unreadable("reply");
-                tracing::warn!(error = chain(&error), "reply does not decode, dropped");
-            }
+            Err(error) => report_unreadable(&self.metrics, &error),
         }
     }
 
@@ -58,4 +55,10 @@ impl MessageHandler for ReplyHandler {
         let sender = self.sender.clone();
         async move { sender.closed().await }
     }
+}
+
+/// Reports a reply that does not decode. Its request ends by its deadline.
+pub(super) fn report_unreadable(metrics: &Metrics, error: &BusError) {
+    metrics.unreadable("reply");
+    tracing::warn!(error = chain(error), "reply does not decode, dropped");
 }

@@ -1,5 +1,5 @@
 -- Issues a resume token. Above the bound it evicts down to the number that is kept: each time the least recently renewed token of the
--- session with the most tokens, so that no session evicts another's tokens.
+-- session with the most tokens, so that no session evicts another's tokens. Those of a newer version are neither counted nor evicted.
 -- Keys: resume tokens. Arguments: id, session, connection, epoch and seq of the start offset, TTL (ms), bound, number that is kept.
 local tokens, id, bound, kept = KEYS[1], ARGV[1], tonumber(ARGV[7]), tonumber(ARGV[8])
 local issued = { session = ARGV[2], connection = ARGV[3], epoch = ARGV[4], seq = ARGV[5], redemption = 0 }
@@ -11,10 +11,10 @@ end
 -- `sessions[n]` is the number of sessions with at least n tokens.
 local known, of_session, sessions, entries = {}, {}, {}, redis.call('HGETALL', tokens)
 for index = 1, #entries, 2 do
-  local token = cjson.decode(entries[index + 1])
-  if token.expiry <= now then
+  local token = decode(entries[index + 1])
+  if token and token.expiry <= now then
     redis.call('HDEL', tokens, entries[index])
-  else
+  elseif token then
     token.id = entries[index]
     known[#known + 1] = token
     local count = (of_session[token.session] or 0) + 1

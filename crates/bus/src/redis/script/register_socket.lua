@@ -1,5 +1,6 @@
 -- Registers a socket of a user. Removes the sockets of dead gateways, and those above the bound: the oldest of the session with
--- the most sockets, never the one being registered. One script, so that concurrent registrations stay within the bound.
+-- the most sockets, never the one being registered. One script, so that concurrent registrations stay within the bound. Entries of a newer
+-- version are neither read nor counted.
 -- Keys: sockets. Arguments: connection, its entry, TTL of the hash (ms), bound, live gateways. Replies the sockets above the
 -- bound.
 local registered, bound = ARGV[1], tonumber(ARGV[4])
@@ -13,7 +14,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local open, of_session = {}, {}
 for _, entry in ipairs(redis.call('HVALS', KEYS[1])) do
   local socket = cjson.decode(entry)
-  if live[socket.node] then
+  if socket.v > 1 then
+    -- Its gateway is of a newer release, and has a bound of its own.
+  elseif live[socket.node] then
     socket.entry = entry
     open[#open + 1] = socket
     of_session[socket.session] = (of_session[socket.session] or 0) + 1

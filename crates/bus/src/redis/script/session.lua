@@ -9,7 +9,8 @@
 -- A session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
 --
 -- The index has the live sessions by deadline. Those above `bound` are dropped by `drop_sessions.lua`: their keys are not
--- declared here, and a script must not use others. The end of all is a time and the key of the excepted session.
+-- declared here, and a script must not use others. The end of all is a time and the key of the excepted session; under one of another
+-- form each session counts as unknown, so that a worker is asked, whose store has that end.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local pattern = '^2 (%x+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
@@ -18,12 +19,14 @@ local function number(value)
   return string.format('%d', value)
 end
 
--- Time at which a session opened at this time ended with all others, if it did.
+-- Time at which a session opened at this time ended with all others, if it did; nothing, and true, if the end is of another form.
 local function ended_with_all(opened)
-  local at, except = string.match(redis.call('GET', KEYS[4]) or '', '^(%d+) (.*)$')
+  local ended = redis.call('GET', KEYS[4])
+  local at, except = string.match(ended or '', '^(%d+) (.*)$')
   if at and opened <= tonumber(at) and except ~= KEYS[1] then
     return tonumber(at)
   end
+  return nil, ended and not at
 end
 
 -- Session with `state`: `unknown`, `ended` (`at`), `ending` (`announced`) or `alive`; an alive one may have an announced end too.
@@ -39,9 +42,11 @@ local function read()
   if written_under ~= run or tonumber(deadline) <= now then
     return { state = 'unknown' }
   end
-  local at = ended_with_all(tonumber(opened))
+  local at, is_of_another_form = ended_with_all(tonumber(opened))
   if at then
     return { state = 'ended', at = at }
+  elseif is_of_another_form then
+    return { state = 'unknown' }
   end
   return {
     state = 'alive',

@@ -76,7 +76,12 @@ impl Work for RelayPage<'_> {
                 page.end = PageEnd::Page;
                 break;
             }
-            match self.publisher.publish(self.user, &row::envelope(row)?, epoch).await {
+            let Some(event) = row::envelope(row)? else {
+                tracing::warn!(user = %self.user, "event in the outbox has a newer version, left to newer workers");
+                page.end = PageEnd::Newer;
+                break;
+            };
+            match self.publisher.publish(self.user, &event, epoch).await {
                 Ok(Publication::Accepted) => {}
                 Ok(Publication::Unrestored) => {
                     page.end = PageEnd::Unrestored;
