@@ -7,6 +7,7 @@ mod alerts;
 mod answers;
 mod audit;
 mod audit_export;
+mod audit_partitions;
 mod checkout;
 mod connection;
 mod deliveries;
@@ -167,6 +168,9 @@ pub enum SetupError {
         /// Missing rights: `INSERT on accounts, USAGE on account_generations`.
         missing: String,
     },
+    /// Partitions of the audit log could not be changed.
+    #[error("change the partitions of the audit log")]
+    Partitions(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An index could not be built.
     #[error("build the index {name}")]
     Index {
@@ -192,6 +196,7 @@ impl SetupError {
             | Self::Migrate(_)
             | Self::Busy
             | Self::Grant { .. }
+            | Self::Partitions(_)
             | Self::Index { .. } => None,
         }
     }

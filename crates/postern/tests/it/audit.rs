@@ -271,7 +271,8 @@ async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
     cluster
         .schema()
         .sql(
-            "ALTER TABLE audit DISABLE TRIGGER USER; DELETE FROM audit WHERE seq = 3; \
+            "ALTER TABLE audit DISABLE TRIGGER USER; ALTER TABLE audit_heads DISABLE TRIGGER USER; \
+             DELETE FROM audit WHERE seq = 3; \
              UPDATE audit_heads SET (seq, mac) = (SELECT seq, mac FROM audit WHERE seq = 2)",
         )
         .await;

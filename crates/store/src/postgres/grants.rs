@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 
 use super::SetupError;
+use super::audit_partitions::PARTITIONS;
 use super::pool::Pool;
 use crate::step::Step;
 
@@ -71,6 +72,13 @@ async fn grant_one(client: &mut Client, grant: &Grant) -> Result<(), tokio_postg
     let schema = client.query_typed_one("SELECT current_schema()::text", &[]).await?;
     let transaction = client.transaction().await?;
     transaction.batch_execute(&grant.statements(schema.try_get(0)?)).await?;
+    // So could one with rights on its partitions.
+    let partitions = format!("SELECT quote_ident(name) FROM ({PARTITIONS}) AS partitions");
+    for row in transaction.query_typed(&partitions, &[]).await? {
+        let (partition, role): (String, _) = (row.try_get(0)?, quoted(&grant.role));
+        let revoke = format!("REVOKE UPDATE, DELETE, TRUNCATE ON {partition} FROM {role}");
+        transaction.batch_execute(&revoke).await?;
+    }
     transaction.commit().await
 }
 
@@ -174,6 +182,11 @@ const OBJECTS: &[Object] = &[
         worker: "SELECT, INSERT",
         audit_reader: "SELECT",
         ..table("audit")
+    },
+    Object {
+        worker: "SELECT",
+        audit_reader: "SELECT",
+        ..table("audit_checkpoints")
     },
     Object {
         worker: "SELECT, INSERT, UPDATE",

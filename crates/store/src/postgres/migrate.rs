@@ -14,7 +14,7 @@ use super::grants::{Grant, SchemaUse};
 use super::pool::Pool;
 use super::schema_change::{Attempts, SHORT_WAITS};
 use super::settings::PgSettings;
-use super::{SetupError, grants, online};
+use super::{SetupError, audit_partitions, grants, online};
 use crate::step::Step;
 
 /// Result of a migration.
@@ -70,6 +70,7 @@ async fn apply(client: &mut Client, grants: &[Grant]) -> Result<Migrated, SetupE
     let mut applied = run(&Runner::new(&known), client).await?;
     if !is_newer {
         grants::grant(client, grants).await?;
+        audit_partitions::create_ahead(client).await?;
         applied.extend(online::build_indexes(client).await?);
     }
     Ok(Migrated {

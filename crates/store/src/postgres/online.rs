@@ -8,10 +8,11 @@ use super::schema_change::{Attempts, SHORT_WAITS};
 
 /// All of them. A changed definition needs a new name.
 const INDEXES: &[OnlineIndex] = &[
-    // Rows are appended in the order of their times, so that a range of times is a few ranges of blocks.
+    // Rows are appended in the order of their times, so that a range of times is a few ranges of blocks. Other partitions have theirs from
+    // the begin.
     OnlineIndex {
         name: "audit_by_time",
-        table: "audit",
+        table: "audit_initial",
         columns: "USING brin (at) WITH (autosummarize = on)",
     },
     // Events of a user that were sent recently: they are published again, before anything newer, when Redis has lost the user's event log.
@@ -50,7 +51,7 @@ pub(super) async fn build_indexes(client: &Client) -> Result<Vec<String>, SetupE
 }
 
 impl OnlineIndex {
-    /// Builds the index; false if it exists.
+    /// Builds the index; false if it exists, or its table was dropped.
     async fn build(&self, client: &Client) -> Result<bool, SetupError> {
         let name = self.name;
         self.execute(client, LONG_WAITS).await?;
@@ -58,6 +59,7 @@ impl OnlineIndex {
             Some(true) => return Ok(false),
             // Its build was cut off: no query uses it, and every write maintains it.
             Some(false) => self.execute(client, &format!("DROP INDEX CONCURRENTLY {name}")).await?,
+            None if !self.table_exists(client).await? => return Ok(false),
             None => {}
         }
         if self.is_table_empty(client).await? {
@@ -93,6 +95,11 @@ impl OnlineIndex {
             self.name
         );
         self.ask(client, &valid).await
+    }
+
+    async fn table_exists(&self, client: &Client) -> Result<bool, SetupError> {
+        let exists = format!("SELECT to_regclass('{}') IS NOT NULL", self.table);
+        self.ask(client, &exists).await.map(|exists| exists == Some(true))
     }
 
     async fn is_table_empty(&self, client: &Client) -> Result<bool, SetupError> {

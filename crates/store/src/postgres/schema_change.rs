@@ -25,33 +25,40 @@ impl Attempts {
         }
     }
 
+    /// Attempts at a change that may as well be made by a later run.
+    pub(super) fn brief() -> Self {
+        Self {
+            ends_at: Instant::now() + BRIEF_LIMIT,
+        }
+    }
+
     /// Returns when the next attempt may begin, after one that failed because another transaction had a lock.
     ///
     /// # Errors
     /// Any other error, and the last one at the end of the time.
     pub(super) async fn retry_after(&self, error: SetupError) -> Result<(), SetupError> {
-        if !lost_a_lock(&error) || Instant::now() >= self.ends_at {
+        if !Self::lost_a_lock(&error) || Instant::now() >= self.ends_at {
             return Err(error);
         }
         tracing::warn!(error = chain(&error), "schema change waits for a lock, retrying");
         sleep(PAUSE).await;
         Ok(())
     }
-}
 
-/// True if the server ended the statement because another transaction has a lock that it needs.
-fn lost_a_lock(error: &SetupError) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(code) = error
-            .downcast_ref::<tokio_postgres::Error>()
-            .and_then(tokio_postgres::Error::code)
-        {
-            return [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code);
+    /// True if the server ended the statement because another transaction has a lock that it needs.
+    pub(super) fn lost_a_lock(error: &SetupError) -> bool {
+        let mut next: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            if let Some(code) = error
+                .downcast_ref::<tokio_postgres::Error>()
+                .and_then(tokio_postgres::Error::code)
+            {
+                return [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code);
+            }
+            next = error.source();
         }
-        next = error.source();
+        false
     }
-    false
 }
 
 /// Half a second of waiting in a second and a half: commands that queue behind an attempt are served before the next.
@@ -59,3 +66,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Time for the attempts. The chart's Job of the migration has twice as much.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// Time for attempts that a later run repeats.
+const BRIEF_LIMIT: Duration = Duration::from_secs(10);

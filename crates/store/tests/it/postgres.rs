@@ -2,6 +2,7 @@
 
 mod alert_groups;
 mod audit;
+mod audit_partitions;
 mod backlogs;
 mod credentials;
 mod crowded;

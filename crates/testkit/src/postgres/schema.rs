@@ -44,6 +44,19 @@ impl Schema {
         url(self.addr, OWNER_ROLE, self.tls, &self.name)
     }
 
+    /// [`Schema::url`] of sessions whose `clock_timestamp()` is behind by an interval, such as `40 days`, until it is set again. Other
+    /// functions of the time are not changed.
+    pub async fn url_with_clock_behind(&self, interval: &str) -> String {
+        let set = format!(
+            "CREATE OR REPLACE FUNCTION {}.clock_timestamp() RETURNS timestamptz LANGUAGE sql \
+             AS $$SELECT pg_catalog.clock_timestamp() - interval '{interval}'$$",
+            self.name
+        );
+        self.sql(&set).await;
+        // Without its name there, the catalog is searched first.
+        format!("{}%2Cpg_catalog", self.url())
+    }
+
     /// Runs statements in this schema; returns the rows as text, columns separated by tabs, a null as nothing. Fails the test
     /// when the server refuses.
     pub async fn sql(&self, statements: &str) -> Vec<String> {

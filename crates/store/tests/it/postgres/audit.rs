@@ -17,6 +17,10 @@ async fn three_rows() -> (Schema, PgStore) {
     (schema, store)
 }
 
+/// Statements that switch off the protection of the log, as its owner can.
+pub(super) const UNPROTECTED: &str =
+    "ALTER TABLE audit DISABLE TRIGGER USER; ALTER TABLE audit_heads DISABLE TRIGGER USER";
+
 async fn verified(store: &PgStore) -> Result<u64, String> {
     match verify_audit(store, &audit_keys(), "GEN-001", &[]).await {
         Err(VerifyError::Broken(broken)) => Err(format!("{}: {}", broken.seq, broken.fault)),
@@ -47,6 +51,11 @@ async fn database_refuses_to_change_or_delete_rows() {
         "DELETE FROM audit",
         "DELETE FROM audit WHERE seq = 99",
         "TRUNCATE audit",
+        "UPDATE audit_initial SET result = 'ok'",
+        "DELETE FROM audit_initial",
+        "TRUNCATE audit_initial",
+        "DELETE FROM audit_default",
+        "DELETE FROM audit_checkpoints",
     ] {
         // A refusal by the server fails the test, so the server returns it as a row.
         let attempt = format!(
@@ -101,9 +110,7 @@ async fn changes_by_the_table_owner_are_found() {
         ),
     ] {
         let (schema, store) = three_rows().await;
-        schema
-            .sql(&format!("ALTER TABLE audit DISABLE TRIGGER USER; {change}"))
-            .await;
+        schema.sql(&format!("{UNPROTECTED}; {change}")).await;
         assert_eq!(verified(&store).await, Err(found.to_owned()), "{change}");
     }
 }
@@ -113,10 +120,10 @@ async fn chain_set_back_as_a_whole_is_found_by_a_logged_head() {
     let (schema, store) = three_rows().await;
     let logged = store.unlogged_heads(None, 9).await.unwrap();
     schema
-        .sql(
-            "ALTER TABLE audit DISABLE TRIGGER USER; DELETE FROM audit WHERE seq = 3; \
-             UPDATE audit_heads SET (seq, mac) = (SELECT seq, mac FROM audit WHERE seq = 2)",
-        )
+        .sql(&format!(
+            "{UNPROTECTED}; DELETE FROM audit WHERE seq = 3; \
+             UPDATE audit_heads SET (seq, mac) = (SELECT seq, mac FROM audit WHERE seq = 2)"
+        ))
         .await;
     assert_eq!(verified(&store).await, Ok(2));
     let cut = verify_audit(&store, &audit_keys(), "GEN-001", &logged)

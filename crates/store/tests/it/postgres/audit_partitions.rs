@@ -1,0 +1,182 @@
+//! Partitions of the audit log: the migration beside nodes of the release before, and months without a partition.
+
+use store::{Accounts, Audit, PgStore, migrate, verify_audit};
+use testkit::postgres::{Schema, WORKER_ROLE};
+use testkit::wait;
+
+use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
+use crate::database::{self, migrated_to, settings};
+use crate::sample::{audit_keys, link, receipt, refused};
+
+/// Row of a node of the release before, which names the table and its columns.
+const OLD_INSERT: &str = "INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, \
+     address, device, job_id, trace_id, key_id, mac)";
+const OLD_VALUES: &str =
+    "2, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, '', '', '', 1, '', '', '', '', '', '', '', ''";
+
+/// Schema of the release before, with a row of a user.
+async fn schema_of_release_before() -> Schema {
+    let schema = migrated_to(25).await;
+    let rights = format!(
+        "GRANT USAGE ON SCHEMA {} TO {WORKER_ROLE}; GRANT SELECT, INSERT ON audit TO {WORKER_ROLE}; \
+         GRANT SELECT, INSERT, UPDATE ON audit_heads TO {WORKER_ROLE}",
+        schema.name()
+    );
+    schema.sql(&rights).await;
+    // A node of that release has it: it is not built beside the transactions of other tests.
+    schema.sql("CREATE INDEX audit_by_time ON audit USING brin (at)").await;
+    schema
+        .sql(&format!("{OLD_INSERT} VALUES ('old', 1, {OLD_VALUES})"))
+        .await;
+    schema
+}
+
+#[tokio::test]
+async fn rows_of_before_become_the_first_partition_without_being_copied() {
+    let schema = schema_of_release_before().await;
+    let file = schema.sql("SELECT pg_relation_filenode('audit')").await;
+    migrate(&settings(&schema.owner_url()), &[]).await.unwrap();
+    assert_eq!(schema.sql("SELECT pg_relation_filenode('audit_initial')").await, file);
+    assert_eq!(schema.sql("SELECT user_id FROM audit").await, ["old"]);
+}
+
+#[tokio::test]
+async fn node_of_the_release_before_writes_and_reads_after_the_migration() {
+    let schema = schema_of_release_before().await;
+    schema.sql(RELEASABLE).await;
+    // Its statements were prepared before. No grants follow the migration.
+    let old = format!(
+        "SET ROLE {WORKER_ROLE}; PREPARE write (text, bigint) AS {OLD_INSERT} VALUES ($1, $2, {OLD_VALUES}); \
+         PREPARE read AS SELECT seq FROM audit WHERE user_id = 'old' ORDER BY seq; COMMIT; \
+         EXECUTE write('old', 2); COMMIT; \
+         DO $$BEGIN {WAIT_FOR_RELEASE} END$$; COMMIT; \
+         INSERT INTO audit_heads (user_id, seq, mac) VALUES ('old', 2, ''); EXECUTE write('old', 3); \
+         INSERT INTO audit_heads (user_id, seq, mac) VALUES ('old', 3, '') \
+         ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac; EXECUTE read"
+    );
+    let migrating = async {
+        let rows = "SELECT FROM audit WHERE seq = 2";
+        wait::until_true("the first row", wait::deadline(), async || {
+            !schema.sql(rows).await.is_empty()
+        })
+        .await;
+        migrate(&settings(&schema.owner_url()), &[]).await.unwrap();
+        schema.sql(RELEASE).await;
+    };
+    let (read, ()) = tokio::join!(schema.sql(&old), migrating);
+    assert_eq!(read, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn workers_have_no_rights_on_partitions() {
+    let schema = database::migrated().await;
+    let rights = format!(
+        "SELECT inhrelid::regclass || ' ' || privilege FROM pg_inherits, \
+         unnest('{{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}}'::text[]) AS privilege \
+         WHERE inhparent = 'audit'::regclass AND has_table_privilege('{WORKER_ROLE}', inhrelid, privilege)"
+    );
+    assert_eq!(schema.sql(&rights).await, Vec::<String>::new());
+    let unprotected = "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit'::regclass AND NOT EXISTS \
+         (SELECT FROM pg_trigger WHERE tgrelid = inhrelid AND tgname = 'audit_is_append_only' AND tgenabled = 'O')";
+    assert_eq!(schema.sql(unprotected).await, Vec::<String>::new());
+}
+
+/// Ends the partitions this many months ago: later rows are of no partition.
+pub(super) async fn end_partitions(schema: &Schema, months_ago: u32) {
+    let end = format!(
+        "DO $do$ DECLARE partition text; BEGIN \
+         FOR partition IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit'::regclass \
+         AND inhrelid NOT IN ('audit_initial'::regclass, 'audit_default'::regclass) \
+         LOOP EXECUTE 'DROP TABLE ' || partition; END LOOP; \
+         ALTER TABLE audit DETACH PARTITION audit_initial; \
+         EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_initial FOR VALUES FROM (MINVALUE) TO (%s)', \
+         (extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC') - interval '{months_ago} months') * 1000)::bigint); \
+         END $do$"
+    );
+    schema.sql(&end).await;
+}
+
+/// Number of rows in each partition that has some.
+async fn filled(schema: &Schema) -> Vec<String> {
+    let filled = "SELECT CASE WHEN tableoid::regclass::text LIKE 'audit_until_%' THEN 'converted' ELSE tableoid::regclass::text END, \
+         count(*) FROM audit GROUP BY 1 ORDER BY 1";
+    schema.sql(filled).await
+}
+
+#[tokio::test]
+async fn rows_without_a_partition_are_written_and_become_one_with_the_next_migration() {
+    let schema = database::migrated().await;
+    end_partitions(&schema, 1).await;
+    let store = database::store(&schema).await;
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    assert_eq!(filled(&schema).await, ["audit_default\t1"]);
+
+    database::migrate(&schema.owner_url()).await;
+    assert_eq!(filled(&schema).await, ["converted\t1"]);
+    store.refuse_link(&refused("GEN-001"), &receipt("2")).await.unwrap();
+    assert_eq!(filled(&schema).await, ["converted\t2"]);
+    assert_eq!(verify_audit(&store, &audit_keys(), "GEN-001", &[]).await.unwrap(), 2);
+    let trigger = "SELECT count(*) FROM pg_trigger WHERE tgname = 'audit_is_append_only' AND tgrelid IN \
+         (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit'::regclass)";
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit'::regclass";
+    assert_eq!(schema.sql(trigger).await, schema.sql(partitions).await);
+    let before = schema.dump().await;
+    database::migrate(&schema.owner_url()).await;
+    assert_eq!(schema.dump().await, before);
+}
+
+#[tokio::test]
+async fn partitions_of_six_months_are_created_ahead() {
+    let schema = database::migrated().await;
+    let end = "SELECT max(substring(pg_get_expr(relpartbound, pg_class.oid) FROM ' TO \\(''?(-?\\d+)')::bigint) \
+         = (extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC') + interval '7 months') * 1000)::bigint \
+         FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'audit'::regclass";
+    assert_eq!(schema.sql(end).await, ["t"]);
+}
+
+/// Store whose chain of `GEN-001` has a row in an older partition than the current one.
+async fn row_in_an_older_partition() -> (Schema, PgStore) {
+    let schema = database::migrated().await;
+    end_partitions(&schema, 2).await;
+    database::migrate(&schema.owner_url()).await;
+    let url = schema.url_with_clock_behind("100 days").await;
+    let store = database::store_at(&url).await;
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    schema.url_with_clock_behind("0 days").await;
+    assert_eq!(filled(&schema).await, ["audit_initial\t1"]);
+    (schema, store)
+}
+
+#[tokio::test]
+async fn chain_goes_on_in_the_next_partition() {
+    let (schema, store) = row_in_an_older_partition().await;
+    store.refuse_link(&refused("GEN-001"), &receipt("2")).await.unwrap();
+    assert_eq!(filled(&schema).await.len(), 2);
+    assert_eq!(verify_audit(&store, &audit_keys(), "GEN-001", &[]).await.unwrap(), 2);
+    let seqs: Vec<_> = store.audit_rows("GEN-001", 0, 9, 9).await.unwrap();
+    assert_eq!(seqs.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn chain_without_its_head_is_not_started_again_in_another_partition() {
+    let (schema, store) = row_in_an_older_partition().await;
+    schema.sql("DELETE FROM audit_heads").await;
+    store.refuse_link(&refused("GEN-001"), &receipt("2")).await.unwrap_err();
+    assert_eq!(filled(&schema).await, ["audit_initial\t1"]);
+}
+
+#[tokio::test]
+async fn head_is_not_set_back() {
+    let (schema, _store) = row_in_an_older_partition().await;
+    for change in ["seq = 0", "mac = ''", "seq = seq, mac = '\\x00'"] {
+        let attempt = format!(
+            "CREATE TEMP TABLE outcome (said text); \
+             DO $do$ BEGIN UPDATE audit_heads SET {change}; INSERT INTO outcome VALUES ('done'); \
+             EXCEPTION WHEN unique_violation THEN INSERT INTO outcome VALUES (sqlerrm); END $do$; \
+             SELECT said FROM outcome; DROP TABLE outcome"
+        );
+        let said = schema.sql(&attempt).await;
+        assert_eq!(said, ["the head of an audit chain only advances"], "{change}");
+    }
+    schema.sql("UPDATE audit_heads SET logged = seq").await;
+}
