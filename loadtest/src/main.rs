@@ -11,6 +11,7 @@ mod deflate;
 mod dialect;
 mod event;
 mod fanout;
+mod hot;
 mod idle;
 mod limit;
 mod mixed;
@@ -55,6 +56,8 @@ enum Scenario {
     Compare(compare::Compare),
     /// Latency and cost of deliveries.
     Fanout(fanout::Fanout),
+    /// Latency of all others beside one user with a flood of events or many sockets.
+    Hot(hot::Hot),
     /// Memory per socket of many idle users, and CPU time of handshakes.
     Idle(idle::Idle),
     /// Many connections with a realistic mix of traffic.
@@ -79,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
         Scenario::Capacity(capacity) => capacity.run(),
         Scenario::Compare(compare) => compare.run(),
         Scenario::Fanout(fanout) => Box::pin(fanout.run()).await,
+        Scenario::Hot(hot) => Box::pin(hot.run()).await,
         Scenario::Idle(idle) => Box::pin(idle.run()).await,
         Scenario::Mixed(mixed) => Box::pin(mixed.run()).await,
         Scenario::Rollout(rollout) => Box::pin(rollout.run()).await,

@@ -151,6 +151,11 @@ impl Run {
         self.results.latencies.insert(name.to_owned(), log.summary());
     }
 
+    /// 99th percentile of the latencies of a name that was set, in milliseconds.
+    pub(crate) fn p99_ms(&self, name: &str) -> Option<f64> {
+        self.results.latencies.get(name).map(|latency| latency.p99_ms)
+    }
+
     /// Sets `ROLE.cpu_ms_per_OPERATION` for every role, and `COUNTER_per_OPERATION` for every counter of a server: CPU time and growth
     /// in an ended phase by its `number` of operations, such as `handshake`.
     pub(crate) fn cpu_per(&mut self, operation: &str, phase: &str, number: u64) {

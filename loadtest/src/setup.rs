@@ -141,19 +141,48 @@ impl Setup {
         traffic.check_batch(servers, shape.users)?;
         Ok(Publishing {
             apis: servers.apis()?,
-            events: NumberedEvents {
-                shape,
-                schedule: self.schedule(traffic.rate, duration).in_batches(traffic.batch as u64),
-                mix,
-                bytes: traffic.bytes,
-                keyed: traffic.keyed,
-                batch: traffic.batch,
-                run: self.unix_seconds,
-                first: Vec::new(),
-            },
+            events: self.events(shape, traffic, mix, duration),
             connections: traffic.connections,
+            in_sequence: true,
             first,
         })
+    }
+
+    /// Starts sockets of other users, which are counted apart.
+    pub(crate) fn population_beside(&self, shape: Shape) -> anyhow::Result<(Population, Arc<Ledger>)> {
+        let ledger = Arc::new(Ledger::new(self.run.started()));
+        let population = Population::start(shape, &self.target, &self.issuer, &ledger, CONNECTING_AT_ONCE)?;
+        Ok((population, ledger))
+    }
+
+    /// Events of one user to publish from now on, several in each request; the requests are in no sequence.
+    pub(crate) fn flood(
+        &self,
+        servers: &ServerOptions,
+        traffic: &TrafficOptions,
+        user: Shape,
+        duration: Duration,
+    ) -> anyhow::Result<Publishing> {
+        Ok(Publishing {
+            apis: servers.apis()?,
+            events: self.events(user, traffic, Mix::only(Kind::Status), duration),
+            connections: traffic.connections,
+            in_sequence: false,
+            first: Published::default(),
+        })
+    }
+
+    fn events(&self, shape: Shape, traffic: &TrafficOptions, mix: Mix, duration: Duration) -> NumberedEvents {
+        NumberedEvents {
+            shape,
+            schedule: self.schedule(traffic.rate, duration).in_batches(traffic.batch as u64),
+            mix,
+            bytes: traffic.bytes,
+            keyed: traffic.keyed,
+            batch: traffic.batch,
+            run: self.unix_seconds,
+            first: Vec::new(),
+        }
     }
 
     /// Runs work of a known duration behind the progress bar.

@@ -50,6 +50,8 @@ pub(crate) struct Counts {
     pub(crate) lost: BTreeMap<String, u64>,
     /// Failed attempts to connect, by reason.
     pub(crate) failed: BTreeMap<String, u64>,
+    /// Notices of lost events that sockets received.
+    pub(crate) notices: u64,
     /// Events that the API did not accept, by reason.
     pub(crate) refused: BTreeMap<String, u64>,
     /// Repeated requests of the API.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memmem;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -229,6 +230,8 @@ impl Member {
         }
         if is_published {
             self.last = Some(message);
+        } else if memmem::find(payload, b"resync").is_some() {
+            self.shared.ledger.count(|counts| counts.notices += 1);
         }
     }
 

@@ -16,8 +16,10 @@ pub(crate) struct Publishing {
     /// APIs: connection n uses number n modulo their count.
     pub(crate) apis: Vec<Api>,
     pub(crate) events: NumberedEvents,
-    /// Number of connections to the APIs. All events of a user use the same one.
+    /// Number of connections to the APIs.
     pub(crate) connections: usize,
+    /// True if all events of a user use the same connection, else requests are spread over all.
+    pub(crate) in_sequence: bool,
     /// Events of an earlier part: numbers continue behind them.
     pub(crate) first: Published,
 }
@@ -56,7 +58,8 @@ impl Publishing {
         let users = events.shape.users;
         published.counts.resize(users, 0);
         events.first.clone_from(&published.counts);
-        let (events, connections) = (Arc::new(events), self.connections.clamp(1, users));
+        let most = if self.in_sequence { users } else { usize::MAX };
+        let (events, connections, in_sequence) = (Arc::new(events), self.connections.clamp(1, most), self.in_sequence);
         let mut tasks = JoinSet::new();
         let mut lanes = Vec::new();
         for connection in 0..connections {
@@ -69,7 +72,14 @@ impl Publishing {
         let (total, batch) = (events.schedule.total, events.batch);
         let lane = {
             let events = Arc::clone(&events);
-            move |number| events.user(number) / batch % connections
+            move |number| {
+                let place = if in_sequence {
+                    events.user(number)
+                } else {
+                    usize::try_from(number).unwrap_or_default()
+                };
+                place / batch % connections
+            }
         };
         let pacer = events.schedule.release(lanes, lane);
         while let Some(uncertain) = tasks.join_next().await {
