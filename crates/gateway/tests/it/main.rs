@@ -34,6 +34,7 @@ mod expiries;
 mod fanout;
 mod framing;
 mod heartbeat;
+mod hot_users;
 mod internal_callers;
 mod jwks;
 mod lossy_links;
