@@ -2,7 +2,7 @@
 //!
 //! `tests/it/traps` has a test for each trap of fred. [`connector`] sets every timeout and bound without a default, [`router`] sends
 //! commands over a [`node`], which sends a heartbeat each second and replaces a fred client that does not recover, [`topology`]
-//! follows the primary that sentinels name, [`subscriber`] restores subscriptions, and [`stream_reader`] runs blocking reads on
+//! follows the primary that sentinels name, [`subscriber`] restores subscriptions and moves them with their slots, and [`stream_reader`] runs blocking reads on
 //! connections of their own.
 
 mod arg;
