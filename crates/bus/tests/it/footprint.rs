@@ -29,7 +29,9 @@ async fn memory_of_one_user_stays_within_its_bound() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     fill(&*bus).await;
-    check(&bytes_by_kind(&[&redis], "pn").await);
+    let bytes = bytes_by_kind(&[&redis], "pn").await;
+    println!("{bytes:#?}");
+    check(&bytes);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,7 +46,9 @@ async fn memory_of_one_user_in_a_cluster_stays_within_its_bound() {
         .into_iter()
         .map(|index| cluster.node(index))
         .collect();
-    check(&bytes_by_kind(&primaries, &prefix).await);
+    let bytes = bytes_by_kind(&primaries, &prefix).await;
+    println!("{bytes:#?}");
+    check(&bytes);
 }
 
 /// Uses every role as one user, beyond its bound.
@@ -75,7 +79,6 @@ async fn bytes_by_kind(servers: &[&Redis], prefix: &str) -> BTreeMap<String, u64
 }
 
 fn check(bytes: &BTreeMap<String, u64>) {
-    println!("{bytes:#?}");
     let bound = |what: &str, most: u64| {
         let used = bytes[what];
         assert!(used > 0 && used <= most, "{what}: {used} bytes, and not {most}");
