@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     failed: Counter<u64>,
     reconnects: Counter<u64>,
     missed: Counter<u64>,
+    redirects: Counter<u64>,
     unreadable: Counter<u64>,
     connected: Gauge<u64>,
     silence: Gauge<f64>,
@@ -46,6 +47,11 @@ impl Metrics {
                 meter,
                 "postern.bus.missed",
                 "Possible losses of channel messages, after which offsets are compared",
+            ),
+            redirects: counter(
+                meter,
+                "postern.bus.redirects",
+                "Commands that a node of a Redis Cluster referred elsewhere or to later",
             ),
             unreadable: counter(
                 meter,
@@ -79,6 +85,9 @@ impl Metrics {
         };
         for operation in Operation::ALL {
             metrics.failed.add(0, &[operation_label(*operation)]);
+        }
+        for kind in ["moved", "ask", "tryagain", "clusterdown"] {
+            metrics.redirects.add(0, &[KeyValue::new("kind", kind)]);
         }
         for message in ["event", "job", "reply", "socket"] {
             metrics.unreadable.add(0, &[KeyValue::new("what", message)]);
@@ -118,6 +127,11 @@ impl Metrics {
 
     pub(crate) fn missed(&self, redis: &'static str) {
         self.missed.add(1, &[KeyValue::new("redis", redis)]);
+    }
+
+    /// Counts a command that a node of a cluster referred to another node, or to later.
+    pub(crate) fn redirected(&self, kind: &'static str) {
+        self.redirects.add(1, &[KeyValue::new("kind", kind)]);
     }
 
     pub(crate) fn unreadable(&self, what: &'static str) {

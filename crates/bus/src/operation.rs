@@ -22,6 +22,45 @@ macro_rules! operations {
     };
 }
 
+impl Operation {
+    /// Reports whether a second run changes nothing more and replies the same, so that it may be sent again although it may have been
+    /// run: reads, and writes of what the first run wrote. All others are left to whoever sent them.
+    pub(crate) const fn is_repeatable(self) -> bool {
+        matches!(
+            self,
+            Self::Del
+                | Self::MGet
+                | Self::Set
+                | Self::SPublish
+                | Self::BeginAlertCheck
+                | Self::CheckLane
+                | Self::CheckSessionTtl
+                | Self::CreateGroup
+                | Self::DropSessions
+                | Self::EndAllSessions
+                | Self::EndSession
+                | Self::FindSession
+                | Self::FinishJobs
+                | Self::ListDeadLetters
+                | Self::ListJobs
+                | Self::ListSessions
+                | Self::ListSockets
+                | Self::LiveNodes
+                | Self::MarkNoOpenAlerts
+                | Self::MarkRestored
+                | Self::MarkSeen
+                | Self::MarkServed
+                | Self::ReadChallenge
+                | Self::ReadChallenges
+                | Self::ReadHints
+                | Self::ReadLog
+                | Self::ReadOffset
+                | Self::RenewJobs
+                | Self::UnregisterSocket
+        )
+    }
+}
+
 operations! {
     Del = "DEL",
     GetDel = "GETDEL",

@@ -66,7 +66,8 @@ struct RedisState {
 impl RedisBus {
     /// Connects. Connections are monitored, and replaced when they break, until the tasks of the runtime are drained. Outages are
     /// reported to its dependencies `redis` and, if the rate cells have a Redis of their own, `redis_limits`, those of sentinels to
-    /// `redis_sentinel` and `redis_limits_sentinel`. May be repeated after an error.
+    /// `redis_sentinel` and `redis_limits_sentinel`, and those of all nodes of a cluster to `redis_cluster` and `redis_limits_cluster`. May
+    /// be repeated after an error.
     ///
     /// # Errors
     /// [`ConnectError`], for the operator.
@@ -144,13 +145,13 @@ impl RedisRuntime {
         (names, scripts): (&Names, &Scripts),
         metrics: Metrics,
     ) -> Result<Opened, ConnectError> {
-        let (redis, sentinels) = match purpose {
-            Purpose::Limits => ("redis_limits", "redis_limits_sentinel"),
-            _ => ("redis", "redis_sentinel"),
+        let redis = match purpose {
+            Purpose::Limits => "redis_limits",
+            _ => "redis",
         };
         let dependency = self.dependencies.named(redis);
         let opened = async {
-            let topology = Topology::discover(&connector, &self.dependencies, sentinels).await?;
+            let topology = Topology::discover(&connector, &self.dependencies, redis).await?;
             let (clock, dependency) = (Arc::clone(&self.clock), dependency.clone());
             let client = Client::connect(connector, purpose, clock, dependency, metrics).await?;
             let (scope, scripts) = match purpose {
@@ -158,7 +159,7 @@ impl RedisRuntime {
                 _ => (AccessScope::All, scripts.all()),
             };
             let access = AccessCheck {
-                keys: names.probes().collect(),
+                names: &|number| names.unused(number),
                 scripts,
                 scope,
             };

@@ -1,11 +1,12 @@
 //! The Redis client: the only module that names fred, and the bounds and repairs that fred lacks.
 //!
 //! `tests/it/traps` has a test for each trap of fred. [`connector`] sets every timeout and bound without a default, [`router`] sends
-//! commands over a [`node`], which sends a heartbeat each second and replaces a fred client that does not recover, [`topology`]
-//! follows the primary that sentinels name, [`subscriber`] restores subscriptions and moves them with their slots, and [`stream_reader`] runs blocking reads on
-//! connections of their own.
+//! commands to the owners of their slots, [`shards`] keeps a [`node`] for each owner, which sends a heartbeat each second and replaces a
+//! fred client that does not recover, [`topology`] follows the primary that sentinels name, or the slots of a cluster, [`subscriber`]
+//! restores subscriptions, and [`stream_reader`] runs blocking reads on connections of their own.
 
 mod arg;
+mod command;
 mod command_failure;
 mod connect_error;
 mod connection;
@@ -13,10 +14,12 @@ mod connector;
 mod credentials;
 pub(super) mod keyspace;
 mod node;
+mod redirect;
 mod reply;
 mod requirements;
 mod router;
 mod script;
+mod shards;
 mod slots;
 mod start_fault;
 mod startup_check;

@@ -202,10 +202,9 @@ impl Names {
         self.fill("<prefix>:{probe:<subscriber>}", &[subscriber])
     }
 
-    /// Unused names in different slots of a cluster, for the startup check. Of two nodes with half of the slots each, the
-    /// connected one has all 32 with a probability of 1 in 4 billion.
-    pub(super) fn probes(&self) -> impl Iterator<Item = String> {
-        (0..32).map(|number| self.probe(&format!("start-{number}")))
+    /// Unused name for the startup check, which another number has in another slot of a cluster.
+    pub(super) fn unused(&self, number: u32) -> String {
+        self.probe(&format!("start-{number}"))
     }
 
     /// Fills a pattern: `<prefix>`, then its other variables in their sequence, percent-encoded.

@@ -15,6 +15,12 @@ pub(super) enum CommandFailure {
         #[source]
         Option<fred::error::Error>,
     ),
+    /// The server owns the slot since a moment, and is not connected yet: nothing was sent.
+    #[error("redis is not connected yet")]
+    Opening,
+    /// No server owns the slot of the keys: nothing was sent.
+    #[error("no redis owns the slot of the keys")]
+    Unowned,
     /// The clock of this node or of the server is wrong: another node should decide what depends on the time of day.
     #[error("clock skew between redis and this node too large")]
     ClockSkew,
@@ -35,6 +41,8 @@ impl CommandFailure {
         match self {
             Self::Unreachable(Some(refusal)) => Some(waitable(refusal).unwrap_or("refused")),
             Self::Unreachable(None) => Some("unreachable"),
+            Self::Opening => Some("unreachable"),
+            Self::Unowned => Some("cluster_down"),
             Self::ClockSkew | Self::TooManyCommands | Self::Unconfirmed => None,
             Self::Fred(error) if refusal(error).is_none() => waitable(error),
             Self::Fred(_) => None,
@@ -45,6 +53,8 @@ impl CommandFailure {
     pub(super) fn error_type(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => self.outage().unwrap_or("unreachable"),
+            Self::Opening => "unreachable",
+            Self::Unowned => "cluster_down",
             Self::ClockSkew => "clock_skew",
             Self::TooManyCommands => "too_many_commands",
             Self::Unconfirmed => "timeout",
@@ -104,6 +114,8 @@ mod tests {
         let timeout = || Error::new(ErrorKind::Timeout, "Request timed out.");
         for failure in [
             CommandFailure::Unreachable(None),
+            CommandFailure::Opening,
+            CommandFailure::Unowned,
             CommandFailure::Unreachable(Some(refusal)),
             CommandFailure::ClockSkew,
             CommandFailure::TooManyCommands,

@@ -47,7 +47,7 @@ pub enum ConnectError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The sentinels name no primary.
+    /// The sentinels name no primary, or no node of a cluster names the owners of slots.
     #[error("find the primary of {address}")]
     NoPrimary {
         /// URL without its passwords.

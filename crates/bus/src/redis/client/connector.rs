@@ -47,8 +47,8 @@ pub(in crate::redis) enum Purpose {
     Expiries,
     /// Blocking stream reads of one lane.
     Reads,
-    /// Questions to a sentinel.
-    Sentinel,
+    /// Questions for the servers: to a sentinel, or to a node of a cluster.
+    Topology,
 }
 
 impl Purpose {
@@ -61,17 +61,16 @@ impl Purpose {
             Self::Replies => "replies",
             Self::Expiries => "expiries",
             Self::Reads => "reads",
-            Self::Sentinel => "sentinel",
+            Self::Topology => "topology",
         }
     }
 
-    /// Capacity of the queue of received messages of one of several servers. The first burst overruns fred's default of 32; 65,536 take
-    /// 12 MB, which the servers share.
-    fn messages(self, servers: usize) -> usize {
+    /// Capacity of the queue of received messages. The first burst overruns fred's default of 32; 65,536 take 12 MB.
+    fn messages(self) -> usize {
         match self {
-            Self::Events => (65_536 / servers.max(1)).max(4096),
+            Self::Events => 65_536,
             Self::Replies => 4096,
-            Self::Commands | Self::Limits | Self::Expiries | Self::Reads | Self::Sentinel => 1,
+            Self::Commands | Self::Limits | Self::Expiries | Self::Reads | Self::Topology => 1,
         }
     }
 
@@ -79,20 +78,20 @@ impl Purpose {
     fn keyspace_events(self) -> usize {
         match self {
             Self::Expiries => 4096,
-            Self::Commands | Self::Limits | Self::Events | Self::Replies | Self::Reads | Self::Sentinel => 1,
+            Self::Commands | Self::Limits | Self::Events | Self::Replies | Self::Reads | Self::Topology => 1,
         }
     }
 }
 
 impl Connector {
-    /// Prepares connections to a server; `tls` is that of `rediss://`. Where sentinels name the server,
+    /// Prepares connections to a server; `tls` is that of `rediss://`. Where sentinels or nodes of a cluster name the servers,
     /// [`Topology::discover`](super::Topology::discover) comes before the first connection.
     pub(in crate::redis) fn new(url: RedisUrl, tls: &RedisTls) -> Result<Self, ConnectError> {
         let tls = url.tls.then(|| tls::connector(tls)).transpose();
         let tls = tls.map_err(|source| ConnectError::Certificates { source })?;
         let slots = match &url.servers {
             Servers::One(server) => Slots::of_one(server.clone()),
-            Servers::Sentinel(_) => Slots::default(),
+            Servers::Sentinel(_) | Servers::Cluster(_) => Slots::default(),
         };
         Ok(Self { url, tls, slots })
     }
@@ -101,8 +100,21 @@ impl Connector {
     pub(super) fn sentinels(&self) -> Option<&Sentinels> {
         match &self.url.servers {
             Servers::Sentinel(sentinels) => Some(sentinels),
-            Servers::One(_) => None,
+            Servers::One(_) | Servers::Cluster(_) => None,
         }
+    }
+
+    /// Nodes of the cluster that the URL names, if it is one.
+    pub(super) fn seeds(&self) -> Option<&[Endpoint]> {
+        match &self.url.servers {
+            Servers::Cluster(seeds) => Some(seeds),
+            Servers::One(_) | Servers::Sentinel(_) => None,
+        }
+    }
+
+    /// Reports whether the servers are nodes of a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.seeds().is_some()
     }
 
     /// Servers by the slots that they own.
@@ -110,7 +122,7 @@ impl Connector {
         &self.slots
     }
 
-    /// Server's address for logs and errors, without password.
+    /// Address for logs and errors, without password: that of the server if there is one alone.
     pub(super) fn address(&self) -> String {
         match self.slots.current().primaries() {
             [server] => self.address_of(server),
@@ -129,19 +141,13 @@ impl Connector {
         format!("__keyevent@{}__:expired", self.url.database)
     }
 
-    /// Names of keys or channels, one in a slot of each primary, of numbered names.
-    pub(in crate::redis) fn name_for_each(&self, name: &dyn Fn(u32) -> String) -> Vec<String> {
-        let map = self.slots.current();
-        let names = map.primaries().iter().map(|server| map.name_of(server, name));
-        names.collect()
-    }
-
-    /// Connects, and checks the server's version.
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connection, ConnectError> {
-        let connection = self.open(purpose).await.map_err(|error| self.unreachable(error))?;
+    /// Connects to a server, and checks its version.
+    pub(super) async fn connect(&self, server: Endpoint, purpose: Purpose) -> Result<Connection, ConnectError> {
+        let opened = self.open_at(server.clone(), purpose).await;
+        let connection = opened.map_err(|error| self.unreachable(&server, error))?;
         match connection.client().server_version() {
             Some(version) if version.major < MIN_VERSION => Err(ConnectError::TooOld {
-                address: self.address(),
+                address: self.address_of(&server),
                 version: version.to_string(),
             }),
             _ => Ok(connection),
@@ -155,14 +161,20 @@ impl Connector {
         self.open_at(server.ok_or_else(unknown)?, purpose).await
     }
 
-    /// Opens a connection to a server that may be the next primary.
+    /// Opens a connection to the owner of a key.
+    pub(super) async fn open_for(&self, name: &str, purpose: Purpose) -> Result<Connection, fred::error::Error> {
+        let unknown = || fred::error::Error::new(ErrorKind::Config, "no server is known for the slot");
+        let server = self.slots.current().owner_of(name).cloned();
+        self.open_at(server.ok_or_else(unknown)?, purpose).await
+    }
+
+    /// Opens a connection to this server.
     pub(super) async fn open_at(&self, server: Endpoint, purpose: Purpose) -> Result<Connection, fred::error::Error> {
         let config = Config {
             database: Some(self.url.database),
             ..self.config(&server, &self.url.credentials)
         };
-        let servers = self.slots.current().primaries().len();
-        Connection::open(client(config, purpose, servers), server).await
+        Connection::open(client(config, purpose), server).await
     }
 
     /// Opens a connection to a sentinel, which has no databases.
@@ -172,13 +184,17 @@ impl Connector {
         login: &Reloadable<Credentials>,
     ) -> Result<Connection, fred::error::Error> {
         let config = self.config(&sentinel, login);
-        Connection::open(client(config, Purpose::Sentinel, 1), sentinel).await
+        Connection::open(client(config, Purpose::Topology), sentinel).await
     }
 
     /// Error for a server that refuses the connection or the first command.
-    pub(super) fn unreachable(&self, source: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
+    pub(super) fn unreachable(
+        &self,
+        server: &Endpoint,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> ConnectError {
         ConnectError::Unreachable {
-            address: self.address(),
+            address: self.address_of(server),
             source: Box::new(source),
         }
     }
@@ -197,12 +213,12 @@ impl Connector {
     }
 }
 
-fn client(config: Config, purpose: Purpose, servers: usize) -> Client {
+fn client(config: Config, purpose: Purpose) -> Client {
     let client = Client::new(config, Some(performance()), Some(connection()), Some(policy()));
     // The configured capacity applies to eight channels, which would take 47 MB for a burst of messages; so the channels for
     // messages and keyspace events are replaced here.
     let notifications = &client.inner().notifications;
-    let (messages, _) = broadcast::channel(purpose.messages(servers));
+    let (messages, _) = broadcast::channel(purpose.messages());
     notifications.pubsub.store(Arc::new(messages));
     let (keyspace_events, _) = broadcast::channel(purpose.keyspace_events());
     notifications.keyspace.store(Arc::new(keyspace_events));

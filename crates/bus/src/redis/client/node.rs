@@ -2,32 +2,29 @@
 
 mod health;
 mod monitor;
-mod server_clock;
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fred::interfaces::{LuaInterface, PubsubInterface};
-use fred::types::{Key, Value};
-use lifecycle::{Clock, Dependency, Tasks};
-use protocol::fault::chain;
+use fred::types::Value;
+use lifecycle::Clock;
 use protocol::time::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
 
-use self::health::Health;
+pub(super) use self::health::Health;
+
 use self::monitor::HealthMonitor;
-use self::server_clock::ServerClock;
+use super::COMMAND_TIMEOUT;
+use super::command::Command;
 use super::command_failure::CommandFailure;
 use super::connect_error::ConnectError;
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
-use super::{Arg, COMMAND_TIMEOUT, RedisReply, Script};
+use super::shards::ShardReports;
 use crate::BusError;
 use crate::metrics::Metrics;
 use crate::operation::Operation;
-use crate::trace;
+use crate::redis::settings::Endpoint;
 
 /// Command connection to one server. Clones share it.
 #[derive(Clone)]
@@ -35,61 +32,69 @@ pub(super) struct NodeClient {
     shared: Arc<NodeState>,
 }
 
+/// Surroundings that the connections to all servers share.
+#[derive(Clone)]
+pub(super) struct NodeContext {
+    pub(super) connector: Connector,
+    pub(super) purpose: Purpose,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Metrics,
+    pub(super) reports: Arc<ShardReports>,
+}
+
 /// State that the clones share with the monitor.
 struct NodeState {
-    connector: Connector,
-    purpose: Purpose,
+    context: NodeContext,
+    server: Endpoint,
     connection: Mutex<Connection>,
     health: Mutex<Health>,
-    server_clock: ServerClock,
     /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred
     /// 10.1 counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
     permits: Semaphore,
-    /// Server, to which outages are reported.
-    dependency: Dependency,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
+}
+
+impl NodeContext {
+    /// Counts a connection that was replaced or reconnected.
+    fn reconnected(&self) {
+        self.metrics.reconnected(self.purpose.name());
+    }
 }
 
 impl NodeClient {
     /// Connects.
-    pub(super) async fn connect(
-        connector: Connector,
-        purpose: Purpose,
-        clock: Arc<dyn Clock>,
-        dependency: Dependency,
-        metrics: Metrics,
-    ) -> Result<Self, ConnectError> {
-        let connection = connector.connect(purpose).await?;
-        let health = monitor::first_heartbeat(&connection, &*clock).await;
-        let health = health.map_err(|error| connector.unreachable(error))?;
-        metrics.connection_opened(purpose.name());
+    pub(super) async fn connect(context: NodeContext, server: Endpoint) -> Result<Self, ConnectError> {
+        let connection = context.connector.connect(server.clone(), context.purpose).await?;
+        let health = monitor::heartbeat(connection.client().clone(), &*context.clock).await;
+        let health = health.map_err(|error| context.connector.unreachable(&server, error))?;
+        context.reports.connected(&server, &health);
         let shared = Arc::new(NodeState {
-            connector,
-            purpose,
+            context,
+            server,
             connection: Mutex::new(connection),
-            server_clock: ServerClock::new(&health),
             health: Mutex::new(health),
             permits: Semaphore::new(MAX_IN_FLIGHT),
-            dependency,
-            clock,
-            metrics,
         });
         Ok(Self { shared })
     }
 
-    /// Monitors the connection until the tasks are drained.
-    pub(super) fn monitor(&self, tasks: &Tasks) {
-        let (soft, monitor) = (tasks.soft(), HealthMonitor::new(Arc::clone(&self.shared)));
-        tasks.essential("redis health monitor", async move {
-            // Runs until the node drains.
-            soft.run_until_cancelled(monitor.run()).await;
-        });
+    /// Monitors the connection for ever.
+    pub(super) async fn monitor(&self) {
+        HealthMonitor::new(Arc::clone(&self.shared)).run().await;
     }
 
     /// Connector to the server.
     pub(super) fn connector(&self) -> &Connector {
-        &self.shared.connector
+        &self.shared.context.connector
+    }
+
+    /// Server of the connection.
+    pub(super) fn server(&self) -> &Endpoint {
+        &self.shared.server
+    }
+
+    /// Class of the failure of the last heartbeat; none if it was answered.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        self.shared.health().fault()
     }
 
     /// Reports whether the last heartbeat was answered, and in time.
@@ -107,72 +112,41 @@ impl NodeClient {
         self.shared.health().instant_of(millis, Instant::now())
     }
 
-    /// Time on the server's clock, as of the last heartbeat. Takes no lock.
+    /// Time on the server's clock, as of the last heartbeat.
     pub(super) fn server_time(&self) -> Timestamp {
-        self.shared.server_clock.at(Instant::now())
+        self.shared.health().server_time(Instant::now())
     }
 
-    /// Runs a script: one atomic step on the server.
-    pub(super) async fn run(
-        &self,
-        step: &'static str,
-        script: &Script,
-        keys: impl IntoIterator<Item = String>,
-        args: impl IntoIterator<Item = Arg>,
-    ) -> Result<RedisReply, BusError> {
-        let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
-        let args: Vec<Value> = args.into_iter().map(Value::from).collect();
-        let value = self.ask(step, script.operation(), async |fred| {
-            let known = fred.evalsha(script.hash(), keys.clone(), args.clone()).await;
-            match known {
-                Err(error) if error.details().starts_with("NOSCRIPT") => {
-                    // Boxed, as it is rare: its future would be a part of that of every command.
-                    Box::pin(fred.eval(script.text().to_owned(), keys, args)).await
-                }
-                other => other,
-            }
-        });
-        Ok(RedisReply::new(step, value.await?))
+    /// Sends a command, in bounded time and number. `asking` says that the server receives the slot at present.
+    pub(super) async fn send(&self, command: &Command<'_>, asking: bool) -> Result<Value, CommandFailure> {
+        self.shared.check_up()?;
+        let _permit = self.shared.permit().await?;
+        let fred = self.shared.fred();
+        if asking {
+            // Boxed, as it is rare: its future would be a part of that of every command.
+            return Ok(Box::pin(command.send_asking(&fred)).await?);
+        }
+        Ok(command.send(&fred).await?)
     }
 
-    /// Publishes a probe message, to prove that its subscriber receives.
-    pub(super) async fn publish_probe(&self, channel: String, probe: String) -> Result<(), BusError> {
-        let receivers: Result<i64, BusError> = self
-            .ask("publish a probe", Operation::SPublish, async |fred| {
-                fred.spublish(channel, probe).await
-            })
-            .await;
-        receivers.map(drop)
-    }
-
-    /// Runs one fred command, in bounded time and number, measures it, and has a span for it within a trace.
+    /// Runs one fred command that is for this server, in bounded time and number, and measures it.
     pub(super) async fn ask<T>(
         &self,
         step: &'static str,
         operation: Operation,
         command: impl AsyncFnOnce(fred::clients::Client) -> Result<T, fred::error::Error>,
     ) -> Result<T, BusError> {
-        let (begin, span) = (Instant::now(), trace::operation(operation));
-        // Pinned here: a future that is moved into its span is copied, and the command's has some KiB.
-        let command = pin!(async {
+        let begin = Instant::now();
+        let outcome: Result<T, CommandFailure> = async {
             self.shared.check_up()?;
             let _permit = self.shared.permit().await?;
             Ok(command(self.shared.fred()).await?)
-        });
-        let outcome: Result<T, CommandFailure> = command.instrument(span.clone()).await;
+        }
+        .await;
         let error_type = outcome.as_ref().err().map(CommandFailure::error_type);
-        self.shared.metrics.operation(operation, begin.elapsed(), error_type);
-        outcome.map_err(|failure| {
-            let (outage, error_type) = (failure.outage(), failure.error_type());
-            let error = failure.at_step(step);
-            telemetry::trace::failed(&span, error_type, &error);
-            if let Some(class) = outage {
-                // A command that was not sent failed for the reason of the heartbeat.
-                let class = self.shared.health().fault().unwrap_or(class);
-                self.shared.dependency.failed(class, chain(&error));
-            }
-            error
-        })
+        let metrics = &self.shared.context.metrics;
+        metrics.operation(operation, begin.elapsed(), error_type);
+        outcome.map_err(|failure| failure.at_step(step))
     }
 }
 

@@ -76,6 +76,9 @@ const EVALSHA: &str = "EVALSHA 0000000000000000000000000000000000000000 0";
 /// Commands that a trial needs no arguments for: those of each connection and its subscriptions, and EVAL, by which the others are tried.
 const OF_CONNECTIONS: &[&str] = &["EVAL", "HELLO", "SELECT", "SSUBSCRIBE", "SUNSUBSCRIBE", "TIME"];
 
+/// Commands that a cluster needs besides, each with arguments for a trial without effect.
+const OF_CLUSTERS: &[&str] = &["ASKING", "CLUSTER NODES", "CLUSTER SLOTS"];
+
 /// Commands that a node does without: the id of a connection, which fred asks for, its number of channels, and notifications of expired
 /// keys.
 const OPTIONAL: &[&str] = &["CLIENT ID", "CLIENT INFO", "SUBSCRIBE"];
@@ -94,6 +97,11 @@ impl Trial {
     /// Trials of the commands outside of scripts.
     pub(super) fn plain() -> impl Iterator<Item = Self> {
         PLAIN.iter().copied().map(Self)
+    }
+
+    /// Trials of the commands that a cluster needs besides.
+    pub(super) fn of_clusters() -> impl Iterator<Item = Self> {
+        OF_CLUSTERS.iter().copied().map(Self)
     }
 
     /// Trial of the command that runs a known script.
@@ -149,14 +157,14 @@ pub fn acl_rules(prefix: &Prefix) -> String {
 
 /// Names of all commands, as ACL rules have them.
 fn commands() -> BTreeSet<String> {
-    let all = [OF_SCRIPTS, PLAIN, OF_CONNECTIONS, OPTIONAL].concat();
+    let all = [OF_SCRIPTS, PLAIN, OF_CONNECTIONS, OF_CLUSTERS, OPTIONAL].concat();
     all.into_iter()
         .map(|line| Trial(line).command().to_lowercase())
         .collect()
 }
 
 /// Commands whose permissions are those of their subcommands.
-const WITH_SUBCOMMANDS: &[&str] = &["CLIENT", "XGROUP", "XINFO"];
+const WITH_SUBCOMMANDS: &[&str] = &["CLIENT", "CLUSTER", "XGROUP", "XINFO"];
 
 #[cfg(test)]
 mod tests {
@@ -201,7 +209,11 @@ mod tests {
     #[test]
     fn rules_name_prefix_and_subcommands() {
         let rules = acl_rules(&"gate".parse().unwrap());
-        assert!(rules.starts_with("resetkeys ~gate:* resetchannels &gate:* &__keyevent@*__:expired -@all +client|id "));
+        assert!(
+            rules.starts_with(
+                "resetkeys ~gate:* resetchannels &gate:* &__keyevent@*__:expired -@all +asking +client|id "
+            )
+        );
         assert!(rules.contains(" +xgroup|create ") && !rules.contains("+xgroup "));
     }
 }

@@ -15,7 +15,14 @@ pub(super) struct SlotMap {
     /// Ranges in ascending order without overlaps, each with the index of its primary. Slots in none of them have no owner.
     ranges: Vec<(RangeInclusive<u16>, usize)>,
     primaries: Vec<Endpoint>,
+    /// Servers that may receive slots, and have none yet.
+    joining: Vec<Endpoint>,
 }
+
+/// Slot that two servers own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("slot {0} has two owners")]
+pub(super) struct TwoOwners(u16);
 
 impl SlotMap {
     /// Map of a server that owns all slots.
@@ -23,12 +30,43 @@ impl SlotMap {
         Self {
             ranges: vec![(0..=MAX_SLOT, 0)],
             primaries: vec![server],
+            joining: Vec::new(),
         }
+    }
+
+    /// Map of these ranges, which are within [`MAX_SLOT`], and of servers that may receive slots.
+    pub(super) fn new(
+        mut owned: Vec<(RangeInclusive<u16>, Endpoint)>,
+        mut joining: Vec<Endpoint>,
+    ) -> Result<Self, TwoOwners> {
+        owned.sort_by_key(|(range, _)| *range.start());
+        let (mut map, mut free) = (Self::default(), Some(0));
+        for (range, server) in owned {
+            if free.is_none_or(|free| *range.start() < free) {
+                return Err(TwoOwners(*range.start()));
+            }
+            free = range.end().checked_add(1);
+            let known = map.primaries.iter().position(|known| *known == server);
+            let index = known.unwrap_or_else(|| {
+                map.primaries.push(server);
+                map.primaries.len() - 1
+            });
+            map.ranges.push((range, index));
+        }
+        joining.retain(|server| !map.primaries.contains(server));
+        joining.sort_by_key(ToString::to_string);
+        joining.dedup();
+        Ok(Self { joining, ..map })
     }
 
     /// Servers that own slots.
     pub(super) fn primaries(&self) -> &[Endpoint] {
         &self.primaries
+    }
+
+    /// Servers that own slots, then those that may receive some.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Endpoint> {
+        self.primaries.iter().chain(&self.joining)
     }
 
     /// Owner of a slot, if it has one.
@@ -42,22 +80,7 @@ impl SlotMap {
     pub(super) fn owner_of(&self, name: &str) -> Option<&Endpoint> {
         self.owner(slot_of(name))
     }
-
-    /// First of numbered names in a slot of this server. The first name of all for a server without slots.
-    pub(super) fn name_of(&self, server: &Endpoint, name: &dyn Fn(u32) -> String) -> String {
-        if !self.primaries.contains(server) {
-            return name(0);
-        }
-        // A server of a single slot takes 16,384 names on average, and thus some milliseconds.
-        let mut names = (0..MAX_NAMES).map(name);
-        names
-            .find(|name| self.owner_of(name) == Some(server))
-            .unwrap_or_else(|| name(0))
-    }
 }
-
-/// Names that are tried: a single slot has none of them with a probability of e^-61.
-const MAX_NAMES: u32 = 1_000_000;
 
 /// Slot of a key or sharded channel: the CRC-16 of its hash tag, or of the whole name if it has none.
 pub(super) fn slot_of(name: &str) -> u16 {
@@ -117,15 +140,29 @@ impl Slots {
 
     /// Resolves when this server owns no slots.
     pub(super) async fn leaves(&self, server: &Endpoint) {
-        let mut map = self.watch();
-        if map.wait_for(|map| !map.primaries.contains(server)).await.is_err() {
+        self.until(|map| !map.primaries.contains(server)).await;
+    }
+
+    /// Resolves when this server owns no slots, and is not to receive any.
+    pub(super) async fn forgets(&self, server: &Endpoint) {
+        self.until(|map| !map.servers().any(|known| known == server)).await;
+    }
+
+    /// Resolves when this server is not the owner of a slot.
+    pub(super) async fn moves(&self, slot: u16, server: &Endpoint) {
+        self.until(|map| map.owner(slot) != Some(server)).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&SlotMap) -> bool) {
+        if self.watch().wait_for(|map| is_so(map)).await.is_err() {
             // The channel is closed, which `self.map` prevents.
             future::pending::<()>().await;
         }
     }
 }
 
-const MAX_SLOT: u16 = 16_383;
+/// Highest slot.
+pub(super) const MAX_SLOT: u16 = 16_383;
 
 #[cfg(test)]
 mod tests {
@@ -148,10 +185,10 @@ mod tests {
 
     #[test]
     fn slots_outside_of_all_ranges_have_no_owner() {
-        let map = SlotMap {
-            ranges: vec![(0..=99, 0), (200..=MAX_SLOT, 1)],
-            primaries: vec![server("a"), server("b")],
-        };
+        let owned = vec![(200..=MAX_SLOT, server("b")), (0..=99, server("a"))];
+        let map = SlotMap::new(owned, vec![server("c"), server("a")]).unwrap();
+        let servers: Vec<&str> = map.servers().map(|server| server.host.as_str()).collect();
+        assert_eq!((servers, map.primaries().len()), (vec!["a", "b", "c"], 2));
         for (slot, owner) in [
             (0, Some("a")),
             (99, Some("a")),
@@ -166,17 +203,16 @@ mod tests {
     }
 
     #[test]
-    fn name_for_a_server_is_in_one_of_its_slots() {
-        let map = SlotMap {
-            ranges: vec![(0..=99, 0), (100..=100, 1), (101..=MAX_SLOT, 2)],
-            primaries: vec![server("a"), server("b"), server("c")],
-        };
-        let name = |number| format!("pn:{{probe:{number}}}");
-        for host in ["a", "b", "c"] {
-            let found = map.name_of(&server(host), &name);
-            assert_eq!(map.owner_of(&found), Some(&server(host)), "{found}");
+    fn slot_with_two_owners_is_refused() {
+        for (first, second) in [
+            (0..=100, 100..=200),
+            (0..=MAX_SLOT, MAX_SLOT..=MAX_SLOT),
+            (5..=5, 5..=5),
+        ] {
+            let at = *second.start();
+            let owned = vec![(second, server("b")), (first, server("a"))];
+            assert_eq!(SlotMap::new(owned, Vec::new()), Err(TwoOwners(at)));
         }
-        assert_eq!(map.name_of(&server("d"), &name), name(0));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::iter;
 
 use super::command_failure::{CommandFailure, waitable};
 use super::connect_error::ConnectError;
-use super::topology::SentinelError;
+use super::topology::{ClusterError, SentinelError};
 use crate::BusError;
 
 impl ConnectError {
@@ -21,7 +21,10 @@ impl ConnectError {
                 None => Some("unreachable"),
             },
             Self::Unusable { source, .. } => cause(&**source).and_then(waitable),
-            Self::NoPrimary { source, .. } => source.downcast_ref().and_then(SentinelError::outage),
+            Self::NoPrimary { source, .. } => match source.downcast_ref::<ClusterError>() {
+                Some(error) => error.outage(),
+                None => source.downcast_ref().and_then(SentinelError::outage),
+            },
             Self::TooOld { .. } | Self::Missing { .. } | Self::NoReplicationId { .. } | Self::Certificates { .. } => {
                 None
             }
@@ -65,6 +68,10 @@ fn cause<'a>(error: &'a (dyn Error + Send + Sync + 'static)) -> Option<&'a fred:
     match failure(error.downcast_ref()?)? {
         CommandFailure::Fred(error) => Some(error),
         CommandFailure::Unreachable(refusal) => refusal.as_ref(),
-        CommandFailure::ClockSkew | CommandFailure::TooManyCommands | CommandFailure::Unconfirmed => None,
+        CommandFailure::Opening
+        | CommandFailure::Unowned
+        | CommandFailure::ClockSkew
+        | CommandFailure::TooManyCommands
+        | CommandFailure::Unconfirmed => None,
     }
 }

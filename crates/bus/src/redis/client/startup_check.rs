@@ -16,8 +16,8 @@ use crate::operation::Operation;
 
 /// Commands and scripts that a connection will run, with unused names to try it on.
 pub(in crate::redis) struct AccessCheck<'a> {
-    /// Unused names, each in a hash slot of its own: all are tried on a cluster node. The first is key and channel.
-    pub(in crate::redis) keys: Vec<String>,
+    /// Unused names by their numbers, in different slots of a cluster.
+    pub(in crate::redis) names: &'a (dyn Fn(u32) -> String + Send + Sync),
     /// Scripts.
     pub(in crate::redis) scripts: Vec<&'a Script>,
     /// Commands besides those of the scripts.
@@ -35,21 +35,27 @@ pub(in crate::redis) enum AccessScope {
 
 impl NodeClient {
     /// Checks that the server accepts every command and compiles every script, and reports all that it refuses. Warns if it may evict keys.
-    pub(super) async fn check_access(&self, access: AccessCheck<'_>) -> Result<(), ConnectError> {
-        let address = self.connector().address();
+    pub(super) async fn check_access(&self, access: &AccessCheck<'_>) -> Result<(), ConnectError> {
+        let address = self.connector().address_of(self.server());
         let unusable = |source| ConnectError::Unusable {
             address: address.clone(),
             source: Box::new(source),
         };
-        let key = access.keys.first().cloned().unwrap_or_default();
-        let mut refusals = self.try_all(attempts(&access, &key)).await.map_err(unusable)?;
+        let key = self.own_name(access);
+        let mut attempts = attempts(access, &key);
+        if self.connector().is_cluster() {
+            attempts.extend(Trial::of_clusters().map(|trial| Attempt::of(trial, &key)));
+        }
+        let mut refusals = self.try_all(attempts).await.map_err(unusable)?;
         if access.scope == AccessScope::All {
             refusals.extend(self.try_subscription(&key).await.map_err(unusable)?);
         }
         if !refusals.is_empty() {
             return Err(ConnectError::Missing { address, refusals });
         }
-        self.try_slots(&access.keys).await.map_err(unusable)?;
+        if !self.connector().is_cluster() {
+            self.try_slots(access).await.map_err(unusable)?;
+        }
         if access.scope == AccessScope::All {
             let replication = self.info("replication").await.map_err(unusable)?;
             if !has_replication_id(&replication) {
@@ -58,6 +64,14 @@ impl NodeClient {
             self.warn_of_eviction(&address).await;
         }
         Ok(())
+    }
+
+    /// Unused name in a slot of this server, for a key and a channel.
+    fn own_name(&self, access: &AccessCheck<'_>) -> String {
+        let slots = self.connector().slots().current();
+        let mut names = (0..NAMES).map(access.names);
+        let own = names.find(|name| slots.owner_of(name) == Some(self.server()));
+        own.unwrap_or_else(|| (access.names)(0))
     }
 
     /// Runs attempts in one round trip.
@@ -85,7 +99,7 @@ impl NodeClient {
 
     /// Subscribes to a channel, and unsubscribes, on a connection of its own.
     async fn try_subscription(&self, channel: &str) -> Result<Vec<CommandRefusal>, BusError> {
-        let opened = self.connector().open(Purpose::Commands).await;
+        let opened = self.connector().open_at(self.server().clone(), Purpose::Commands).await;
         let connection = opened.map_err(|error| CommandFailure::Fred(error).at_step(STEP))?;
         let fred = connection.client();
         let subscribed = Box::pin(fred.ssubscribe(channel)).await;
@@ -105,15 +119,15 @@ impl NodeClient {
         Ok(refused.into_iter().flatten().collect())
     }
 
-    /// Runs a command for each key on a cluster node, as a single key may be in one of its own slots.
-    async fn try_slots(&self, keys: &[String]) -> Result<(), BusError> {
+    /// Runs a command for several keys on a cluster node that is used like a single server, as one key may be in one of its own slots.
+    async fn try_slots(&self, access: &AccessCheck<'_>) -> Result<(), BusError> {
         let cluster = self.info("cluster").await.unwrap_or_default();
         if !cluster.contains("cluster_enabled:1") {
             return Ok(());
         }
-        let attempts = keys.iter().map(|key| Attempt {
+        let attempts = (0..OTHER_SLOTS).map(|number| Attempt {
             command: "DEL",
-            arguments: vec![key.clone()],
+            arguments: vec![(access.names)(number)],
             tried: Tried::Command("DEL".to_owned()),
         });
         self.try_all(attempts.collect()).await.map(drop)
@@ -163,11 +177,7 @@ fn attempts(access: &AccessCheck<'_>, key: &str) -> Vec<Attempt> {
         AccessScope::All => Trial::plain().collect(),
         AccessScope::Scripts => vec![Trial::of_known_script()],
     };
-    let plain = plain.into_iter().map(|trial| Attempt {
-        command: trial.word(),
-        arguments: trial.arguments(key).collect(),
-        tried: Tried::Command(trial.command()),
-    });
+    let plain = plain.into_iter().map(|trial| Attempt::of(trial, key));
     let in_script = Trial::of_scripts(&access.scripts);
     let script = include_str!("../script/startup_check.lua").to_owned();
     let begin = [script, "1".to_owned(), key.to_owned()];
@@ -192,6 +202,15 @@ fn attempts(access: &AccessCheck<'_>, key: &str) -> Vec<Attempt> {
 }
 
 impl Attempt {
+    /// Attempt of a command outside of scripts.
+    fn of(trial: Trial, key: &str) -> Self {
+        Self {
+            command: trial.word(),
+            arguments: trial.arguments(key).collect(),
+            tried: Tried::Command(trial.command()),
+        }
+    }
+
     /// Refusals in the outcome of the attempt; an error for a fault of the server or the connection.
     fn refusals(&self, outcome: Result<Value, Error>) -> Result<Vec<CommandRefusal>, BusError> {
         let name = match &self.tried {
@@ -246,6 +265,11 @@ fn has_replication_id(info: &str) -> bool {
     id.is_some_and(|id| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Names among which that of a server is sought. One that owns a single slot has none of them once in 10^26.
+const NAMES: u32 = 1_000_000;
+/// Names that are tried on a single server. Of two nodes of a cluster with half of the slots each, the connected one has all of them with
+/// a probability of 1 in 4 billion.
+const OTHER_SLOTS: u32 = 32;
 const EVAL: &str = "EVAL";
 const STEP: &str = "try what nodes need";
 

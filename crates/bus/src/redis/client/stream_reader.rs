@@ -9,11 +9,13 @@ use fred::types::config::Options;
 use lifecycle::Dependency;
 use protocol::fault::chain;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::command_failure::CommandFailure;
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
+use super::redirect::Redirect;
+use super::slots::slot_of;
 use super::{COMMAND_TIMEOUT, RedisReply};
 use crate::BusError;
 use crate::metrics::Metrics;
@@ -21,7 +23,7 @@ use crate::operation::Operation;
 
 /// Reader of one stream for a consumer group, one read at a time.
 ///
-/// A connection that failed, whose read was cancelled, or whose server is no longer the primary, is closed: fred does not notice that a
+/// A connection that failed, whose read was cancelled, or whose server no longer owns the stream, is closed: fred does not notice that a
 /// blocked connection is dead, and Redis must not deliver an entry to a cancelled read.
 pub(in crate::redis) struct StreamReader {
     connector: Connector,
@@ -60,15 +62,17 @@ impl StreamReader {
         wait: Duration,
     ) -> Result<StreamRead, BusError> {
         let Ok(Ok(_permit)) = timeout(wait, self.permit.acquire()).await else {
-            return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null)));
+            return Ok(nothing());
         };
         let slots = self.connector.slots();
         let idle = self.idle().take();
-        let idle = idle.filter(|connection| !slots.has_left(connection.server()));
+        let slot = slot_of(&stream);
+        let owner = slots.current().owner(slot).cloned();
+        let idle = idle.filter(|connection| Some(connection.server()) == owner.as_ref());
         let connection = match idle {
             Some(connection) => connection,
             None => {
-                let opened = self.connector.open(Purpose::Reads).await;
+                let opened = self.connector.open_for(&stream, Purpose::Reads).await;
                 opened.map_err(|error| self.failed(error))?
             }
         };
@@ -83,8 +87,8 @@ impl StreamReader {
         let read = fred.xreadgroup(group, worker, count, Some(millis), false, stream, ">");
         let read = tokio::select! {
             read = read => read,
-            // The next read goes to the new primary.
-            () = slots.leaves(connection.server()) => return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null))),
+            // The next read goes to the new owner.
+            () = slots.moves(slot, connection.server()) => return Ok(nothing()),
         };
         match read {
             Ok(entries) => {
@@ -95,8 +99,21 @@ impl StreamReader {
                 *self.idle() = Some(connection);
                 Ok(StreamRead::NoGroup)
             }
-            Err(error) => Err(self.failed(error)),
+            Err(error) => match Redirect::of(&error).filter(|_| self.connector.is_cluster()) {
+                Some(redirect) => {
+                    self.wait_for_owner(&redirect, wait).await;
+                    Ok(nothing())
+                }
+                None => Err(self.failed(error)),
+            },
         }
+    }
+
+    /// Waits a moment for the map, or the move of the slot, that the next read needs.
+    async fn wait_for_owner(&self, redirect: &Redirect, wait: Duration) {
+        self.metrics.redirected(redirect.kind());
+        self.connector.slots().report_stale();
+        sleep(wait.min(PAUSE)).await;
     }
 
     fn failed(&self, error: fred::error::Error) -> BusError {
@@ -115,6 +132,10 @@ impl StreamReader {
     }
 }
 
+fn nothing() -> StreamRead {
+    StreamRead::Entries(RedisReply::new(STEP, Value::Null))
+}
+
 /// Strips the stream's name from a reply: only one stream is read.
 fn without_stream(entries: Value) -> RedisReply {
     let mut reply = RedisReply::new(STEP, entries);
@@ -123,3 +144,6 @@ fn without_stream(entries: Value) -> RedisReply {
 }
 
 const STEP: &str = "read new jobs";
+
+/// Pause after a redirection.
+const PAUSE: Duration = Duration::from_millis(50);

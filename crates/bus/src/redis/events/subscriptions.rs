@@ -31,12 +31,11 @@ impl RedisSubscriptions {
             message_queue,
         };
         let entropy: &dyn Entropy = &*shared.entropy;
-        let (names, token) = (shared.names.clone(), entropy.token());
         let config = SubscriberConfig {
             connector: &shared.connector,
             purpose: Purpose::Events,
             commands: &shared.commands,
-            probes: Box::new(move |number| names.probe(&format!("{token}-{number}"))),
+            probe: shared.names.probe(&entropy.token()),
             tasks: &shared.tasks,
         };
         let subscriptions = Self {
@@ -71,7 +70,7 @@ struct EventHandler {
 }
 
 impl MessageHandler for EventHandler {
-    fn on_message(&self, channel: &str, message: &[u8]) {
+    fn on_message(&mut self, channel: &str, message: &[u8]) {
         let Some(user) = self.names.user_of_channel(channel) else {
             return;
         };
@@ -92,7 +91,7 @@ impl MessageHandler for EventHandler {
         }
     }
 
-    fn on_missed(&self, missed: Missed<'_>) {
+    fn on_missed(&mut self, missed: Missed<'_>) {
         match missed {
             Missed::All => self.message_queue.push(ChannelMessage::Missed),
             Missed::Of(channels) => {

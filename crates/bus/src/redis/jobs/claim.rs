@@ -79,7 +79,8 @@ impl RedisBus {
         wait: Duration,
     ) -> Result<Vec<ClaimedJob>, BusError> {
         // Jobs check second factors and expiries by this node's clock.
-        self.shared.commands.check_clock("claim jobs")?;
+        let stream = self.shared.names.lane(lane);
+        self.shared.commands.check_clock("claim jobs", &stream)?;
         let lane_reader = self.shared.lanes.lane_reader(lane);
         let until = Instant::now() + wait;
         loop {
@@ -93,10 +94,14 @@ impl RedisBus {
                 }
             }
             let rest = until.saturating_duration_since(Instant::now());
-            let stream = self.shared.names.lane(lane);
             match lane_reader
                 .reader
-                .read(stream, (GROUP, worker.as_str()), max, rest.min(RECLAIM_INTERVAL))
+                .read(
+                    stream.clone(),
+                    (GROUP, worker.as_str()),
+                    max,
+                    rest.min(RECLAIM_INTERVAL),
+                )
                 .await?
             {
                 StreamRead::NoGroup => self.create_group(lane).await?,
@@ -125,7 +130,7 @@ impl RedisBus {
     /// Records how long new entries were queued, those past their deadline too: they have waited longest in a lane that is served too
     /// slowly.
     fn record_queue_time(&self, lane: Lane, new: &[LaneEntry]) {
-        let now = self.shared.commands.server_time();
+        let now = self.shared.commands.server_time_of(&self.shared.names.lane(lane));
         for queued in new.iter().filter_map(LaneEntry::queued) {
             self.shared.metrics.queue_time(lane, now.since(queued));
         }
@@ -139,8 +144,9 @@ impl RedisBus {
         entries: Vec<LaneEntry>,
     ) -> Result<Vec<ClaimedJob>, BusError> {
         let (mut claimed, mut newer) = (Vec::new(), Vec::new());
+        let stream = self.shared.names.lane(lane);
         for LaneEntry { id, deadline, job } in entries {
-            let deadline = self.shared.commands.instant_of(deadline);
+            let deadline = self.shared.commands.instant_of(&stream, deadline);
             if deadline <= Instant::now() {
                 self.finish(lane, &id).await?;
                 continue;

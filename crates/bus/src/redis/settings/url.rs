@@ -9,7 +9,8 @@ use protocol::secret::Secret;
 use url::{Host, Url};
 
 /// URL `redis://[[user]:password@]host[:port][/db]`, or `redis-sentinel://[[user]:password@]host[:port],...[/db]?master=name` with the
-/// addresses of sentinels; `rediss://` and `rediss-sentinel://` for TLS. Displays without the passwords. Clones share the logins, which
+/// addresses of sentinels, or `redis-cluster://[[user]:password@]host[:port],...` with those of some nodes of a cluster; `rediss://`,
+/// `rediss-sentinel://` and `rediss-cluster://` for TLS. Displays without the passwords. Clones share the logins, which
 /// may be replaced: [`RedisUrl::replace_credentials`].
 #[derive(Clone)]
 pub struct RedisUrl {
@@ -26,6 +27,8 @@ pub(crate) enum Servers {
     One(Endpoint),
     /// Sentinels, which know the server.
     Sentinel(Sentinels),
+    /// Nodes of a cluster, which know the others.
+    Cluster(Vec<Endpoint>),
 }
 
 /// Sentinels of a primary.
@@ -39,7 +42,7 @@ pub(crate) struct Sentinels {
 }
 
 /// Address of one server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
     /// Name or address, an IPv6 address without brackets.
     pub(crate) host: String,
@@ -84,26 +87,30 @@ impl FromStr for RedisUrl {
     fn from_str(text: &str) -> Result<Self, InvalidRedisUrl> {
         let first = with_first_host(text);
         let url = Url::parse(first.as_deref().unwrap_or(text)).map_err(InvalidRedisUrl::Syntax)?;
-        let (tls, is_sentinel) = match url.scheme() {
-            "redis" => (false, false),
-            "rediss" => (true, false),
-            "redis-sentinel" => (false, true),
-            "rediss-sentinel" => (true, true),
-            "redis-cluster" | "rediss-cluster" => return Err(InvalidRedisUrl::NotOffered("redis-cluster://")),
-            _ => return Err(InvalidRedisUrl::Scheme),
-        };
+        let scheme = url.scheme();
+        let is_sentinel = matches!(scheme, "redis-sentinel" | "rediss-sentinel");
+        let is_cluster = matches!(scheme, "redis-cluster" | "rediss-cluster");
+        if !is_sentinel && !is_cluster && !matches!(scheme, "redis" | "rediss") {
+            return Err(InvalidRedisUrl::Scheme);
+        }
         if url.fragment().is_some() || (!is_sentinel && url.query().is_some()) {
             return Err(InvalidRedisUrl::Query);
         }
         let servers = if is_sentinel {
             Servers::Sentinel(Sentinels::parse(text, &url)?)
+        } else if is_cluster {
+            Servers::Cluster(Endpoint::parse_all(text, DEFAULT_PORT)?)
         } else {
             Servers::One(Endpoint::parse(&url, DEFAULT_PORT)?)
         };
+        let database = database(url.path()).ok_or(InvalidRedisUrl::Database)?;
+        if database != 0 && is_cluster {
+            return Err(InvalidRedisUrl::ClusterDatabase);
+        }
         Ok(Self {
-            tls,
+            tls: scheme.starts_with("rediss"),
             servers,
-            database: database(url.path()).ok_or(InvalidRedisUrl::Database)?,
+            database,
             credentials: Reloadable::new(Credentials {
                 username: decoded(url.username()),
                 password: url.password().and_then(decoded).map(Secret::new),
@@ -115,12 +122,7 @@ impl FromStr for RedisUrl {
 impl Sentinels {
     /// Sentinels of a URL, by its text with all hosts and its parts with the first one.
     fn parse(text: &str, url: &Url) -> Result<Self, InvalidRedisUrl> {
-        let (_, hosts, _) = split_hosts(text).ok_or(InvalidRedisUrl::Host)?;
-        let endpoints = hosts.split(',').map(|host| {
-            let url = Url::parse(&format!("redis://{host}")).map_err(InvalidRedisUrl::Syntax)?;
-            Endpoint::parse(&url, DEFAULT_SENTINEL_PORT)
-        });
-        let endpoints = endpoints.collect::<Result<_, _>>()?;
+        let endpoints = Endpoint::parse_all(text, DEFAULT_SENTINEL_PORT)?;
         let (mut master, mut username, mut password) = (None, None, None);
         for pair in url
             .query()
@@ -157,6 +159,16 @@ impl Endpoint {
         let port = url.port().unwrap_or(default_port);
         Ok(Self { host, port })
     }
+
+    /// All hosts of a URL, by its text.
+    fn parse_all(text: &str, default_port: u16) -> Result<Vec<Self>, InvalidRedisUrl> {
+        let (_, hosts, _) = split_hosts(text).ok_or(InvalidRedisUrl::Host)?;
+        let endpoints = hosts.split(',').map(|host| {
+            let url = Url::parse(&format!("redis://{host}")).map_err(InvalidRedisUrl::Syntax)?;
+            Self::parse(&url, default_port)
+        });
+        endpoints.collect()
+    }
 }
 
 impl fmt::Display for RedisUrl {
@@ -165,13 +177,10 @@ impl fmt::Display for RedisUrl {
         match &self.servers {
             Servers::One(server) => write!(f, "redis{s}://{server}/{}", self.database),
             Servers::Sentinel(Sentinels { endpoints, master, .. }) => {
-                write!(f, "redis{s}-sentinel://")?;
-                for (number, sentinel) in endpoints.iter().enumerate() {
-                    let separator = if number == 0 { "" } else { "," };
-                    write!(f, "{separator}{sentinel}")?;
-                }
-                write!(f, "/{}?master={master}", self.database)
+                write!(f, "redis{s}-sentinel://{}/", list(endpoints))?;
+                write!(f, "{}?master={master}", self.database)
             }
+            Servers::Cluster(nodes) => write!(f, "redis{s}-cluster://{}", list(nodes)),
         }
     }
 }
@@ -195,17 +204,17 @@ pub enum InvalidRedisUrl {
     #[error("{0}")]
     Syntax(url::ParseError),
     /// Unknown scheme.
-    #[error("the URL begins with redis://, rediss://, redis-sentinel:// or rediss-sentinel://")]
+    #[error("the URL begins with redis://, redis-sentinel:// or redis-cluster://, or with rediss in place of redis")]
     Scheme,
-    /// Scheme that is not supported yet.
-    #[error("{0} is not offered yet")]
-    NotOffered(&'static str),
     /// Missing host.
     #[error("the URL names no host")]
     Host,
     /// Path that is no database number.
     #[error("the URL's path is a database number, 0 to 255")]
     Database,
+    /// Cluster with a database of another number.
+    #[error("a cluster has database 0 alone")]
+    ClusterDatabase,
     /// Query or fragment.
     #[error("the URL has no query and no fragment")]
     Query,
@@ -226,6 +235,11 @@ pub enum RedisUrlChange {
     /// More than user and password has changed.
     #[error("the URL names another server or database: restart the node to use it")]
     OtherServer,
+}
+
+fn list(servers: &[Endpoint]) -> String {
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    servers.join(",")
 }
 
 /// Text before, in and after the hosts of a URL, which may be several, separated by commas.

@@ -1,7 +1,5 @@
 //! Health monitor of a connection: sends a heartbeat (TIME) each second, and replaces a client that does not recover.
 //!
-//! Connects to the new primary when a failover has moved it.
-//!
 //! fred mostly reconnects by itself. But its routing task can end, or block in a write to a dead peer; and its own check for
 //! unresponsive connections counts from the last write, so on a busy connection it never fires.
 
@@ -13,7 +11,6 @@ use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::CustomCommand;
 use fred::types::config::Server;
 use lifecycle::Clock;
-use protocol::fault::chain;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
@@ -25,13 +22,10 @@ use crate::operation::Operation;
 use crate::redis::client::RedisReply;
 use crate::redis::client::command_failure::{CommandFailure, ERROR_REPLY, refusal, waitable};
 use crate::redis::client::connection::Connection;
-use crate::redis::settings::Endpoint;
 
 /// Health monitor of one [`super::NodeClient`].
 pub(super) struct HealthMonitor {
     shared: Arc<NodeState>,
-    /// Server of the connection.
-    server: Endpoint,
     reconnects: Receiver<Server>,
     /// Errors that closed connections or prevented new ones.
     errors: Receiver<(Error, Option<Server>)>,
@@ -41,12 +35,10 @@ pub(super) struct HealthMonitor {
 
 impl HealthMonitor {
     pub(super) fn new(shared: Arc<NodeState>) -> Self {
-        let server = shared.connection().server().clone();
         Self {
             reconnects: shared.fred().reconnect_rx(),
             errors: shared.fred().error_rx(),
             tried: Instant::now(),
-            server,
             shared,
         }
     }
@@ -55,15 +47,7 @@ impl HealthMonitor {
     pub(super) async fn run(mut self) {
         loop {
             let begin = Instant::now();
-            let moved = self.shared.connector.slots().leaves(&self.server);
-            let outcome = tokio::select! {
-                biased;
-                () = moved => {
-                    self.follow().await;
-                    continue;
-                }
-                outcome = heartbeat(self.shared.fred(), &*self.shared.clock) => outcome,
-            };
+            let outcome = heartbeat(self.shared.fred(), &*self.shared.context.clock).await;
             self.measure(begin.elapsed(), outcome.as_ref().err());
             self.count_reconnects();
             let pause = match outcome {
@@ -77,65 +61,33 @@ impl HealthMonitor {
                     PAUSE
                 }
             };
-            self.record_health();
-            let moved = self.shared.connector.slots().leaves(&self.server);
-            tokio::select! {
-                () = moved => {}
-                () = sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Connects to the new primary. Until it succeeds no command is sent: the previous primary may still take writes, which would be lost.
-    async fn follow(&mut self) {
-        self.shared.health().mark_down("read_only");
-        match self.shared.connector.open(self.shared.purpose).await {
-            Ok(connection) => self.replace(connection),
-            Err(error) => {
-                let error = CommandFailure::Fred(error).at_step("connect to the new primary");
-                let class = error.outage().unwrap_or("refused");
-                self.shared.health().mark_down(class);
-                self.shared.dependency.failed(class, chain(&error));
-                self.record_health();
-                sleep(PAUSE).await;
-            }
+            sleep(pause).await;
         }
     }
 
     fn replace(&mut self, connection: Connection) {
-        self.server = connection.server().clone();
         self.reconnects = connection.client().reconnect_rx();
         self.errors = connection.client().error_rx();
         *self.shared.connection() = connection;
-        self.shared.metrics.reconnected(self.shared.purpose.name());
-    }
-
-    fn record_health(&self) {
-        let health = self.shared.health().clone();
-        let (metrics, redis) = (&self.shared.metrics, self.shared.purpose.name());
-        metrics.connected(redis, health.is_up());
-        metrics.silence(redis, health.silence(Instant::now()));
+        self.shared.context.reconnected();
     }
 
     fn measure(&self, duration: Duration, error: Option<&BusError>) {
         let error_type = error.map(|error| error.outage().unwrap_or(ERROR_REPLY));
-        self.shared.metrics.operation(Operation::Time, duration, error_type);
+        self.shared
+            .context
+            .metrics
+            .operation(Operation::Time, duration, error_type);
     }
 
     fn up(&self, health: Health) {
-        self.shared.metrics.clock_skew(self.shared.purpose.name(), health.skew);
-        let is_skewed = health.is_skewed();
-        self.shared.server_clock.set(&health);
+        self.shared.context.reports.answered(&self.shared.server, &health);
         *self.shared.health() = health;
-        if is_skewed {
-            self.shared.dependency.failed("clock_skew", CommandFailure::ClockSkew);
-        } else {
-            self.shared.dependency.succeeded();
-        }
     }
 
     async fn down(&mut self, error: &BusError) {
-        let redis = self.shared.connector.address();
+        let connector = &self.shared.context.connector;
+        let (server, redis) = (self.shared.server.clone(), connector.address_of(&self.shared.server));
         self.record_refusal(redis.as_str());
         let (silence, class) = {
             let mut health = self.shared.health();
@@ -145,12 +97,13 @@ impl HealthMonitor {
             health.mark_down(class);
             (health.silence(Instant::now()), class)
         };
-        self.shared.dependency.failed(class, chain(error));
+        self.shared.context.reports.failed(&server, class, silence, error);
         if silence < REPLACE_AFTER || self.tried.elapsed() < REPLACE_AFTER {
             return;
         }
         self.tried = Instant::now();
-        if let Ok(connection) = self.shared.connector.open(self.shared.purpose).await {
+        let context = &self.shared.context;
+        if let Ok(connection) = context.connector.open_at(server, context.purpose).await {
             tracing::debug!(redis = redis.as_str(), "redis connection did not recover, replaced");
             self.replace(connection);
         }
@@ -179,17 +132,13 @@ impl HealthMonitor {
 
     fn count_reconnects(&mut self) {
         while let Ok(_) | Err(TryRecvError::Lagged(_)) = self.reconnects.try_recv() {
-            self.shared.metrics.reconnected(self.shared.purpose.name());
+            self.shared.context.reconnected();
         }
     }
 }
 
-/// Sends the first heartbeat; the bus does not start without its reply.
-pub(super) async fn first_heartbeat(connection: &Connection, clock: &dyn Clock) -> Result<Health, BusError> {
-    heartbeat(connection.client().clone(), clock).await
-}
-
-async fn heartbeat(fred: fred::clients::Client, clock: &dyn Clock) -> Result<Health, BusError> {
+/// Sends a heartbeat.
+pub(super) async fn heartbeat(fred: fred::clients::Client, clock: &dyn Clock) -> Result<Health, BusError> {
     const STEP: &str = "read the time of redis";
     let time = CustomCommand::new_static("TIME", None::<u16>, false);
     let sent = Instant::now();

@@ -41,6 +41,26 @@ fn sentinels_of_a_url_are_parsed() {
     assert_eq!((login(&url), sentinel_login(&url)), ((None, None), (None, None)));
 }
 
+#[test]
+fn nodes_of_a_cluster_in_a_url_are_parsed() {
+    let url = parsed("rediss-cluster://gate:p,%40ss@c1.example,[::1]:7001,10.0.0.3:7002/0");
+    assert!(url.uses_tls());
+    assert_eq!(
+        url.to_string(),
+        "rediss-cluster://c1.example:6379,::1:7001,10.0.0.3:7002"
+    );
+    assert_eq!(login(&url), (Some("gate".to_owned()), Some("p,@ss".to_owned())));
+    let url = parsed("redis-cluster://c1");
+    assert_eq!((url.uses_tls(), login(&url)), (false, (None, None)));
+    let other = Secret::new("redis-cluster://:new@c2");
+    assert_eq!(url.replace_credentials(&other), Err(RedisUrlChange::OtherServer));
+    assert_eq!(
+        url.replace_credentials(&Secret::new("redis-cluster://:new@c1:6379/")),
+        Ok(())
+    );
+    assert_eq!(login(&url).1.as_deref(), Some("new"));
+}
+
 fn login(url: &RedisUrl) -> (Option<String>, Option<String>) {
     in_clear(&url.credentials)
 }
@@ -48,7 +68,7 @@ fn login(url: &RedisUrl) -> (Option<String>, Option<String>) {
 fn sentinel_login(url: &RedisUrl) -> (Option<String>, Option<String>) {
     match &url.servers {
         Servers::Sentinel(sentinels) => in_clear(&sentinels.credentials),
-        Servers::One(server) => panic!("{server} is no sentinel"),
+        Servers::One(_) | Servers::Cluster(_) => panic!("no sentinels"),
     }
 }
 
@@ -116,12 +136,15 @@ fn logins_of_sentinels_are_replaced_and_other_sentinels_are_refused() {
 
 #[test]
 fn invalid_url_is_refused_in_one_line() {
-    const SCHEMES: &str = "the URL begins with redis://, rediss://, redis-sentinel:// or rediss-sentinel://";
+    const SCHEMES: &str =
+        "the URL begins with redis://, redis-sentinel:// or redis-cluster://, or with rediss in place of redis";
     const QUERY: &str = "the query of the URL of sentinels has master, sentinel_user and sentinel_password alone";
     for (text, line) in [
+        ("redis-cluster://:hunter2@a:1,b:2/1", "a cluster has database 0 alone"),
+        ("redis-cluster://:hunter2@a:1,", "the URL names no host"),
         (
-            "redis-cluster://:hunter2@a:1,b:2",
-            "redis-cluster:// is not offered yet",
+            "rediss-cluster://:hunter2@a:1?hunter2=1",
+            "the URL has no query and no fragment",
         ),
         (
             "redis-sentinel://:hunter2@a:1",

@@ -1,7 +1,5 @@
 //! Convergence: after any sequence of changes and reconnects the server has exactly the desired subscriptions.
 
-mod handover;
-
 use std::collections::HashSet;
 
 use fred::error::{Error, ErrorKind};
@@ -24,7 +22,7 @@ impl Server {
         BatchResult {
             unsubscribed: true,
             confirmed: batch.subscribe.clone(),
-            ..BatchResult::default()
+            refused: Vec::new(),
         }
     }
 }
