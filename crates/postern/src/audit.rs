@@ -91,6 +91,18 @@ pub(crate) async fn verify_chains(
     Ok(verifier.chains)
 }
 
+/// Newest logged head of each chain.
+///
+/// # Errors
+/// [`HeadsError`].
+pub(crate) fn newest_heads(file: &Path) -> Result<HashMap<String, ChainHead>, HeadsError> {
+    let newest = by_user(file)?.into_iter().filter_map(|(user, heads)| {
+        let newest = heads.into_iter().max_by_key(|head| head.seq)?;
+        Some((user, newest))
+    });
+    Ok(newest.collect())
+}
+
 fn by_user(file: &Path) -> Result<HashMap<String, Vec<ChainHead>>, HeadsError> {
     let mut logged: HashMap<_, Vec<_>> = HashMap::new();
     for head in heads::read(file)? {

@@ -41,7 +41,7 @@ pub use self::pins::PinsArgs;
 pub use self::prune::PruneArgs;
 pub use self::publish::PublishArgs;
 pub use self::redis::{AclArgs, RedisCommand};
-pub use self::restore::{RestoreCheckCommand, RestoreCommand};
+pub use self::restore::{RestoreApplyCommand, RestoreCheckCommand, RestoreCommand};
 pub use self::sessions::{SessionsCommand, SessionsEndArgs, SessionsListArgs, SessionsToEnd};
 pub use self::smoke_test::SmokeTestArgs;
 pub use self::tasks::{TasksCommand, TasksListArgs, TasksRetryArgs, TasksToRetry};

@@ -46,7 +46,7 @@ pub use path::{NotAPath, PathArg};
 pub use platform::{DiscordArgs, GithubArgs, TelegramArgs, XTwitterArgs};
 pub use problem::{ConfigError, Problems};
 pub use redis::{RedisArgs, RedisFiles, RedisTlsArgs};
-pub use restore::RestoreCheckArgs;
+pub use restore::{LossArgs, RestoreCheckArgs};
 pub use retention::RetentionArgs;
 pub(crate) use secret::with_files;
 pub use secret::{SecretArg, SecretError, SecretFile, SecretFileError};

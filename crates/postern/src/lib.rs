@@ -200,6 +200,11 @@ async fn command(
             print_report(&report, args.output)?;
             Ok(report.exit_code())
         }
+        Command::Restore(RestoreCommand::Apply(args)) => {
+            let report = Box::pin(restore::apply(&args, problems, &SystemClock)).await?;
+            print_report(&report, args.output)?;
+            Ok(report.exit_code())
+        }
         Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args, problems)).await?)),
         Command::Audit(AuditCommand::Export(args)) => {
             Box::pin(audit::export(&args, problems)).await?;

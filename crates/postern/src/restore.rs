@@ -1,4 +1,6 @@
-//! `postern restore check`: what a restored database does not know.
+//! `postern restore`: what a restored database does not know, and what follows from that.
+
+mod apply;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,14 +8,21 @@ use std::time::Duration;
 
 use lifecycle::Clock;
 use protocol::account::AccountType;
+use protocol::id::InvalidId;
 use protocol::time::Timestamp;
 use serde::Serialize;
-use store::{InvalidAuditRow, RestoreCheck, RestoredState, SetupError, read_restored_state};
+use store::vault::VaultKeys;
+use store::{
+    AuditRowFault, InvalidAuditRow, PgSettings, RestoreCheck, RestoredState, SetupError, StoreError,
+    read_restored_state,
+};
 
-use crate::audit::{self, AuditError};
-use crate::config::{ConfigError, Problems, RestoreCheckArgs};
+pub(crate) use self::apply::apply;
 
-/// Failure to check a restored database.
+use crate::audit::{self, AuditError, HeadsError};
+use crate::config::{ConfigError, LossArgs, Problems, RestoreCheckArgs};
+
+/// Failure to check or prepare a restored database.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Invalid settings.
@@ -25,6 +34,18 @@ pub enum RestoreError {
     /// The audit log could not be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The logged heads could not be read.
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
+    /// Connecting to Postgres failed.
+    #[error("connect to Postgres")]
+    Connect(#[source] SetupError),
+    /// A change failed; a repeat goes on where it ended.
+    #[error("a repeat goes on where this ended")]
+    Change(#[from] StoreError),
+    /// Invalid user id in the database.
+    #[error("user of an account in the database")]
+    User(#[from] InvalidId),
 }
 
 /// Findings in a restored database.
@@ -128,44 +149,77 @@ pub(crate) async fn check(
     clock: &dyn Clock,
 ) -> Result<RestoreReport, RestoreError> {
     let (database, keys) = args.settings(problems)?;
-    let lost_until = args.lost_until.unwrap_or_else(|| Timestamp::from(clock.now()));
+    let found = Box::pin(find((&database, &keys), &args.loss, clock)).await?;
+    Ok(report(&found))
+}
+
+/// Findings as the store and the verification of the chains return them.
+struct Findings {
+    lost_until: Timestamp,
+    state: RestoredState,
+    chains: audit::VerifiedChains,
+}
+
+impl Findings {
+    /// True if a restore explains all of it: no value lacks its key, and rows of the audit log are missing at most.
+    fn are_explained(&self) -> bool {
+        let mut broken = self.chains.broken.iter();
+        self.state.unreadable.is_empty() && broken.all(|row| row.fault == AuditRowFault::Missing)
+    }
+}
+
+async fn find(
+    (database, keys): (&PgSettings, &VaultKeys),
+    loss: &LossArgs,
+    clock: &dyn Clock,
+) -> Result<Findings, RestoreError> {
+    let lost_until = loss.lost_until.unwrap_or_else(|| Timestamp::from(clock.now()));
     let margins = AccountType::ALL.map(|account| (account, refresh_margin(account)));
     let check = RestoreCheck {
         lost_until,
         refresh_margins: &margins,
-        keys: &keys,
+        keys,
     };
-    let state = read_restored_state(&database, &check).await?;
-    let chains = audit::verify_chains(&database, &keys, args.heads.as_deref(), None).await?;
-    Ok(report(lost_until, state, chains))
+    let state = read_restored_state(database, &check).await?;
+    let chains = audit::verify_chains(database, keys, loss.heads.as_deref(), None).await?;
+    Ok(Findings {
+        lost_until,
+        state,
+        chains,
+    })
 }
 
 fn refresh_margin(account: AccountType) -> Duration {
     platforms::sync_schedule(account).refresh_margin
 }
 
-fn report(lost_until: Timestamp, state: RestoredState, chains: audit::VerifiedChains) -> RestoreReport {
-    let link_again = state.to_link_again.into_iter().map(|account| Account {
-        user: account.user,
+fn report(found: &Findings) -> RestoreReport {
+    let Findings {
+        lost_until,
+        state,
+        chains,
+    } = found;
+    let link_again = state.to_link_again.iter().map(|account| Account {
+        user: account.user.clone(),
         account_type: account.account_type,
-        platform_user_id: account.platform_user_id,
+        platform_user_id: account.platform_user_id.clone(),
     });
-    let unreadable = state.unreadable.into_iter();
+    let unreadable = state.unreadable.iter();
     let broken = chains
         .broken
-        .into_iter()
+        .iter()
         .map(|InvalidAuditRow { user, seq, fault }| BrokenChain {
-            user,
-            seq,
+            user: user.clone(),
+            seq: *seq,
             fault: fault.to_string(),
         });
     RestoreReport {
         as_of: state.as_of,
-        lost_until,
+        lost_until: *lost_until,
         link_again: link_again.collect(),
         open_sessions: state.open_sessions,
         unreadable: unreadable
-            .map(|(column, values)| Unreadable { column, values })
+            .map(|&(column, values)| Unreadable { column, values })
             .collect(),
         audit: AuditFindings {
             rows: chains.rows,

@@ -43,7 +43,7 @@ pub use factor::{
     EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl,
     MessageSenders, OperatorOutcome, SmsError, SmsSender, SmsSettings, SmtpServer, reset_factor, unlock_factor,
 };
-pub use operator::{OperatorSession, OperatorSessions, OperatorSessionsError};
+pub use operator::{DoubtfulLink, OperatorLinks, OperatorSession, OperatorSessions, OperatorSessionsError};
 pub use settings::{
     ConnectState, JobConcurrency, PlatformConcurrency, RedirectError, RedirectPolicy, SessionTimes, Settings,
 };

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::OutputArgs;
-use crate::config::RestoreCheckArgs;
+use super::{OperatorArgs, OutputArgs};
+use crate::config::{LossArgs, RestoreCheckArgs};
 
 /// `postern restore`.
 #[derive(Debug, Subcommand)]
@@ -11,6 +11,23 @@ pub enum RestoreCommand {
     /// Print what a restored database does not know, before workers use it: accounts to link again, sessions that may have ended, values
     /// without their key, and chains of the audit log. Changes nothing; exits with 1 if workers should not start.
     Check(RestoreCheckCommand),
+    /// Do what follows from it: has users link accounts again whose tokens may have been used since, and records the restore, and what each
+    /// chain of the audit log has lost. Changes nothing and exits with 1 if a restore does not explain what is found.
+    Apply(RestoreApplyCommand),
+}
+
+/// `postern restore apply`.
+#[derive(Debug, Args)]
+pub struct RestoreApplyCommand {
+    /// The loss.
+    #[command(flatten)]
+    pub loss: LossArgs,
+    /// Operator and settings.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
+    /// Form of the result.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `postern restore check`.

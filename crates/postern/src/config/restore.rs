@@ -1,4 +1,4 @@
-//! `postern restore check`.
+//! `postern restore`.
 
 use std::path::PathBuf;
 
@@ -11,15 +11,23 @@ use store::vault::VaultKeys;
 
 use super::{ConfigError, DatabaseArgs, Problems, VaultKeysArgs};
 
-/// Flags and variables of `postern restore check`.
+/// What is known about the loss that a restore follows.
 #[derive(Debug, Clone, Args)]
-pub struct RestoreCheckArgs {
+pub struct LossArgs {
     /// Time until which the lost server was in use: `2026-11-30T12:00:00Z`. Default: now.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub lost_until: Option<Timestamp>,
     /// Log of the workers until then: the chains of the audit log must still have the heads in it.
     #[arg(long, value_name = "FILE")]
     pub heads: Option<PathBuf>,
+}
+
+/// Flags and variables of `postern restore check`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreCheckArgs {
+    /// The loss.
+    #[command(flatten)]
+    pub loss: LossArgs,
     /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,

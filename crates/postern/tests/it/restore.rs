@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use testkit::Postgres;
 use testkit::cluster::Cluster;
+use testkit::postgres::Schema;
 use testkit::scratch::Scratch;
 use testkit::wait;
 
@@ -16,9 +17,14 @@ const OTHER_KEYS: &str = "another:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// Result of `postern restore check`: its exit status and its report.
 async fn check(url: &str, keys: &str, more: &[&str]) -> (i32, Value) {
+    restore("check", url, keys, more).await
+}
+
+/// Result of a command of `postern restore`.
+async fn restore(command: &str, url: &str, keys: &str, more: &[&str]) -> (i32, Value) {
     let args = [
         "restore",
-        "check",
+        command,
         "--json",
         "--database-url",
         url,
@@ -31,7 +37,7 @@ async fn check(url: &str, keys: &str, more: &[&str]) -> (i32, Value) {
 }
 
 /// Cluster on this server, with the simulated GitHub and X.
-async fn cluster(platforms: &Platforms, schema: testkit::postgres::Schema) -> Cluster {
+async fn cluster(platforms: &Platforms, schema: Schema) -> Cluster {
     let builder = Cluster::builder(POSTERN).worker_env("POSTERN_VAULT_KEYS", KEYS);
     let builder = platforms.linked_to(builder.schema(schema));
     x_twitter::linked_to(platforms, builder).start().await
@@ -45,6 +51,32 @@ async fn accounts(cluster: &Cluster, user: &str) -> usize {
         .as_array()
         .unwrap_or_else(|| panic!("{answer}"))
         .len()
+}
+
+/// Applies the findings: with the wrong keys nothing, then all, and then nothing is left to do.
+async fn apply(schema: &Schema, loss: &[&str]) {
+    let (url, operator) = (schema.url(), ["--operator", "alice"]);
+    let loss_and_operator = [loss, &operator].concat();
+    let operators = "SELECT subject FROM audit WHERE connection_id = 'operator' ORDER BY seq";
+    let (status, report) = restore("apply", &url, OTHER_KEYS, &loss_and_operator).await;
+    assert_eq!((status, &report["applied"]), (1, &json!(false)), "{report}");
+    assert_eq!(schema.sql(operators).await, Vec::<String>::new());
+
+    let (status, report) = restore("apply", &url, KEYS, &loss_and_operator).await;
+    assert_eq!((status, &report["marked"]), (0, &json!(1)), "{report}");
+    let recorded = schema.sql(operators).await;
+    assert!(
+        recorded[0].contains("lost until 2099-01-01T00:00:00.000Z, 1 accounts"),
+        "{recorded:?}"
+    );
+    // The chain of a user whom the restored database does not know is named in that of the operators.
+    let lost = "restore apply: rows from 1 on were lost, logged head 1 ";
+    assert!(
+        recorded[1].starts_with(lost) && recorded[1].ends_with(" GEN-002"),
+        "{recorded:?}"
+    );
+    let (_, report) = check(&url, KEYS, loss).await;
+    assert_eq!(report["linkAgain"], json!([]), "{report}");
 }
 
 #[tokio::test]
@@ -87,11 +119,20 @@ async fn restored_database_is_checked_and_has_what_was_committed_until_its_resto
     let (status, report) = check(&url, OTHER_KEYS, &[]).await;
     assert_eq!(status, 1, "{report}");
     assert!(!report["unreadable"].as_array().unwrap().is_empty(), "{report}");
+    let loss = ["--heads", &heads, "--lost-until", "2099-01-01T00:00:00Z"];
+    apply(&schema, &loss).await;
 
     let after = cluster(&platforms, schema).await;
     assert_eq!(
         (accounts(&after, "GEN-001").await, accounts(&after, "GEN-002").await),
         (1, 0)
     );
+    let user = client(&after, 0, "GEN-001").await;
+    let listed = user.emit_with_ack("account:list", json!({})).await;
+    assert_eq!(listed["accounts"][0]["status"], "error", "{listed}");
+    let alerts = user.emit_with_ack("security:alerts", json!({})).await;
+    assert_eq!(alerts["alerts"][0]["type"], "refresh_failed", "{alerts}");
+    let verified = postern(&["audit", "verify", "--database-url", &url, "--vault-keys", KEYS]).await;
+    assert_eq!(verified.status, 0, "{}", verified.stderr);
     assert_eq!(after.finish().await, Vec::<String>::new());
 }

@@ -50,6 +50,12 @@ pub struct RestoredAccount {
     pub account_type: AccountType,
     /// Id of the account at the platform.
     pub platform_user_id: String,
+    /// Generation of its tokens.
+    pub generation: i64,
+    /// Name of the account at the platform.
+    pub username: String,
+    /// Time of its last sync.
+    pub last_synced: Option<Timestamp>,
 }
 
 /// Reads the state of a restored database. Changes nothing.
@@ -104,7 +110,7 @@ async fn expiring_accounts(
     account_type: AccountType,
     expiring_by: Timestamp,
 ) -> Result<Vec<RestoredAccount>, Error> {
-    let find = "SELECT user_id, platform_user_id FROM accounts \
+    let find = "SELECT user_id, platform_user_id, generation, username, last_synced FROM accounts \
          WHERE account_type = $1 AND refresh_token IS NOT NULL AND token_expires_at <= $2 \
          AND disconnected_generation IS DISTINCT FROM generation ORDER BY user_id";
     let rows = query(client, find, &[&account_type.as_str(), &written(expiring_by)]).await?;
@@ -113,6 +119,9 @@ async fn expiring_accounts(
             user: row.try_get("user_id")?,
             account_type,
             platform_user_id: row.try_get("platform_user_id")?,
+            generation: row.try_get("generation")?,
+            username: row.try_get("username")?,
+            last_synced: row.try_get::<_, Option<OffsetDateTime>>("last_synced")?.map(timestamp),
         })
     });
     accounts.collect()
