@@ -124,6 +124,21 @@ impl Cluster {
         *self.workers.get_mut(index).or_fail(&format!("find worker {index}")) = member;
     }
 
+    /// Runs gateways that start from now on with this binary, of another release.
+    pub fn set_gateway_binary(&mut self, binary: impl AsRef<Path>) {
+        self.launcher.set_binary(Role::Gateway, binary.as_ref().to_owned());
+    }
+
+    /// Runs workers that start from now on with this binary, of another release.
+    pub fn set_worker_binary(&mut self, binary: impl AsRef<Path>) {
+        self.launcher.set_binary(Role::Worker, binary.as_ref().to_owned());
+    }
+
+    /// Migrates the schema with this binary, of another release.
+    pub async fn migrate_with(&self, binary: impl AsRef<Path>) {
+        builder::migrate(&self.launcher, binary.as_ref(), &self.stores.schema).await;
+    }
+
     /// Valid token of `user`, of the default session, for an hour. It counts as a canary.
     pub fn token(&self, user: &str) -> String {
         let token = self.signer().token(user);

@@ -41,6 +41,15 @@ pub(crate) fn prune(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([test], root)
 }
 
+/// Upgrades from the previous release, by either role first, and rollbacks, a minute of random faults after each step.
+pub(crate) fn releases(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--locked", "--package", "postern", "--test", "it"]);
+    test.args(["releases::", "--", "--nocapture", "--test-threads", "1"]);
+    test.env("POSTERN_RELEASES_SECONDS", "60");
+    run_all([test], root)
+}
+
 /// Rollouts behind `HAProxy`: each gateway is replaced five times, and Redis is stopped for 30 s.
 pub(crate) fn rollout(root: &Path) -> anyhow::Result<ExitCode> {
     let mut test = Command::new(env!("CARGO"));

@@ -24,12 +24,14 @@ fn main() -> anyhow::Result<ExitCode> {
         ["long", "clients"] => long::clients(metadata.workspace_root.as_std_path()),
         ["long", "drill"] => long::drill(metadata.workspace_root.as_std_path()),
         ["long", "prune"] => long::prune(metadata.workspace_root.as_std_path()),
+        ["long", "releases"] => long::releases(metadata.workspace_root.as_std_path()),
         ["long", "rollout"] => long::rollout(metadata.workspace_root.as_std_path()),
         ["long", "servers"] => long::servers(metadata.workspace_root.as_std_path(), None),
         ["long", "servers", name] => long::servers(metadata.workspace_root.as_std_path(), Some(*name)),
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
         _ => bail!(
-            "usage: cargo xtask tidy | long autobahn | long clients | long drill | long prune | long rollout \
+            "usage: cargo xtask tidy | long autobahn | long clients | long drill | long prune | long releases \
+             | long rollout \
              | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
         ),
     }

@@ -3,8 +3,8 @@
 //! Faults, their sequence and the clients' pauses are drawn from a seed, which is printed; `POSTERN_CHAOS_SEED` repeats it and
 //! `POSTERN_CHAOS_SECONDS` sets the duration.
 
-mod deployment;
-mod stage;
+pub(crate) mod deployment;
+pub(crate) mod stage;
 
 use std::time::Duration;
 
@@ -86,6 +86,6 @@ async fn on_one_server(name: &'static str) -> Stage {
     Stage::start(name, SeededRng::new(seed()), redis).await
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_124)
 }

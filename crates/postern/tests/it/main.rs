@@ -51,6 +51,7 @@ mod redis_away;
 mod redis_memory;
 mod redis_tls;
 mod refreshes;
+mod releases;
 mod restore;
 mod resume;
 mod revoke_all;

@@ -196,8 +196,8 @@ impl Builder {
         let mut settings = own.map(|(kind, key, value)| (kind, key.to_owned(), value)).to_vec();
         settings.retain(|(_, key, _)| !self.left_out.contains(key));
         settings.extend(self.settings);
-        let launcher = Launcher::new(self.binary, Scratch::new("cluster"), settings);
-        migrate(&launcher, &schema).await;
+        let launcher = Launcher::new(self.binary.clone(), Scratch::new("cluster"), settings);
+        migrate(&launcher, &self.binary, &schema).await;
         let stores = Stores {
             redis_addrs: redis.addrs,
             redis_prefix,
@@ -214,13 +214,15 @@ impl Builder {
     }
 }
 
-/// Runs `postern migrate` on the schema, with the environment of a worker, as the owner, who grants the workers' role its rights.
-async fn migrate(launcher: &Launcher, schema: &Schema) {
+/// Runs `postern migrate` of a binary on the schema, with the environment of a worker, as the owner, who grants the workers' role its
+/// rights.
+pub(super) async fn migrate(launcher: &Launcher, binary: &Path, schema: &Schema) {
+    let name = format!("migrate-{}", launcher.next_number());
     let as_owner = [
         ("POSTERN_MIGRATE_DATABASE_URL", &*schema.owner_url()),
         ("POSTERN_MIGRATE_GRANT_TO", WORKER_ROLE),
     ];
-    let process = launcher.command("migrate", Role::Worker, "migrate", &as_owner);
+    let process = launcher.command(&name, binary, (Role::Worker, "migrate"), &as_owner);
     let status = process.wait(wait::deadline()).await;
     if status != 0 {
         fail(

@@ -1,7 +1,7 @@
 //! Gateway or worker of a cluster: a process and its ports.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -162,29 +162,40 @@ impl Member {
     }
 }
 
-/// Launcher of the processes of one cluster, all with the same binary and settings.
+/// Launcher of the processes of one cluster, all with the same settings.
 #[derive(Debug)]
 pub(super) struct Launcher {
-    binary: PathBuf,
+    /// Binary of each role: those of two releases may be at work.
+    gateway_binary: PathBuf,
+    worker_binary: PathBuf,
     scratch: Arc<Scratch>,
     /// Variables for one role or for all; the later of two values counts.
     settings: Vec<(Option<Role>, String, String)>,
-    restarts: AtomicU64,
+    named: AtomicU64,
 }
 
 impl Launcher {
     pub(super) fn new(binary: PathBuf, scratch: Scratch, settings: Vec<(Option<Role>, String, String)>) -> Self {
         Self {
-            binary,
+            gateway_binary: binary.clone(),
+            worker_binary: binary,
             scratch: Arc::new(scratch),
             settings,
-            restarts: AtomicU64::new(0),
+            named: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets the binary of the nodes of a role that start from now on.
+    pub(super) fn set_binary(&mut self, role: Role, binary: PathBuf) {
+        match role {
+            Role::Gateway => self.gateway_binary = binary,
+            Role::Worker => self.worker_binary = binary,
         }
     }
 
     /// Starts a node as a replacement of one that has ended, and waits until it is ready.
     pub(super) async fn restart(&self, role: Role, index: usize) -> Member {
-        let number = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let name = format!("{}-{index}-restart-{number}", role.subcommand());
         self.start(role, &name, &[]).await
     }
@@ -210,7 +221,7 @@ impl Launcher {
 
     /// Starts a node on the ports of one that has ended, and waits until it is ready.
     pub(super) async fn replace(&self, role: Role, index: usize, ended: Member) -> Member {
-        let number = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let name = format!("{}-{index}-replacement-{number}", role.subcommand());
         let member = self.launch(role, &name, ended.ports, &[]);
         if !is_up(&member).await {
@@ -223,13 +234,28 @@ impl Launcher {
         let listen = ports.settings();
         let mut settings: Vec<(&str, &str)> = listen.iter().map(|(key, addr)| (*key, addr.as_str())).collect();
         settings.extend(more);
-        let process = self.command(name, role, role.subcommand(), &settings);
+        let binary = match role {
+            Role::Gateway => &self.gateway_binary,
+            Role::Worker => &self.worker_binary,
+        };
+        let process = self.command(name, binary, (role, role.subcommand()), &settings);
         Member { process, ports }
     }
 
-    /// Starts a subcommand of `postern` with the settings of a role.
-    pub(super) fn command(&self, name: &str, role: Role, subcommand: &str, more: &[(&str, &str)]) -> Process {
-        let mut command = Command::new(&self.binary);
+    /// Number for the name of a process, which no other has.
+    pub(super) fn next_number(&self) -> u64 {
+        self.named.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Starts a subcommand of a `postern` binary with the settings of a role.
+    pub(super) fn command(
+        &self,
+        name: &str,
+        binary: &Path,
+        (role, subcommand): (Role, &str),
+        more: &[(&str, &str)],
+    ) -> Process {
+        let mut command = Command::new(binary);
         command.arg(subcommand);
         let settings = self.settings.iter().filter(|(of, ..)| of.is_none_or(|of| of == role));
         command.envs(settings.map(|(_, key, value)| (key, value)));

@@ -5,6 +5,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,10 +56,20 @@ impl Faults {
 }
 
 impl Stage {
-    pub(crate) async fn start(name: &'static str, mut rng: SeededRng, redis: Deployment) -> Self {
+    pub(crate) async fn start(name: &'static str, rng: SeededRng, redis: Deployment) -> Self {
+        Self::start_with(POSTERN, name, rng, redis).await
+    }
+
+    /// Starts a stage whose nodes and schema are those of a binary.
+    pub(crate) async fn start_with(
+        binary: impl AsRef<Path>,
+        name: &'static str,
+        mut rng: SeededRng,
+        redis: Deployment,
+    ) -> Self {
         println!("{name}: {rng:?}");
         let cluster = redis
-            .connect(Cluster::builder(POSTERN))
+            .connect(Cluster::builder(binary))
             .gateways(GATEWAYS)
             .workers(WORKERS)
             .gateway_env("POSTERN_DRAIN_WINDOW", "2s")
@@ -120,6 +131,30 @@ impl Stage {
         .await;
     }
 
+    /// Migrates the schema with a binary, beside the nodes at work.
+    pub(crate) async fn migrate_with(&self, binary: impl AsRef<Path>) {
+        self.cluster.migrate_with(binary).await;
+    }
+
+    /// Replaces all gateways, one after the other, by those of a binary.
+    pub(crate) async fn replace_gateways_with(&mut self, binary: impl AsRef<Path>) {
+        self.cluster.set_gateway_binary(binary);
+        for gateway in 0..GATEWAYS {
+            self.drain_gateway(gateway).await;
+        }
+    }
+
+    /// Replaces all workers, one after the other, by those of a binary.
+    pub(crate) async fn replace_workers_with(&mut self, binary: impl AsRef<Path>) {
+        self.cluster.set_worker_binary(binary);
+        for worker in 0..WORKERS {
+            self.cluster.worker(worker).terminate();
+            let status = self.cluster.worker(worker).wait(LONG).await;
+            assert_eq!(status, 0, "a drained worker ends well");
+            self.cluster.restart_worker(worker).await;
+        }
+    }
+
     /// Injects faults of nodes and of Redis for this long, one after the other.
     pub(crate) async fn run_with_faults(mut self, lasts: Duration) -> Self {
         let end = Instant::now() + lasts;
@@ -160,11 +195,7 @@ impl Stage {
             }
             Faults::GatewayDrained => {
                 let gateway = self.rng.below(GATEWAYS);
-                self.balancer.lock().unwrap().endpoints[gateway] = None;
-                self.cluster.gateway(gateway).terminate();
-                let status = self.cluster.gateway(gateway).wait(LONG).await;
-                assert_eq!(status, 0, "a drained gateway ends well");
-                self.restart(gateway).await;
+                self.drain_gateway(gateway).await;
                 "gateways drained"
             }
             Faults::WorkerKilled => {
@@ -180,6 +211,14 @@ impl Stage {
         };
         *self.faults.entry(name).or_default() += 1;
         assert_eq!(self.audience.stopped(), Vec::<String>::new(), "nobody is sent away");
+    }
+
+    async fn drain_gateway(&mut self, gateway: usize) {
+        self.balancer.lock().unwrap().endpoints[gateway] = None;
+        self.cluster.gateway(gateway).terminate();
+        let status = self.cluster.gateway(gateway).wait(LONG).await;
+        assert_eq!(status, 0, "a drained gateway ends well");
+        self.restart(gateway).await;
     }
 
     async fn restart(&mut self, gateway: usize) {
