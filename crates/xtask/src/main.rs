@@ -31,8 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
         _ => bail!(
             "usage: cargo xtask tidy | long autobahn | long clients | long drill | long prune | long releases \
-             | long rollout \
-             | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
+             | long rollout | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
         ),
     }
 }
