@@ -82,7 +82,9 @@ impl RedisBus {
                 Some(outcomes) => return Ok(outcomes),
                 // Started by a script of its own: one that deletes keys and writes them again may stop in between while their
                 // slot migrates, and a repeated publish would take the recorded id for that of a published event.
-                None if publish.phase == IMMEDIATE => drop(Box::pin(self.offset(user)).await?),
+                None if publish.phase == IMMEDIATE => {
+                    Box::pin(self.offset(user)).await?;
+                }
                 None => return Ok(vec![PublishOutcome::Unrestored; publish.len()]),
             }
         }

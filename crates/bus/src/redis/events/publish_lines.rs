@@ -197,7 +197,8 @@ impl RedisBus {
         publish: Publish,
     ) -> Result<Vec<PublishOutcome>, BusError> {
         match self.shared.publish_lines.enter(user, publish)? {
-            Place::First(_in_flight, publish) => self.run_publish(user, &publish).await,
+            // Boxed: with the wait of the others its future would exceed 8 KiB.
+            Place::First(_in_flight, publish) => Box::pin(self.run_publish(user, &publish)).await,
             Place::Waiting(published, task) => {
                 if let Some(task) = task {
                     self.shared.tasks.each("publishes of a user", task.run(self.clone()));

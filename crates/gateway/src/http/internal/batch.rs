@@ -155,8 +155,8 @@ impl Internal {
         let published = match self.outage.record("event publish", published) {
             Ok(published) => published,
             Err(error) => {
-                let failed = |(number, ..)| (number, EventResult::from(Err(ApiError::Failed(error.code()))));
-                return heads.into_iter().map(failed).collect();
+                let failed = || EventResult::from(Err(ApiError::Failed(error.code())));
+                return heads.into_iter().map(|(number, ..)| (number, failed())).collect();
             }
         };
         let results = heads
