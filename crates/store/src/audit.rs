@@ -4,8 +4,11 @@
 //! commit of the change that they record, so no change goes unrecorded.
 
 mod chain;
+mod checkpoint;
 mod entry;
+mod fault;
 mod personal;
+mod segment;
 mod verify;
 
 use async_trait::async_trait;
@@ -19,10 +22,13 @@ use crate::answers::Receipt;
 use crate::vault::Ciphertext;
 
 pub(crate) use self::chain::{ChainEnd, NewAuditRow, OPERATORS, extend};
+pub use self::checkpoint::AuditCheckpoint;
 pub use self::entry::AuditEvent;
 pub(crate) use self::entry::Entry;
+pub use self::fault::{AuditRowFault, InvalidAuditRow};
 pub use self::personal::{ERASED, PersonalData, PersonalDataError};
-pub use self::verify::{AuditRowFault, InvalidAuditRow, VerifyError, verify_audit};
+pub use self::segment::SegmentVerifier;
+pub use self::verify::{VerifyError, verify_audit};
 pub use protocol::audit::AuditAction;
 
 /// Reads and appends that concern the audit log alone. A reader trusts nothing: texts are returned as the rows have them.
@@ -50,17 +56,23 @@ pub trait Audit: Send + Sync {
         receipt: &Receipt,
     ) -> Result<WriteOutcome, StoreError>;
 
-    /// Next user, in byte order of the id, with a row or a head; without an argument, the first.
+    /// Next user, in byte order of the id, with a row, a head or a checkpoint; without an argument, the first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError>;
 
-    /// Head and last row number of a user's chain, read at one instant.
+    /// Head, first and last row number of a user's chain, read at one instant.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError>;
+
+    /// Checkpoints of a user's chain, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn audit_checkpoints(&self, user: &str) -> Result<Vec<AuditCheckpoint>, StoreError>;
 
     /// Rows of a user with numbers in `(after, up_to]`, in order, at most `limit`.
     ///
@@ -138,11 +150,13 @@ pub struct ChainHead {
     pub mac: Vec<u8>,
 }
 
-/// Stored head and highest row number of a chain.
+/// Stored head, and lowest and highest row number of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainTip {
     /// The stored head, if any.
     pub head: Option<ChainHead>,
+    /// The lowest number among the rows, if there are any.
+    pub first: Option<i64>,
     /// The highest number among the rows, if there are any.
     pub last: Option<i64>,
 }

@@ -50,8 +50,8 @@ pub use accounts::{
 pub use alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
 pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
 pub use audit::{
-    Audit, AuditAction, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip, ERASED, InvalidAuditRow,
-    PersonalData, PersonalDataError, VerifyError, verify_audit,
+    Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip, ERASED,
+    InvalidAuditRow, PersonalData, PersonalDataError, SegmentVerifier, VerifyError, verify_audit,
 };
 pub use deliveries::{Deliveries, Delivery, DeliveryOutcome};
 pub use devices::{Devices, Recognition, SignInCheck, SignInFindings};

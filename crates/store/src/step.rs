@@ -79,6 +79,7 @@ steps! {
     RaiseAlert => "raise the alert",
     RaiseAlertGroup => "raise a group of alerts",
     ReadAlerts => "read the alerts",
+    ReadAuditCheckpoints => "read the checkpoints of a chain",
     ReadAuditPage => "read a page of the audit log",
     ReadAuditRows => "read audit rows",
     ReadChainHead => "read a chain's head",

@@ -117,13 +117,18 @@ impl AuditRow {
             self.trace.as_bytes(),
             self.key.as_bytes(),
         ];
-        let mut message = Vec::new();
-        for part in parts.into_iter().chain(committed).chain([before]) {
-            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            message.extend_from_slice(part);
-        }
-        message
+        joined(parts.into_iter().chain(committed).chain([before]))
     }
+}
+
+/// Message of parts, each preceded by its length.
+pub(super) fn joined<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut message = Vec::new();
+    for part in parts {
+        message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        message.extend_from_slice(part);
+    }
+    message
 }
 
 /// Chain of the rows that concern no user: commands of operators. No user has this id, as it is not ASCII.

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::chain::VERSIONS;
-use super::{Audit, AuditAction, AuditRow, ChainHead, ChainTip, PersonalDataError};
+use super::segment::SegmentVerifier;
+use super::{
+    Audit, AuditAction, AuditCheckpoint, AuditRow, AuditRowFault, ChainHead, ChainTip, InvalidAuditRow,
+    PersonalDataError,
+};
 use crate::StoreError;
 use crate::vault::AuditKeys;
 
-/// Verifies a user's chain and returns its number of rows. `logged` are heads of this user from the log, of any age.
+/// Verifies a user's chain, from its newest checkpoint with a row after it, and returns its number of rows. `logged` are heads of this user
+/// from the log, of any age; those of archived rows are not compared.
 ///
 /// # Errors
 /// [`VerifyError::Broken`] names the first row that is not as it was written.
@@ -17,28 +21,59 @@ pub async fn verify_audit(
     user: &str,
     logged: &[ChainHead],
 ) -> Result<u64, VerifyError> {
-    let tip = audit.audit_tip(user).await?;
-    match verify_up_to(audit, keys, user, logged, &tip).await {
-        // A user who is erased meanwhile has the row of it beyond this tip.
-        Err(VerifyError::Broken(broken)) if broken.fault == AuditRowFault::NoUserKey => {
-            let later = audit.audit_tip(user).await?;
-            if later == tip {
-                return Err(broken.into());
+    let mut extent = ChainExtent::read(audit, user).await?;
+    let mut attempts = ATTEMPTS;
+    loop {
+        attempts -= 1;
+        match verify_extent(audit, keys, user, logged, &extent).await {
+            Err(VerifyError::Broken(broken)) if attempts > 0 => {
+                let later = ChainExtent::read(audit, user).await?;
+                if !later.explains(&broken, &extent) {
+                    return Err(broken.into());
+                }
+                extent = later;
             }
-            verify_up_to(audit, keys, user, logged, &later).await
+            verified => return verified,
         }
-        verified => verified,
     }
 }
 
-async fn verify_up_to(
+/// Extent of a chain in the database.
+struct ChainExtent {
+    /// Read before the tip: rows are dropped after their checkpoint is written.
+    checkpoints: Vec<AuditCheckpoint>,
+    tip: ChainTip,
+}
+
+impl ChainExtent {
+    async fn read(audit: &dyn Audit, user: &str) -> Result<Self, StoreError> {
+        Ok(Self {
+            checkpoints: audit.audit_checkpoints(user).await?,
+            tip: audit.audit_tip(user).await?,
+        })
+    }
+
+    /// Reports whether a fault may be due to a change since `before`: rows were archived and dropped, or the user was erased, which the
+    /// row beyond the earlier tip records.
+    fn explains(&self, broken: &InvalidAuditRow, before: &Self) -> bool {
+        self.checkpoints != before.checkpoints
+            || self.tip.first != before.tip.first
+            || broken.fault == AuditRowFault::NoUserKey && self.tip != before.tip
+    }
+}
+
+async fn verify_extent(
     audit: &dyn Audit,
     keys: &AuditKeys,
     user: &str,
     logged: &[ChainHead],
-    tip: &ChainTip,
+    ChainExtent { checkpoints, tip }: &ChainExtent,
 ) -> Result<u64, VerifyError> {
-    let mut verifier = ChainVerifier::new(keys, user, tip.head.clone(), logged);
+    verify_checkpoints(keys, checkpoints, logged)?;
+    // Rows that were not dropped yet are verified too.
+    let has_row_after = |checkpoint: &&AuditCheckpoint| tip.first.is_none_or(|first| checkpoint.seq < first);
+    let base = checkpoints.iter().rfind(has_row_after);
+    let mut verifier = ChainVerifier::new(keys, user, tip.head.clone(), logged).starting_at(base, checkpoints);
     let mut rows = 0;
     // Rows that Postern did not write may have any number.
     let mut after = i64::MIN;
@@ -55,6 +90,29 @@ async fn verify_up_to(
     Ok(rows)
 }
 
+/// Verifies the signatures of a chain's checkpoints, and the logged heads of their rows.
+fn verify_checkpoints(
+    keys: &AuditKeys,
+    checkpoints: &[AuditCheckpoint],
+    logged: &[ChainHead],
+) -> Result<(), InvalidAuditRow> {
+    let mut previous = None;
+    for checkpoint in checkpoints {
+        checkpoint.verify(keys, previous)?;
+        if logged
+            .iter()
+            .any(|head| head.seq == checkpoint.seq && head.mac != checkpoint.mac)
+        {
+            return Err(checkpoint.fault(AuditRowFault::NotAsLogged));
+        }
+        previous = Some(checkpoint);
+    }
+    Ok(())
+}
+
+/// Attempts at a chain that changes meanwhile.
+const ATTEMPTS: u32 = 3;
+
 /// Rows per query.
 const PAGE: usize = 1_000;
 
@@ -69,59 +127,12 @@ pub enum VerifyError {
     Store(#[from] StoreError),
 }
 
-/// The first row of a chain that is not as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("user {user:?}, row {seq}: {fault}")]
-pub struct InvalidAuditRow {
-    /// User of the chain.
-    pub user: String,
-    /// Number of the row.
-    pub seq: i64,
-    /// Fault of the row.
-    pub fault: AuditRowFault,
-}
-
-/// Fault of an audit row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AuditRowFault {
-    /// No row has this number, though one was written.
-    #[error("it is missing")]
-    Missing,
-    /// The row's number is lower than the next expected one.
-    #[error("its number is not the next")]
-    OutOfSequence,
-    /// The encoding's version is unknown to this build.
-    #[error("it has an unknown version")]
-    UnknownVersion,
-    /// The key of the row's MAC is unknown.
-    #[error("its key is not among POSTERN_VAULT_KEYS")]
-    UnknownKey,
-    /// The MAC does not match the row's content and the row before.
-    #[error("it was altered")]
-    Altered,
-    /// The row is valid, but the head ends before it.
-    #[error("it lies beyond the head of the chain")]
-    BeyondHead,
-    /// The row is valid, but the head of the same number has another MAC.
-    #[error("it is not the row that the head of the chain names")]
-    NotTheHead,
-    /// The row is valid, but the log has another MAC of the same number.
-    #[error("it is not the row that was logged")]
-    NotAsLogged,
-    /// The key of the user is missing, and no later row records an erasure.
-    #[error("its personal data cannot be read, and no later row says that the user was erased")]
-    NoUserKey,
-    /// A later row records an erasure, and the key of the user is back.
-    #[error("its personal data can be read again, though a later row says that the user was erased")]
-    NotErased,
-}
-
 /// State of a verification: the rows verified so far and the heads that remain.
 struct ChainVerifier<'a> {
-    keys: &'a AuditKeys,
-    /// Head at the last valid row.
-    at: ChainHead,
+    rows: SegmentVerifier<'a>,
     head: ChainHead,
+    /// MACs of rows with a checkpoint.
+    checkpoints: BTreeMap<i64, &'a [u8]>,
     logged: BTreeMap<i64, Vec<&'a [u8]>>,
     personal: PersonalRows,
 }
@@ -135,33 +146,40 @@ struct PersonalRows {
 
 impl<'a> ChainVerifier<'a> {
     fn new(keys: &'a AuditKeys, user: &str, head: Option<ChainHead>, heads: &'a [ChainHead]) -> Self {
-        let start = ChainHead {
-            user: user.to_owned(),
-            seq: 0,
-            mac: Vec::new(),
-        };
+        let rows = SegmentVerifier::new(keys, user, None);
         let mut logged: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for head in heads {
             logged.entry(head.seq).or_default().push(head.mac.as_slice());
         }
         Self {
-            keys,
-            head: head.unwrap_or_else(|| start.clone()),
-            at: start,
+            head: head.unwrap_or_else(|| rows.end().clone()),
+            rows,
+            checkpoints: BTreeMap::new(),
             logged,
             personal: PersonalRows::default(),
         }
     }
 
+    /// Starts after the row of a checkpoint, if the chain has one; rows with another checkpoint are compared with it.
+    fn starting_at(self, base: Option<&AuditCheckpoint>, checkpoints: &'a [AuditCheckpoint]) -> Self {
+        let keys = self.rows.keys();
+        let rows = SegmentVerifier::new(keys, &self.rows.end().user, base);
+        Self {
+            rows,
+            checkpoints: checkpoints
+                .iter()
+                .map(|checkpoint| (checkpoint.seq, checkpoint.mac.as_slice()))
+                .collect(),
+            ..self
+        }
+    }
+
     /// Verifies the next row.
     fn step(&mut self, row: &AuditRow) -> Result<(), InvalidAuditRow> {
-        let next = self.at.seq + 1;
-        if row.seq > next {
-            return Err(self.broken(next, AuditRowFault::Missing));
+        self.rows.step(row)?;
+        if let Some(fault) = self.fault(row) {
+            return Err(self.rows.broken(row.seq, fault));
         }
-        self.fault(row, next)
-            .map_or(Ok(()), |fault| Err(self.broken(row.seq, fault)))?;
-        self.at = row.head();
         self.step_personal_data(row)
     }
 
@@ -171,40 +189,28 @@ impl<'a> ChainVerifier<'a> {
             let before = std::mem::take(&mut self.personal);
             return before
                 .readable
-                .map_or(Ok(()), |seq| Err(self.broken(seq, AuditRowFault::NotErased)));
+                .map_or(Ok(()), |seq| Err(self.rows.broken(seq, AuditRowFault::NotErased)));
         }
         if row.personal.is_none() {
             return Ok(());
         }
-        let first = match row.personal_data(self.keys) {
+        let first = match row.personal_data(self.rows.keys()) {
             Ok(_) => &mut self.personal.readable,
             Err(PersonalDataError::Erased) => &mut self.personal.erased,
-            Err(PersonalDataError::UnknownKey) => return Err(self.broken(row.seq, AuditRowFault::UnknownKey)),
-            Err(PersonalDataError::Altered) => return Err(self.broken(row.seq, AuditRowFault::Altered)),
+            Err(PersonalDataError::UnknownKey) => return Err(self.rows.broken(row.seq, AuditRowFault::UnknownKey)),
+            Err(PersonalDataError::Altered) => return Err(self.rows.broken(row.seq, AuditRowFault::Altered)),
         };
         first.get_or_insert(row.seq);
         Ok(())
     }
 
-    fn fault(&self, row: &AuditRow, next: i64) -> Option<AuditRowFault> {
-        if row.seq < next {
-            return Some(AuditRowFault::OutOfSequence);
-        }
-        if !VERSIONS.contains(&row.v) {
-            return Some(AuditRowFault::UnknownVersion);
-        }
-        match self
-            .keys
-            .current()
-            .check(&row.key, &row.message(&self.at.mac), &row.mac)
-        {
-            None => return Some(AuditRowFault::UnknownKey),
-            Some(false) => return Some(AuditRowFault::Altered),
-            Some(true) => {}
-        }
+    fn fault(&self, row: &AuditRow) -> Option<AuditRowFault> {
         let logged = self.logged.get(&row.seq).map_or(&[][..], Vec::as_slice);
         if logged.iter().any(|mac| *mac != row.mac) {
             return Some(AuditRowFault::NotAsLogged);
+        }
+        if self.checkpoints.get(&row.seq).is_some_and(|mac| *mac != row.mac) {
+            return Some(AuditRowFault::NotAsCheckpoint);
         }
         (row.seq > self.head.seq).then_some(AuditRowFault::BeyondHead)
     }
@@ -212,23 +218,20 @@ impl<'a> ChainVerifier<'a> {
     /// Verifies that the chain ends where its head and the logged heads say.
     fn finish(self) -> Result<(), InvalidAuditRow> {
         let logged = self.logged.last_key_value().map_or(0, |(seq, _)| *seq);
-        if self.at.seq < self.head.seq.max(logged) {
-            return Err(self.broken(self.at.seq + 1, AuditRowFault::Missing));
+        let end = self.rows.end();
+        if end.seq < self.head.seq.max(logged) {
+            return Err(self.rows.broken(end.seq + 1, AuditRowFault::Missing));
         }
-        if self.at.mac != self.head.mac {
-            return Err(self.broken(self.at.seq, AuditRowFault::NotTheHead));
+        // Without a row after it, this is the row of the newest checkpoint.
+        if end.seq > self.head.seq {
+            return Err(self.rows.broken(end.seq, AuditRowFault::BeyondHead));
+        }
+        if end.mac != self.head.mac {
+            return Err(self.rows.broken(end.seq, AuditRowFault::NotTheHead));
         }
         match self.personal.erased {
-            Some(seq) => Err(self.broken(seq, AuditRowFault::NoUserKey)),
+            Some(seq) => Err(self.rows.broken(seq, AuditRowFault::NoUserKey)),
             None => Ok(()),
-        }
-    }
-
-    fn broken(&self, seq: i64, fault: AuditRowFault) -> InvalidAuditRow {
-        InvalidAuditRow {
-            user: self.at.user.clone(),
-            seq,
-            fault,
         }
     }
 }

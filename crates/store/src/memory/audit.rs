@@ -10,7 +10,7 @@ use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
-use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry};
+use crate::audit::{Audit, AuditCheckpoint, AuditRow, ChainHead, ChainTip, Entry};
 
 #[async_trait]
 impl Audit for MemoryStore {
@@ -43,7 +43,13 @@ impl Audit for MemoryStore {
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
         let head = self.state().audit.get(user).and_then(|chain| chain.head());
         let last = head.as_ref().map(|head| head.seq);
-        Ok(ChainTip { head, last })
+        let first = last.map(|_| 1);
+        Ok(ChainTip { head, first, last })
+    }
+
+    /// None: only a database has archived rows.
+    async fn audit_checkpoints(&self, _user: &str) -> Result<Vec<AuditCheckpoint>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {

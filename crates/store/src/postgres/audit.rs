@@ -17,7 +17,9 @@ use super::{PgStore, locks, receipt};
 use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
-use crate::audit::{Audit, AuditRow, ChainEnd, ChainHead, ChainTip, Entry, NewAuditRow, OPERATORS, extend};
+use crate::audit::{
+    Audit, AuditCheckpoint, AuditRow, ChainEnd, ChainHead, ChainTip, Entry, NewAuditRow, OPERATORS, extend,
+};
 use crate::step::Step;
 use crate::vault::{AuditKeys, Ciphertext};
 
@@ -220,8 +222,10 @@ impl Audit for PgStore {
         let step = Step::LookUpNextAuditedUser;
         let (beyond, user) = after(user);
         let first = |table| format!("(SELECT user_id FROM {table} WHERE user_id {beyond} $1 ORDER BY user_id LIMIT 1)");
-        let (rows, heads) = (first("audit"), first("audit_heads"));
-        let next = format!("SELECT min(user_id) FROM ({rows} UNION ALL {heads}) AS next");
+        let firsts = ["audit", "audit_heads", "audit_checkpoints"]
+            .map(first)
+            .join(" UNION ALL ");
+        let next = format!("SELECT min(user_id) FROM ({firsts}) AS next");
         let rows = self.pool.query(step, &next, &[&user]).await?;
         let next = rows.first().map_or(Ok(None), |row| row.try_get(0));
         next.map_err(|error| self.pool.report(step, error.into()))
@@ -230,18 +234,32 @@ impl Audit for PgStore {
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
         let step = Step::ReadChainHead;
         // One statement, so that head and rows are of one snapshot.
-        let read = "SELECT $1::text AS user_id, seq, mac, (SELECT max(seq) FROM audit WHERE user_id = $1) AS last \
+        let read = "SELECT $1::text AS user_id, seq, mac, (SELECT min(seq) FROM audit WHERE user_id = $1) AS first, \
+                    (SELECT max(seq) FROM audit WHERE user_id = $1) AS last \
                     FROM (SELECT) AS one_row LEFT JOIN audit_heads ON user_id = $1";
         let rows = self.pool.query(step, read, &[&user]).await?;
         let tip = rows.first().map(|row| {
             Ok(ChainTip {
                 head: chain_head(row)?,
+                first: row.try_get("first")?,
                 last: row.try_get("last")?,
             })
         });
-        let nothing = Ok(ChainTip { head: None, last: None });
+        let nothing = Ok(ChainTip {
+            head: None,
+            first: None,
+            last: None,
+        });
         tip.unwrap_or(nothing)
             .map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn audit_checkpoints(&self, user: &str) -> Result<Vec<AuditCheckpoint>, StoreError> {
+        let step = Step::ReadAuditCheckpoints;
+        let read = "SELECT user_id, before, seq, mac, key_id, signature FROM audit_checkpoints WHERE user_id = $1 ORDER BY before";
+        let rows = self.pool.query(step, read, &[&user]).await?;
+        let checkpoints = rows.iter().map(checkpoint).collect::<Result<_, _>>();
+        checkpoints.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
@@ -305,6 +323,18 @@ pub(super) fn chain_end(row: &Row) -> Result<ChainEnd, Failure> {
 fn user_key(row: &Row) -> Result<Option<Ciphertext>, Failure> {
     let key: Option<Vec<u8>> = row.try_get("user_key")?;
     Ok(key.map(Ciphertext::from_bytes))
+}
+
+/// Checkpoint from all columns of `audit_checkpoints`.
+pub(super) fn checkpoint(row: &Row) -> Result<AuditCheckpoint, Failure> {
+    Ok(AuditCheckpoint {
+        user: row.try_get("user_id")?,
+        before: row.try_get("before")?,
+        seq: row.try_get("seq")?,
+        mac: row.try_get("mac")?,
+        key: row.try_get("key_id")?,
+        signature: row.try_get("signature")?,
+    })
 }
 
 /// Audit row from all columns of `audit`, and the key of its user as `user_key`.
