@@ -3,6 +3,7 @@
 //! Each row carries an HMAC of itself and of the HMAC of the row before. The transactions of the other roles append rows in the
 //! commit of the change that they record, so no change goes unrecorded.
 
+mod archive;
 mod chain;
 mod checkpoint;
 mod entry;
@@ -21,6 +22,7 @@ use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 use crate::vault::Ciphertext;
 
+pub use self::archive::{ArchiveManifest, ManifestFault};
 pub(crate) use self::chain::{ChainEnd, NewAuditRow, OPERATORS, extend};
 pub use self::checkpoint::AuditCheckpoint;
 pub use self::entry::AuditEvent;

@@ -50,8 +50,9 @@ pub use accounts::{
 pub use alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
 pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
 pub use audit::{
-    Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip, ERASED,
-    InvalidAuditRow, PersonalData, PersonalDataError, SegmentVerifier, VerifyError, verify_audit,
+    ArchiveManifest, Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip,
+    ERASED, InvalidAuditRow, ManifestFault, PersonalData, PersonalDataError, SegmentVerifier, VerifyError,
+    verify_audit,
 };
 pub use deliveries::{Deliveries, Delivery, DeliveryOutcome};
 pub use devices::{Devices, Recognition, SignInCheck, SignInFindings};
@@ -70,8 +71,9 @@ pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Pub
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{
-    AuditPage, AuditPosition, AuditTimePosition, Grant, Migrated, PgSettings, PgSettingsError, PgStore, PgUrlChange,
-    RestoreCheck, RestoredAccount, RestoredState, RootsError, SchemaUse, SetupError, is_logged_outage, migrate,
+    AuditPage, AuditPartition, AuditPosition, AuditTimePosition, Grant, Migrated, PartitionCheckpoints, PgSettings,
+    PgSettingsError, PgStore, PgUrlChange, RestoreCheck, RestoredAccount, RestoredState, RootsError, SchemaUse,
+    SetupError, close_audit_partition, drop_audit_partition, is_logged_outage, migrate, old_audit_partitions,
     read_restored_state,
 };
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};

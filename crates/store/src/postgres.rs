@@ -6,6 +6,7 @@ mod alert_rows;
 mod alerts;
 mod answers;
 mod audit;
+mod audit_archive;
 mod audit_export;
 mod audit_partitions;
 mod checkout;
@@ -49,6 +50,9 @@ use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 use protocol::id::UserId;
 
+pub use audit_archive::{
+    AuditPartition, PartitionCheckpoints, close_audit_partition, drop_audit_partition, old_audit_partitions,
+};
 pub use audit_export::{AuditPage, AuditPosition, AuditTimePosition};
 pub use error::is_logged_outage;
 pub use grants::{Grant, SchemaUse};

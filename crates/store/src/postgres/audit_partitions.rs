@@ -142,16 +142,16 @@ async fn one<T>(client: &Client, sql: &str, read: impl FnOnce(&Row) -> Result<T,
     row.and_then(|row| read(&row)).map_err(failed)
 }
 
-async fn query(client: &Client, sql: &str) -> Result<Vec<Row>, SetupError> {
+pub(super) async fn query(client: &Client, sql: &str) -> Result<Vec<Row>, SetupError> {
     client.query_typed(sql, &[]).await.map_err(failed)
 }
 
 /// Executes statements in one transaction.
-async fn execute(client: &Client, statements: &str) -> Result<(), SetupError> {
+pub(super) async fn execute(client: &Client, statements: &str) -> Result<(), SetupError> {
     client.batch_execute(statements).await.map_err(failed)
 }
 
-fn failed(error: Error) -> SetupError {
+pub(super) fn failed(error: Error) -> SetupError {
     SetupError::Partitions(Box::new(error))
 }
 

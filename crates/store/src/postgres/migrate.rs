@@ -82,7 +82,7 @@ async fn apply(client: &mut Client, grants: &[Grant]) -> Result<Migrated, SetupE
 
 /// Takes the lock of migrations. It is asked for again and again: a statement that waits for it keeps a snapshot, and the concurrent build
 /// of an index, by the one who has the lock, waits for that.
-async fn lock(client: &Client) -> Result<(), SetupError> {
+pub(super) async fn lock(client: &Client) -> Result<(), SetupError> {
     let lock = "SELECT pg_try_advisory_lock(hashtextextended('postern migrate ' || current_schema(), 0))";
     let ends_at = Instant::now() + OTHER_MIGRATION_WITHIN;
     loop {
