@@ -122,10 +122,11 @@ async fn two_refreshes_without_response_end_the_link() {
 async fn unsent_refresh_is_not_counted() {
     let (platform, env, _worker, mut client) = linked().await;
     env.clock.advance(RotatingPlatform::LASTS);
+    platform.be_unreachable(true);
     for _ in 0..5 {
-        platform.fail(RefreshFault::NotSent);
         assert_error(&client.for_github(CommandKind::Sync).await, "platform_unavailable");
     }
+    platform.be_unreachable(false);
     assert_success(&client.for_github(CommandKind::Sync).await);
     assert_eq!(platform.sends(), (1, 1));
 }

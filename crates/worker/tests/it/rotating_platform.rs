@@ -31,6 +31,8 @@ struct State {
     sends: HashMap<String, u32>,
     syncs: u32,
     faults: VecDeque<RefreshFault>,
+    /// True while no refresh is sent.
+    unreachable: bool,
 }
 
 /// Faults of the next refreshes, in sequence.
@@ -40,8 +42,6 @@ pub(crate) enum RefreshFault {
     Dropped,
     /// The request arrives; nothing is done, and there is no response.
     Silent,
-    /// The request is not sent.
-    NotSent,
     /// The platform throttles the application.
     Throttled(Duration),
 }
@@ -65,6 +65,11 @@ impl RotatingPlatform {
 
     pub(crate) fn fail(&self, fault: RefreshFault) {
         self.state.lock().unwrap().faults.push_back(fault);
+    }
+
+    /// Begins or ends a time in which no refresh is sent, by whatever sync.
+    pub(crate) fn be_unreachable(&self, unreachable: bool) {
+        self.state.lock().unwrap().unreachable = unreachable;
     }
 
     /// Ends the access token; the refresh token stays valid.
@@ -137,9 +142,11 @@ impl Platform for RotatingPlatform {
     async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
         let account = self.account_type();
         let mut state = self.state.lock().unwrap();
+        if state.unreachable {
+            return Err(RefreshError::NotSent(account, "fault of the test".into()));
+        }
         let fault = state.faults.pop_front();
         match fault {
-            Some(RefreshFault::NotSent) => return Err(RefreshError::NotSent(account, "fault of the test".into())),
             Some(RefreshFault::Throttled(wait)) => {
                 return Err(RefreshError::Throttled {
                     account,

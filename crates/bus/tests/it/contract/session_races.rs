@@ -1,5 +1,6 @@
 //! Races of renewals with a warning or a deadline in the same millisecond, from two nodes, 1,000 times.
 
+use std::future::pending;
 use std::time::Duration;
 
 use bus::{Bus, SessionKey, SessionRenewal, SessionSeed, SessionState, SessionTtl, TokenTimes};
@@ -7,6 +8,7 @@ use futures_util::future::join_all;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::sample::user;
 
@@ -21,8 +23,8 @@ async fn renewal_at_the_deadline_extends_the_session_or_finds_it_expired(bus: &d
         bus.seed(&key, ENDING).await.unwrap();
         // As close to the deadline as polling gets, on either side.
         let margin = Duration::from_millis(u64::from(round % 3));
-        while alive(state(bus, &key).await).is_some_and(|alive| alive.left > margin) {
-            yield_now().await;
+        while let Some(alive) = alive(state(bus, &key).await).filter(|alive| alive.left > margin) {
+            until_shortly_before(alive.left).await;
         }
         let renewal = bus.renew_session(&key).await.unwrap();
         let after = alive(state(bus, &key).await);
@@ -42,8 +44,8 @@ async fn one_of_two_renewals_at_the_warning_reports_it(bus: &dyn Bus) {
     join_all((0..ROUNDS).map(async |round| {
         let key = session(round);
         bus.seed(&key, WARNING).await.unwrap();
-        while alive(state(bus, &key).await).is_some_and(|alive| !alive.warns_in.is_zero()) {
-            yield_now().await;
+        while let Some(alive) = alive(state(bus, &key).await).filter(|alive| !alive.warns_in.is_zero()) {
+            until_shortly_before(alive.warns_in).await;
         }
         let activities = join_all([bus.renew_session(&key), bus.renew_session(&key)]).await;
         let activities: Vec<SessionRenewal> = activities.into_iter().map(Result::unwrap).collect();
@@ -56,6 +58,12 @@ async fn one_of_two_renewals_at_the_warning_reports_it(bus: &dyn Bus) {
         );
     }))
     .await;
+}
+
+/// Waits for all but the last milliseconds of a time: a thousand rounds that poll for all of it keep the bus busy, and each other from it.
+async fn until_shortly_before(left: Duration) {
+    drop(timeout(left.saturating_sub(CLOSE), pending::<()>()).await);
+    yield_now().await;
 }
 
 async fn state(bus: &dyn Bus, key: &SessionKey) -> SessionState {
@@ -77,6 +85,8 @@ fn session(round: u32) -> SessionKey {
 }
 
 const ROUNDS: u32 = 1_000;
+/// Time before a deadline or a warning from which on it is polled for.
+const CLOSE: Duration = Duration::from_millis(20);
 
 const ENDING: SessionSeed = SessionSeed {
     left: Duration::from_millis(500),
