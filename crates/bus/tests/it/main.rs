@@ -15,6 +15,8 @@ mod formats;
 mod metrics;
 mod nodes;
 mod permissions;
+mod redis_cluster;
+mod redis_cluster_lies;
 mod refusals;
 mod sample;
 mod sentinel;
