@@ -3,7 +3,7 @@
 //! `tests/it/traps` has a test for each trap of fred. [`connector`] sets every timeout and bound without a default, [`router`] sends
 //! commands to the owners of their slots, [`shards`] keeps a [`node`] for each owner, which sends a heartbeat each second and replaces a
 //! fred client that does not recover, [`topology`] follows the primary that sentinels name, or the slots of a cluster, [`subscriber`]
-//! restores subscriptions, and [`stream_reader`] runs blocking reads on connections of their own.
+//! restores subscriptions and moves them with their slots, and [`stream_reader`] runs blocking reads on connections of their own.
 
 mod arg;
 mod command;

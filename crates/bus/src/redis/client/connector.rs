@@ -65,10 +65,11 @@ impl Purpose {
         }
     }
 
-    /// Capacity of the queue of received messages. The first burst overruns fred's default of 32; 65,536 take 12 MB.
-    fn messages(self) -> usize {
+    /// Capacity of the queue of received messages of one of several servers. The first burst overruns fred's default of 32; 65,536 take
+    /// 12 MB, which the servers share.
+    fn messages(self, servers: usize) -> usize {
         match self {
-            Self::Events => 65_536,
+            Self::Events => (65_536 / servers.max(1)).max(4096),
             Self::Replies => 4096,
             Self::Commands | Self::Limits | Self::Expiries | Self::Reads | Self::Topology => 1,
         }
@@ -141,6 +142,13 @@ impl Connector {
         format!("__keyevent@{}__:expired", self.url.database)
     }
 
+    /// Names of keys or channels, one in a slot of each primary, of numbered names.
+    pub(in crate::redis) fn name_for_each(&self, name: &dyn Fn(u32) -> String) -> Vec<String> {
+        let map = self.slots.current();
+        let names = map.primaries().iter().map(|server| map.name_of(server, name));
+        names.collect()
+    }
+
     /// Connects to a server, and checks its version.
     pub(super) async fn connect(&self, server: Endpoint, purpose: Purpose) -> Result<Connection, ConnectError> {
         let opened = self.open_at(server.clone(), purpose).await;
@@ -174,7 +182,8 @@ impl Connector {
             database: Some(self.url.database),
             ..self.config(&server, &self.url.credentials)
         };
-        Connection::open(client(config, purpose), server).await
+        let servers = self.slots.current().primaries().len();
+        Connection::open(client(config, purpose, servers), server).await
     }
 
     /// Opens a connection to a sentinel, which has no databases.
@@ -184,7 +193,7 @@ impl Connector {
         login: &Reloadable<Credentials>,
     ) -> Result<Connection, fred::error::Error> {
         let config = self.config(&sentinel, login);
-        Connection::open(client(config, Purpose::Topology), sentinel).await
+        Connection::open(client(config, Purpose::Topology, 1), sentinel).await
     }
 
     /// Error for a server that refuses the connection or the first command.
@@ -213,12 +222,12 @@ impl Connector {
     }
 }
 
-fn client(config: Config, purpose: Purpose) -> Client {
+fn client(config: Config, purpose: Purpose, servers: usize) -> Client {
     let client = Client::new(config, Some(performance()), Some(connection()), Some(policy()));
     // The configured capacity applies to eight channels, which would take 47 MB for a burst of messages; so the channels for
     // messages and keyspace events are replaced here.
     let notifications = &client.inner().notifications;
-    let (messages, _) = broadcast::channel(purpose.messages());
+    let (messages, _) = broadcast::channel(purpose.messages(servers));
     notifications.pubsub.store(Arc::new(messages));
     let (keyspace_events, _) = broadcast::channel(purpose.keyspace_events());
     notifications.keyspace.store(Arc::new(keyspace_events));

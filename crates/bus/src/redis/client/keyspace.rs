@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use fred::types::Value;
+use futures_util::StreamExt;
+use futures_util::future::FutureExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{interval, sleep};
 
@@ -11,40 +14,58 @@ use super::connection::Connection;
 use super::connector::{Connector, Purpose};
 use super::slots::Slots;
 use super::{MessageHandler, Missed};
+use crate::redis::settings::Endpoint;
 
-/// Subscribes to one `__keyevent` channel until the handler is closed, over connections of its own. `subscribed` is called for
-/// each of them.
+/// Subscribes to one `__keyevent` channel of every primary until the handler is closed, over connections of its own. `subscribed` is
+/// called for each of them.
 pub(in crate::redis) async fn listen<L: MessageHandler>(
     connector: Connector,
     purpose: Purpose,
     channel: String,
-    mut handler: L,
-    subscribed: impl Fn() + Send,
+    handler: L,
+    subscribed: impl Fn() + Send + Sync,
 ) {
     let closed = handler.closed();
     tokio::pin!(closed);
+    let mut map = connector.slots().watch();
+    let (mut listening, mut servers) = (FuturesUnordered::new(), Vec::new());
     loop {
+        let current = map.borrow_and_update().clone();
+        for server in current.primaries() {
+            if !servers.contains(server) {
+                servers.push(server.clone());
+                // Boxed, as there may be many.
+                let serve = serve_server(&connector, server.clone(), purpose, &channel, &handler, &subscribed);
+                listening.push(serve.boxed());
+            }
+        }
         tokio::select! {
             biased;
             () = &mut closed => return,
-            () = serve_connection(&connector, purpose, &channel, &mut handler, &subscribed) => {}
+            changed = map.changed() => if changed.is_err() {
+                return;
+            },
+            Some(left) = listening.next() => servers.retain(|server| *server != left),
         }
-        sleep(PAUSE).await;
     }
 }
 
-/// Serves one connection until it fails.
-async fn serve_connection<L: MessageHandler>(
+/// Serves a server until it owns no slots. Returns it.
+async fn serve_server<L: MessageHandler>(
     connector: &Connector,
+    server: Endpoint,
     purpose: Purpose,
     channel: &str,
-    handler: &mut L,
-    subscribed: &(impl Fn() + Send),
-) {
-    let Ok(connection) = connector.open(purpose).await else {
-        return;
-    };
-    receive(&connection, connector.slots(), channel, handler, subscribed).await;
+    handler: &L,
+    subscribed: &(impl Fn() + Send + Sync),
+) -> Endpoint {
+    while !connector.slots().has_left(&server) {
+        if let Ok(connection) = connector.open_at(server.clone(), purpose).await {
+            receive(&connection, connector.slots(), channel, handler, subscribed).await;
+        }
+        sleep(PAUSE).await;
+    }
+    server
 }
 
 /// Subscribes, and passes keys on until the connection fails, or its server owns no slots.
@@ -52,8 +73,8 @@ async fn receive<L: MessageHandler>(
     connection: &Connection,
     slots: &Slots,
     channel: &str,
-    handler: &mut L,
-    subscribed: &(impl Fn() + Send),
+    handler: &L,
+    subscribed: &(impl Fn() + Send + Sync),
 ) {
     let fred = connection.client();
     // fred sorts messages by channel: those of `__keyevent` channels never reach `message_rx`.

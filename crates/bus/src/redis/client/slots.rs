@@ -80,7 +80,22 @@ impl SlotMap {
     pub(super) fn owner_of(&self, name: &str) -> Option<&Endpoint> {
         self.owner(slot_of(name))
     }
+
+    /// First of numbered names in a slot of this server. The first name of all for a server without slots.
+    pub(super) fn name_of(&self, server: &Endpoint, name: &dyn Fn(u32) -> String) -> String {
+        if !self.primaries.contains(server) {
+            return name(0);
+        }
+        // A server of a single slot takes 16,384 names on average, and thus some milliseconds.
+        let mut names = (0..MAX_NAMES).map(name);
+        names
+            .find(|name| self.owner_of(name) == Some(server))
+            .unwrap_or_else(|| name(0))
+    }
 }
+
+/// Names that are tried: a single slot has none of them with a probability of e^-61.
+const MAX_NAMES: u32 = 1_000_000;
 
 /// Slot of a key or sharded channel: the CRC-16 of its hash tag, or of the whole name if it has none.
 pub(super) fn slot_of(name: &str) -> u16 {
@@ -213,6 +228,19 @@ mod tests {
             let owned = vec![(second, server("b")), (first, server("a"))];
             assert_eq!(SlotMap::new(owned, Vec::new()), Err(TwoOwners(at)));
         }
+    }
+
+    #[test]
+    fn name_for_a_server_is_in_one_of_its_slots() {
+        let owned = [(0..=99, "a"), (100..=100, "b"), (101..=MAX_SLOT, "c")];
+        let owned = owned.map(|(range, host)| (range, server(host)));
+        let map = SlotMap::new(owned.to_vec(), Vec::new()).unwrap();
+        let name = |number| format!("pn:{{probe:{number}}}");
+        for host in ["a", "b", "c"] {
+            let found = map.name_of(&server(host), &name);
+            assert_eq!(map.owner_of(&found), Some(&server(host)), "{found}");
+        }
+        assert_eq!(map.name_of(&server("d"), &name), name(0));
     }
 
     #[tokio::test]

@@ -31,11 +31,12 @@ impl RedisSubscriptions {
             message_queue,
         };
         let entropy: &dyn Entropy = &*shared.entropy;
+        let (names, token) = (shared.names.clone(), entropy.token());
         let config = SubscriberConfig {
             connector: &shared.connector,
             purpose: Purpose::Events,
             commands: &shared.commands,
-            probe: shared.names.probe(&entropy.token()),
+            probes: Box::new(move |number| names.probe(&format!("{token}-{number}"))),
             tasks: &shared.tasks,
         };
         let subscriptions = Self {
@@ -70,7 +71,7 @@ struct EventHandler {
 }
 
 impl MessageHandler for EventHandler {
-    fn on_message(&mut self, channel: &str, message: &[u8]) {
+    fn on_message(&self, channel: &str, message: &[u8]) {
         let Some(user) = self.names.user_of_channel(channel) else {
             return;
         };
@@ -91,7 +92,7 @@ impl MessageHandler for EventHandler {
         }
     }
 
-    fn on_missed(&mut self, missed: Missed<'_>) {
+    fn on_missed(&self, missed: Missed<'_>) {
         match missed {
             Missed::All => self.message_queue.push(ChannelMessage::Missed),
             Missed::Of(channels) => {

@@ -22,11 +22,12 @@ pub(super) async fn open(bus: &RedisBus, node: &NodeId) -> Result<mpsc::Receiver
         sender,
     };
     let entropy: &dyn Entropy = &*shared.entropy;
+    let (names, token) = (shared.names.clone(), entropy.token());
     let config = SubscriberConfig {
         connector: &shared.connector,
         purpose: Purpose::Replies,
         commands: &shared.commands,
-        probe: shared.names.probe(&entropy.token()),
+        probes: Box::new(move |number| names.probe(&format!("{token}-{number}"))),
         tasks: &shared.tasks,
     };
     let subscriber = Subscriber::open(config, handler).await?;
@@ -42,14 +43,14 @@ struct ReplyHandler {
 }
 
 impl MessageHandler for ReplyHandler {
-    fn on_message(&mut self, _channel: &str, message: &[u8]) {
+    fn on_message(&self, _channel: &str, message: &[u8]) {
         match Reply::read(message) {
             Ok(reply) => drop(self.sender.try_send(reply)),
             Err(error) => report_unreadable(&self.metrics, &error),
         }
     }
 
-    fn on_missed(&mut self, _missed: Missed<'_>) {}
+    fn on_missed(&self, _missed: Missed<'_>) {}
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let sender = self.sender.clone();

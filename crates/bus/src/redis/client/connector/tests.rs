@@ -16,7 +16,7 @@ fn no_connection_uses_an_unbounded_default_of_fred() {
         Purpose::Reads,
         Purpose::Topology,
     ] {
-        let client = client(config(), purpose);
+        let client = client(config(), purpose, 1);
         let mut policy = client.client_reconnect_policy().unwrap();
         assert_eq!(policy.max_attempts(), 0, "for ever");
         assert!((0..100).all(|_| policy.next_delay().is_some_and(|delay| delay <= 1_000)));
@@ -39,7 +39,7 @@ fn no_connection_uses_an_unbounded_default_of_fred() {
 
 #[test]
 fn burst_of_65_536_messages_fits_the_queue() {
-    let client = client(config(), Purpose::Events);
+    let client = client(config(), Purpose::Events, 1);
     let mut messages = client.message_rx();
     for _ in 0..65_536 {
         client.inner().notifications.broadcast_pubsub(Message {
@@ -50,6 +50,13 @@ fn burst_of_65_536_messages_fits_the_queue() {
         });
     }
     assert!(messages.try_recv().is_ok());
+}
+
+#[test]
+fn servers_of_a_cluster_share_the_capacity_for_messages() {
+    let capacity = |servers| Purpose::Events.messages(servers);
+    assert_eq!([capacity(1), capacity(3), capacity(16)], [65_536, 21_845, 4096]);
+    assert_eq!(capacity(1_000), 4096, "a burst of one server fits");
 }
 
 fn config() -> Config {

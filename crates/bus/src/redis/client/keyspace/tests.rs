@@ -1,6 +1,8 @@
 //! Handler that falls behind the keyspace notifications.
 
 use std::future::pending;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fred::types::{Key, KeyspaceEvent};
 use testkit::{Redis, wait};
@@ -12,19 +14,19 @@ use crate::redis::tls::RedisTls;
 /// Counts notifications.
 #[derive(Default)]
 struct Count {
-    keys: usize,
-    last: Vec<u8>,
-    missed: usize,
+    keys: AtomicUsize,
+    last: Mutex<Vec<u8>>,
+    missed: AtomicUsize,
 }
 
 impl MessageHandler for Count {
-    fn on_message(&mut self, _channel: &str, message: &[u8]) {
-        self.keys += 1;
-        self.last = message.to_vec();
+    fn on_message(&self, _channel: &str, message: &[u8]) {
+        self.keys.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap() = message.to_vec();
     }
 
-    fn on_missed(&mut self, _missed: Missed<'_>) {
-        self.missed += 1;
+    fn on_missed(&self, _missed: Missed<'_>) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
     }
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
@@ -38,7 +40,7 @@ async fn lagging_handler_is_notified_and_continues() {
     let redis = Redis::start().await;
     let connector = Connector::new(redis.url().parse().unwrap(), &RedisTls::default()).unwrap();
     let connection = connector.open(Purpose::Expiries).await.unwrap();
-    let (mut count, subscribed) = (Count::default(), Notify::new());
+    let (count, subscribed) = (Count::default(), Notify::new());
     let overrun = async {
         subscribed.notified().await;
         for number in 0..2 * CAPACITY {
@@ -63,11 +65,11 @@ async fn lagging_handler_is_notified_and_continues() {
     };
     let (channel, confirm) = (connector.expired_channel(), || subscribed.notify_one());
     tokio::select! {
-        () = receive(&connection, connector.slots(), &channel, &mut count, &confirm) => panic!("keyspace listener stopped"),
+        () = receive(&connection, connector.slots(), &channel, &count, &confirm) => panic!("keyspace listener stopped"),
         () = overrun => {}
     }
-    assert_eq!((count.missed, count.keys), (1, CAPACITY + 1));
-    assert_eq!(count.last, b"the last");
+    assert_eq!((count.missed.into_inner(), count.keys.into_inner()), (1, CAPACITY + 1));
+    assert_eq!(count.last.into_inner().unwrap(), b"the last");
 }
 
 const CAPACITY: usize = 4096;

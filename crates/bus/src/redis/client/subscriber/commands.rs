@@ -1,12 +1,14 @@
-//! Commands on the connection of a subscriber.
+//! Commands on the connection of a subscriber, one exchange at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fred::clients::Client;
-use fred::error::Error;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, PubsubInterface};
 use fred::types::CustomCommand;
 use futures_util::future::join_all;
+use tokio::time::sleep;
 
 use super::registry::{Batch, BatchResult, Channel};
 use crate::redis::client::command_failure::refusal;
@@ -15,35 +17,63 @@ use crate::redis::client::command_failure::refusal;
 ///
 /// Each SSUBSCRIBE names one channel; all are sent at once, and each waits for its own reply: fred takes the first of several
 /// confirmations for the reply, and the others for replies to the next commands. That reply is the server's own confirmation, for
-/// which SUBSCRIBE needs a PING. Each SUNSUBSCRIBE names one channel too: a cluster refuses those of several slots, and as fred expects no
-/// reply to it, it takes the refusal for the reply to the next command.
+/// which SUBSCRIBE needs a PING. A cluster refuses a command with channels of several slots.
 pub(super) async fn apply(fred: &Client, batch: &Batch) -> (BatchResult, Option<Error>) {
     let mut error = None;
-    let mut done = BatchResult {
-        unsubscribed: true,
-        ..BatchResult::default()
-    };
-    let unsubscribe = batch
-        .unsubscribe
-        .iter()
-        .map(|channel| fred.sunsubscribe(channel.as_ref()));
-    for outcome in join_all(unsubscribe).await {
-        done.unsubscribed &= outcome.is_ok();
-        error = outcome.err().or(error);
-    }
+    let mut done = BatchResult::default();
     let subscribe = batch.subscribe.iter().map(|channel| subscribe(fred, channel));
     for (channel, outcome) in join_all(subscribe).await {
         match outcome {
             Ok(()) => done.confirmed.push(channel),
-            Err(command_failure) => {
-                if refusal(&command_failure).is_some() {
-                    done.refused.push((channel, command_failure.clone()));
+            Err(failure) => match refusal(&failure) {
+                Some("MOVED" | "ASK" | "TRYAGAIN") => done.moved.push(channel),
+                Some("CLUSTERDOWN") => {
+                    done.moved.push(channel);
+                    error = Some(failure);
                 }
-                error = Some(command_failure);
-            }
+                Some(_) => {
+                    done.refused.push((channel, failure.clone()));
+                    error = Some(failure);
+                }
+                None => error = Some(failure),
+            },
         }
     }
+    if !batch.unsubscribe.is_empty() {
+        let unsubscribed = unsubscribe(fred, &batch.unsubscribe).await;
+        done.unsubscribed = unsubscribed.is_ok();
+        error = unsubscribed.err().or(error);
+    }
     (done, error)
+}
+
+/// Unsubscribes, and waits until each reply of the connection is that of its command again.
+///
+/// fred expects no reply to SUNSUBSCRIBE: it takes a refusal for the reply to the next command. A node of a cluster refuses it for channels
+/// whose slot has left it, and has unsubscribed those itself. So PINGs follow, until one returns its own text: replies for which fred
+/// has no command are dropped.
+async fn unsubscribe(fred: &Client, channels: &[Channel]) -> Result<(), Error> {
+    let unsubscribe = channels.iter().map(|channel| fred.sunsubscribe(channel.as_ref()));
+    for outcome in join_all(unsubscribe).await {
+        outcome?;
+    }
+    for attempt in 0..ATTEMPTS {
+        let text = format!("unsubscribed {attempt}");
+        match fred.ping::<String>(Some(text.clone())).await {
+            Ok(reply) if reply == text => return Ok(()),
+            Ok(_late) => {}
+            Err(error) if refusal(&error).is_some() => {}
+            Err(error) if *error.kind() == ErrorKind::Timeout => break,
+            Err(error) => return Err(error),
+        }
+        sleep(PAUSE * 2_u32.pow(attempt)).await;
+    }
+    Err(Error::new(ErrorKind::Protocol, OUT_OF_STEP))
+}
+
+/// Reports whether an error says that replies are no longer those of their commands.
+pub(super) fn is_out_of_step(error: &Error) -> bool {
+    error.details() == OUT_OF_STEP
 }
 
 async fn subscribe(fred: &Client, channel: &Channel) -> (Channel, Result<(), Error>) {
@@ -66,6 +96,12 @@ fn sharded_channels(fields: &str) -> Option<usize> {
     let mut fields = fields.split_ascii_whitespace();
     fields.find_map(|field| field.strip_prefix("ssub=")?.parse().ok())
 }
+
+const OUT_OF_STEP: &str = "replies are out of step with their commands";
+
+/// PINGs after which a connection is replaced that still returns other replies, and the pause after the first of them, which doubles.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

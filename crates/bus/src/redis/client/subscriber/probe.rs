@@ -70,6 +70,11 @@ impl Probe {
         self.answered = now;
     }
 
+    /// Records another channel of the probe messages: those on the last one may not come back.
+    pub(super) fn channel_replaced(&mut self) {
+        self.outstanding = None;
+    }
+
     /// Reports whether a probe message came back recently.
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         self.silence(now) < STALE

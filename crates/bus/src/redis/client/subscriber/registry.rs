@@ -1,11 +1,17 @@
-//! Registry of a subscriber's channels: desired ones and those that the server has confirmed. One task reconciles the connection
+//! Registry of a shard's channels: desired ones and those that the server has confirmed. One task reconciles the connection
 //! with it, batch by batch.
 
-use std::collections::{HashMap, VecDeque};
+mod handover;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fred::error::Error;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+pub(super) use self::handover::Departed;
 
 /// Name of a channel.
 pub(in crate::redis) type Channel = Arc<str>;
@@ -13,11 +19,16 @@ pub(in crate::redis) type Channel = Arc<str>;
 /// Reply of the server to a subscription: confirmed, or its error reply.
 type Confirmation = Result<(), Error>;
 
-/// Desired channels. Any task changes them; the subscriber's task takes and settles one batch at a time.
+/// Receiver of the reply to a subscription.
+pub(super) type Confirmed = oneshot::Receiver<Confirmation>;
+
+/// Desired channels. Any task changes them; the shard's task takes and settles one batch at a time.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     state: Mutex<RegistryState>,
     changed: Notify,
+    /// True while there may be channels whose messages are dropped: see [`Registry::accepts`].
+    is_filtered: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +38,14 @@ struct RegistryState {
     dirty: VecDeque<Channel>,
     /// Number of subscribed channels.
     subscribed: usize,
-    /// Number of starts. Results of batches from before the last one do not count.
+    /// Number of starts and departures. Confirmations of batches from before the last one do not count.
     connection: u64,
+    /// Channels that the server has refused as those of another one.
+    moved: Vec<Channel>,
+    /// Channels that have left this registry, while a batch or received messages may still be about them.
+    departed: HashSet<Channel>,
+    /// Time at which channels last left.
+    last_departure: Option<Instant>,
 }
 
 /// Desired and actual state of one channel.
@@ -37,6 +54,8 @@ struct ChannelState {
     wanted: bool,
     server: ServerState,
     waiters: Vec<oneshot::Sender<Confirmation>>,
+    /// True from a possible loss of messages until it is reported, after the channel was subscribed again.
+    is_doubtful: bool,
 }
 
 /// State of a subscription at the server.
@@ -46,10 +65,12 @@ enum ServerState {
     Unsubscribed,
     /// Requested, and not confirmed.
     Unconfirmed,
+    /// Refused: another server owns the slot.
+    Moved,
     Subscribed,
 }
 
-/// Commands for the connection: first the unsubscriptions, then the subscriptions.
+/// Commands for the connection.
 #[derive(Debug)]
 pub(super) struct Batch {
     connection: u64,
@@ -66,14 +87,22 @@ pub(super) struct BatchResult {
     pub(super) confirmed: Vec<Channel>,
     /// Channels that the server has refused, each with its error reply.
     pub(super) refused: Vec<(Channel, Error)>,
+    /// Channels that the server has refused as those of another one, or because their slot is not served now.
+    pub(super) moved: Vec<Channel>,
 }
 
 impl Registry {
     /// Adds a desired channel. The receiver resolves when the server has confirmed or refused it; none if it is confirmed
     /// already.
-    pub(super) fn subscribe(&self, channel: Channel) -> Option<oneshot::Receiver<Confirmation>> {
+    pub(super) fn subscribe(&self, channel: Channel) -> Option<Confirmed> {
         let mut state = self.lock();
-        let RegistryState { channels, dirty, .. } = &mut *state;
+        let RegistryState {
+            channels,
+            dirty,
+            departed,
+            ..
+        } = &mut *state;
+        departed.remove(&channel);
         let channel_state = channels.entry(Arc::clone(&channel)).or_default();
         let known = std::mem::replace(&mut channel_state.wanted, true);
         if channel_state.server == ServerState::Subscribed {
@@ -114,6 +143,7 @@ impl Registry {
             dirty,
             subscribed,
             connection,
+            ..
         } = &mut *state;
         let mut batch = Batch {
             connection: *connection,
@@ -131,56 +161,50 @@ impl Registry {
                     // Removed now, not when settled: a new subscription from here on belongs to a later batch.
                     channels.remove(&channel);
                     *subscribed -= usize::from(server == ServerState::Subscribed);
-                    if server != ServerState::Unsubscribed {
+                    if matches!(server, ServerState::Subscribed | ServerState::Unconfirmed) {
                         batch.unsubscribe.push(channel);
                     }
                 }
-                Some((true, ServerState::Subscribed)) | None => {}
+                Some((true, ServerState::Subscribed | ServerState::Moved)) | None => {}
             }
         }
         let empty = batch.unsubscribe.is_empty() && batch.subscribe.is_empty();
         (!empty).then_some(batch)
     }
 
-    /// Records the result of a batch. Returns the channels whose confirmation came after a caller had stopped waiting for it.
+    /// Records the result of a batch. Returns the subscribed channels whose messages may have been lost before: those of a lost
+    /// connection or of another server, and those that a caller had stopped waiting for.
     pub(super) fn settle(&self, batch: Batch, done: &BatchResult) -> Vec<Channel> {
         let mut state = self.lock();
+        // A confirmation from before does not count, but part of the batch may have run on this connection.
+        let doubtful = if batch.connection == state.connection {
+            state.confirm(&done.confirmed)
+        } else {
+            Vec::new()
+        };
+        state.refuse(&done.refused);
+        if !done.refused.is_empty() {
+            self.filter();
+        }
         let RegistryState {
             channels,
             dirty,
-            subscribed,
-            connection,
+            moved,
+            departed,
+            ..
         } = &mut *state;
-        // A confirmation from an earlier connection does not count, but part of the batch may have run on this one.
-        let confirmed = if batch.connection == *connection {
-            done.confirmed.as_slice()
-        } else {
-            &[]
-        };
-        let mut late = Vec::new();
-        for channel in confirmed {
+        for channel in &done.moved {
             if let Some(channel_state) = channels.get_mut(channel) {
-                let before = std::mem::replace(&mut channel_state.server, ServerState::Subscribed);
-                *subscribed += usize::from(before != ServerState::Subscribed);
-                let waiters = channel_state.waiters.drain(..);
-                let left = waiters.filter_map(|confirm| confirm.send(Ok(())).err());
-                if left.count() > 0 {
-                    late.push(Arc::clone(channel));
-                }
-            }
-        }
-        for (channel, refusal) in &done.refused {
-            let waiters = channels
-                .get_mut(channel)
-                .map(|channel_state| std::mem::take(&mut channel_state.waiters));
-            for confirm in waiters.unwrap_or_default() {
-                // A caller that stopped waiting needs no refusal.
-                drop(confirm.send(Err(refusal.clone())));
+                channel_state.server = ServerState::Moved;
+                moved.push(Arc::clone(channel));
             }
         }
         for channel in batch.subscribe {
+            if departed.contains(&channel) {
+                continue;
+            }
             let channel_state = channels.entry(Arc::clone(&channel)).or_default();
-            if channel_state.server != ServerState::Subscribed {
+            if !matches!(channel_state.server, ServerState::Subscribed | ServerState::Moved) {
                 channel_state.server = ServerState::Unconfirmed;
                 dirty.push_back(channel);
             }
@@ -191,7 +215,7 @@ impl Registry {
                 dirty.push_back(channel);
             }
         }
-        late
+        doubtful
     }
 
     /// Starts again on a new connection, which has no subscriptions, or on one that has lost some.
@@ -202,16 +226,34 @@ impl Registry {
             dirty,
             subscribed,
             connection,
+            moved,
+            ..
         } = &mut *state;
         *connection += 1;
         *subscribed = 0;
+        moved.clear();
         channels.retain(|_, channel_state| channel_state.wanted);
-        channels
-            .values_mut()
-            .for_each(|channel_state| channel_state.server = ServerState::Unsubscribed);
+        channels.values_mut().for_each(ChannelState::lose);
         dirty.clear();
         dirty.extend(channels.keys().cloned());
+        self.filter();
         self.changed.notify_one();
+    }
+
+    /// Subscribes again what the server has refused as channels of another one.
+    pub(super) fn retry_moved(&self) {
+        let mut state = self.lock();
+        let RegistryState {
+            channels, dirty, moved, ..
+        } = &mut *state;
+        for channel in moved.drain(..) {
+            if let Some(channel_state) = channels.get_mut(&channel)
+                && channel_state.server == ServerState::Moved
+            {
+                channel_state.server = ServerState::Unsubscribed;
+                dirty.push_back(channel);
+            }
+        }
     }
 
     /// Number of channels that the server has confirmed.
@@ -224,8 +266,55 @@ impl Registry {
         self.lock().dirty.is_empty()
     }
 
+    /// Desired channels.
+    pub(super) fn channels(&self) -> Vec<Channel> {
+        let state = self.lock();
+        let wanted = state.channels.iter().filter(|(_, channel_state)| channel_state.wanted);
+        wanted.map(|(channel, _)| Arc::clone(channel)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, RegistryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RegistryState {
+    /// Records confirmed channels. Returns those with a possible loss of messages before.
+    fn confirm(&mut self, confirmed: &[Channel]) -> Vec<Channel> {
+        let mut doubtful = Vec::new();
+        for channel in confirmed {
+            if let Some(channel_state) = self.channels.get_mut(channel) {
+                let before = std::mem::replace(&mut channel_state.server, ServerState::Subscribed);
+                self.subscribed += usize::from(before != ServerState::Subscribed);
+                let waiters = channel_state.waiters.drain(..);
+                let left = waiters.filter_map(|confirm| confirm.send(Ok(())).err()).count();
+                if std::mem::take(&mut channel_state.is_doubtful) || left > 0 {
+                    doubtful.push(Arc::clone(channel));
+                }
+            }
+        }
+        doubtful
+    }
+
+    /// Passes refusals on to those who wait. The channels stay desired.
+    fn refuse(&mut self, refused: &[(Channel, Error)]) {
+        for (channel, refusal) in refused {
+            if let Some(channel_state) = self.channels.get_mut(channel) {
+                channel_state.is_doubtful = true;
+                for confirm in channel_state.waiters.drain(..) {
+                    // A caller that stopped waiting needs no refusal.
+                    drop(confirm.send(Err(refusal.clone())));
+                }
+            }
+        }
+    }
+}
+
+impl ChannelState {
+    /// Records that the server no longer has the subscription.
+    fn lose(&mut self) {
+        self.is_doubtful |= self.server == ServerState::Subscribed;
+        self.server = ServerState::Unsubscribed;
     }
 }
 

@@ -1,8 +1,10 @@
-//! Task that owns a subscriber's connection: reconciles the server with the registry, passes messages on, and reports possible
+//! Task that owns the connection to one server: reconciles the server with the registry, passes messages on, and reports possible
 //! losses.
 
+mod restore;
+
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fred::error::Error;
 use fred::interfaces::EventInterface;
@@ -12,12 +14,15 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::commands::{apply, count_subscriptions};
+pub(super) use self::restore::Restore;
+
+use super::commands::{apply, count_subscriptions, is_out_of_step};
 use super::probe::Probe;
-use super::registry::{Batch, BatchResult};
-use super::{BATCH, HEARTBEAT, MessageHandler, Missed, SubscriberConfig, SubscriberState};
+use super::registry::{Batch, BatchResult, Channel};
+use super::shard::Shard;
+use super::{BATCH, HEARTBEAT, MessageHandler, Missed};
 use crate::BusError;
 use crate::metrics::Metrics;
 use crate::redis::client::Client;
@@ -25,10 +30,10 @@ use crate::redis::client::command_failure::refusal;
 use crate::redis::client::connection::Connection;
 use crate::redis::client::connector::{Connector, Purpose};
 
-/// Owner of a subscriber's connection and its state.
-pub(super) struct SubscriberTask<L> {
-    shared: Arc<SubscriberState>,
-    handler: L,
+/// Owner of the connection of one shard, and its state.
+pub(super) struct ShardTask<L> {
+    shard: Arc<Shard>,
+    handler: Arc<L>,
     connector: Connector,
     purpose: Purpose,
     connection: Connection,
@@ -36,19 +41,23 @@ pub(super) struct SubscriberTask<L> {
     reconnects: broadcast::Receiver<Server>,
     commands: Client,
     metrics: Metrics,
-    probe_channel: String,
+    probe_channel: Channel,
     probe: Probe,
-    /// True from the loss of a connection until all desired channels are confirmed on the new one. Messages received meanwhile
-    /// may follow a gap, so they are dropped and covered by the `on_missed` at the end.
-    resubscribing: bool,
-    /// True from the move of the primary until the subscriber has a connection to the new one.
-    following: bool,
+    restore: Restore,
     /// True after an error that a new connection would not cure: further batches wait for the next heartbeat.
     backing_off: bool,
+    /// True from a `CLUSTERDOWN`, for which fred reconnects, to the next heartbeat: each batch would end that connection too.
+    is_down: bool,
+    /// True if replies are no longer those of their commands: only another connection cures it.
+    is_out_of_step: bool,
     /// Code of the last logged refusal, until all channels are subscribed.
     logged_refusal: Option<String>,
+    /// True if the server is to be asked for its number of channels.
+    is_count_due: bool,
     /// Number of subscribed channels when the server was asked for it; none if that may have changed since.
     expected: Option<usize>,
+    /// Time since which the server has counted fewer.
+    missing_since: Option<Instant>,
     in_flight: FuturesUnordered<BoxFuture<'static, Completed>>,
     running: Running,
 }
@@ -56,9 +65,9 @@ pub(super) struct SubscriberTask<L> {
 /// Operations in flight, at most one of each kind.
 #[derive(Debug, Default)]
 struct Running {
-    batch: bool,
+    /// Commands on the connection of the shard: a batch, or a count.
+    exchange: bool,
     probe: bool,
-    count: bool,
     connecting: bool,
 }
 
@@ -67,62 +76,64 @@ enum Completed {
     Batch(Batch, BatchResult, Option<Error>),
     ProbePublished(u64, Result<(), BusError>),
     Counted(Result<Option<usize>, Error>),
+    CountDue,
     Reconnected(Result<Connection, Error>),
-    PrimaryMoved,
 }
 
-impl<L: MessageHandler> SubscriberTask<L> {
+impl<L: MessageHandler> ShardTask<L> {
     pub(super) fn new(
+        shard: Arc<Shard>,
+        handler: Arc<L>,
+        (connector, purpose): (Connector, Purpose),
         connection: Connection,
-        shared: Arc<SubscriberState>,
-        config: &SubscriberConfig<'_>,
-        handler: L,
+        commands: Client,
+        restore: Restore,
     ) -> Self {
         Self {
-            shared,
+            probe_channel: shard.probe(),
+            shard,
             handler,
-            connector: config.connector.clone(),
-            purpose: config.purpose,
+            connector,
+            purpose,
             messages: connection.client().message_rx(),
             reconnects: connection.client().reconnect_rx(),
             connection,
-            commands: config.commands.clone(),
-            metrics: config.commands.metrics().clone(),
-            probe_channel: config.probe.clone(),
+            metrics: commands.metrics().clone(),
+            commands,
             probe: Probe::new(Instant::now()),
-            resubscribing: false,
-            following: false,
+            restore,
             backing_off: false,
+            is_down: false,
+            is_out_of_step: false,
             logged_refusal: None,
+            is_count_due: false,
             expected: None,
+            missing_since: None,
             in_flight: FuturesUnordered::new(),
             running: Running::default(),
         }
     }
 
-    /// Runs until the handler is closed.
+    /// Runs until the shard ends.
     pub(super) async fn run(mut self) {
-        let closed = self.handler.closed();
-        tokio::pin!(closed);
+        let shard = Arc::clone(&self.shard);
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.watch_primary();
         loop {
-            self.begin_batch();
+            self.begin_exchange();
             tokio::select! {
                 biased;
-                () = &mut closed => break,
                 reconnected = self.reconnects.recv() => match reconnected {
                     Ok(_) | Err(RecvError::Lagged(_)) => self.on_reconnect(),
                     Err(RecvError::Closed) => break,
                 },
                 Some(completed) = self.in_flight.next() => self.on_completed(completed),
-                () = self.shared.registry.changed() => {}
+                () = shard.registry.changed() => {}
                 _ = heartbeat.tick() => self.heartbeat(),
                 // Last, as messages may never run out.
                 message = self.messages.recv() => match message {
                     Ok(message) => self.receive(&message),
-                    Err(RecvError::Lagged(_)) => self.report_missed(Missed::All),
+                    Err(RecvError::Lagged(_)) => self.report_all(),
                     Err(RecvError::Closed) => break,
                 },
             }
@@ -136,22 +147,13 @@ impl<L: MessageHandler> SubscriberTask<L> {
 
     /// Subscribes all desired channels again: the connection is new, or the server has ended subscriptions.
     fn restart(&mut self) {
-        self.shared.registry.restart();
+        self.restore = self.restore.restart(&self.connector);
+        self.shard.registry.restart();
         self.expected = None;
+        self.missing_since = None;
         self.probe.reconnected(Instant::now());
-        self.resubscribing = true;
-        self.backing_off = false;
-        self.shared.live.store(false, Ordering::Relaxed);
-    }
-
-    /// Waits for another server to be the primary.
-    fn watch_primary(&mut self) {
-        let (slots, server) = (self.connector.slots().clone(), self.connection.server().clone());
-        let left = async move {
-            slots.leaves(&server).await;
-            Completed::PrimaryMoved
-        };
-        self.in_flight.push(left.boxed());
+        self.backing_off = self.is_down;
+        self.shard.mark_down();
     }
 
     fn begin_connecting(&mut self) {
@@ -159,18 +161,27 @@ impl<L: MessageHandler> SubscriberTask<L> {
             return;
         }
         self.running.connecting = true;
-        let (connector, purpose) = (self.connector.clone(), self.purpose);
-        let connect = async move { Completed::Reconnected(connector.open(purpose).await) };
+        let (connector, purpose, server) = (self.connector.clone(), self.purpose, self.shard.server().clone());
+        let connect = async move { Completed::Reconnected(connector.open_at(server, purpose).await) };
         self.in_flight.push(connect.boxed());
     }
 
-    fn begin_batch(&mut self) {
-        if self.running.batch || self.backing_off {
+    /// Begins the next commands on the connection, one exchange at a time: only so a refused SUNSUBSCRIBE cannot pass for the reply to
+    /// another command.
+    fn begin_exchange(&mut self) {
+        if self.running.exchange || self.is_out_of_step {
             return;
         }
-        if let Some(batch) = self.shared.registry.next_batch(BATCH) {
-            self.running.batch = true;
-            self.expected = None;
+        if std::mem::take(&mut self.is_count_due) {
+            self.running.exchange = true;
+            let fred = self.connection.client().clone();
+            self.expected = Some(self.shard.registry.subscribed());
+            let count = async move { Completed::Counted(count_subscriptions(&fred).await) };
+            self.in_flight.push(count.boxed());
+        } else if !self.backing_off
+            && let Some(batch) = self.shard.registry.next_batch(BATCH)
+        {
+            self.running.exchange = true;
             let fred = self.connection.client().clone();
             let applied = async move {
                 let (done, error) = apply(&fred, &batch).await;
@@ -184,7 +195,7 @@ impl<L: MessageHandler> SubscriberTask<L> {
         let now = Instant::now();
         match completed {
             Completed::Batch(batch, done, error) => {
-                self.running.batch = false;
+                self.running.exchange = false;
                 self.settle(batch, &done, error);
             }
             Completed::ProbePublished(number, outcome) => {
@@ -194,12 +205,13 @@ impl<L: MessageHandler> SubscriberTask<L> {
                 }
             }
             Completed::Counted(outcome) => {
-                self.running.count = false;
+                self.running.exchange = false;
                 if let Ok(count) = outcome {
                     self.probe.answered(now);
-                    self.compare(count);
+                    self.compare(count, now);
                 }
             }
+            Completed::CountDue => self.is_count_due = true,
             Completed::Reconnected(outcome) => {
                 self.running.connecting = false;
                 // The old connection may have recovered meanwhile.
@@ -207,50 +219,79 @@ impl<L: MessageHandler> SubscriberTask<L> {
                     self.replace(connection);
                 }
             }
-            Completed::PrimaryMoved => {
-                self.following = true;
-                self.begin_connecting();
-            }
         }
     }
 
     fn settle(&mut self, batch: Batch, done: &BatchResult, error: Option<Error>) {
+        if !done.moved.is_empty() {
+            self.connector.slots().report_stale();
+        }
         if let Some(error) = error {
             self.report(&error);
             self.backing_off = true;
+            self.is_down |= refusal(&error) == Some("CLUSTERDOWN");
+            if is_out_of_step(&error) {
+                self.is_out_of_step = true;
+                self.begin_connecting();
+            }
         }
-        let late = self.shared.registry.settle(batch, done);
-        if self.shared.registry.is_settled() {
+        let mut doubtful = self.shard.registry.settle(batch, done);
+        let is_settled = self.shard.registry.is_settled();
+        if is_settled {
             self.logged_refusal = None;
         }
-        if self.resubscribing && self.shared.registry.is_settled() {
-            self.resubscribing = false;
-            self.report_missed(Missed::All);
-        } else if !late.is_empty() {
-            self.report_missed(Missed::Of(&late));
+        let was = self.restore;
+        if is_settled {
+            self.restore = Restore::Done;
+        }
+        match (was, is_settled) {
+            (Restore::AtOnce, true) => self.report_missed(Missed::All),
+            (Restore::AtOnce, false) => {}
+            (Restore::InBatches | Restore::Done, _) => {
+                doubtful.retain(|channel| *channel != self.probe_channel);
+                if !doubtful.is_empty() {
+                    self.report_missed(Missed::Of(&doubtful));
+                }
+            }
         }
     }
 
     /// Subscribes again if the server counts fewer subscriptions than it has confirmed: a slot of a cluster has left it, and may be back.
-    fn compare(&mut self, count: Option<usize>) {
-        if let (Some(count), Some(expected)) = (count, self.expected.take())
-            && count < expected
-        {
-            let redis = self.connector.address();
-            tracing::warn!(
-                redis,
-                count,
-                expected,
-                "redis has ended subscriptions, subscribing again"
-            );
-            self.restart();
+    ///
+    /// In a cluster the map is read first: where it has a new owner for the slot, the other channels of this server have lost nothing.
+    fn compare(&mut self, count: Option<usize>, now: Instant) {
+        let (Some(count), Some(expected)) = (count, self.expected.take()) else {
+            return;
+        };
+        let expected = expected.min(self.shard.registry.subscribed());
+        if count >= expected {
+            self.missing_since = None;
+            return;
         }
+        let slots = self.connector.slots();
+        slots.report_stale();
+        if slots.current().primaries().len() > 1 {
+            let since = *self.missing_since.get_or_insert(now);
+            if now.saturating_duration_since(since) < MAP_READ_WITHIN {
+                let due = sleep(MAP_READ_WITHIN).map(|()| Completed::CountDue);
+                self.in_flight.push(due.boxed());
+                return;
+            }
+        }
+        let redis = self.connector.address_of(self.shard.server());
+        tracing::warn!(
+            redis,
+            count,
+            expected,
+            "redis has ended subscriptions, subscribing again"
+        );
+        self.restart();
     }
 
     /// Logs a failed batch. A refusal recurs with every retry, so it is logged once per code.
     fn report(&mut self, error: &Error) {
-        let (redis, message) = (self.connector.address(), error.to_string());
-        let code = refusal(error).map(ToOwned::to_owned);
+        let redis = self.connector.address_of(self.shard.server());
+        let (message, code) = (error.to_string(), refusal(error).map(ToOwned::to_owned));
         if code.is_some() && code != self.logged_refusal {
             tracing::warn!(redis, error = message, "redis subscription refused, retrying");
             self.logged_refusal = code;
@@ -260,9 +301,9 @@ impl<L: MessageHandler> SubscriberTask<L> {
     }
 
     fn replace(&mut self, connection: Connection) {
-        let redis = self.connector.address();
-        if self.following {
-            tracing::debug!(redis, "redis primary moved, subscriber connection replaced");
+        let redis = self.connector.address_of(self.shard.server());
+        if self.is_out_of_step {
+            tracing::warn!(redis, "redis subscriber replies out of step, connection replaced");
         } else if self.probe.is_unresponsive(Instant::now()) {
             // An outage: the health monitor of the command connection reports it.
             tracing::debug!(redis, "redis subscriber connection unresponsive, replaced");
@@ -272,44 +313,48 @@ impl<L: MessageHandler> SubscriberTask<L> {
         self.messages = connection.client().message_rx();
         self.reconnects = connection.client().reconnect_rx();
         self.connection = connection;
-        if self.following {
-            self.following = false;
-            self.watch_primary();
-        }
+        self.is_out_of_step = false;
         self.on_reconnect();
     }
 
     fn heartbeat(&mut self) {
         let now = Instant::now();
         self.backing_off = false;
-        let live = !self.resubscribing && self.probe.is_fresh(now);
-        self.shared.live.store(live, Ordering::Relaxed);
-        self.metrics.connected(self.purpose.name(), live);
-        self.metrics.silence(self.purpose.name(), self.probe.silence(now));
+        self.is_down = false;
+        let is_idle = self.messages.is_empty() && !self.running.exchange;
+        self.shard.registry.relax(now, is_idle);
+        self.shard.registry.retry_moved();
+        self.follow_probe_channel();
+        let is_live = self.restore == Restore::Done && self.probe.is_fresh(now);
+        self.shard.record(is_live, self.probe.silence(now));
         if !self.running.probe {
             self.running.probe = true;
             let number = self.probe.next();
-            let (commands, channel) = (self.commands.clone(), self.probe_channel.clone());
+            let (commands, channel) = (self.commands.clone(), self.probe_channel.to_string());
             let publish = async move {
                 Completed::ProbePublished(number, commands.publish_probe(channel, number.to_string()).await)
             };
             self.in_flight.push(publish.boxed());
         }
-        if !self.running.count {
-            self.running.count = true;
-            self.expected = (!self.running.batch).then(|| self.shared.registry.subscribed());
-            let fred = self.connection.client().clone();
-            let count = async move { Completed::Counted(count_subscriptions(&fred).await) };
-            self.in_flight.push(count.boxed());
-        }
+        self.is_count_due = true;
         if self.is_lost(now) {
             self.begin_connecting();
         }
     }
 
+    /// Adopts the probe channel of the shard, which is another one if the slot of the last one has moved.
+    fn follow_probe_channel(&mut self) {
+        let channel = self.shard.probe();
+        if channel != self.probe_channel {
+            self.probe_channel = channel;
+            self.probe.channel_replaced();
+        }
+    }
+
     /// Reports whether fred will not restore this connection by itself.
     fn is_lost(&self, now: Instant) -> bool {
-        self.following || (self.probe.is_stalled(now) && !self.resubscribing) || self.probe.is_unresponsive(now)
+        let is_stalled = self.restore == Restore::Done && self.probe.is_stalled(now);
+        self.is_out_of_step || is_stalled || self.probe.is_unresponsive(now)
     }
 
     fn receive(&mut self, message: &Message) {
@@ -318,24 +363,40 @@ impl<L: MessageHandler> SubscriberTask<L> {
         let Some(body) = message.value.as_bytes() else {
             return;
         };
-        if channel == self.probe_channel {
+        if *channel == *self.probe_channel {
             let number = str::from_utf8(body).ok().and_then(|number| number.parse().ok());
             self.probe.received(number.unwrap_or_default(), now);
-        } else if !self.resubscribing {
+        } else if self.restore != Restore::AtOnce && self.shard.registry.accepts(channel) {
             self.handler.on_message(channel, body);
         }
     }
 
-    fn report_missed(&mut self, missed: Missed<'_>) {
-        if !self.resubscribing {
-            self.metrics.missed(self.purpose.name());
-            self.handler.on_missed(missed);
+    /// Reports possible losses of every channel of this server.
+    fn report_all(&self) {
+        if self.restore == Restore::AtOnce {
+            // The report at the end covers it.
+            return;
         }
+        if self.connector.slots().current().primaries().len() <= 1 {
+            self.report_missed(Missed::All);
+            return;
+        }
+        for channels in self.shard.registry.channels().chunks(BATCH) {
+            self.report_missed(Missed::Of(channels));
+        }
+    }
+
+    fn report_missed(&self, missed: Missed<'_>) {
+        self.metrics.missed(self.purpose.name());
+        self.handler.on_missed(missed);
     }
 }
 
-impl<L> Drop for SubscriberTask<L> {
+impl<L> Drop for ShardTask<L> {
     fn drop(&mut self) {
-        self.shared.live.store(false, Ordering::Relaxed);
+        self.shard.mark_down();
     }
 }
+
+/// Time after which a changed slot map has been read: subscriptions that are still missing are lost.
+const MAP_READ_WITHIN: Duration = Duration::from_millis(250);

@@ -1,5 +1,7 @@
 //! Convergence: after any sequence of changes and reconnects the server has exactly the desired subscriptions.
 
+mod handover;
+
 use std::collections::HashSet;
 
 use fred::error::{Error, ErrorKind};
@@ -22,7 +24,7 @@ impl Server {
         BatchResult {
             unsubscribed: true,
             confirmed: batch.subscribe.clone(),
-            refused: Vec::new(),
+            ..BatchResult::default()
         }
     }
 }
