@@ -17,6 +17,7 @@ mod nodes;
 mod permissions;
 mod redis_cluster;
 mod redis_cluster_lies;
+mod redis_cluster_subscriptions;
 mod refusals;
 mod sample;
 mod sentinel;

@@ -53,7 +53,7 @@ mod tests {
         let mut redis = Redis::start().await;
         let connector = Connector::new(redis.url().parse().unwrap(), &RedisTls::default()).unwrap();
         redis.pause();
-        let opened = timeout(Duration::from_millis(100), connector.open(Purpose::Commands)).await;
+        let opened = timeout(Duration::from_millis(100), connector.open_for("any", Purpose::Commands)).await;
         assert!(opened.is_err(), "a paused server answers nothing");
         redis.resume();
         wait::until_true("the connection to close", wait::deadline(), async || {

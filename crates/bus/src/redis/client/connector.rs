@@ -162,13 +162,6 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to a server, the only one unless it is a cluster.
-    pub(super) async fn open(&self, purpose: Purpose) -> Result<Connection, fred::error::Error> {
-        let unknown = || fred::error::Error::new(ErrorKind::Config, "no primary is known");
-        let server = self.slots.current().primaries().first().cloned();
-        self.open_at(server.ok_or_else(unknown)?, purpose).await
-    }
-
     /// Opens a connection to the owner of a key.
     pub(super) async fn open_for(&self, name: &str, purpose: Purpose) -> Result<Connection, fred::error::Error> {
         let unknown = || fred::error::Error::new(ErrorKind::Config, "no server is known for the slot");

@@ -1,8 +1,9 @@
 //! Slots of a Redis Cluster, and the primaries that own them. One server, or the primary that sentinels name, owns them all.
 
+use std::collections::HashMap;
 use std::future;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fred::util::redis_keyslot;
 use tokio::sync::{Notify, watch};
@@ -107,6 +108,8 @@ pub(super) fn slot_of(name: &str) -> u16 {
 pub(super) struct Slots {
     map: Arc<watch::Sender<Arc<SlotMap>>>,
     stale: Arc<Notify>,
+    /// Number of answers of each primary to questions for the map.
+    answers: Arc<Mutex<HashMap<Endpoint, u64>>>,
 }
 
 impl Slots {
@@ -136,6 +139,25 @@ impl Slots {
             }
             is_new
         });
+    }
+
+    /// Records that a server has answered a question for the map, after its answer was considered.
+    pub(super) fn count_answer(&self, server: &Endpoint) {
+        let map = self.current();
+        let mut answers = self.answers();
+        answers.retain(|known, _| map.primaries.contains(known));
+        if map.primaries.contains(server) {
+            *answers.entry(server.clone()).or_default() += 1;
+        }
+    }
+
+    /// Number of answers of a primary to questions for the map.
+    pub(super) fn answers_of(&self, server: &Endpoint) -> u64 {
+        self.answers().get(server).copied().unwrap_or_default()
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<Endpoint, u64>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reports that a server has contradicted the map (MOVED), so that it is read again at once.
@@ -254,5 +276,17 @@ mod tests {
         assert!(watch.has_changed().unwrap());
         slots.leaves(&server("a")).await;
         assert_eq!(slots.current().owner_of("any"), Some(&server("b")));
+    }
+
+    #[test]
+    fn answers_are_counted_by_primary() {
+        let slots = Slots::of_one(server("a"));
+        for host in ["a", "b", "a"] {
+            slots.count_answer(&server(host));
+        }
+        assert_eq!([slots.answers_of(&server("a")), slots.answers_of(&server("b"))], [2, 0]);
+        slots.replace(SlotMap::of_one(server("b")));
+        slots.count_answer(&server("b"));
+        assert_eq!([slots.answers_of(&server("a")), slots.answers_of(&server("b"))], [0, 1]);
     }
 }

@@ -39,7 +39,7 @@ impl MessageHandler for Count {
 async fn lagging_handler_is_notified_and_continues() {
     let redis = Redis::start().await;
     let connector = Connector::new(redis.url().parse().unwrap(), &RedisTls::default()).unwrap();
-    let connection = connector.open(Purpose::Expiries).await.unwrap();
+    let connection = connector.open_for("any", Purpose::Expiries).await.unwrap();
     let (count, subscribed) = (Count::default(), Notify::new());
     let overrun = async {
         subscribed.notified().await;

@@ -56,8 +56,8 @@ pub(super) struct ShardTask<L> {
     is_count_due: bool,
     /// Number of subscribed channels when the server was asked for it; none if that may have changed since.
     expected: Option<usize>,
-    /// Time since which the server has counted fewer.
-    missing_since: Option<Instant>,
+    /// Time at which the server first counted fewer, and the number of its answers to questions for the slot map by then.
+    missing_since: Option<(Instant, u64)>,
     in_flight: FuturesUnordered<BoxFuture<'static, Completed>>,
     running: Running,
 }
@@ -67,6 +67,8 @@ pub(super) struct ShardTask<L> {
 struct Running {
     /// Commands on the connection of the shard: a batch, or a count.
     exchange: bool,
+    /// Pause before a count.
+    pause: bool,
     probe: bool,
     connecting: bool,
 }
@@ -211,7 +213,10 @@ impl<L: MessageHandler> ShardTask<L> {
                     self.compare(count, now);
                 }
             }
-            Completed::CountDue => self.is_count_due = true,
+            Completed::CountDue => {
+                self.running.pause = false;
+                self.is_count_due = true;
+            }
             Completed::Reconnected(outcome) => {
                 self.running.connecting = false;
                 // The old connection may have recovered meanwhile.
@@ -269,14 +274,18 @@ impl<L: MessageHandler> ShardTask<L> {
             return;
         }
         let slots = self.connector.slots();
-        slots.report_stale();
-        if slots.current().primaries().len() > 1 {
-            let since = *self.missing_since.get_or_insert(now);
-            if now.saturating_duration_since(since) < MAP_READ_WITHIN {
-                let due = sleep(MAP_READ_WITHIN).map(|()| Completed::CountDue);
+        let answers = slots.answers_of(self.shard.server());
+        let (since, before) = *self.missing_since.get_or_insert((now, answers));
+        // The first answer may have been on its way.
+        let is_read = answers >= before + 2 || now.saturating_duration_since(since) >= MAP_READ_WITHIN;
+        if slots.current().primaries().len() > 1 && !is_read {
+            slots.report_stale();
+            if !self.running.pause {
+                self.running.pause = true;
+                let due = sleep(COUNT_AGAIN_AFTER).map(|()| Completed::CountDue);
                 self.in_flight.push(due.boxed());
-                return;
             }
+            return;
         }
         let redis = self.connector.address_of(self.shard.server());
         tracing::warn!(
@@ -398,5 +407,7 @@ impl<L> Drop for ShardTask<L> {
     }
 }
 
-/// Time after which a changed slot map has been read: subscriptions that are still missing are lost.
-const MAP_READ_WITHIN: Duration = Duration::from_millis(250);
+/// Pause until the server is asked for its number of channels again, while the slot map is read.
+const COUNT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Time after which the slot map counts as read, although the server is not among the nodes that are asked for it.
+const MAP_READ_WITHIN: Duration = Duration::from_secs(5);

@@ -128,9 +128,11 @@ impl ClusterWatch {
                     self.ask();
                 }
                 Some(asked) = self.asked.next() => {
+                    let node = asked.node.clone();
                     self.record(asked);
                     // The outcome is the state of the dependency.
                     drop(self.decide());
+                    slots.count_answer(&node);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use super::super::registry::BatchResult;
 use super::*;
+use crate::redis::client::slots::slot_of;
 
 #[test]
 fn channels_of_a_moved_slot_are_subscribed_at_the_new_owner_with_those_who_wait() {
@@ -40,6 +41,52 @@ fn channel_of_a_slot_without_owner_waits_for_one() {
 
     assert!(shards.apply(Arc::default(), &end).is_empty());
     assert!(!shards.is_live(), "a desired channel has no server");
+}
+
+#[test]
+fn shards_are_live_only_together_and_silent_as_the_longest() {
+    let (shards, end) = (shards(), CancellationToken::new());
+    assert!(!shards.is_live(), "no server");
+    let halves = vec![(0..=8_000, server("a")), (8_001..=16_383, server("b"))];
+    let halves = Arc::new(SlotMap::new(halves, Vec::new()).unwrap());
+    let [a, b] = <[_; 2]>::try_from(shards.apply(halves, &end)).unwrap();
+    a.record(true, Duration::from_secs(1));
+    assert!(!shards.is_live());
+    b.record(true, Duration::from_secs(2));
+    assert!(shards.is_live());
+    assert_eq!(shards.silence(), Duration::from_secs(2));
+}
+
+#[test]
+fn probe_stays_in_the_slots_of_its_server_and_other_channels_stay_where_they_are() {
+    let (shards, end) = (shards(), CancellationToken::new());
+    let [a] = apply(&shards, "a", &end);
+    for number in 0..100 {
+        drop(shards.subscribe(channel(number)));
+    }
+    confirm_all(&a);
+    let before = a.probe();
+    // All slots but those of the last channel go to another server.
+    let kept = slot_of(&channel(99));
+    assert_ne!(slot_of(&before), kept);
+    let owned = vec![
+        (0..=kept - 1, server("b")),
+        (kept..=kept, server("a")),
+        (kept + 1..=16_383, server("b")),
+    ];
+    let map = Arc::new(SlotMap::new(owned, Vec::new()).unwrap());
+    let [b] = <[_; 1]>::try_from(shards.apply(Arc::clone(&map), &end)).unwrap();
+    assert_eq!(map.owner_of(&a.probe()), Some(&server("a")));
+    assert_ne!(a.probe(), before);
+    let (at_a, doubtful_at_a) = confirm_all(&a);
+    assert_eq!(
+        (at_a, doubtful_at_a),
+        (vec![a.probe()], Vec::new()),
+        "the rest is subscribed"
+    );
+    let (at_b, doubtful) = confirm_all(&b);
+    assert_eq!((at_b.len(), doubtful.len()), (100, 99));
+    assert!(!at_b.contains(&before));
 }
 
 fn shards() -> Shards {
