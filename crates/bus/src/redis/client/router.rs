@@ -75,16 +75,19 @@ impl Client {
     }
 
     /// Runs a script on keys of one hash tag: one atomic step on their server.
-    pub(in crate::redis) async fn run(
+    pub(in crate::redis) fn run(
         &self,
         step: &'static str,
         script: &Script,
         keys: impl IntoIterator<Item = String>,
         args: impl IntoIterator<Item = Arg>,
-    ) -> Result<RedisReply, BusError> {
+    ) -> impl Future<Output = Result<RedisReply, BusError>> {
+        // Collected here: the arguments would be a part of the future.
         let command = Command::run(script, keys.into_iter().collect(), args);
-        let value = self.ask(step, script.operation(), command).await?;
-        Ok(RedisReply::new(step, value))
+        async move {
+            let value = self.ask(step, script.operation(), command).await?;
+            Ok(RedisReply::new(step, value))
+        }
     }
 
     /// Sets a string with a TTL.
@@ -186,10 +189,10 @@ impl Client {
     }
 
     /// Sends a command to the server of its keys, measures it, and has a span for it within a trace.
-    async fn ask(&self, step: &'static str, operation: Operation, command: Command<'_>) -> Result<Value, BusError> {
+    async fn ask(&self, step: &'static str, operation: Operation, mut command: Command<'_>) -> Result<Value, BusError> {
         let (begin, span) = (Instant::now(), trace::operation(operation));
         // Pinned here: a future that is moved into its span is copied, and the command's has some KiB.
-        let sent = std::pin::pin!(self.send(operation, command, begin));
+        let sent = std::pin::pin!(self.send(operation, &mut command, begin));
         let outcome = sent.instrument(span.clone()).await;
         let error_type = outcome.as_ref().err().map(|failed| failed.failure.error_type());
         let context = self.shards.context();
@@ -208,8 +211,8 @@ impl Client {
     }
 
     /// Sends a command, and again where it was refused before it ran.
-    async fn send(&self, operation: Operation, command: Command<'_>, begin: Instant) -> Result<Value, Failed> {
-        match self.attempt(self.shards.owner(command.slot()), &command, false).await {
+    async fn send(&self, operation: Operation, command: &mut Command<'_>, begin: Instant) -> Result<Value, Failed> {
+        match self.attempt(self.shards.owner(command.slot()), command, false).await {
             Ok(value) => Ok(value),
             // Boxed, as it is rare.
             Err(failed) => Box::pin(Retry::new(self, operation, begin).run(command, failed)).await,

@@ -70,10 +70,10 @@ impl<'a> Retry<'a> {
     }
 
     /// Sends the command until it is answered, may have been run, or the time is over.
-    pub(super) async fn run(mut self, mut command: Command<'_>, mut failed: Failed) -> Result<Value, Failed> {
+    pub(super) async fn run(mut self, command: &mut Command<'_>, mut failed: Failed) -> Result<Value, Failed> {
         loop {
             let shards = &self.client.shards;
-            let (route, asking) = match self.next(&mut command, &failed) {
+            let (route, asking) = match self.next(command, &failed) {
                 Next::Never => return Err(failed),
                 Next::Owner => (shards.owner(command.slot()), false),
                 Next::Named(server) => (shards.server(&server), false),
@@ -87,7 +87,7 @@ impl<'a> Retry<'a> {
                     (shards.owner(command.slot()), false)
                 }
             };
-            let attempt = self.client.attempt(route, &command, asking);
+            let attempt = self.client.attempt(route, command, asking);
             match timeout_at(self.until, attempt).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(refused)) => failed = refused,

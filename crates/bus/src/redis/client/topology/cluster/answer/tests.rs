@@ -108,7 +108,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::Boolean),
         (-5_i64..20_000).prop_map(Value::Integer),
-        "[?a-z0-9.:]{0,8}".prop_map(|text| Value::from(text)),
+        "[?a-z0-9.:]{0,8}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 64, 6, |inner| {
         proptest::collection::vec(inner, 0..6).prop_map(Value::Array)
