@@ -99,6 +99,9 @@ pub enum ChallengeKind {
 }
 
 impl ChallengeKind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 4] = [Self::Authorize, Self::Confirmation, Self::TwoFactor, Self::StepUp];
+
     /// Bound per user. docs/protocol.md promises five authorizations; the other bounds exceed what the rate limits let a user
     /// create within one TTL, so that no session can evict another's challenge.
     pub(crate) fn max_per_user(self) -> usize {

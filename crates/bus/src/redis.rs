@@ -2,6 +2,7 @@
 
 mod challenges;
 mod client;
+mod erasure;
 mod events;
 mod hints;
 mod jobs;

@@ -5,7 +5,7 @@ mod heads;
 mod ocsf;
 mod tail;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -109,6 +109,21 @@ fn by_user(file: &Path) -> Result<HashMap<String, Vec<ChainHead>>, HeadsError> {
         logged.entry(head.user.clone()).or_default().push(head);
     }
     Ok(logged)
+}
+
+/// Last erasure of each user in a log of workers: user, and number of its row.
+///
+/// # Errors
+/// [`AuditError::Heads`].
+pub(crate) fn logged_erasures(file: &Path) -> Result<Vec<(String, i64)>, AuditError> {
+    let mut erasures = BTreeMap::new();
+    for head in heads::read(file)? {
+        if let Some(erased) = head.erased {
+            let last = erasures.entry(head.user).or_insert(erased);
+            *last = erased.max(*last);
+        }
+    }
+    Ok(erasures.into_iter().collect())
 }
 
 /// Result of the verification of chains.

@@ -46,7 +46,7 @@ pub use self::sessions::{SessionsCommand, SessionsEndArgs, SessionsListArgs, Ses
 pub use self::smoke_test::SmokeTestArgs;
 pub use self::tasks::{TasksCommand, TasksListArgs, TasksRetryArgs, TasksToRetry};
 pub use self::token::TokenArgs;
-pub use self::users::{UsersCommand, UsersShowArgs};
+pub use self::users::{UsersCommand, UsersEraseArgs, UsersShowArgs};
 pub use self::vault::VaultCommand;
 use crate::config::{EffectiveSettings, Environment, GatewayArgs, LogArgs, TelemetryArgs, WorkerArgs, with_files};
 

@@ -56,6 +56,7 @@ pub(crate) struct RestoreReport {
     as_of: Option<Timestamp>,
     lost_until: Timestamp,
     link_again: Vec<Account>,
+    erase_again: Vec<String>,
     open_sessions: u64,
     unreadable: Vec<Unreadable>,
     audit: AuditFindings,
@@ -127,6 +128,9 @@ impl fmt::Display for RestoreReport {
             "audit log: {rows} rows are as they were written, {heads} logged heads among them"
         )?;
         writeln!(f, "{} sessions were open, and may have ended since", self.open_sessions)?;
+        for user in &self.erase_again {
+            writeln!(f, "user {user:?} was erased after that, and is to be erased again")?;
+        }
         write!(f, "{} accounts to link again", self.link_again.len())?;
         self.link_again.iter().try_for_each(|account| {
             let Account {
@@ -175,10 +179,15 @@ async fn find(
 ) -> Result<Findings, RestoreError> {
     let lost_until = loss.lost_until.unwrap_or_else(|| Timestamp::from(clock.now()));
     let margins = AccountType::ALL.map(|account| (account, refresh_margin(account)));
+    let erasures = match &loss.heads {
+        Some(heads) => audit::logged_erasures(heads)?,
+        None => Vec::new(),
+    };
     let check = RestoreCheck {
         lost_until,
         refresh_margins: &margins,
         keys,
+        erasures: &erasures,
     };
     let state = read_restored_state(database, &check).await?;
     let chains = audit::verify_chains(database, keys, loss.heads.as_deref(), None).await?;
@@ -217,6 +226,7 @@ fn report(found: &Findings) -> RestoreReport {
         as_of: state.as_of,
         lost_until: *lost_until,
         link_again: link_again.collect(),
+        erase_again: state.to_erase_again.clone(),
         open_sessions: state.open_sessions,
         unreadable: unreadable
             .map(|&(column, values)| Unreadable { column, values })

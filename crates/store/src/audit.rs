@@ -150,6 +150,9 @@ pub struct ChainHead {
     /// MAC of the last row.
     #[serde(with = "hexadecimal")]
     pub mac: Vec<u8>,
+    /// Number of the row of the user's last erasure, if there is one. Only heads that are logged have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<i64>,
 }
 
 /// Stored head, and lowest and highest row number of a chain.

@@ -65,7 +65,7 @@ pub use key_uses::KeyUses;
 pub use memory::MemoryStore;
 pub use operator::{
     AccountOverview, FactorOverview, InvalidOperator, MAX_LISTED, Operator, SecurityOverview, SeenOverview,
-    SessionsOverview, TaskFilter, TaskOverview, TaskRetryOutcome, TaskState, UserOverview,
+    SessionsOverview, TaskFilter, TaskOverview, TaskRetryOutcome, TaskState, UserErasure, UserOverview,
 };
 pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Publisher, Relayed, SentEvent};
 pub use pauses::Pauses;

@@ -1,5 +1,6 @@
 //! Operator of a deployment, whose commands are recorded in the audit log, and what operators see of users and tasks.
 
+mod erasure;
 mod task_overview;
 mod user_overview;
 
@@ -8,6 +9,7 @@ use std::str::FromStr;
 
 use protocol::id::SessionId;
 
+pub use self::erasure::UserErasure;
 pub use self::task_overview::{TaskFilter, TaskOverview, TaskRetryOutcome, TaskState};
 pub use self::user_overview::{
     AccountOverview, FactorOverview, MAX_LISTED, SecurityOverview, SeenOverview, SessionsOverview, UserOverview,

@@ -1,5 +1,7 @@
 //! `postern users`.
 
+mod erase;
+
 use std::fmt;
 
 use serde::Serialize;
@@ -17,6 +19,7 @@ use crate::report::{print_report, write_table};
 pub(crate) async fn users(command: &UsersCommand, problems: Problems) -> Outcome {
     match command {
         UsersCommand::Show(args) => show(args, problems).await,
+        UsersCommand::Erase(args) => erase::erase(args, problems).await,
     }
 }
 

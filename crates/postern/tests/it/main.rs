@@ -26,6 +26,7 @@ mod discord;
 mod drain;
 mod ended_sessions;
 mod endings;
+mod erasure;
 mod factor;
 mod factor_sent;
 mod github;

@@ -91,6 +91,7 @@ impl AuditRow {
             user: self.user.clone(),
             seq: self.seq,
             mac: self.mac.clone(),
+            erased: None,
         }
     }
 

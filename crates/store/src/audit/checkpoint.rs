@@ -71,6 +71,7 @@ impl AuditCheckpoint {
             user: self.user.clone(),
             seq: self.seq,
             mac: self.mac.clone(),
+            erased: None,
         }
     }
 
@@ -106,6 +107,7 @@ mod tests {
             user: "GEN-001".to_owned(),
             seq,
             mac: vec![7; 32],
+            erased: None,
         }
     }
 

@@ -4,7 +4,7 @@ use protocol::account::{AccountType, UserAccount};
 use protocol::audit::AuditAction;
 use protocol::cluster::job::RefusedCommand;
 use protocol::code::ErrorCode;
-use protocol::id::{AlertId, SessionId};
+use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
@@ -153,6 +153,16 @@ impl Entry {
     /// Entry of a revocation that an operator had tried again.
     pub(crate) fn of_retried_task(account: AccountType, platform_user_id: &str) -> Self {
         Self::done(AuditAction::TaskRetried, format!("{account} {platform_user_id}"))
+    }
+
+    /// Entry of the erasure of the user, in the user's chain.
+    pub(crate) fn of_erasure() -> Self {
+        Self::done(AuditAction::UserErased, String::new())
+    }
+
+    /// Entry of the erasure of this user, in the chain of operators.
+    pub(crate) fn of_erased_user(user: &UserId) -> Self {
+        Self::done(AuditAction::UserErased, user.to_string())
     }
 
     /// Entry of a command that was refused this many times.

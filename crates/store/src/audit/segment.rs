@@ -20,6 +20,7 @@ impl<'a> SegmentVerifier<'a> {
             user: user.to_owned(),
             seq: 0,
             mac: Vec::new(),
+            erased: None,
         };
         Self {
             keys,

@@ -11,6 +11,8 @@ use protocol::account::{AccountType, UserAccount};
 use protocol::id::UserId;
 use tokio_postgres::Row;
 
+pub(super) use self::revoke_all::unlink_everything;
+
 use self::exchange::BeginExchange;
 use self::link::{LinkAccount, RevokeUnused};
 use self::refuse::RefuseLink;

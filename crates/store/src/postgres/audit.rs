@@ -278,11 +278,11 @@ impl Audit for PgStore {
         let step = Step::ReadUnloggedHeads;
         let (beyond, user) = after(user);
         let read = format!(
-            "SELECT user_id, seq, mac FROM audit_heads WHERE logged < seq AND user_id {beyond} $1 ORDER BY user_id LIMIT $2"
+            "SELECT user_id, seq, mac, erased FROM audit_heads WHERE logged < seq AND user_id {beyond} $1 ORDER BY user_id LIMIT $2"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.pool.query(step, &read, &[&user, &limit]).await?;
-        let heads = rows.iter().filter_map(|row| chain_head(row).transpose());
+        let heads = rows.iter().filter_map(|row| head_to_log(row).transpose());
         let heads = heads.collect::<Result<_, _>>();
         heads.map_err(|failure| self.pool.report(step, failure))
     }
@@ -309,7 +309,18 @@ fn after(user: Option<&str>) -> (&'static str, &str) {
 pub(super) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
     let user = row.try_get("user_id")?;
     let (seq, mac): (Option<i64>, Option<Vec<u8>>) = (row.try_get("seq")?, row.try_get("mac")?);
-    Ok(seq.zip(mac).map(|(seq, mac)| ChainHead { user, seq, mac }))
+    Ok(seq.zip(mac).map(|(seq, mac)| ChainHead {
+        user,
+        seq,
+        mac,
+        erased: None,
+    }))
+}
+
+/// Head with the user's last erasure, from all columns of `audit_heads`.
+fn head_to_log(row: &Row) -> Result<Option<ChainHead>, Failure> {
+    let erased = row.try_get("erased")?;
+    Ok(chain_head(row)?.map(|head| ChainHead { erased, ..head }))
 }
 
 /// End of a chain from the columns `user_id`, `seq`, `mac` and `user_key`.

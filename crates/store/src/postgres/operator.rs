@@ -2,6 +2,7 @@
 //!
 //! They are methods of [`PgStore`] itself: only commands beside a deployment call them, and those have Postgres.
 
+mod erase;
 mod retry_task;
 mod tasks;
 mod user;

@@ -26,6 +26,8 @@ pub struct RestoreCheck<'a> {
     pub refresh_margins: &'a [(AccountType, Duration)],
     /// Keys that the workers have.
     pub keys: &'a VaultKeys,
+    /// Last erasure of each user in the log of the workers: user, and number of its row.
+    pub erasures: &'a [(String, i64)],
 }
 
 /// State of a restored database, and what it may lack.
@@ -37,6 +39,8 @@ pub struct RestoredState {
     pub to_link_again: Vec<RestoredAccount>,
     /// Sessions that were open then, and may have ended since.
     pub open_sessions: u64,
+    /// Users who were erased after that, and are there again.
+    pub to_erase_again: Vec<String>,
     /// Encrypted columns with texts that none of the keys decrypts, and their number.
     pub unreadable: Vec<(&'static str, u64)>,
 }
@@ -88,6 +92,7 @@ async fn read(client: &Client, check: &RestoreCheck<'_>) -> Result<RestoredState
         as_of,
         to_link_again,
         open_sessions,
+        to_erase_again: users_to_erase(client, check.erasures).await?,
         unreadable,
     })
 }
@@ -125,6 +130,16 @@ async fn expiring_accounts(
         })
     });
     accounts.collect()
+}
+
+/// Users whose erasure is not in the database.
+async fn users_to_erase(client: &Client, erasures: &[(String, i64)]) -> Result<Vec<String>, Error> {
+    let find = "SELECT user_id FROM unnest($1::text[], $2::bigint[]) AS logged (user_id, seq) WHERE NOT EXISTS \
+         (SELECT FROM audit_heads WHERE audit_heads.user_id = logged.user_id AND erased >= logged.seq) ORDER BY user_id";
+    let users: Vec<&str> = erasures.iter().map(|(user, _)| user.as_str()).collect();
+    let rows: Vec<i64> = erasures.iter().map(|(_, seq)| *seq).collect();
+    let found = query(client, find, &[&users, &rows]).await?;
+    found.iter().map(|row| row.try_get("user_id")).collect()
 }
 
 /// Number of texts of a column that none of these keys has encrypted.

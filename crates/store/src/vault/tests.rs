@@ -297,3 +297,51 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 const CIPHERTEXT: &str = "0107323032362d3131000102030405060708090a0b0c0d0e0f10111213141516173c43d1026c53b07ab13d7494b06ba0d231fdf7dbb40901ffe33a";
+
+fn audit_keys(keys: &str) -> AuditKeys {
+    VaultKeys::parse(&Secret::new(keys)).unwrap().audit_keys()
+}
+
+#[test]
+fn protected_text_is_revealed_at_its_place_by_its_key_alone() {
+    let keys = audit_keys(NEW).current();
+    let (key, stored) = keys.new_user_key("GEN-001");
+    let protected = key.protect(b"1", b"192.0.2.7");
+    let read = keys.user_key("GEN-001", &stored).unwrap();
+    assert_eq!(read.reveal(b"1", &protected), Ok(Some(b"192.0.2.7".to_vec())));
+    assert_eq!(read.reveal(b"2", &protected), Err(VaultError::Altered));
+    let (another, _) = keys.new_user_key("GEN-001");
+    assert_eq!(another.reveal(b"1", &protected), Ok(None));
+    assert!(keys.user_key("GEN-002", &stored).is_err());
+    for cut in 0..protected.len() {
+        assert!(read.reveal(b"1", &protected[..cut]).is_err(), "{cut}");
+    }
+    for byte in 16..protected.len() {
+        let mut altered = protected.clone();
+        altered[byte] ^= 1;
+        assert_eq!(read.reveal(b"1", &altered), Err(VaultError::Altered), "{byte}");
+    }
+}
+
+/// Nothing of a protected text can be computed from the vault keys: its key is random, and the stored one is the only copy.
+#[test]
+fn keys_of_users_are_random_and_do_not_follow_from_the_vault_key() {
+    let keys = audit_keys(NEW).current();
+    let protect = || keys.new_user_key("GEN-001").0.protect(b"1", b"192.0.2.7");
+    assert_ne!(protect(), protect());
+}
+
+#[test]
+fn key_of_a_user_is_reencrypted_with_the_first_key() {
+    let (old, both) = (audit_keys(OLD).current(), format!("{NEW},{OLD}"));
+    let (key, stored) = old.new_user_key("GEN-001");
+    let protected = key.protect(b"1", b"phone");
+    let again = vault(&both).reencrypt_user_key("GEN-001", &stored).unwrap();
+    assert_eq!(again.key_id(), Some("2026-11"));
+    let read = audit_keys(NEW).current().user_key("GEN-001", &again).unwrap();
+    assert_eq!(read.reveal(b"1", &protected), Ok(Some(b"phone".to_vec())));
+    assert_eq!(
+        vault(NEW).reencrypt_user_key("GEN-001", &stored),
+        Err(VaultError::UnknownKey)
+    );
+}

@@ -8,6 +8,7 @@ mod credentials;
 mod crowded;
 mod devices;
 mod dump;
+mod erasure;
 mod errors;
 mod failover;
 mod formats;

@@ -15,7 +15,7 @@ use protocol::time::Timestamp;
 use protocol::trace::TraceParent;
 use store::vault::{AuditKeys, Ciphertext, VaultKeys};
 use store::{
-    Actor, AlertRequest, EncryptedTokens, FinishedSync, Idempotency, Link, PendingLink, PendingLinkId,
+    Actor, AlertRequest, AuditRow, EncryptedTokens, FinishedSync, Idempotency, Link, PendingLink, PendingLinkId,
     PlatformCapacity, Receipt, RefusedLink, SignIn, SyncLease, Unlink,
 };
 use testkit::wait;
@@ -33,10 +33,17 @@ pub(crate) fn job(name: &str) -> JobId {
     JobId::new(name).unwrap()
 }
 
-/// Keys that sign the audit log of every store in these tests.
+/// Keys that sign the audit log of every store in these tests. Key rotations in these tests end with the same key.
 pub(crate) fn audit_keys() -> AuditKeys {
-    let keys = Secret::new(format!("test:{}=", "A".repeat(43)));
-    VaultKeys::parse(&keys).unwrap().audit_keys()
+    VaultKeys::parse(&Secret::new(NEW)).unwrap().audit_keys()
+}
+
+/// Vault key to which these tests rotate.
+pub(crate) const NEW: &str = "new:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// Decrypted subject of a row of the audit log.
+pub(crate) fn subject(row: &AuditRow) -> String {
+    row.personal_data(&audit_keys()).unwrap().subject
 }
 
 pub(crate) fn encrypted(text: &str) -> Ciphertext {

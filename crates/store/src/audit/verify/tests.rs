@@ -16,7 +16,7 @@ use super::super::{AuditAction, ChainEnd, Entry, extend};
 use super::*;
 use crate::MemoryStore;
 use crate::answers::{Actor, Receipt};
-use crate::vault::{Ciphertext, VaultKeys};
+use crate::vault::{Ciphertext, VaultKeys, commitment};
 
 const NEW: &str = "2026-11:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OLD: &str = "2025:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA";
@@ -310,4 +310,125 @@ async fn user_without_rows_has_a_valid_chain_unless_a_head_was_logged() {
         .await
         .unwrap_err();
     assert_eq!(cut.to_string(), "user \"GEN-001\", row 1: it is missing");
+}
+
+/// Row as releases before 0.2.0 wrote it, with their MAC.
+fn row_of_version_2() -> AuditRow {
+    let mac = "06ca18aee9860f160926ede35a20708f8849ddbf82a722e0f31a10fb13bcb476";
+    let row = serde_json::json!({
+        "user": "GEN-001", "seq": 1, "v": 2, "at": 1_795_451_460_007_i64, "action": "account_linked", "subject": "github 583231",
+        "result": "ok", "count": 1, "session": "session", "connection": "connection", "address": "192.0.2.7",
+        "device": "device", "job": "1", "trace": "0000000000000000000000000000beef", "key": "2026-11", "mac": mac,
+    });
+    serde_json::from_value(row).unwrap()
+}
+
+#[test]
+fn chain_of_an_earlier_release_verifies_and_goes_on_in_the_new_version() {
+    let keys = keys(NEW);
+    let mut rows = vec![row_of_version_2()];
+    grow(&mut rows, "GEN-001", &keys, 2);
+    assert_eq!(rows.iter().map(|row| row.v).collect::<Vec<_>>(), [2, 3, 3]);
+    let head = rows[2].head();
+    assert_eq!(first_fault(&keys, &rows, &head, &[]), None);
+    let clear = rows[0].personal_data(&keys).unwrap();
+    assert_eq!([clear.subject, clear.address], ["github 583231", "192.0.2.7"]);
+    for alter in [
+        |row: &mut AuditRow| row.address = "192.0.2.8".to_owned(),
+        |row: &mut AuditRow| row.v = 3,
+        |row: &mut AuditRow| row.personal = Some(vec![0; 64]),
+    ] {
+        let mut altered = rows.clone();
+        alter(&mut altered[0]);
+        let found = first_fault(&keys, &altered, &head, &[]);
+        assert_eq!(found, Some((1, AuditRowFault::Altered)));
+    }
+}
+
+/// Rows of a user who is erased after the first two, and comes back for two more. They are read with the key of `reads_with`.
+fn erased_chain(keys: &AuditKeys, reads_with: usize) -> Vec<AuditRow> {
+    let mut rows = Vec::new();
+    grow(&mut rows, "GEN-001", keys, 2);
+    let without_key = ChainEnd {
+        user_key: None,
+        ..end(&rows)
+    };
+    let by_operator = Receipt {
+        origin: None,
+        ..receipt(2)
+    };
+    let erasure = extend(keys, &without_key, "GEN-001", 2, Entry::of_erasure(), &by_operator).unwrap();
+    assert_eq!((&erasure.new_key, &erasure.row.personal), (&None, &None));
+    rows.push(erasure.row);
+    grow(&mut rows, "GEN-001", keys, 2);
+    let key = rows[reads_with].user_key.clone();
+    read_with(&mut rows, key.as_ref());
+    rows
+}
+
+/// Has these rows read with this key, as a reader does with the stored one.
+fn read_with(rows: &mut [AuditRow], key: Option<&Ciphertext>) {
+    for row in rows {
+        row.user_key = key.cloned();
+    }
+}
+
+#[test]
+fn rows_of_an_erased_user_verify_without_their_personal_data() {
+    let keys = keys(NEW);
+    let rows = erased_chain(&keys, 4);
+    assert_eq!(first_fault(&keys, &rows, &rows[4].head(), &[]), None);
+    for row in &rows[..2] {
+        assert_eq!(row.personal_data(&keys), Err(PersonalDataError::Erased));
+        let shown = row.shown_personal_data(&keys);
+        assert_eq!([shown.subject, shown.address, shown.device], ["erased", "", ""]);
+    }
+    assert_eq!(rows[4].personal_data(&keys).unwrap().subject, "github 4");
+}
+
+#[test]
+fn missing_or_foreign_key_without_an_erasure_is_found() {
+    let keys = keys(NEW);
+    let mut rows = erased_chain(&keys, 4);
+    let head = rows[4].head();
+    let another = chain_of("GEN-002", &keys);
+    for key in [None, another[0].user_key.as_ref()] {
+        read_with(&mut rows, key);
+        let found = first_fault(&keys, &rows, &head, &[]);
+        assert_eq!(found, Some((4, AuditRowFault::NoUserKey)));
+    }
+}
+
+#[test]
+fn key_that_is_back_after_an_erasure_is_found() {
+    let keys = keys(NEW);
+    let rows = erased_chain(&keys, 0);
+    let found = first_fault(&keys, &rows, &rows[4].head(), &[]);
+    assert_eq!(found, Some((1, AuditRowFault::NotErased)));
+}
+
+/// Three rows with the same personal data.
+fn chain_of(user: &str, keys: &AuditKeys) -> Vec<AuditRow> {
+    let mut rows = Vec::new();
+    for _ in 0..3 {
+        rows.push(extend(keys, &end(&rows), user, 7, entry(7), &receipt(7)).unwrap().row);
+    }
+    rows
+}
+
+/// An attacker who knows the few texts that a row can have compares them with nothing: equal ones differ in every row and for every user.
+#[test]
+fn equal_personal_data_has_another_commitment_in_every_row_and_for_every_user() {
+    let keys = keys(NEW);
+    let rows = ["GEN-001", "GEN-002"].map(|user| chain_of(user, &keys)).concat();
+    for (number, row) in rows.iter().enumerate() {
+        let personal = row.personal.as_ref().unwrap();
+        // Without the id of the key, which the rows of a user share.
+        let parts = [&commitment(personal)[16..], &personal[48..]];
+        for other in &rows[..number] {
+            let other = other.personal.as_ref().unwrap();
+            let others = [&commitment(other)[16..], &other[48..]];
+            assert!(parts.iter().zip(others).all(|(part, other)| *part != other));
+        }
+    }
 }

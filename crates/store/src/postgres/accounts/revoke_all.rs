@@ -8,6 +8,7 @@ use protocol::id::UserId;
 
 use super::unlink::remove;
 use crate::accounts::{RevokeAll, RevokeAllOutcome, RevokeAllRecord};
+use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::pending_links::PendingLink;
 use crate::postgres::error::Failure;
@@ -42,15 +43,7 @@ impl Work for RevokeEverything<'_> {
         if !spend(tx, user, confirmation).await? {
             return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
         }
-        locks::move_access_epoch(tx, user).await?;
-        let pending_links = pending_links::remove_all(tx, user).await?;
-        lock_all(tx, &linked, &pending_links).await?;
-        for (account, platform_user_id) in linked {
-            remove(tx, self.audit, user, account, platform_user_id, &receipt).await?;
-        }
-        for pending_link in &pending_links {
-            pending_links::revoke_dropped(tx, self.audit, pending_link, &receipt).await?;
-        }
+        unlink_all(tx, self.audit, user, linked, &receipt).await?;
         let entry = Entry::of_revoked_access(accounts.len());
         audit::append(tx, self.audit, user, entry, &receipt).await?;
         outbox::send(tx, user, &events).await?;
@@ -58,6 +51,40 @@ impl Work for RevokeEverything<'_> {
         let revoked = RevokeAllOutcome::Revoked(accounts.len());
         Ok(Ending::CommitBefore(receipt.deadline, revoked))
     }
+}
+
+/// Unlinks all accounts of a user and drops the pending links, as [`RevokeEverything`] does. Returns the number of accounts. The caller
+/// holds the lock of the user's head row.
+pub(in crate::postgres) async fn unlink_everything(
+    tx: &Transaction<'_>,
+    keys: &AuditKeys,
+    user: &UserId,
+    receipt: &Receipt,
+) -> Result<usize, Failure> {
+    let linked = linked(tx, user).await?;
+    let accounts = linked.len();
+    unlink_all(tx, keys, user, linked, receipt).await?;
+    Ok(accounts)
+}
+
+/// Unlinks these accounts, which are all of the user, and makes every authorization that has started end without a link.
+async fn unlink_all(
+    tx: &Transaction<'_>,
+    keys: &AuditKeys,
+    user: &UserId,
+    linked: Vec<(AccountType, String)>,
+    receipt: &Receipt,
+) -> Result<(), Failure> {
+    locks::move_access_epoch(tx, user).await?;
+    let pending_links = pending_links::remove_all(tx, user).await?;
+    lock_all(tx, &linked, &pending_links).await?;
+    for (account, platform_user_id) in linked {
+        remove(tx, keys, user, account, platform_user_id, receipt).await?;
+    }
+    for pending_link in &pending_links {
+        pending_links::revoke_dropped(tx, keys, pending_link, receipt).await?;
+    }
+    Ok(())
 }
 
 /// Locks the platform accounts of all linked accounts and pending links, in the same order for every user.

@@ -9,7 +9,7 @@ use store::{
 use tokio::join;
 
 use crate::recorder::relayed;
-use crate::sample::{actor, alert, encrypted, late_receipt, origin, receipt, sign_in, user};
+use crate::sample::{actor, alert, encrypted, late_receipt, origin, receipt, sign_in, subject, user};
 
 super::kept_by_both_stores!(
     device_is_first_then_new_then_known,
@@ -37,7 +37,9 @@ async fn check_sign_in(store: &dyn Store, who: &str, device: &str, address: &str
 
 async fn audited(store: &dyn Store) -> Vec<[String; 2]> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
-    rows.into_iter().map(|row| [row.action, row.subject]).collect()
+    rows.into_iter()
+        .map(|row| [row.action.clone(), subject(&row)])
+        .collect()
 }
 
 async fn device_is_first_then_new_then_known(store: &dyn Store) {

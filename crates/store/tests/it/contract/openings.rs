@@ -13,7 +13,7 @@ use tokio::join;
 
 use super::devices::returns;
 use super::sessions::end;
-use crate::sample::{actor, alert, late_receipt, origin, receipt, user};
+use crate::sample::{actor, alert, late_receipt, origin, receipt, subject, user};
 
 super::kept_by_both_stores!(
     opening_records_the_first_device_and_accepts_the_known_one,
@@ -66,7 +66,7 @@ fn life(opened: SessionOpenOutcome) -> SessionLife {
 async fn audited(store: &dyn Store) -> Vec<String> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
     rows.into_iter()
-        .map(|row| format!("{} {}", row.seq, row.subject))
+        .map(|row| format!("{} {}", row.seq, subject(&row)))
         .collect()
 }
 

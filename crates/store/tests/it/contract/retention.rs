@@ -8,7 +8,7 @@ use testkit::wait;
 
 use super::queue::leased_tasks;
 use crate::pruning::{TIMES, batch, prune_table};
-use crate::sample::{audit_keys, link, receipt, unlink};
+use crate::sample::{audit_keys, link, receipt, subject, unlink};
 
 super::kept_by_both_stores!(
     each_table_is_pruned_when_due_and_at_once,
@@ -72,8 +72,8 @@ async fn task_that_was_given_up_is_deleted_after_its_retention_with_a_row_in_the
     assert_eq!(store.dead_tasks().await.unwrap(), 0);
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 10).await.unwrap();
     let last = rows.last().unwrap();
-    let subject = format!("{} 7", AccountType::Github);
-    assert_eq!((last.action.as_str(), &last.subject), ("revocation_dropped", &subject));
+    let account = format!("{} 7", AccountType::Github);
+    assert_eq!((last.action.as_str(), subject(last)), ("revocation_dropped", account));
     assert_eq!(verify_audit(store, &audit_keys(), "GEN-001", &[]).await.unwrap(), 3);
 }
 

@@ -7,9 +7,9 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
-use crate::contract::encrypted_columns::{NEW, OLD, guarded, put, to, vault};
+use crate::contract::encrypted_columns::{OLD, guarded, put, to, vault};
 use crate::database;
-use crate::sample::{actor, encrypted, link, receipt, user};
+use crate::sample::{NEW, actor, encrypted, link, receipt, user};
 
 #[tokio::test]
 async fn locked_row_is_skipped_and_keeps_the_workers_text() {
