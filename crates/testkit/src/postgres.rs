@@ -73,6 +73,15 @@ impl Postgres {
         Self::start_with(None, StatementLog::SETTINGS).await
     }
 
+    /// Starts a server for one test that logs the plan of each statement, for [`Postgres::log`].
+    pub async fn start_explaining() -> Self {
+        let settings = [
+            "session_preload_libraries=auto_explain",
+            "auto_explain.log_min_duration=0",
+        ];
+        Self::start_with(None, &settings).await
+    }
+
     /// Starts a server for one test that accepts TLS connections only, with a certificate of an authority of its own.
     pub async fn start_tls() -> Self {
         Self::start_with(Some(Authority::new()), &[]).await
@@ -231,6 +240,11 @@ impl Postgres {
     /// Statements from now on; only after [`Postgres::start_logging_statements`].
     pub async fn statement_log(&self) -> StatementLog<'_> {
         StatementLog::start(self).await
+    }
+
+    /// Log of the server.
+    pub fn log(&self) -> String {
+        self.process.stderr()
     }
 
     /// Folder of the data and logs.

@@ -1,10 +1,14 @@
 //! Audit log: every change of an account has a row, and tampering is detected.
 
+use std::process::Command;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use testkit::client::SocketIo;
 use testkit::client::http::{Request, plain};
 use testkit::cluster::Cluster;
 use testkit::node::Output;
+use testkit::process::Launch;
 use testkit::scratch::Scratch;
 use testkit::wait;
 
@@ -346,4 +350,35 @@ async fn file_that_is_no_log_is_refused() {
         "{}",
         refused.stderr
     );
+}
+
+#[tokio::test]
+async fn followed_tail_prints_each_row_once_those_of_before_first() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster_with_a_history(&platforms).await;
+    let mut command = Command::new(POSTERN);
+    let url = cluster.schema().url();
+    command.args([
+        "audit",
+        "tail",
+        "--follow",
+        "--database-url",
+        &url,
+        "--vault-keys",
+        KEYS,
+    ]);
+    let tail = Launch::new("tail", &Arc::new(Scratch::new("tail")), command)
+        .without_environment()
+        .start();
+    tail.line("GEN-001 3 account_unlinked", wait::deadline()).await;
+    for user in ["GEN-002", "GEN-003"] {
+        let _socket = client(&cluster, 0, user).await;
+        // Looked up again with each later row, as it may have been committed late.
+        tail.line(&format!("{user} 1 device_seen"), wait::deadline()).await;
+    }
+    let printed = tail.stdout();
+    let actions: Vec<_> = printed.lines().map(|line| line.split(' ').nth(3).unwrap()).collect();
+    let history = ["device_seen", "account_linked", "account_unlinked"];
+    assert_eq!(actions, [&history[..], &["device_seen"; 2]].concat());
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

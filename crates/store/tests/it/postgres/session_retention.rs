@@ -2,6 +2,7 @@
 
 use store::{PruneOutcome, PruneStart, PrunedTable};
 use testkit::postgres::Schema;
+use testkit::{Postgres, wait};
 
 use super::outage::RELEASABLE;
 use super::retention::with_locked_rows;
@@ -104,4 +105,24 @@ async fn session_that_is_reopened_meanwhile_is_not_deleted() {
     .await;
     assert_eq!(prune_table(&store, TABLE, &TIMES).await, 0);
     assert_eq!(schema.sql("SELECT session_id FROM sessions").await, ["expired 1"]);
+}
+
+/// A sweep that read the whole table with each batch would take the square of the time.
+#[tokio::test]
+async fn batch_of_a_sweep_reads_its_own_pages_alone() {
+    let postgres = Postgres::start_explaining().await;
+    let schema = postgres.schema().await;
+    database::migrate(&schema.owner_url()).await;
+    insert(&schema, ("live", 20_000), [Some("1 h"), None, None]).await;
+    let users = "INSERT INTO users (user_id) SELECT number::text FROM generate_series(1, 20000) AS number; ANALYZE";
+    schema.sql(users).await;
+    let store = database::store(&schema).await;
+    for (table, name) in [(TABLE, "sessions"), (PrunedTable::Users, "users")] {
+        prune_table(&store, table, &TIMES).await;
+        let scan = format!("Tid Range Scan on {name}");
+        wait::until_true("the plan of a batch", wait::deadline(), async || {
+            postgres.log().contains(&scan)
+        })
+        .await;
+    }
 }
