@@ -2,13 +2,15 @@
 //! docs/operations/redis-memory.md has the bound and its parts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Bucket, Bus, ChallengeKey, OpenSocket, PendingLink, Quota, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed,
-    TokenTimes,
+    Bucket, Bus, ChallengeKey, OpenSocket, PendingLink, Quota, RedisBus, RedisSettings, ResumeToken, ResumeTokenKey,
+    SessionKey, SessionSeed, TokenTimes,
 };
 use futures_util::future::join_all;
+use lifecycle::SystemClock;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::origin::Origin;
@@ -18,7 +20,7 @@ use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use testkit::Redis;
 
-use crate::nodes::{connect, connect_to_protected_cluster, protected_cluster};
+use crate::nodes::{connect, connect_to_protected_cluster, protected_cluster, runtime};
 use crate::sample::{event, node, offset};
 
 /// Number of entries per role, above its bound.
@@ -49,6 +51,26 @@ async fn memory_of_one_user_in_a_cluster_stays_within_its_bound() {
     let bytes = bytes_by_kind(&primaries, &prefix).await;
     println!("{bytes:#?}");
     check(&bytes);
+}
+
+/// A new kind of key is to be forgotten too, or to be named here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forgotten_user_leaves_ends_of_sessions_offset_and_rate_limits_alone() {
+    let redis = Redis::start().await;
+    let settings = RedisSettings::new(redis.url().parse().unwrap());
+    let bus = RedisBus::connect(&settings, &runtime(Arc::new(SystemClock)))
+        .await
+        .unwrap();
+    fill(&bus).await;
+    let filled = bytes_by_kind(&[&redis], "pn").await;
+    bus.forget_user(&UserId::new("}".repeat(128)).unwrap()).await.unwrap();
+    let mut left = bytes_by_kind(&[&redis], "pn").await;
+    let kept = ["ended", "link", "oauth", "pos", "rl", "s", "sids", "w"];
+    assert!(filled.len() > kept.len(), "{filled:?}");
+    left.retain(|kind, _| !kept.contains(&kind.as_str()));
+    assert_eq!(left, BTreeMap::new());
+    // Only the owners of states are left of the authorizations, for ten minutes.
+    assert_eq!(redis.command(&["KEYS", "*}:oauth"]).await, "");
 }
 
 /// Uses every role as one user, beyond its bound.

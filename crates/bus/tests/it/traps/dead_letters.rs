@@ -11,7 +11,7 @@ use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{SHORT_WAIT, runtime};
-use crate::sample::{job, worker};
+use crate::sample::{job, user, worker};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -20,6 +20,30 @@ async fn connect(redis: &Redis) -> RedisBus {
     RedisBus::connect(&settings, &runtime(Arc::new(SystemClock)))
         .await
         .unwrap()
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_forgotten_user_are_discarded_and_no_others() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis).await;
+    let of_another = Job {
+        user: user("GEN-002"),
+        ..job("of another user", 1)
+    };
+    for job in [&job("first", 1), &of_another, &job("second", 1)] {
+        bus.submit(Interactive, job, PATIENCE).await.unwrap();
+    }
+    let lost = async || bus.dead_letters(Interactive, None, 9).await.unwrap();
+    wait::until_true("all jobs to be given up", wait::deadline(), async || {
+        bus.claim(Interactive, &worker("w"), 9, Duration::from_secs(1))
+            .await
+            .unwrap();
+        lost().await.len() == 3
+    })
+    .await;
+    bus.forget_user(&user("GEN-001")).await.unwrap();
+    let left: Vec<_> = lost().await.into_iter().map(|dead| dead.user).collect();
+    assert_eq!(left, [Some(user("GEN-002"))]);
 }
 
 /// A client's job may hold a code, so nobody can submit it again.
