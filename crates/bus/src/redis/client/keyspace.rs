@@ -61,7 +61,8 @@ async fn serve_server<L: MessageHandler>(
 ) -> Endpoint {
     while !connector.slots().has_left(&server) {
         if let Ok(connection) = connector.open_at(server.clone(), purpose).await {
-            receive(&connection, connector.slots(), channel, handler, subscribed).await;
+            // Boxed: fred's futures are several KiB.
+            Box::pin(receive(&connection, connector.slots(), channel, handler, subscribed)).await;
         }
         sleep(PAUSE).await;
     }
