@@ -143,3 +143,6 @@ const VERSION_WITH_COMMITMENT: i16 = 3;
 
 /// Versions that are verified: of those before, rows had no address, device and trace, and no release has written any.
 pub(super) const VERSIONS: std::ops::RangeInclusive<i16> = 2..=VERSION;
+
+#[cfg(test)]
+mod tests;
