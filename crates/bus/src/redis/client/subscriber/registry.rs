@@ -11,8 +11,6 @@ use fred::error::Error;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-pub(super) use self::handover::Departed;
-
 /// Name of a channel.
 pub(in crate::redis) type Channel = Arc<str>;
 
