@@ -1,5 +1,7 @@
 //! Command for one slot, which may be sent more than once: its owner may have changed.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::Error;
@@ -85,6 +87,15 @@ fn custom(name: &'static str) -> CustomCommand {
     CustomCommand::new_static(name, None::<u16>, false)
 }
 
+/// Keys of one slot each: a cluster refuses a command on those of several.
+pub(super) fn by_slot(keys: Vec<String>) -> Vec<Vec<String>> {
+    let mut slots: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for key in keys {
+        slots.entry(slot_of(&key)).or_default().push(key);
+    }
+    slots.into_values().collect()
+}
+
 /// Slot of keys with one hash tag.
 fn common_slot(keys: &[String]) -> u16 {
     let slot = keys.first().map_or(0, |key| slot_of(key));
@@ -96,3 +107,44 @@ fn common_slot(keys: &[String]) -> u16 {
 }
 
 const ASKING: &str = "ASKING";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Operation;
+
+    fn keys(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn keys_of_several_slots_are_split_in_their_sequence() {
+        let split = by_slot(keys(&["pn:{a}:1", "pn:{b}:1", "pn:{a}:2"]));
+        assert_eq!(split.len(), 2);
+        assert!(split.contains(&keys(&["pn:{a}:1", "pn:{a}:2"])) && split.contains(&keys(&["pn:{b}:1"])));
+    }
+
+    #[test]
+    #[should_panic(expected = "several slots")]
+    fn script_with_keys_of_several_slots_is_a_fault_of_the_code() {
+        let script = Script::new(Operation::Gcra, "return 0");
+        let _command = Command::run(&script, keys(&["pn:{a}:1", "pn:{b}:1"]), []);
+    }
+
+    #[test]
+    fn text_of_a_script_is_sent_once_in_place_of_its_digest() {
+        let script = Script::new(Operation::Gcra, "return 0");
+        let mut command = Command::run(&script, keys(&["pn:{a}:1"]), [Arg::from("x")]);
+        assert_eq!((command.name, command.arguments.len()), ("EVALSHA", 4));
+        assert!(command.send_text());
+        assert_eq!(
+            (command.name, command.arguments.first()),
+            ("EVAL", Some(&"return 0".into()))
+        );
+        assert!(
+            !command.send_text(),
+            "a server that does not know it by its text never will"
+        );
+        assert!(!Command::on_keys("DEL", keys(&["a"]), []).send_text());
+    }
+}

@@ -2,7 +2,6 @@
 
 mod retry;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::retry::{Failed, Retry};
-use super::command::Command;
+use super::command::{Command, by_slot};
 use super::command_failure::CommandFailure;
 use super::connect_error::ConnectError;
 use super::connector::{Connector, Purpose};
@@ -107,7 +106,7 @@ impl Client {
     /// Reads strings; missing ones are left out.
     pub(in crate::redis) async fn get(&self, step: &'static str, keys: Vec<String>) -> Result<RedisReply, BusError> {
         let mut values = Vec::new();
-        for keys in self.by_slot(keys) {
+        for keys in self.split(keys) {
             let command = Command::on_keys("MGET", keys, []);
             values.push(self.ask(step, Operation::MGet, command).await?);
         }
@@ -116,7 +115,7 @@ impl Client {
 
     /// Deletes keys.
     pub(in crate::redis) async fn delete(&self, step: &'static str, keys: Vec<String>) -> Result<(), BusError> {
-        for keys in self.by_slot(keys) {
+        for keys in self.split(keys) {
             let command = Command::on_keys("DEL", keys, []);
             self.ask(step, Operation::Del, command).await?;
         }
@@ -176,16 +175,9 @@ impl Client {
         &self.shards.context().metrics
     }
 
-    /// Keys of one command each: a cluster refuses those of several slots.
-    fn by_slot(&self, keys: Vec<String>) -> Vec<Vec<String>> {
-        if !self.is_cluster {
-            return vec![keys];
-        }
-        let mut slots: BTreeMap<u16, Vec<String>> = BTreeMap::new();
-        for key in keys {
-            slots.entry(slot_of(&key)).or_default().push(key);
-        }
-        slots.into_values().collect()
+    /// Keys of one command each.
+    fn split(&self, keys: Vec<String>) -> Vec<Vec<String>> {
+        if self.is_cluster { by_slot(keys) } else { vec![keys] }
     }
 
     /// Sends a command to the server of its keys, measures it, and has a span for it within a trace.
