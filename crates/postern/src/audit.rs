@@ -1,5 +1,7 @@
-//! `postern audit`: verification and export of the audit log.
+//! `postern audit`: verification, export and archive of the audit log.
 
+mod archive;
+mod archives;
 mod export;
 mod heads;
 mod ocsf;
@@ -7,7 +9,7 @@ mod tail;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use store::vault::{AuditKeys, VaultKeys};
 use store::{
@@ -15,6 +17,10 @@ use store::{
 };
 use telemetry::metrics::Metrics;
 
+pub(crate) use self::archive::archive;
+pub use self::archive::{ArchiveError, ArchiveFileError};
+pub use self::archives::ArchivesError;
+use self::archives::{VerifiedArchives, verify_archives};
 pub use self::export::ExportError;
 pub(crate) use self::export::export;
 pub use self::heads::HeadsError;
@@ -33,6 +39,9 @@ pub enum AuditError {
     /// Connecting to Postgres failed.
     #[error("connect to Postgres")]
     Connect(#[from] SetupError),
+    /// Archives could not be verified.
+    #[error("verify the archives")]
+    Archives(#[from] ArchivesError),
     /// Reading the audit log failed.
     #[error("read the audit log")]
     Read(#[from] StoreError),
@@ -57,7 +66,12 @@ impl fmt::Display for BrokenChains {
 /// [`AuditError`].
 pub(crate) async fn verify(args: &AuditVerifyArgs, problems: Problems) -> Result<String, AuditError> {
     let (database, keys) = args.settings(problems)?;
-    let chains = verify_chains(&database, &keys, args.heads.as_deref(), args.user.as_deref()).await?;
+    let request = VerifyRequest {
+        heads: args.heads.as_deref(),
+        user: args.user.as_deref(),
+        archives: &args.archive,
+    };
+    let chains = verify_chains(&database, &keys, &request).await?;
     if chains.broken.is_empty() {
         Ok(chains.report(args.heads.as_deref()))
     } else {
@@ -65,26 +79,45 @@ pub(crate) async fn verify(args: &AuditVerifyArgs, problems: Problems) -> Result
     }
 }
 
-/// Verifies all chains, or that of one user, also against the heads in a log.
+/// Extent of a verification.
+#[derive(Debug, Default)]
+pub(crate) struct VerifyRequest<'a> {
+    /// Log with heads that the chains must have.
+    pub(crate) heads: Option<&'a Path>,
+    /// User of the only chain that is verified.
+    pub(crate) user: Option<&'a str>,
+    /// Archives.
+    pub(crate) archives: &'a [PathBuf],
+}
+
+/// Verifies all chains, or that of one user, also against the heads in a log, and archives.
 ///
 /// # Errors
 /// [`AuditError`]; broken chains are no error.
 pub(crate) async fn verify_chains(
     database: &PgSettings,
     keys: &VaultKeys,
-    heads: Option<&Path>,
-    user: Option<&str>,
+    request: &VerifyRequest<'_>,
 ) -> Result<VerifiedChains, AuditError> {
-    let logged = heads.map(by_user).transpose()?.unwrap_or_default();
+    let logged = request.heads.map(by_user).transpose()?.unwrap_or_default();
     let database = database.clone().for_reading();
     let store = PgStore::connect(&database, keys.audit_keys(), &Metrics::new("audit").meter()).await?;
+    let mut archives = VerifiedArchives::default();
+    if !request.archives.is_empty() {
+        archives = verify_archives(&store, &keys.audit_keys(), request.archives, &logged).await?;
+    }
     let mut verifier = ChainVerifier {
         store,
         keys: keys.audit_keys(),
         logged,
-        chains: VerifiedChains::default(),
+        chains: VerifiedChains {
+            heads: archives.heads,
+            broken: std::mem::take(&mut archives.broken),
+            archives,
+            ..VerifiedChains::default()
+        },
     };
-    match user {
+    match request.user {
         Some(user) => verifier.verify_chain(user).await?,
         None => verifier.verify_all().await?,
     }
@@ -133,8 +166,9 @@ pub(crate) struct VerifiedChains {
     pub(crate) rows: u64,
     /// Intact chains.
     pub(crate) users: u64,
-    /// Logged heads that are in their chains.
+    /// Logged heads that are in their chains, or in archives.
     pub(crate) heads: usize,
+    archives: VerifiedArchives,
     /// First broken row of each broken chain.
     pub(crate) broken: Vec<InvalidAuditRow>,
 }
@@ -169,7 +203,7 @@ impl ChainVerifier {
             Ok(rows) => {
                 self.chains.rows += rows;
                 self.chains.users += 1;
-                self.chains.heads += logged.len();
+                self.chains.heads += self.compared(user, &logged).await?;
             }
             Err(VerifyError::Broken(broken)) => self.chains.broken.push(broken),
             Err(VerifyError::Store(error)) => return Err(error),
@@ -178,11 +212,23 @@ impl ChainVerifier {
     }
 }
 
+impl ChainVerifier {
+    /// Number of logged heads that were compared with a row: those of archived rows are left to the archives.
+    async fn compared(&self, user: &str, logged: &[ChainHead]) -> Result<usize, StoreError> {
+        if logged.is_empty() {
+            return Ok(0);
+        }
+        let checkpoints = self.store.audit_checkpoints(user).await?;
+        let archived = checkpoints.last().map_or(0, |newest| newest.seq);
+        Ok(logged.iter().filter(|head| head.seq > archived).count())
+    }
+}
+
 impl VerifiedChains {
     /// Sentence on intact chains, compared with the heads of this log.
     fn report(&self, log: Option<&Path>) -> String {
         let Self { rows, users, heads, .. } = self;
-        let intact = format!("{rows} rows of {users} users are as they were written");
+        let intact = format!("{rows} rows of {users} users{} are as they were written", self.archives);
         match log {
             None => intact,
             Some(log) if *heads == 0 => format!(
@@ -190,6 +236,21 @@ impl VerifiedChains {
                 log.display()
             ),
             Some(_) => format!("{intact}, {heads} logged heads among them"),
+        }
+    }
+}
+
+/// Part of a sentence on intact rows.
+impl fmt::Display for VerifiedArchives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, archives, .. } = self;
+        if *archives == 0 {
+            return Ok(());
+        }
+        write!(f, ", and {rows} rows in {archives} archives,")?;
+        match self.not_given {
+            Some(before) => write!(f, " without those before {before},"),
+            None => Ok(()),
         }
     }
 }

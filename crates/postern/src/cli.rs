@@ -26,7 +26,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use self::audit::{AuditCommand, AuditExportArgs, AuditTailArgs, Moment};
+pub use self::audit::{AuditArchiveArgs, AuditCommand, AuditExportArgs, AuditTailArgs, Moment};
 pub use self::config::{CheckArgs, CheckedNode, ConfigCommand};
 pub use self::dev::{DevArgs, DirArgs};
 pub use self::factor::{FactorAction, FactorUser};
@@ -130,7 +130,7 @@ pub enum Command {
     /// Check a restored database.
     #[command(subcommand)]
     Restore(RestoreCommand),
-    /// Verify, export or follow the audit log.
+    /// Verify, export, follow or archive the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Check the configuration.

@@ -34,7 +34,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use audit::AuditVerifyArgs;
-pub use database::{DatabaseArgs, MigrateArgs};
+pub use database::{DatabaseArgs, MigrateArgs, OwnerArgs};
 pub use effective::EffectiveSettings;
 pub(crate) use environment::Environment;
 pub use gateway::{GatewayArgs, GatewayNode};

@@ -38,7 +38,7 @@ use report::{print, print_report};
 use telemetry::export::{ExporterError, Exports};
 use telemetry::logs::LogsError;
 
-pub use audit::{AuditError, BrokenChains, ExportError, HeadsError};
+pub use audit::{ArchiveError, ArchiveFileError, ArchivesError, AuditError, BrokenChains, ExportError, HeadsError};
 pub use dev::{DevError, IdentityError};
 pub use factor::FactorError;
 pub use healthcheck::HealthcheckError;
@@ -109,6 +109,9 @@ pub enum RunError {
     /// `postern audit export` or `postern audit tail` failed.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// `postern audit archive` failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// `postern restore check` failed.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -210,6 +213,7 @@ async fn command(
             Box::pin(audit::export(&args, problems)).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Audit(AuditCommand::Archive(args)) => Ok(Box::pin(audit::archive(&args, problems)).await?),
         Command::Audit(AuditCommand::Tail(args)) => {
             Box::pin(audit::tail(&args, problems)).await?;
             Ok(ExitCode::SUCCESS)

@@ -190,7 +190,11 @@ async fn find(
         erasures: &erasures,
     };
     let state = read_restored_state(database, &check).await?;
-    let chains = audit::verify_chains(database, keys, loss.heads.as_deref(), None).await?;
+    let request = audit::VerifyRequest {
+        heads: loss.heads.as_deref(),
+        ..audit::VerifyRequest::default()
+    };
+    let chains = audit::verify_chains(database, keys, &request).await?;
     Ok(Findings {
         lost_until,
         state,

@@ -24,7 +24,7 @@ use crate::vault::Ciphertext;
 
 pub use self::archive::{ArchiveManifest, ManifestFault};
 pub(crate) use self::chain::{ChainEnd, NewAuditRow, OPERATORS, extend};
-pub use self::checkpoint::AuditCheckpoint;
+pub use self::checkpoint::{AuditCheckpoint, checkpoint_before};
 pub use self::entry::AuditEvent;
 pub(crate) use self::entry::Entry;
 pub use self::fault::{AuditRowFault, InvalidAuditRow};

@@ -52,7 +52,7 @@ pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
 pub use audit::{
     ArchiveManifest, Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip,
     ERASED, InvalidAuditRow, ManifestFault, PersonalData, PersonalDataError, SegmentVerifier, VerifyError,
-    verify_audit,
+    checkpoint_before, verify_audit,
 };
 pub use deliveries::{Deliveries, Delivery, DeliveryOutcome};
 pub use devices::{Devices, Recognition, SignInCheck, SignInFindings};
@@ -71,10 +71,9 @@ pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Pub
 pub use pauses::Pauses;
 pub use pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use postgres::{
-    AuditPage, AuditPartition, AuditPosition, AuditTimePosition, Grant, Migrated, PartitionCheckpoints, PgSettings,
-    PgSettingsError, PgStore, PgUrlChange, RestoreCheck, RestoredAccount, RestoredState, RootsError, SchemaUse,
-    SetupError, close_audit_partition, drop_audit_partition, is_logged_outage, migrate, old_audit_partitions,
-    read_restored_state,
+    AuditPage, AuditPartition, AuditPosition, AuditTimePosition, Grant, Migrated, PgSettings, PgSettingsError, PgStore,
+    PgUrlChange, RestoreCheck, RestoredAccount, RestoredState, RootsError, SchemaUse, SetupError,
+    close_audit_partition, drop_audit_partition, is_logged_outage, migrate, old_audit_partitions, read_restored_state,
 };
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{

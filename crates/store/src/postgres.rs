@@ -50,9 +50,7 @@ use opentelemetry::metrics::Meter;
 use protocol::fault::chain;
 use protocol::id::UserId;
 
-pub use audit_archive::{
-    AuditPartition, PartitionCheckpoints, close_audit_partition, drop_audit_partition, old_audit_partitions,
-};
+pub use audit_archive::{AuditPartition, close_audit_partition, drop_audit_partition, old_audit_partitions};
 pub use audit_export::{AuditPage, AuditPosition, AuditTimePosition};
 pub use error::is_logged_outage;
 pub use grants::{Grant, SchemaUse};

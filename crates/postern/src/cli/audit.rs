@@ -1,12 +1,13 @@
 //! `postern audit`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use protocol::time::Timestamp;
 
-use super::OutputArgs;
-use crate::config::{AuditVerifyArgs, DatabaseArgs, VaultKeysArgs};
+use super::{OperatorArgs, OutputArgs};
+use crate::config::{AuditVerifyArgs, DatabaseArgs, OwnerArgs, VaultKeysArgs};
 
 /// `postern audit`.
 #[derive(Debug, Subcommand)]
@@ -17,6 +18,28 @@ pub enum AuditCommand {
     Export(AuditExportArgs),
     /// Print the newest rows of the audit log, in the order of their time.
     Tail(AuditTailArgs),
+    /// Write old rows of the audit log to files, and drop them from the database. Runs as the owner of the schema.
+    Archive(Box<AuditArchiveArgs>),
+}
+
+/// `postern audit archive`.
+#[derive(Debug, Args)]
+pub struct AuditArchiveArgs {
+    /// End of the archived time: partitions (months, UTC) that end by then are archived; at least a day ago.
+    #[arg(long, value_parser = moment)]
+    pub before: Moment,
+    /// Directory of the files.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Connection as the owner of the schema.
+    #[command(flatten)]
+    pub owner: OwnerArgs,
+    /// Operator, and the access to the store.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
+    /// Form of the result.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `postern audit export`.

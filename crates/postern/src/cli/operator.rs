@@ -5,7 +5,7 @@ use nix::unistd::{Uid, User};
 use store::vault::VaultKeys;
 use store::{Operator, PgSettings};
 
-use crate::config::{ConfigError, DatabaseArgs, Problems, VaultKeysArgs};
+use crate::config::{ConfigError, DatabaseArgs, OwnerArgs, Problems, VaultKeysArgs};
 
 /// Operator, and what a command needs to record itself in the audit log.
 #[derive(Debug, Args)]
@@ -41,11 +41,21 @@ impl OperatorArgs {
 
     /// Checks the section.
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<OperatorSettings> {
+        let database = self.database.check(problems);
+        self.check_with(database, problems)
+    }
+
+    /// Checks the section, for a command that runs as the owner of the schema.
+    pub(crate) fn check_as_owner(&self, owner: &OwnerArgs, problems: &mut Problems) -> Option<OperatorSettings> {
+        let database = self.database.check_as_owner(owner, problems);
+        self.check_with(database, problems)
+    }
+
+    fn check_with(&self, database: Option<PgSettings>, problems: &mut Problems) -> Option<OperatorSettings> {
         let operator = match &self.operator {
             Some(name) => problems.take(OPERATOR, name.parse()),
             None => Some(process_user()),
         };
-        let database = self.database.check(problems);
         let keys = self.vault.check(problems);
         Some(OperatorSettings {
             operator: operator?,

@@ -16,6 +16,9 @@ pub struct AuditVerifyArgs {
     /// Log of the workers: the chains must still have the heads in it.
     #[arg(long, value_name = "FILE")]
     pub heads: Option<PathBuf>,
+    /// Archives of `postern audit archive`, to be verified too: their manifests, or directories of them.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "user")]
+    pub archive: Vec<PathBuf>,
     /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,

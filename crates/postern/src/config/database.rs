@@ -21,15 +21,23 @@ pub struct DatabaseArgs {
     pub database_prepare: String,
 }
 
+/// Connection as the owner of the schema.
+#[derive(Debug, Clone, Args)]
+pub struct OwnerArgs {
+    /// URL for migrations and archives, if `POSTERN_DATABASE_URL` is a pooler, or another role owns the schema.
+    #[arg(long, env = MIGRATE_URL, help_heading = heading::POSTGRES)]
+    pub migrate_database_url: Option<SecretArg>,
+}
+
 /// Flags and variables of `postern migrate`.
 #[derive(Debug, Clone, Args)]
 pub struct MigrateArgs {
     /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// URL for migrations, if `POSTERN_DATABASE_URL` is a pooler, or another role owns the schema.
-    #[arg(long, env = MIGRATE_URL, help_heading = heading::POSTGRES)]
-    pub migrate_database_url: Option<SecretArg>,
+    /// Connection as the owner of the schema.
+    #[command(flatten)]
+    pub owner: OwnerArgs,
     /// Role of the database that workers use, if it is another one than the owner of the schema: the rights that they need are granted to
     /// it.
     #[arg(long, env = GRANT_TO, value_name = "ROLE", help_heading = heading::POSTGRES)]
@@ -58,6 +66,14 @@ impl DatabaseArgs {
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<PgSettings> {
         let url = problems.require(URL, self.database_url.as_ref(), "postgres://user@host/database");
         self.check_url(URL, url, problems)
+    }
+
+    /// Checks the section, with the URL of the owner of the schema in the place of the other one.
+    pub(crate) fn check_as_owner(&self, owner: &OwnerArgs, problems: &mut Problems) -> Option<PgSettings> {
+        match &owner.migrate_database_url {
+            None => self.check(problems),
+            Some(url) => self.check_url(MIGRATE_URL, Some(url), problems),
+        }
     }
 
     fn check_url(
@@ -97,10 +113,7 @@ impl MigrateArgs {
     /// # Errors
     /// All invalid values.
     pub fn settings(&self, mut problems: Problems) -> Result<PgSettings, ConfigError> {
-        let Some(url) = &self.migrate_database_url else {
-            return self.database.settings(problems);
-        };
-        let settings = self.database.check_url(MIGRATE_URL, Some(url), &mut problems);
+        let settings = self.database.check_as_owner(&self.owner, &mut problems);
         problems.finish(settings)
     }
 

@@ -86,7 +86,8 @@ impl ChainEnd {
 
 impl AuditRow {
     /// Head of a chain that ends with this row.
-    pub(crate) fn head(&self) -> ChainHead {
+    #[must_use]
+    pub fn head(&self) -> ChainHead {
         ChainHead {
             user: self.user.clone(),
             seq: self.seq,

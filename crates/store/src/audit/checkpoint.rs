@@ -1,5 +1,7 @@
 //! Checkpoints of a chain: after its oldest rows were archived and dropped, the verification starts from the newest checkpoint.
 
+use protocol::time::Timestamp;
+
 use super::chain::joined;
 use super::{AuditRowFault, ChainHead, InvalidAuditRow};
 use crate::vault::AuditKeys;
@@ -55,6 +57,19 @@ impl AuditCheckpoint {
         Err(self.fault(fault))
     }
 
+    /// Verifies the signatures of a chain's checkpoints, all of them from the first on.
+    ///
+    /// # Errors
+    /// [`InvalidAuditRow`], of the first one that is not valid.
+    pub fn verify_all(keys: &AuditKeys, checkpoints: &[Self]) -> Result<(), InvalidAuditRow> {
+        let mut previous = None;
+        for checkpoint in checkpoints {
+            checkpoint.verify(keys, previous)?;
+            previous = Some(checkpoint);
+        }
+        Ok(())
+    }
+
     /// Fault at this checkpoint.
     #[must_use]
     pub fn fault(&self, fault: AuditRowFault) -> InvalidAuditRow {
@@ -87,6 +102,14 @@ impl AuditCheckpoint {
             previous.map_or(&[], |previous| &previous.signature),
         ])
     }
+}
+
+/// Newest of a chain's checkpoints that is of an older partition than the one with this end.
+#[must_use]
+pub fn checkpoint_before(checkpoints: &[AuditCheckpoint], before: Timestamp) -> Option<&AuditCheckpoint> {
+    checkpoints
+        .iter()
+        .rfind(|checkpoint| checkpoint.before < before.as_millis())
 }
 
 const LABEL: &[u8] = b"audit checkpoint 1";

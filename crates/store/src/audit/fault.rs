@@ -51,6 +51,12 @@ pub enum AuditRowFault {
     /// The row is valid, but the checkpoint of the same number has another MAC.
     #[error("it is not the row that its checkpoint names")]
     NotAsCheckpoint,
+    /// The checkpoint names a row that the archive does not have.
+    #[error("it is missing in the archive")]
+    NotInArchive,
+    /// An archive has the row, and the chain has no checkpoint of it.
+    #[error("it is in an archive, and the checkpoint of it is missing")]
+    NoCheckpoint,
     /// A later row records an erasure, and the key of the user is back.
     #[error("its personal data can be read again, though a later row says that the user was erased")]
     NotErased,

@@ -27,15 +27,6 @@ pub struct AuditPartition {
     pub is_detached: bool,
 }
 
-/// Checkpoints of a chain, as the archive of a partition needs them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PartitionCheckpoints {
-    /// Newest checkpoint of an older partition.
-    pub base: Option<AuditCheckpoint>,
-    /// Checkpoint of the partition itself.
-    pub own: Option<AuditCheckpoint>,
-}
-
 /// Creates the partitions of the next months, and returns the old ones with an end up to `before`, the oldest first.
 ///
 /// # Errors
@@ -175,7 +166,7 @@ impl PgStore {
         rows.map_err(|failure| self.pool.report(step, failure))
     }
 
-    /// Checkpoints of these users' chains up to that of the partition with this end.
+    /// Checkpoints of these users' chains up to that of the partition with this end, the oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -183,21 +174,15 @@ impl PgStore {
         &self,
         users: &[&str],
         before: Timestamp,
-    ) -> Result<HashMap<String, PartitionCheckpoints>, StoreError> {
+    ) -> Result<HashMap<String, Vec<AuditCheckpoint>>, StoreError> {
         let step = Step::ReadAuditCheckpoints;
         let read = "SELECT user_id, before, seq, mac, key_id, signature FROM audit_checkpoints \
                     WHERE user_id = ANY($1) AND before <= $2 ORDER BY user_id, before";
-        let before = before.as_millis();
-        let found = self.pool.query(step, read, &[&users, &before]).await?;
-        let mut checkpoints: HashMap<_, PartitionCheckpoints> = HashMap::new();
+        let found = self.pool.query(step, read, &[&users, &before.as_millis()]).await?;
+        let mut checkpoints: HashMap<_, Vec<_>> = HashMap::new();
         for row in &found {
             let checkpoint = audit::checkpoint(row).map_err(|failure| self.pool.report(step, failure))?;
-            let of_user = checkpoints.entry(checkpoint.user.clone()).or_default();
-            if checkpoint.before == before {
-                of_user.own = Some(checkpoint);
-            } else {
-                of_user.base = Some(checkpoint);
-            }
+            checkpoints.entry(checkpoint.user.clone()).or_default().push(checkpoint);
         }
         Ok(checkpoints)
     }
