@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, ChannelMessage, ResumeLease, ResumeToken, SessionState};
+use bus::{ChannelMessage, ResumeLease, ResumeToken, SessionState};
 use protocol::cluster::job::Lane::Interactive;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::time::Timestamp;

@@ -10,7 +10,8 @@ use std::path::Path;
 
 /// Copies what was compiled of the crates of registries, as far as a lock file names them.
 pub(super) fn copy(from: &Path, to: &Path, lock_file: &Path) -> io::Result<()> {
-    let packages = registry_packages(&fs::read_to_string(lock_file)?);
+    let lock_file = fs::read_to_string(lock_file)?;
+    let packages = registry_packages(&lock_file);
     let mut copied = BTreeSet::new();
     for folder in [".fingerprint", "build"] {
         for name in names(&from.join(folder))? {
