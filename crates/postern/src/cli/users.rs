@@ -12,7 +12,7 @@ pub enum UsersCommand {
     Show(UsersShowArgs),
     /// Erase a user: end the sessions, unlink the accounts, and delete all data and the key of the personal data in the audit log. It
     /// cannot be undone.
-    Erase(UsersEraseArgs),
+    Erase(Box<UsersEraseArgs>),
 }
 
 /// `postern users show`.

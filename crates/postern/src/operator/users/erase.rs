@@ -31,7 +31,7 @@ pub(super) async fn erase(args: &UsersEraseArgs, mut problems: Problems) -> Outc
             bus,
             settings: &settings,
         };
-        erasure.run(user).await
+        Box::pin(erasure.run(user)).await
     });
     let report = Box::pin(erased).await?;
     Ok(print_report(&report, args.output)?)
