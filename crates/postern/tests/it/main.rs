@@ -11,6 +11,7 @@ mod alert_groups;
 mod alerts;
 mod audience;
 mod audit;
+mod audit_archive;
 mod audit_events;
 mod bad_input;
 mod browser;

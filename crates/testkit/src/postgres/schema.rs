@@ -57,6 +57,22 @@ impl Schema {
         format!("{}%2Cpg_catalog", self.url())
     }
 
+    /// Ends the partitions of the audit log at the begin of the month this many months ago (UTC), while it is empty: the next migration
+    /// creates those of the later months.
+    pub async fn end_audit_partitions(&self, months_ago: u32) {
+        let end = format!(
+            "DO $do$ DECLARE partition text; BEGIN \
+             FOR partition IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit'::regclass \
+             AND inhrelid NOT IN ('audit_initial'::regclass, 'audit_default'::regclass) \
+             LOOP EXECUTE 'DROP TABLE ' || partition; END LOOP; \
+             ALTER TABLE audit DETACH PARTITION audit_initial; \
+             EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_initial FOR VALUES FROM (MINVALUE) TO (%s)', \
+             (extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC') - interval '{months_ago} months') * 1000)::bigint); \
+             END $do$"
+        );
+        self.sql(&end).await;
+    }
+
     /// Runs statements in this schema; returns the rows as text, columns separated by tabs, a null as nothing. Fails the test
     /// when the server refuses.
     pub async fn sql(&self, statements: &str) -> Vec<String> {

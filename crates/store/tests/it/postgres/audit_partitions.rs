@@ -81,21 +81,6 @@ async fn workers_have_no_rights_on_partitions() {
     assert_eq!(schema.sql(unprotected).await, Vec::<String>::new());
 }
 
-/// Ends the partitions this many months ago: later rows are of no partition.
-pub(super) async fn end_partitions(schema: &Schema, months_ago: u32) {
-    let end = format!(
-        "DO $do$ DECLARE partition text; BEGIN \
-         FOR partition IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit'::regclass \
-         AND inhrelid NOT IN ('audit_initial'::regclass, 'audit_default'::regclass) \
-         LOOP EXECUTE 'DROP TABLE ' || partition; END LOOP; \
-         ALTER TABLE audit DETACH PARTITION audit_initial; \
-         EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_initial FOR VALUES FROM (MINVALUE) TO (%s)', \
-         (extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC') - interval '{months_ago} months') * 1000)::bigint); \
-         END $do$"
-    );
-    schema.sql(&end).await;
-}
-
 /// Number of rows in each partition that has some.
 async fn filled(schema: &Schema) -> Vec<String> {
     let filled = "SELECT CASE WHEN tableoid::regclass::text LIKE 'audit_until_%' THEN 'converted' ELSE tableoid::regclass::text END, \
@@ -106,7 +91,7 @@ async fn filled(schema: &Schema) -> Vec<String> {
 #[tokio::test]
 async fn rows_without_a_partition_are_written_and_become_one_with_the_next_migration() {
     let schema = database::migrated().await;
-    end_partitions(&schema, 1).await;
+    schema.end_audit_partitions(1).await;
     let store = database::store(&schema).await;
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     assert_eq!(filled(&schema).await, ["audit_default\t1"]);
@@ -137,7 +122,7 @@ async fn partitions_of_six_months_are_created_ahead() {
 /// Store whose chain of `GEN-001` has a row in an older partition than the current one.
 async fn row_in_an_older_partition() -> (Schema, PgStore) {
     let schema = database::migrated().await;
-    end_partitions(&schema, 2).await;
+    schema.end_audit_partitions(2).await;
     database::migrate(&schema.owner_url()).await;
     let url = schema.url_with_clock_behind("100 days").await;
     let store = database::store_at(&url).await;
