@@ -323,6 +323,37 @@ fn row_of_version_2() -> AuditRow {
     serde_json::from_value(row).unwrap()
 }
 
+/// Row as this version writes it, computed by another implementation of what docs/operations/audit.md describes, and the stored key of its
+/// user. Releases to come read it.
+#[test]
+fn row_of_the_current_version_verifies_and_is_read() {
+    let hexadecimal = |digits: &str| data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap();
+    let mac = "d66128ba5f3b9e99ea15ec015a5347560c4fa5cfd91943453b8dabb51c20a0b8";
+    let personal = "9bd39730530cd0b9fdd1178f167bd3da48a735f3fd17f095f9fcc436b1d0b7ea45c69599b4d5fd9c6583949f01eec0333edb4173328dbe30\
+                    b4f09fcde4c4e936fbca136c1722f1334b224d52d60d0484ac45fe1278d7ff2e96677023089ee72ccc64f7b7eb6fd053684ba597a7ebd12c\
+                    0e9a6d0589a885243211ad042afe7c76";
+    let stored_key = "0107323032362d3131090909090909090909090909090909090909090909090909120c2a6619fa1db9565550a5f555468b0f362f677982\
+                      a42ee169677e8d03bd2080f5b5f6a755477e3905b0787297b784";
+    let row = AuditRow {
+        v: 3,
+        subject: String::new(),
+        address: String::new(),
+        device: String::new(),
+        mac: hexadecimal(mac),
+        personal: Some(hexadecimal(personal)),
+        user_key: Some(Ciphertext::from_bytes(hexadecimal(stored_key))),
+        ..row_of_version_2()
+    };
+    let keys = keys(NEW);
+    let head = row.head();
+    assert_eq!(first_fault(&keys, std::slice::from_ref(&row), &head, &[]), None);
+    let read = row.personal_data(&keys).unwrap();
+    assert_eq!(
+        [read.subject, read.address, read.device],
+        ["github 583231", "192.0.2.7", "device"]
+    );
+}
+
 #[test]
 fn chain_of_an_earlier_release_verifies_and_goes_on_in_the_new_version() {
     let keys = keys(NEW);
