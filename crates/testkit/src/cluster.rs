@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 pub use self::builder::Builder;
@@ -294,6 +295,18 @@ impl Cluster {
             stores,
             canaries: Canaries::default(),
         }
+    }
+
+    /// Starts the first nodes, those of one role at the same time, and waits until all are ready: a gateway finds its lanes served.
+    async fn start_nodes(&mut self, workers: usize, gateways: usize) {
+        let launcher = &self.launcher;
+        let start = async |role: Role, index: usize| {
+            let name = format!("{}-{index}", role.subcommand());
+            launcher.start(role, &name, &[]).await
+        };
+        let workers = join_all((0..workers).map(|index| start(Role::Worker, index))).await;
+        let gateways = join_all((0..gateways).map(|index| start(Role::Gateway, index))).await;
+        (self.workers, self.gateways) = (workers, gateways);
     }
 
     fn members(&self) -> impl Iterator<Item = &Member> {

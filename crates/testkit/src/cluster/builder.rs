@@ -189,7 +189,7 @@ impl Builder {
             ),
             // Most tests end with open sockets, and only those of drains observe the drain delay and window.
             (gateway, "POSTERN_DRAIN_DELAY", "0s".to_owned()),
-            (gateway, "POSTERN_DRAIN_WINDOW", "1s".to_owned()),
+            (gateway, "POSTERN_DRAIN_WINDOW", "100ms".to_owned()),
             (worker, "POSTERN_DATABASE_URL", database_url),
             (worker, "POSTERN_VAULT_KEYS", secrets.vault_keys()),
         ];
@@ -204,12 +204,7 @@ impl Builder {
             schema,
         };
         let mut cluster = Cluster::new(launcher, authority, secrets, stores);
-        for _ in 0..self.workers {
-            cluster.start_worker().await;
-        }
-        for _ in 0..self.gateways {
-            cluster.start_gateway().await;
-        }
+        cluster.start_nodes(self.workers, self.gateways).await;
         cluster
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Role {
 
 impl Role {
     /// Subcommand of `postern`.
-    fn subcommand(self) -> &'static str {
+    pub(super) fn subcommand(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
             Self::Worker => "worker",
