@@ -53,12 +53,18 @@ async fn connections_without_a_token_ask_ahead_and_never_read() {
     println!("{report}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_user_has_two_thousand_events_a_second_at_16_sockets() {
+    let report = Box::pin(under("one hot user", async |cluster, _| Attack::hot_user(cluster))).await;
+    println!("{report}");
+}
+
 /// Measures bystanders alternately without and under attack. Returns a report of the figures.
 async fn under(name: &str, attack: impl AsyncFnOnce(&Cluster, &Platforms) -> Attack) -> String {
     let platforms = Platforms::start().await;
     let builder = platforms.linked_to(Cluster::builder(POSTERN)).gateways(1);
     let cluster = builder.start().await;
-    let rounds = by_hand(ROUNDS).unwrap_or(3);
+    let rounds = by_hand(ROUNDS).unwrap_or(2);
     let mut bystanders = Bystanders::enrol(&cluster, WARM_UP + 2 * PROBES * usize::try_from(rounds).unwrap()).await;
     for _ in 0..WARM_UP {
         bystanders.probe(&cluster).await;

@@ -1,11 +1,13 @@
 //! Attackers with a pause control.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::{Fault, Handle, Kind, Platform, Route};
+use testkit::client::http::{Request, plain};
 use testkit::client::{Endpoint, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::{token, wait};
@@ -145,6 +147,21 @@ impl Attack {
         })
     }
 
+    /// Starts four publishers of events for one user with 16 sockets, 100 in a request: 2,000 a second in all. The attack has started when
+    /// all are connected, and each publisher has published.
+    pub(super) fn hot_user(cluster: &Cluster) -> Self {
+        Self::of(16 + 4, |control, attackers| {
+            for _ in 0..16 {
+                let socket = receive(cluster.endpoint(0), cluster.token("hot"), control.clone());
+                attackers.spawn(socket);
+            }
+            for _ in 0..4 {
+                let (api, token) = (cluster.gateway(0).internal_addr(), cluster.internal_token().to_owned());
+                attackers.spawn(publish(api, token, control.clone()));
+            }
+        })
+    }
+
     /// Resumes the attack, and waits until it has an effect.
     pub(super) async fn begin(&self) {
         if let Some(platform) = &self.hangs {
@@ -233,6 +250,37 @@ async fn link(endpoint: Endpoint, user: String, token: String, control: Control)
         let code = format!("test_code_{user}_{number}");
         socket.emit_with_ack("account:connect", connect(&user, &code)).await;
         pause.tick().await;
+    }
+}
+
+/// Receives during the attack, on a new connection each time it begins, and after each loss of one.
+async fn receive(endpoint: Endpoint, token: String, control: Control) {
+    let mut pause = every(Duration::from_secs(1));
+    loop {
+        pause.tick().await;
+        control.is(true).await;
+        let Ok(socket) = SocketIo::connect(&endpoint, &token).await else {
+            continue;
+        };
+        control.count();
+        tokio::select! {
+            _ = socket.closed() => {}
+            () = control.is(false) => {}
+        }
+    }
+}
+
+async fn publish(api: SocketAddr, token: String, control: Control) {
+    let data = json!({ "accountType": "github", "status": "error", "metadata": { "errorMessage": "x".repeat(200) } });
+    let event = json!({ "userId": "hot", "event": "account:status_changed", "data": data });
+    let events = Request::post("/v1/events", &json!({ "events": vec![event; 100] })).bearer(&token);
+    let mut pace = every(Duration::from_millis(200));
+    loop {
+        pace.tick().await;
+        control.is(true).await;
+        if plain(api, &events).await.is_ok_and(|answer| answer.status == 200) {
+            control.count();
+        }
     }
 }
 
