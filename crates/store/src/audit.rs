@@ -12,6 +12,8 @@ mod personal;
 mod segment;
 mod verify;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use protocol::cluster::job::RefusedCommand;
 use protocol::id::UserId;
@@ -87,6 +89,12 @@ pub trait Audit: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError>;
+
+    /// Time until the last partition of the log ends, zero once it has ended; none where it has none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn audit_partitions_left(&self) -> Result<Option<Duration>, StoreError>;
 
     /// Marks these heads as logged.
     ///

@@ -87,6 +87,7 @@ steps! {
     ReadAuditCheckpoints => "read the checkpoints of a chain",
     ReadAuditPage => "read a page of the audit log",
     ReadAuditPartition => "read a partition of the audit log",
+    ReadAuditPartitions => "read the partitions of the audit log",
     ReadAuditRows => "read audit rows",
     ReadChainHead => "read a chain's head",
     ReadCheckpointsOfPartition => "read the checkpoints of a partition",

@@ -13,7 +13,7 @@ use testkit::scratch::Scratch;
 use testkit::wait;
 
 use crate::command_line::postern;
-use crate::stage::POSTERN;
+use crate::stage::{POSTERN, Platforms, cluster};
 
 const KEYS: &str = "archived:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OTHER_KEYS: &str = "another:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -533,4 +533,18 @@ async fn rows_of_a_clock_that_was_set_back_are_archived_with_those_around_them()
     assert!(verified.contains("and 6 rows in 2 archives"), "{verified}");
     log.write("GEN-001", 0).await;
     log.intact(&["--archive", &log.dir()]).await;
+}
+
+#[tokio::test]
+async fn worker_warns_of_partitions_that_end_soon() {
+    let mut cluster = cluster(&Platforms::start().await).await;
+    cluster.schema().end_audit_partitions(0).await;
+    cluster.start_worker().await;
+    wait::until_true("the warning", wait::deadline(), async || {
+        cluster
+            .worker(1)
+            .logs()
+            .contains("partitions of the audit log end soon, run postern migrate")
+    })
+    .await;
 }

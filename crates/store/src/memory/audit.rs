@@ -1,6 +1,7 @@
 //! The audit log.
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::job::RefusedCommand;
@@ -73,6 +74,10 @@ impl Audit for MemoryStore {
             (chain.logged < head.seq).then_some(head)
         });
         Ok(moved.take(limit).collect())
+    }
+
+    async fn audit_partitions_left(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
     }
 
     async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {

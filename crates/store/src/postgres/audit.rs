@@ -1,6 +1,7 @@
 //! The audit log.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::job::RefusedCommand;
@@ -8,6 +9,7 @@ use protocol::id::UserId;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
+use super::audit_partitions::PARTITIONS;
 use super::error::Failure;
 use super::parameter::Parameter;
 use super::pool::{Ending, Work};
@@ -285,6 +287,19 @@ impl Audit for PgStore {
         let heads = rows.iter().filter_map(|row| head_to_log(row).transpose());
         let heads = heads.collect::<Result<_, _>>();
         heads.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn audit_partitions_left(&self) -> Result<Option<Duration>, StoreError> {
+        let step = Step::ReadAuditPartitions;
+        let read = format!(
+            "SELECT extract(epoch FROM to_timestamp(max(before) / 1000.0) - now())::float8 AS seconds FROM ({PARTITIONS}) AS partitions"
+        );
+        let rows = self.pool.query(step, &read, &[]).await?;
+        let seconds = rows
+            .first()
+            .map_or(Ok(None), |row| row.try_get::<_, Option<f64>>("seconds"));
+        let seconds = seconds.map_err(|error| self.pool.report(step, error.into()))?;
+        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {

@@ -1,9 +1,13 @@
 //! Partitions of the audit log: the migration beside nodes of the release before, and months without a partition.
 
-use store::{Accounts, Audit, PgStore, migrate, verify_audit};
+use protocol::time::Timestamp;
+use store::{
+    Accounts, Audit, PgStore, close_audit_partition, drop_audit_partition, migrate, old_audit_partitions, verify_audit,
+};
 use testkit::postgres::{Schema, WORKER_ROLE};
 use testkit::wait;
 
+use super::audit::UNPROTECTED;
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::database::{self, migrated_to, settings};
 use crate::sample::{audit_keys, link, receipt, refused};
@@ -164,4 +168,88 @@ async fn head_is_not_set_back() {
         assert_eq!(said, ["the head of an audit chain only advances"], "{change}");
     }
     schema.sql("UPDATE audit_heads SET logged = seq").await;
+}
+
+#[tokio::test]
+async fn commands_pass_an_archive_that_waits_to_detach_a_partition() {
+    let (schema, store) = row_in_an_older_partition().await;
+    schema.sql(RELEASABLE).await;
+    let settings = settings(&schema.owner_url());
+    let now = "SELECT (extract(epoch FROM now()) * 1000)::bigint";
+    let now = Timestamp::from_millis(schema.sql(now).await[0].parse().unwrap());
+    let partition = old_audit_partitions(&settings, now).await.unwrap().remove(0);
+    // A reader that stays.
+    let keep =
+        format!("BEGIN; LOCK TABLE ONLY audit IN ACCESS SHARE MODE; DO $$BEGIN {WAIT_FOR_RELEASE} END$$; COMMIT");
+    let waiting = format!(
+        "SELECT FROM pg_locks WHERE relation = '{}.audit'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted",
+        schema.name()
+    );
+    let held = waiting.replace("AccessExclusiveLock' AND NOT granted", "AccessShareLock'");
+    let dropping = async {
+        wait::until_true("the reader", wait::deadline(), async || {
+            !schema.sql(&held).await.is_empty()
+        })
+        .await;
+        close_audit_partition(&settings, &partition).await.unwrap();
+        drop_audit_partition(&settings, &partition, &[]).await.unwrap();
+    };
+    let commands = async {
+        // The second wait is that of another attempt.
+        for number in 0..2 {
+            wait::until_true("the archive", wait::deadline(), async || {
+                !schema.sql(&waiting).await.is_empty()
+            })
+            .await;
+            store
+                .refuse_link(&refused("GEN-002"), &receipt(&format!("beside {number}")))
+                .await
+                .unwrap();
+        }
+        schema.sql(RELEASE).await;
+    };
+    tokio::join!(schema.sql(&keep), dropping, commands);
+    assert_eq!(schema.sql("SELECT DISTINCT user_id FROM audit").await, ["GEN-002"]);
+    assert_eq!(schema.sql("SELECT to_regclass('audit_initial')").await, [""]);
+    // Its index is not built on another table.
+    assert_eq!(
+        database::migrate(&schema.owner_url()).await.applied,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn rows_of_a_user_are_found_by_indexes_of_the_partitions() {
+    let (schema, store) = row_in_an_older_partition().await;
+    let fill = format!(
+        "{UNPROTECTED}; INSERT INTO audit SELECT 'filled-' || number / 10, number % 10 + 1, v, \
+         (extract(epoch FROM now() - interval '80 days' + number * interval '1 minute') * 1000)::bigint, action, subject, result, \
+         count, session_id, connection_id, job_id, key_id, mac, address, device, trace_id, personal \
+         FROM audit, generate_series(1, 100000) AS number; ANALYZE audit"
+    );
+    schema.sql(&fill).await;
+    let (of_index, read_whole) = counts(&schema).await;
+    for number in 0..20 {
+        let owner = format!("filled-{}", number * 300 + 7);
+        assert_eq!(store.audit_rows(&owner, 0, 99, 99).await.unwrap().len(), 10);
+        assert_eq!(store.audit_tip(&owner).await.unwrap().last, Some(10));
+        store.next_audited_user(Some(&owner)).await.unwrap();
+    }
+    // Sessions report their counts at their end.
+    drop(store);
+    let (_, read) = wait::until("the counts", wait::deadline(), async || {
+        Some(counts(&schema).await).filter(|(scans, _)| *scans >= of_index + 60)
+    })
+    .await;
+    // A partition with a few rows may be read whole.
+    assert!(read < read_whole + 1_000, "{read_whole} rows before, {read} after");
+}
+
+/// Scans of indexes of the partitions, and rows of them that were read without one.
+async fn counts(schema: &Schema) -> (u64, u64) {
+    let counts = "SELECT coalesce(sum(idx_scan), 0) || ' ' || coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables \
+         WHERE relname LIKE 'audit_%' AND schemaname = current_schema()";
+    let counts = schema.sql(counts).await.remove(0);
+    let (scans, rows) = counts.split_once(' ').unwrap();
+    (scans.parse().unwrap(), rows.parse().unwrap())
 }
