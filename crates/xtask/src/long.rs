@@ -31,13 +31,15 @@ pub(crate) fn drill(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([test], root)
 }
 
-/// Deletion of expired sessions from 10 million, beside 200 commands a second. It takes some minutes and 5 GB of disk, and prints how long the
-/// commands took.
+/// Deletion of expired sessions from 10 million, and archive of 10 million audit rows, each beside 200 commands a second. It takes some
+/// minutes and 10 GB of disk, and prints how long the commands took.
 pub(crate) fn prune(root: &Path) -> anyhow::Result<ExitCode> {
     let mut test = Command::new(env!("CARGO"));
     test.args(["test", "--locked", "--package", "store", "--test", "it"]);
-    test.args(["retention_scale::", "--", "--nocapture"]);
-    test.env("POSTERN_PRUNED_SESSIONS", "10000000");
+    let tests = ["retention_scale::", "audit_scale::"];
+    test.arg("--").args(tests).args(["--nocapture", "--test-threads", "1"]);
+    test.env("POSTERN_PRUNED_SESSIONS", "10000000")
+        .env("POSTERN_ARCHIVED_ROWS", "10000000");
     run_all([test], root)
 }
 

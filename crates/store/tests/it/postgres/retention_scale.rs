@@ -21,10 +21,10 @@ use crate::sample::{audit_keys, link, receipt, user};
 const OF_USER: u64 = 10;
 
 /// Connections of the store: one for each loop, and some for the run.
-const POOL: usize = 8;
+pub(super) const POOL: usize = 8;
 
 /// Loops of commands, each of which sends 50 commands a second.
-const LOOPS: u64 = 4;
+pub(super) const LOOPS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_wait_for_no_lock_while_many_sessions_are_deleted() {
@@ -37,15 +37,7 @@ async fn commands_wait_for_no_lock_while_many_sessions_are_deleted() {
     let store = PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap();
     fill(&schema, sessions).await;
     if asked.is_some() {
-        let before = Beside::new();
-        let ten_seconds = async {
-            tokio::time::timeout(Duration::from_secs(10), std::future::pending::<()>())
-                .await
-                .unwrap_err();
-            before.is_done.store(true, Ordering::Relaxed);
-        };
-        let (durations, ()) = tokio::join!(before.commands(&store, "before"), ten_seconds);
-        println!("without pruning: {}", figures(durations));
+        println!("without pruning: {}", figures(commands_alone(&store).await));
     }
 
     let beside = Beside::new();
@@ -78,9 +70,22 @@ async fn commands_wait_for_no_lock_while_many_sessions_are_deleted() {
     assert_eq!(schema.sql(left).await, [(sessions - rows).to_string()]);
 }
 
+/// Durations of commands for ten seconds without anything beside.
+pub(super) async fn commands_alone(store: &PgStore) -> Vec<Duration> {
+    let alone = Beside::new();
+    let ten_seconds = async {
+        tokio::time::timeout(Duration::from_secs(10), std::future::pending::<()>())
+            .await
+            .unwrap_err();
+        alone.is_done.store(true, Ordering::Relaxed);
+    };
+    let (durations, ()) = tokio::join!(alone.commands(store, "before"), ten_seconds);
+    durations
+}
+
 /// Value of a variable that is set for a long form of the test.
 #[expect(clippy::disallowed_methods, reason = "a long form, by hand")]
-fn by_hand(variable: &str) -> Option<u64> {
+pub(super) fn by_hand(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
@@ -108,19 +113,19 @@ async fn is_pruned(store: &PgStore, within: Duration) -> bool {
 }
 
 /// Work beside a run, until the run is done.
-struct Beside {
-    is_done: AtomicBool,
+pub(super) struct Beside {
+    pub(super) is_done: AtomicBool,
 }
 
 impl Beside {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             is_done: AtomicBool::new(false),
         }
     }
 
     /// Commands of users with sessions, and how long each of them took.
-    async fn commands(&self, store: &PgStore, name: &str) -> Vec<Duration> {
+    pub(super) async fn commands(&self, store: &PgStore, name: &str) -> Vec<Duration> {
         let loops = (0..LOOPS).map(|number| self.command_loop(store, (name, number)));
         join_all(loops).await.concat()
     }
@@ -188,7 +193,7 @@ async fn command(store: &PgStore, owner: &str, session: &str, number: u64) {
 }
 
 /// Number, percentiles and maximum of durations.
-fn figures(mut durations: Vec<Duration>) -> String {
+pub(super) fn figures(mut durations: Vec<Duration>) -> String {
     durations.sort();
     let at = |share: usize| durations[(durations.len() - 1) * share / 100];
     format!(
