@@ -26,7 +26,7 @@ pub enum ArchiveFileError {
     #[error("{} is no manifest of an archive", .0.display())]
     NoManifest(PathBuf, #[source] serde_json::Error),
     /// The manifest is refused.
-    #[error("{}: {1}", .0.display())]
+    #[error("{}: {}", .0.display(), .1)]
     Manifest(PathBuf, ManifestFault),
     /// The file is not what its manifest says.
     #[error("{} was altered: it is not what its manifest says", .0.display())]
