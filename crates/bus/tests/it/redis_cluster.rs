@@ -202,6 +202,49 @@ async fn failed_shard_fails_its_users_alone_until_its_replica_takes_over() {
     assert_eq!(log, "1");
 }
 
+/// A primary without slots is in no reply to CLUSTER SLOTS, and is asked for keys of the first slot that moves to it.
+#[tokio::test]
+async fn first_slot_of_a_new_primary_is_served_while_it_moves() {
+    let cluster = RedisCluster::start().await;
+    make_empty_primary(&cluster, 5).await;
+    let node = ClusterNode::connect(&cluster.url()).await;
+    let (owner, slot) = user_of(&cluster, 0).await;
+    node.bus.begin_alert_check(&owner, "c-1").await.unwrap();
+    cluster.open_migration(slot, 5).await;
+    assert_eq!(cluster.migrate_keys(slot, 5).await, 1);
+    node.bus.begin_alert_check(&owner, "c-2").await.unwrap();
+    assert!(node.redirects("ask") > 0);
+    cluster.close_migration(slot, 5).await;
+    publish(&*node.bus, &owner, 1).await;
+    let keys = cluster.node(5).command(&["DBSIZE"]).await;
+    assert_ne!(keys, "0");
+}
+
+/// Makes a replica a primary without slots.
+async fn make_empty_primary(cluster: &RedisCluster, index: usize) {
+    let nodes = cluster.node(0).command(&["CLUSTER", "NODES"]).await;
+    let myself = nodes.lines().find(|line| line.contains("myself")).unwrap();
+    let (_, bus_port) = myself.split(' ').nth(1).unwrap().split_once('@').unwrap();
+    let bus_port = bus_port.split(',').next().unwrap();
+    let (replica, port) = (cluster.node(index), cluster.node(0).port().to_string());
+    replica.command(&["CLUSTER", "RESET"]).await;
+    replica
+        .command(&["CLUSTER", "MEET", "127.0.0.1", &port, bus_port])
+        .await;
+    let name = format!("127.0.0.1:{}@", replica.port());
+    wait::until_true("all nodes to know the primary", 2 * wait::deadline(), async || {
+        for other in 0..6 {
+            let nodes = cluster.node(other).command(&["CLUSTER", "NODES"]).await;
+            let is_primary = |line: &str| line.contains(&name) && line.contains("master");
+            if nodes.lines().count() != 6 || nodes.contains("handshake") || !nodes.lines().any(is_primary) {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn user_without_a_permission_on_one_primary_is_refused_at_the_start_by_its_name() {
     let cluster = RedisCluster::shared().await;
