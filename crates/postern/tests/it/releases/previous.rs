@@ -83,7 +83,7 @@ fn extract(commit: &str, sources: &Path) {
     assert!(archive.wait().unwrap().success(), "git archive");
 }
 
-/// Builds the binary with the lowest priority, as other tests run beside it. The network is used only if a crate is missing.
+/// Builds the binary with a low priority, as other tests run beside it. The network is used only if a crate is missing.
 ///
 /// Features are those of the tests' own build, which has the development dependencies of all crates: otherwise tokio would have others,
 /// and everything above it would be compiled again. Cargo counts them if one target is a test, an example or a benchmark; the benchmark
@@ -91,7 +91,7 @@ fn extract(commit: &str, sources: &Path) {
 fn build(sources: &Path, target: &Path) {
     let cargo = |offline: &[&str]| {
         let mut cargo = Command::new("nice");
-        cargo.args(["-n", "19"]).arg(cargo_program());
+        cargo.args(["-n", "10"]).arg(cargo_program());
         cargo
             .args(["build", "--quiet", "--locked", "--workspace"])
             .args(offline);
