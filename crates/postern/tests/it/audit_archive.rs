@@ -390,7 +390,7 @@ async fn forged_checkpoint_has_no_row_dropped_unread() {
 }
 
 #[tokio::test]
-async fn rows_of_the_last_day_and_other_rows_of_the_same_name_are_not_touched() {
+async fn rows_of_the_last_day_and_other_files_of_the_same_name_stay() {
     let log = Log::filled().await;
     let dir = log.dir();
     let parts = [
