@@ -1,4 +1,5 @@
 //! Archive of many audit rows beside commands. `cargo xtask long prune` archives 10 million: `POSTERN_ARCHIVED_ROWS`.
+#![expect(clippy::print_stdout, reason = "the figures are for whoever runs these tests")]
 
 use std::sync::atomic::Ordering;
 
