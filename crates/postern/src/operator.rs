@@ -18,6 +18,7 @@ use worker::{OperatorSessionsError, operator_receipt};
 
 pub(crate) use self::jobs::jobs;
 pub(crate) use self::prune::prune;
+pub(crate) use self::redis::with_redis;
 pub(crate) use self::sessions::sessions;
 pub(crate) use self::tasks::tasks;
 pub(crate) use self::users::users;

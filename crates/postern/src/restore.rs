@@ -40,11 +40,17 @@ pub enum RestoreError {
     /// Connecting to Postgres failed.
     #[error("connect to Postgres")]
     Connect(#[source] SetupError),
+    /// Connecting to Redis failed.
+    #[error("connect to Redis")]
+    Redis(#[from] bus::ConnectError),
+    /// Sessions could not be ended.
+    #[error(transparent)]
+    Sessions(#[from] worker::OperatorSessionsError),
     /// A change failed; a repeat goes on where it ended.
     #[error("a repeat goes on where this ended")]
     Change(#[from] StoreError),
     /// Invalid user id in the database.
-    #[error("user of an account in the database")]
+    #[error("user in the database")]
     User(#[from] InvalidId),
 }
 

@@ -74,6 +74,7 @@ pub use postgres::{
     AuditPage, AuditPartition, AuditPosition, AuditTimePosition, Grant, Migrated, PgSettings, PgSettingsError, PgStore,
     PgUrlChange, RestoreCheck, RestoredAccount, RestoredState, RootsError, SchemaUse, SetupError,
     close_audit_partition, drop_audit_partition, is_logged_outage, migrate, old_audit_partitions, read_restored_state,
+    read_users_with_open_sessions,
 };
 pub use queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 pub use refreshes::{

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{OperatorArgs, OutputArgs};
-use crate::config::{LossArgs, RestoreCheckArgs};
+use crate::config::{LossArgs, RedisArgs, RestoreCheckArgs};
 
 /// `postern restore`.
 #[derive(Debug, Subcommand)]
@@ -22,9 +22,15 @@ pub struct RestoreApplyCommand {
     /// The loss.
     #[command(flatten)]
     pub loss: LossArgs,
+    /// End all sessions that were open then, of every user: which of them have ended since is not known. Needs the settings of Redis.
+    #[arg(long)]
+    pub end_sessions: bool,
     /// Operator and settings.
     #[command(flatten)]
     pub operator: OperatorArgs,
+    /// Redis settings.
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// Form of the result.
     #[command(flatten)]
     pub output: OutputArgs,

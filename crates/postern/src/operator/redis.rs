@@ -12,7 +12,7 @@ use super::meter;
 ///
 /// # Errors
 /// Those of the connect and of the command.
-pub(super) async fn with_redis<T, E: From<ConnectError>>(
+pub(crate) async fn with_redis<T, E: From<ConnectError>>(
     settings: &RedisSettings,
     command: impl AsyncFnOnce(&RedisBus) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -4,18 +4,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::process::ExitCode;
 
+use bus::RedisBus;
 use data_encoding::HEXLOWER;
 use lifecycle::{Clock, OsEntropy};
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
 use protocol::id::UserId;
 use serde::Serialize;
-use store::{ChainHead, InvalidAuditRow, PgStore, Receipt, RestoredAccount};
-use worker::{DoubtfulLink, OperatorLinks, operator_receipt};
+use store::{
+    ChainHead, InvalidAuditRow, PgStore, Receipt, RestoredAccount, SessionSelector, read_users_with_open_sessions,
+};
+use worker::{DoubtfulLink, OperatorLinks, OperatorSessions, operator_receipt};
 
 use super::{Findings, RestoreError, RestoreReport, find, report};
 use crate::audit;
 use crate::cli::{OperatorSettings, RestoreApplyCommand};
 use crate::config::Problems;
+use crate::operator::with_redis;
 
 /// Findings, and what was done about them.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,8 @@ pub(crate) struct ApplyReport {
     applied: bool,
     /// Accounts whose users have to link them again.
     marked: u64,
+    /// Sessions that were live, and were ended.
+    sessions_ended: usize,
 }
 
 impl ApplyReport {
@@ -42,10 +48,18 @@ impl ApplyReport {
 
 impl fmt::Display for ApplyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { found, applied, marked } = self;
+        let Self {
+            found,
+            applied,
+            marked,
+            sessions_ended,
+        } = self;
         writeln!(f, "{found}")?;
         if *applied {
-            write!(f, "marked {marked} accounts; workers may start")
+            write!(
+                f,
+                "marked {marked} accounts, ended {sessions_ended} live sessions; workers may start"
+            )
         } else {
             write!(f, "nothing was changed: a restore does not explain all of this")
         }
@@ -53,7 +67,7 @@ impl fmt::Display for ApplyReport {
 }
 
 /// Records the restore in the audit log: in the chain of operators, and in each chain that has lost rows, which therefore does not go on as
-/// if it had none. Then has the users of doubtful links link them again.
+/// if it had none. Then has the users of doubtful links link them again, and ends all sessions if asked to.
 ///
 /// # Errors
 /// [`RestoreError`]. A repeat goes on where this ended, and records what is still found.
@@ -62,10 +76,17 @@ pub(crate) async fn apply(
     problems: Problems,
     clock: &dyn Clock,
 ) -> Result<ApplyReport, RestoreError> {
-    let settings = args.operator.settings(problems)?;
+    let mut problems = problems;
+    let redis = if args.end_sessions {
+        args.redis.check(&mut problems).map(Some)
+    } else {
+        Some(None)
+    };
+    let settings = args.operator.check(&mut problems);
+    let (settings, redis) = problems.finish(settings.zip(redis))?;
     let found = Box::pin(find((&settings.database, &settings.keys), &args.loss, clock)).await?;
     let applied = found.are_explained();
-    let mut marked = 0;
+    let (mut marked, mut sessions_ended) = (0, 0);
     if applied {
         let heads = args.loss.heads.as_deref().map(audit::newest_heads).transpose()?;
         let meter = NoopMeterProvider::new().meter("postern");
@@ -79,11 +100,16 @@ pub(crate) async fn apply(
         for account in &found.state.to_link_again {
             marked += u64::from(changes.mark(account).await?);
         }
+        if let Some(redis) = &redis {
+            let ended = with_redis(redis, async |bus| changes.end_sessions(bus).await);
+            sessions_ended = Box::pin(ended).await?;
+        }
     }
     Ok(ApplyReport {
         found: report(&found),
         applied,
         marked,
+        sessions_ended,
     })
 }
 
@@ -137,6 +163,22 @@ impl Changes<'_> {
             clock: self.clock,
         };
         Ok(links.require_new_link(&link, &self.receipt()).await?)
+    }
+
+    /// Ends all sessions of each user who had one; returns the number of those that were live.
+    async fn end_sessions(&self, bus: &RedisBus) -> Result<usize, RestoreError> {
+        let sessions = OperatorSessions {
+            records: self.store,
+            registry: bus,
+            presence: bus,
+            clock: self.clock,
+        };
+        let mut ended = 0;
+        for user in read_users_with_open_sessions(&self.settings.database).await? {
+            let user = UserId::new(&user)?;
+            ended += sessions.end(&user, SessionSelector::All, &self.receipt()).await?;
+        }
+        Ok(ended)
     }
 
     fn receipt(&self) -> Receipt {

@@ -1,11 +1,11 @@
 //! Drill: Postgres is restored from a base backup and the archived log, checked, and used again.
 
 use serde_json::{Value, json};
-use testkit::Postgres;
 use testkit::cluster::Cluster;
 use testkit::postgres::Schema;
 use testkit::scratch::Scratch;
 use testkit::wait;
+use testkit::{Postgres, Redis};
 
 use crate::callback::link_by_page;
 use crate::command_line::postern;
@@ -62,8 +62,13 @@ async fn apply(schema: &Schema, loss: &[&str]) {
     assert_eq!((status, &report["applied"]), (1, &json!(false)), "{report}");
     assert_eq!(schema.sql(operators).await, Vec::<String>::new());
 
-    let (status, report) = restore("apply", &url, KEYS, &loss_and_operator).await;
+    let redis = Redis::shared().await;
+    let (address, prefix) = (redis.url(), redis.prefix());
+    let ending = ["--end-sessions", "--redis-url", &address, "--redis-prefix", &prefix];
+    let (status, report) = restore("apply", &url, KEYS, &[&loss_and_operator[..], &ending].concat()).await;
     assert_eq!((status, &report["marked"]), (0, &json!(1)), "{report}");
+    let ended = "SELECT user_id FROM users WHERE sessions_ended_at IS NOT NULL";
+    assert_eq!(schema.sql(ended).await, ["GEN-001"]);
     let recorded = schema.sql(operators).await;
     assert!(
         recorded[0].contains("lost until 2099-01-01T00:00:00.000Z, 1 accounts"),
@@ -77,6 +82,7 @@ async fn apply(schema: &Schema, loss: &[&str]) {
     );
     let (_, report) = check(&url, KEYS, loss).await;
     assert_eq!(report["linkAgain"], json!([]), "{report}");
+    assert_eq!(report["openSessions"], 0, "{report}");
 }
 
 #[tokio::test]

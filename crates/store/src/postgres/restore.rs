@@ -62,6 +62,14 @@ pub struct RestoredAccount {
     pub last_synced: Option<Timestamp>,
 }
 
+/// Condition of a session that was open when the deadlines were copied last.
+macro_rules! is_open {
+    () => {
+        "ended_at IS NULL AND exp_at > copied_at \
+         AND (sessions_ended_at IS NULL OR opened_at > sessions_ended_at OR session_id = sessions_ended_except)"
+    };
+}
+
 /// Reads the state of a restored database. Changes nothing.
 ///
 /// # Errors
@@ -97,13 +105,33 @@ async fn read(client: &Client, check: &RestoreCheck<'_>) -> Result<RestoredState
     })
 }
 
+/// Users with sessions that were open at the time of a restored database, all at once: as many names as it has such users.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn read_users_with_open_sessions(settings: &PgSettings) -> Result<Vec<String>, SetupError> {
+    on_own_connection(settings, async |client| {
+        let users = concat!(
+            "SELECT DISTINCT user_id FROM session_deadlines, sessions JOIN users USING (user_id) WHERE ",
+            is_open!(),
+            " ORDER BY user_id"
+        );
+        let rows = client.query_typed(users, &[]).await;
+        let users = rows.and_then(|rows| rows.iter().map(|row| row.try_get("user_id")).collect());
+        users.map_err(|error| SetupError::Reach(Box::new(error)))
+    })
+    .await
+}
+
 /// Time of the state, and the number of sessions that were open then.
 async fn open_sessions(client: &Client) -> Result<(Option<Timestamp>, u64), Error> {
     // `copied_at` is `-infinity` until a worker has copied the deadlines of sessions.
-    let count = "SELECT nullif(copied_at, '-infinity') AS as_of, \
-         (SELECT count(*) FROM sessions JOIN users USING (user_id) WHERE ended_at IS NULL AND exp_at > copied_at \
-          AND (sessions_ended_at IS NULL OR opened_at > sessions_ended_at OR session_id = sessions_ended_except)) AS open \
-         FROM session_deadlines";
+    let count = concat!(
+        "SELECT nullif(copied_at, '-infinity') AS as_of, \
+         (SELECT count(*) FROM sessions JOIN users USING (user_id) WHERE ",
+        is_open!(),
+        ") AS open FROM session_deadlines"
+    );
     let found = client.query_typed_one(count, &[]).await?;
     let as_of: Option<OffsetDateTime> = found.try_get("as_of")?;
     Ok((as_of.map(timestamp), found.try_get::<_, i64>("open")?.unsigned_abs()))
