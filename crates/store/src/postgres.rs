@@ -55,7 +55,7 @@ pub use audit_export::{AuditPage, AuditPosition, AuditTimePosition};
 pub use error::is_logged_outage;
 pub use grants::{Grant, SchemaUse};
 pub use migrate::{Migrated, migrate};
-pub use restore::{RestoreCheck, RestoredAccount, RestoredState, read_restored_state};
+pub use restore::{RestoreCheck, RestoredAccount, RestoredState, read_restored_state, read_users_with_open_sessions};
 pub use settings::{PgSettings, PgSettingsError, PgUrlChange};
 pub use tls::RootsError;
 
