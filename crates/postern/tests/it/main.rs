@@ -74,6 +74,7 @@ mod telemetry;
 mod token_limits;
 mod trace_sampling;
 mod traces;
+mod typescript;
 mod vault_rotate;
 mod vault_tampering;
 mod webhooks;

@@ -78,7 +78,7 @@ impl Tree {
 }
 
 /// Generated folders, at any depth.
-const GENERATED: [&str; 3] = [".git", "node_modules", "target"];
+const GENERATED: [&str; 4] = [".git", "dist", "node_modules", "target"];
 
 #[cfg(test)]
 impl Tree {

@@ -1,0 +1,98 @@
+/** The client against two gateways: every scenario over both dialects on Node.js and in Chromium, and tabs in Chromium. */
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import type { Page } from "playwright-core";
+import { WebSocket } from "ws";
+
+import { type Client, type ClientOptions, createClient, webSocket } from "../../src/index.js";
+import { socketIo } from "../../src/socketio.js";
+import { Chromium, open } from "./browser.js";
+import { Drain, UserStage } from "./cluster.js";
+import { check, scenarios } from "./scenarios.js";
+
+const DIALECTS = ["websocket", "socket.io"];
+const drain = new Drain(DIALECTS.length * 2);
+const stages = new Map<string, UserStage>();
+let browser: Chromium;
+/** Tab in which all scenarios run at once: each further one costs a process. */
+let page: Page;
+
+async function stageOf(name: string): Promise<UserStage> {
+  const stage = await UserStage.start(name, drain);
+  stages.set(stage.user, stage);
+  return stage;
+}
+
+/** Calls a method of a user's stage for a page. */
+async function call(user: string, method: string, args: unknown[]): Promise<unknown> {
+  const stage = stages.get(user);
+  assert.ok(stage && method in stage, `${user} ${method}`);
+  return (stage[method as keyof UserStage] as (...args: unknown[]) => unknown).apply(stage, args);
+}
+
+before(async () => {
+  browser = await Chromium.start();
+  page = await open(await browser.context(call));
+});
+
+after(async () => {
+  await browser.end();
+  for (const stage of stages.values()) stage.balancer.end();
+});
+
+describe("against a cluster", { concurrency: true, timeout: 90_000 }, () => {
+  for (const dialect of DIALECTS) {
+    for (const [name, scenario] of Object.entries(scenarios)) {
+      test(`${name} over ${dialect} on Node.js`, async () => {
+        const stage = await stageOf(`node-${dialect}-${name}`);
+        const transport = dialect === "socket.io" ? socketIo() : webSocket({ WebSocket });
+        const create = (more: Partial<ClientOptions>): Client =>
+          createClient({ url: stage.balancer.url, transport, token: () => null, reconnectDelay: { min: 20, max: 200 }, ...more });
+        await scenario(stage, create);
+      });
+
+      test(`${name} over ${dialect} in Chromium`, async () => {
+        const stage = await stageOf(`chromium-${dialect}-${name}`);
+        await page.evaluate((args) => window.run(...args), [name, dialect, stage.user, stage.balancer.url] as const);
+      });
+    }
+
+    test(`tabs share one socket over ${dialect}, and one takes it over when its leader closes`, async () => {
+      const stage = await stageOf(`tabs-${dialect}`);
+      const context = await browser.context(call);
+      const tabs = [await open(context), await open(context), await open(context)];
+      const [leader, next, last] = tabs;
+      assert.ok(leader && next && last);
+      for (const tab of tabs) {
+        await tab.evaluate((args) => window.share(...args), [dialect, stage.user, stage.balancer.url] as const);
+      }
+      assert.equal(await stage.sockets(), 1);
+      await stage.publish("1");
+      for (const tab of tabs) await tab.evaluate(() => window.log.received("1"));
+      const { settings } = await last.evaluate(() => window.client.send("security:get_settings"));
+      assert.equal(settings.sessionTimeout, 30);
+
+      await stage.cut();
+      const accounts = last.evaluate(() => window.client.send("account:list"));
+      await leader.close();
+      await stage.publish("2");
+      await stage.allow();
+      assert.deepEqual((await accounts).accounts, []);
+      await stage.publish("3");
+      for (const tab of [next, last]) await tab.evaluate(() => window.log.received("1", "2", "3"));
+      for (const tab of [next, last]) {
+        assert.equal(await tab.evaluate(() => window.log.fresh), 1, "the leader's connection is resumed");
+      }
+      await next.evaluate(() => window.client.disconnect());
+      await last.evaluate(async () => {
+        await window.client.send("security:get_settings");
+        await window.log.live();
+      });
+      const sockets = await stage.sockets();
+      check(sockets === 1, `${sockets} sockets`);
+      await context.close();
+    });
+  }
+});
