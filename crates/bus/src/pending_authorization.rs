@@ -119,7 +119,7 @@ mod tests {
 
     /// Another form begins with a line for its version, so that its second line is no platform.
     #[test]
-    fn authorization_is_written_in_the_checked_in_format_and_another_form_is_unknown() {
+    fn authorization_is_written_in_the_checked_in_format_and_another_one_is_unknown() {
         let stored = b"s-1\ngithub\n\x01sealed";
         assert_eq!(PendingAuthorization::read(stored).unwrap().write(), stored);
         assert_eq!(PendingAuthorization::read(b"v2\ns-1\ngithub\n\x01sealed"), None);

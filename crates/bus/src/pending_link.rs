@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn link_is_written_in_the_checked_in_format_and_another_form_is_unknown() {
+    fn link_is_written_in_the_checked_in_format_and_another_one_is_unknown() {
         let stored = b"GEN-001\ns-1";
         assert_eq!(PendingLink::read(stored).unwrap().write(), stored);
         assert_eq!(PendingLink::read(b"v2\nGEN-001\ns-1"), None);

@@ -146,7 +146,7 @@ async fn session_of_a_newer_version_is_unknown_until_a_worker_opens_it() {
 
 /// A node that did not understand it would let ended sessions go on.
 #[tokio::test]
-async fn under_an_end_of_all_sessions_of_a_newer_form_each_session_is_unknown() {
+async fn under_an_end_of_all_sessions_in_a_newer_format_each_session_is_unknown() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let session = [key("u", "s-1")];

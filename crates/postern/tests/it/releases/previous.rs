@@ -39,7 +39,8 @@ fn previous_commit() -> String {
 
 /// Returns the reason where the sources of the commit are not here: a folder without git's history, a shallow clone, or no git.
 fn build_if_possible(commit: &str) -> Result<PathBuf, String> {
-    let folder = target().join("previous-release").join(commit);
+    let releases = target().join("previous-release");
+    let folder = releases.join(commit);
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join("lock")).unwrap();
     lock.lock().unwrap();
@@ -47,11 +48,16 @@ fn build_if_possible(commit: &str) -> Result<PathBuf, String> {
     if binary.exists() {
         return Ok(binary);
     }
+    for other in fs::read_dir(&releases).unwrap().map(|entry| entry.unwrap().path()) {
+        if other != folder {
+            fs::remove_dir_all(other).unwrap();
+        }
+    }
     let wanted = format!("{commit}^{{commit}}");
     let found = run(git().args(["cat-file", "-e", &wanted])).map_err(|error| format!("git: {error}"))?;
     if !found.status.success() {
-        let said = String::from_utf8_lossy(&found.stderr);
-        return Err(format!("git has no commit {commit}: {}", said.trim()));
+        let stderr = String::from_utf8_lossy(&found.stderr);
+        return Err(format!("git has no commit {commit}: {}", stderr.trim()));
     }
     let (sources, target) = (folder.join("sources"), folder.join("target"));
     for left in [&sources, &target] {
@@ -110,8 +116,8 @@ fn build(sources: &Path, target: &Path) {
         return;
     }
     let built = cargo(&[]);
-    let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "build the previous release:\n{said}");
+    let stderr = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "build the previous release:\n{stderr}");
 }
 
 fn run(command: &mut Command) -> std::io::Result<Output> {
