@@ -154,7 +154,7 @@ async fn lane_follows_its_slot(cluster: &RedisCluster, node: &ClusterNode) {
 }
 
 #[tokio::test]
-async fn failed_shard_fails_its_users_alone_until_its_replica_takes_over() {
+async fn failed_shard_fails_its_users_alone_until_its_replica_replaces_it() {
     let mut cluster = RedisCluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
     let node = ClusterNode::connect(&cluster.url()).await;
     let bus = &*node.bus;

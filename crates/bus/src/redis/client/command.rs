@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_a_script_is_sent_once_in_place_of_its_digest() {
+    fn text_of_a_script_is_sent_once_instead_of_its_digest() {
         let script = Script::new(Operation::Gcra, "return 0");
         let mut command = Command::run(&script, keys(&["pn:{a}:1"]), [Arg::from("x")]);
         assert_eq!((command.name, command.arguments.len()), ("EVALSHA", 4));

@@ -1,6 +1,5 @@
 //! Command connection to one server: bounds the commands in flight, measures them, and sends nothing while the server is unreachable.
 
-mod health;
 mod monitor;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +10,6 @@ use protocol::time::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-pub(super) use self::health::Health;
-
 use self::monitor::HealthMonitor;
 use super::COMMAND_TIMEOUT;
 use super::command::Command;
@@ -20,7 +17,8 @@ use super::command_failure::CommandFailure;
 use super::connect_error::ConnectError;
 use super::connection::Connection;
 use super::connector::{Connector, Purpose};
-use super::shards::ShardReports;
+use super::health::Health;
+use super::reports::ShardReports;
 use crate::BusError;
 use crate::metrics::Metrics;
 use crate::operation::Operation;

@@ -18,7 +18,8 @@ use super::command_failure::CommandFailure;
 use super::connect_error::ConnectError;
 use super::connector::{Connector, Purpose};
 use super::node::NodeContext;
-use super::shards::{Route, ShardKeeper, ShardReports, Shards};
+use super::reports::ShardReports;
+use super::shards::{Route, ShardMonitor, Shards};
 use super::slots::slot_of;
 use super::{AccessCheck, Arg, RedisReply, Script};
 use crate::BusError;
@@ -66,10 +67,10 @@ impl Client {
 
     /// Follows the slot map and monitors the connections until the tasks are drained.
     pub(in crate::redis) fn monitor(&self, tasks: &Tasks) {
-        let (soft, keeper) = (tasks.soft(), ShardKeeper::new(Arc::clone(&self.shards)));
+        let (soft, monitor) = (tasks.soft(), ShardMonitor::new(Arc::clone(&self.shards)));
         tasks.essential("redis health monitor", async move {
             // Runs until the node drains.
-            soft.run_until_cancelled(keeper.run()).await;
+            soft.run_until_cancelled(monitor.run()).await;
         });
     }
 

@@ -1,16 +1,13 @@
 //! Connections to all servers of one bus: one to each that owns slots, opened and closed as the slot map changes.
 
-mod keeper;
-mod reports;
-mod server_clock;
+mod monitor;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-pub(super) use self::keeper::ShardKeeper;
-pub(super) use self::reports::ShardReports;
+pub(super) use self::monitor::ShardMonitor;
 
 use super::COMMAND_TIMEOUT;
 use super::connect_error::ConnectError;

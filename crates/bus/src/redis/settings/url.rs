@@ -204,7 +204,9 @@ pub enum InvalidRedisUrl {
     #[error("{0}")]
     Syntax(url::ParseError),
     /// Unknown scheme.
-    #[error("the URL begins with redis://, redis-sentinel:// or redis-cluster://, or with rediss in place of redis")]
+    #[error(
+        "the URL begins with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster:// or rediss-cluster://"
+    )]
     Scheme,
     /// Missing host.
     #[error("the URL names no host")]

@@ -16,12 +16,12 @@ use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
 use super::NodeState;
-use super::health::Health;
 use crate::BusError;
 use crate::operation::Operation;
 use crate::redis::client::RedisReply;
 use crate::redis::client::command_failure::{CommandFailure, ERROR_REPLY, refusal, waitable};
 use crate::redis::client::connection::Connection;
+use crate::redis::client::health::Health;
 
 /// Health monitor of one [`super::NodeClient`].
 pub(super) struct HealthMonitor {

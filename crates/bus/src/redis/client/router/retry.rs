@@ -46,13 +46,13 @@ pub(super) struct Retry<'a> {
 
 /// Next attempt.
 enum Next {
-    /// At once, at the owner of the slot.
+    /// Owner of the slot, at once.
     Owner,
-    /// At once, at the owner that a server has named.
+    /// Owner that a server has named, at once.
     Named(Endpoint),
-    /// At once, at the server that receives the slot.
+    /// Server that receives the slot, at once.
     Receiver(Endpoint),
-    /// At the owner of the slot, after a pause.
+    /// Owner of the slot, after a pause.
     Later,
     /// None.
     Never,

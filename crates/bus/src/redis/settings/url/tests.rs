@@ -136,8 +136,7 @@ fn logins_of_sentinels_are_replaced_and_other_sentinels_are_refused() {
 
 #[test]
 fn invalid_url_is_refused_in_one_line() {
-    const SCHEMES: &str =
-        "the URL begins with redis://, redis-sentinel:// or redis-cluster://, or with rediss in place of redis";
+    const SCHEMES: &str = "the URL begins with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster:// or rediss-cluster://";
     const QUERY: &str = "the query of the URL of sentinels has master, sentinel_user and sentinel_password alone";
     for (text, line) in [
         ("redis-cluster://:hunter2@a:1,b:2/1", "a cluster has database 0 alone"),

@@ -22,7 +22,7 @@ impl ServerClock {
         }
     }
 
-    /// What a server's clock, which showed `server_time` (ms since 1970) at this instant, showed at the start of this one.
+    /// Time that a server's clock showed at the start of this one, by its time (ms since 1970) at another instant.
     pub(super) fn at_start(&self, (at, server_time): (Instant, u64)) -> i64 {
         let server_time = i64::try_from(server_time).unwrap_or(i64::MAX);
         server_time.saturating_sub(self.since_start(at))

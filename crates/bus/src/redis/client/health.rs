@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Result of the last heartbeats.
 #[derive(Debug, Clone)]
-pub(in crate::redis::client) struct Health {
+pub(super) struct Health {
     /// Class of the failure of the last heartbeat; none if it was answered.
     fault: Option<&'static str>,
     /// Error reply with which the server has refused the connection since, such as `WRONGPASS`.
@@ -18,12 +18,12 @@ pub(in crate::redis::client) struct Health {
     /// Server's clock at that time, in ms since 1970.
     server_time: u64,
     /// Difference between the two clocks at that time.
-    pub(in crate::redis::client) skew: Duration,
+    pub(super) skew: Duration,
 }
 
 impl Health {
     /// Health after a heartbeat that was answered at `now` with `server_time`.
-    pub(in crate::redis::client) fn up(now: Instant, server_time: u64, wall: SystemTime) -> Self {
+    pub(super) fn up(now: Instant, server_time: u64, wall: SystemTime) -> Self {
         let server_wall = SystemTime::UNIX_EPOCH + Duration::from_millis(server_time);
         let ahead = wall.duration_since(server_wall);
         Self {
@@ -36,61 +36,61 @@ impl Health {
     }
 
     /// Records a failed heartbeat with the class of its failure.
-    pub(in crate::redis::client) fn mark_down(&mut self, class: &'static str) {
+    pub(super) fn mark_down(&mut self, class: &'static str) {
         self.fault = Some(class);
     }
 
     /// Class of the failure of the last heartbeat; none if it was answered.
-    pub(in crate::redis::client) fn fault(&self) -> Option<&'static str> {
+    pub(super) fn fault(&self) -> Option<&'static str> {
         self.fault
     }
 
     /// Records why the server refuses the connection. True if the reason has changed.
-    pub(in crate::redis::client) fn refuse(&mut self, refusal: Error) -> bool {
+    pub(super) fn refuse(&mut self, refusal: Error) -> bool {
         let before = self.refusal.replace(refusal);
         before != self.refusal
     }
 
     /// Reason of the server for refusing the connection, if it does.
-    pub(in crate::redis::client) fn refusal(&self) -> Option<Error> {
+    pub(super) fn refusal(&self) -> Option<Error> {
         self.refusal.clone()
     }
 
     /// Reports whether commands may be sent.
-    pub(in crate::redis::client) fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.fault.is_none()
     }
 
     /// Reports whether the last reply is recent and the clocks agree.
-    pub(in crate::redis::client) fn is_live(&self, now: Instant) -> bool {
+    pub(super) fn is_live(&self, now: Instant) -> bool {
         self.is_up() && self.silence(now) < STALE && !self.is_skewed()
     }
 
     /// Reports whether the clocks of this node and the server are too far apart.
-    pub(in crate::redis::client) fn is_skewed(&self) -> bool {
+    pub(super) fn is_skewed(&self) -> bool {
         self.skew > MAX_SKEW
     }
 
     /// Instant at which the server's clock shows `millis`; `now` for a time in the past.
-    pub(in crate::redis::client) fn instant_of(&self, millis: u64, now: Instant) -> Instant {
+    pub(super) fn instant_of(&self, millis: u64, now: Instant) -> Instant {
         let server_now = self.server_time + u64::try_from(self.silence(now).as_millis()).unwrap_or(u64::MAX);
         now + Duration::from_millis(millis.saturating_sub(server_now))
     }
 
     /// Time on the server's clock.
-    pub(in crate::redis::client) fn server_time(&self, now: Instant) -> Timestamp {
+    pub(super) fn server_time(&self, now: Instant) -> Timestamp {
         let since = u64::try_from(self.silence(now).as_millis()).unwrap_or(u64::MAX);
         let millis = self.server_time.saturating_add(since);
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 
     /// Time of the last reply, and the server's clock then, in ms since 1970.
-    pub(in crate::redis::client) fn reading(&self) -> (Instant, u64) {
+    pub(super) fn reading(&self) -> (Instant, u64) {
         (self.last_reply, self.server_time)
     }
 
     /// Time since the last reply.
-    pub(in crate::redis::client) fn silence(&self, now: Instant) -> Duration {
+    pub(super) fn silence(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.last_reply)
     }
 }

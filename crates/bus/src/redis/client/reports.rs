@@ -1,5 +1,7 @@
 //! Reports about all servers of one bus as one dependency, one clock and one set of gauges.
 
+mod server_clock;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,15 +11,15 @@ use protocol::fault::chain;
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
-use super::server_clock::ServerClock;
+use self::server_clock::ServerClock;
+use super::command_failure::CommandFailure;
+use super::health::Health;
 use crate::BusError;
 use crate::metrics::Metrics;
-use crate::redis::client::command_failure::CommandFailure;
-use crate::redis::client::node::Health;
 use crate::redis::settings::Endpoint;
 
 /// Reports of the heartbeats of all servers, and of failed commands.
-pub(in crate::redis::client) struct ShardReports {
+pub(super) struct ShardReports {
     /// Servers as a whole, to which outages are reported. It is up while each of them is.
     dependency: Dependency,
     metrics: Metrics,
@@ -34,17 +36,12 @@ pub(in crate::redis::client) struct ShardReports {
 struct Shard {
     is_up: bool,
     silence: Duration,
-    /// What its clock showed at the start of ours, and how far it is from that of this node.
+    /// Time that its clock showed at the start of ours, and its difference from the clock of this node.
     clock: Option<(i64, Duration)>,
 }
 
 impl ShardReports {
-    pub(in crate::redis::client) fn new(
-        dependency: Dependency,
-        metrics: Metrics,
-        redis: &'static str,
-        is_cluster: bool,
-    ) -> Self {
+    pub(super) fn new(dependency: Dependency, metrics: Metrics, redis: &'static str, is_cluster: bool) -> Self {
         Self {
             dependency,
             metrics,
@@ -56,12 +53,12 @@ impl ShardReports {
     }
 
     /// Records a connection by its first heartbeat, which ends no outage: the server is not checked yet.
-    pub(in crate::redis::client) fn connected(&self, server: &Endpoint, health: &Health) {
+    pub(super) fn connected(&self, server: &Endpoint, health: &Health) {
         self.insert(server, health);
     }
 
     /// Records a heartbeat that was answered.
-    pub(in crate::redis::client) fn answered(&self, server: &Endpoint, health: &Health) {
+    pub(super) fn answered(&self, server: &Endpoint, health: &Health) {
         let all_up = self.insert(server, health);
         if health.is_skewed() {
             let failure = CommandFailure::ClockSkew.to_string();
@@ -86,7 +83,7 @@ impl ShardReports {
     }
 
     /// Records a heartbeat or a connect that failed, with the class of the failure and the time since the last answer.
-    pub(in crate::redis::client) fn failed(
+    pub(super) fn failed(
         &self,
         server: &Endpoint,
         class: &'static str,
@@ -104,12 +101,7 @@ impl ShardReports {
     }
 
     /// Records the failure of a command.
-    pub(in crate::redis::client) fn command_failed(
-        &self,
-        server: Option<&Endpoint>,
-        class: &'static str,
-        error: &BusError,
-    ) {
+    pub(super) fn command_failed(&self, server: Option<&Endpoint>, class: &'static str, error: &BusError) {
         let error = chain(error);
         let text = match server {
             Some(server) => self.named(server, error),
@@ -126,7 +118,7 @@ impl ShardReports {
     }
 
     /// Time on the servers' clock, as of the last heartbeats: of several, that which is furthest ahead. Takes no lock.
-    pub(in crate::redis::client) fn server_time(&self) -> Timestamp {
+    pub(super) fn server_time(&self) -> Timestamp {
         self.clock.at(Instant::now())
     }
 

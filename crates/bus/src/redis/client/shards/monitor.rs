@@ -1,4 +1,4 @@
-//! Keeper of the connections to all servers: follows the slot map, and runs the health monitor of each connection.
+//! Monitor of the connections to all servers: follows the slot map, and runs the health monitor of each connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use super::{Route, Shards};
 use crate::redis::client::node::NodeClient;
 use crate::redis::settings::Endpoint;
 
-/// Keeper of the connections to all servers.
-pub(in crate::redis::client) struct ShardKeeper {
+/// Monitor of the connections to all servers.
+pub(in crate::redis::client) struct ShardMonitor {
     shards: Arc<Shards>,
     kept: Vec<Endpoint>,
     /// Each resolves with its server once the map no longer has it.
     keeping: FuturesUnordered<BoxFuture<'static, Endpoint>>,
 }
 
-impl ShardKeeper {
+impl ShardMonitor {
     pub(in crate::redis::client) fn new(shards: Arc<Shards>) -> Self {
         Self {
             shards,
