@@ -13,7 +13,7 @@ pub enum RestoreCommand {
     Check(RestoreCheckCommand),
     /// Do what follows from it: has users link accounts again whose tokens may have been used since, and records the restore, and what each
     /// chain of the audit log has lost. Changes nothing and exits with 1 if a restore does not explain what is found.
-    Apply(RestoreApplyCommand),
+    Apply(Box<RestoreApplyCommand>),
 }
 
 /// `postern restore apply`.
