@@ -9,7 +9,7 @@ use crate::config::RedisArgs;
 #[derive(Debug, Subcommand)]
 pub enum UsersCommand {
     /// Show what the store has about a user: accounts, sessions, second factor, alerts, devices, tasks.
-    Show(UsersShowArgs),
+    Show(Box<UsersShowArgs>),
     /// Erase a user: end the sessions, unlink the accounts, and delete all data and the key of the personal data in the audit log. It
     /// cannot be undone.
     Erase(Box<UsersEraseArgs>),
