@@ -123,7 +123,7 @@ impl PartitionExport<'_> {
 }
 
 /// Rows of a partition that one query reads.
-const PAGE: u32 = 5_000;
+const PAGE: u32 = 2_000;
 /// Rows of one chain that one query reads.
 const MOVED_PAGE: usize = 1_000;
 /// Most rows of other partitions.
