@@ -164,8 +164,8 @@ async fn head_is_not_set_back() {
              EXCEPTION WHEN unique_violation THEN INSERT INTO outcome VALUES (sqlerrm); END $do$; \
              SELECT said FROM outcome; DROP TABLE outcome"
         );
-        let said = schema.sql(&attempt).await;
-        assert_eq!(said, ["the head of an audit chain only advances"], "{change}");
+        let refusal = schema.sql(&attempt).await;
+        assert_eq!(refusal, ["the head of an audit chain only advances"], "{change}");
     }
     schema.sql("UPDATE audit_heads SET logged = seq").await;
 }
