@@ -24,7 +24,7 @@ pub enum PersonalDataError {
     /// The key of the user is encrypted with a key that is no longer in `POSTERN_VAULT_KEYS`.
     #[error("its key is not among POSTERN_VAULT_KEYS")]
     UnknownKey,
-    /// It is not what the row is committed to.
+    /// The text is not the one that the row is committed to.
     #[error("altered")]
     Altered,
 }
@@ -42,11 +42,11 @@ impl AuditRow {
         let key = match keys.current().user_key(&self.user, stored) {
             Ok(key) => key,
             Err(VaultError::UnknownKey) => return Err(PersonalDataError::UnknownKey),
-            // What stands in the place of the user's key is none.
+            // What stands in place of the user's key is none.
             Err(VaultError::Altered | VaultError::Malformed) => return Err(PersonalDataError::Erased),
         };
         let text = key
-            .reveal(&self.place(), personal)
+            .reveal(&self.binding(), personal)
             .map_err(|_altered| PersonalDataError::Altered)?
             .ok_or(PersonalDataError::Erased)?;
         let [subject, address, device] = decode(&text).ok_or(PersonalDataError::Altered)?;
@@ -81,7 +81,7 @@ impl AuditRow {
             String::new()
         };
         let (address, device) = (std::mem::take(&mut self.address), std::mem::take(&mut self.device));
-        self.personal = Some(key.protect(&self.place(), &encode([&subject, &address, &device])));
+        self.personal = Some(key.protect(&self.binding(), &encode([&subject, &address, &device])));
     }
 
     fn in_clear(&self) -> PersonalData {
@@ -93,11 +93,11 @@ impl AuditRow {
     }
 
     /// Place that the personal data is bound to: two rows of the same number, one of them lost by a restore, differ in their time.
-    fn place(&self) -> Vec<u8> {
-        let mut place = self.user.as_bytes().to_vec();
-        place.extend_from_slice(&self.seq.to_be_bytes());
-        place.extend_from_slice(&self.at.to_be_bytes());
-        place
+    fn binding(&self) -> Vec<u8> {
+        let mut binding = self.user.as_bytes().to_vec();
+        binding.extend_from_slice(&self.seq.to_be_bytes());
+        binding.extend_from_slice(&self.at.to_be_bytes());
+        binding
     }
 }
 

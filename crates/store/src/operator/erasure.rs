@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What the erasure of a user changed, and what is left.
+/// Counts of an erasure: what it unlinked, and what is left of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserErasure {

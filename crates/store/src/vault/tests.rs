@@ -303,7 +303,7 @@ fn audit_keys(keys: &str) -> AuditKeys {
 }
 
 #[test]
-fn protected_text_is_revealed_at_its_place_by_its_key_alone() {
+fn protected_text_is_revealed_in_its_row_by_its_key_alone() {
     let keys = audit_keys(NEW).current();
     let (key, stored) = keys.new_user_key("GEN-001");
     let protected = key.protect(b"1", b"192.0.2.7");

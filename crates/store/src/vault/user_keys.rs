@@ -27,10 +27,10 @@ impl UserKey {
         }
     }
 
-    /// Encrypts a text for one place. The result is `key id | commitment | tag | ciphertext`.
+    /// Encrypts a text for one binding. The result is `key id | commitment | tag | ciphertext`.
     ///
-    /// The commitment, an HMAC of place and text, is also the nonce (a synthetic IV, as in RFC 5297): equal texts in two places have
-    /// nothing in common, and a place that is written twice with different texts has different nonces.
+    /// The commitment, an HMAC of binding and text, is also the nonce (a synthetic IV, as in RFC 5297): equal texts in two bindings have
+    /// nothing in common, and a binding that is written twice with different texts has different nonces.
     ///
     /// # Panics
     /// If the text is longer than 256 GiB, where the cipher's counter ends.
@@ -38,8 +38,8 @@ impl UserKey {
         clippy::expect_used,
         reason = "only a text longer than the cipher's counter fails, and no memory holds one"
     )]
-    pub(crate) fn protect(&self, place: &[u8], text: &[u8]) -> Vec<u8> {
-        let commitment = self.commit(place, text);
+    pub(crate) fn protect(&self, binding: &[u8], text: &[u8]) -> Vec<u8> {
+        let commitment = self.commit(binding, text);
         let mut body = text.to_vec();
         let tag = self
             .cipher()
@@ -49,11 +49,11 @@ impl UserKey {
         [self.id.as_slice(), &commitment, &tag, body.as_slice()].concat()
     }
 
-    /// Text that was protected for this place. None if it was protected with another key.
+    /// Text that was protected for this binding. None if it was protected with another key.
     ///
     /// # Errors
     /// [`VaultError::Altered`] if it is not the text of the commitment.
-    pub(crate) fn reveal(&self, place: &[u8], protected: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+    pub(crate) fn reveal(&self, binding: &[u8], protected: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         let (id, rest) = protected.split_first_chunk::<ID_LEN>().ok_or(VaultError::Malformed)?;
         if *id != self.id {
             return Ok(None);
@@ -64,7 +64,7 @@ impl UserKey {
         self.cipher()
             .decrypt_inout_detached(&nonce(commitment), &[], text.as_mut_slice().into(), &(*tag).into())
             .map_err(|_says_nothing| VaultError::Altered)?;
-        let is_committed = self.mac(place, &text).verify_slice(commitment).is_ok();
+        let is_committed = self.mac(binding, &text).verify_slice(commitment).is_ok();
         if is_committed {
             Ok(Some(text))
         } else {
@@ -72,18 +72,18 @@ impl UserKey {
         }
     }
 
-    fn commit(&self, place: &[u8], text: &[u8]) -> [u8; KEY_LEN] {
-        self.mac(place, text).finalize().into_bytes().into()
+    fn commit(&self, binding: &[u8], text: &[u8]) -> [u8; KEY_LEN] {
+        self.mac(binding, text).finalize().into_bytes().into()
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "a key leaves its wrapper to key an HMAC, here only"
     )]
-    fn mac(&self, place: &[u8], text: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, binding: &[u8], text: &[u8]) -> Hmac<Sha256> {
         let mac = keyed(self.commitment.expose_secret());
-        mac.chain_update((place.len() as u64).to_be_bytes())
-            .chain_update(place)
+        mac.chain_update((binding.len() as u64).to_be_bytes())
+            .chain_update(binding)
             .chain_update(text)
     }
 

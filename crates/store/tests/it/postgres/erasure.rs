@@ -170,7 +170,7 @@ async fn user_with_more_alerts_than_a_batch_is_erased() {
     assert_eq!(found(&schema).await, Vec::<&str>::new());
 }
 
-/// Without these notices the gateways would not close the sockets of the user.
+/// Gateways close the sockets of the user by these notices.
 #[tokio::test]
 async fn unsent_notices_of_ended_sessions_outlive_the_erasure_and_other_events_do_not() {
     let schema = database::migrated().await;
