@@ -9,9 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
-use protocol::id::{ResumeTokenId, UserId};
+use protocol::id::UserId;
 
-use crate::{BusError, ChannelMessages};
+use crate::BusError;
+use crate::message_queue::ChannelMessages;
 
 /// Event logs and channels of the users.
 #[async_trait]
@@ -153,7 +154,7 @@ pub enum LogRead {
 #[async_trait]
 pub trait UserSubscriptions: Send + Sync {
     /// Subscribes to a user's channel. It returns once the server has confirmed: events published from then on arrive, or a
-    /// [`ChannelMessage::Missed`] or [`ChannelMessage::MissedOf`] covers them. Idempotent.
+    /// [`crate::ChannelMessage::Missed`] or [`crate::ChannelMessage::MissedOf`] covers them. Idempotent.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the channel stays desired and is subscribed when the server is back, followed by a `Missed`.
@@ -164,34 +165,4 @@ pub trait UserSubscriptions: Send + Sync {
 
     /// Reports whether messages arrive: the last probe message came back.
     fn is_live(&self) -> bool;
-}
-
-/// Message that a node receives. Events of one user arrive in the server's order; gaps are possible only with a `Missed`, or a `MissedOf` of
-/// the user, which may arrive before events of before the gap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChannelMessage {
-    /// Event of a subscribed user.
-    Event {
-        /// User.
-        user: UserId,
-        /// Offset of the event.
-        offset: Offset,
-        /// Envelope of the event.
-        envelope: Arc<Envelope>,
-    },
-    /// A client of a subscribed user redeemed its resume token, on any gateway: leases of earlier redemptions have ended.
-    Redeemed {
-        /// User.
-        user: UserId,
-        /// Resume token.
-        token: ResumeTokenId,
-        /// Number of this redemption.
-        redemption: u64,
-    },
-    /// Messages of any user may have been missed: the connection was replaced, or this node was too slow. All subscriptions are
-    /// restored; compare offsets.
-    Missed,
-    /// Messages of these users may have been missed, and none of others: compare their offsets. A user whose messages alone would fill
-    /// the queue of this node gets these.
-    MissedOf(Vec<UserId>),
 }

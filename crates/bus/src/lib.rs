@@ -8,6 +8,7 @@
 //! confirmed command.
 
 mod challenges;
+mod channel_message;
 mod error;
 mod events;
 mod hints;
@@ -34,10 +35,9 @@ mod memory;
 mod redis;
 
 pub use challenges::{ChallengeKey, ChallengeKind, Challenges};
+pub use channel_message::ChannelMessage;
 pub use error::BusError;
-pub use events::{
-    ChannelMessage, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions,
-};
+pub use events::{Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions};
 pub use hints::{Hint, Hints};
 pub use jobs::{ClaimedJob, EntryId, Jobs};
 pub use joins::{JoinOutcome, JoinedSocket, Joins, SocketJoin};

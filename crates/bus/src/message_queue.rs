@@ -1,8 +1,8 @@
 //! Bounded queue from a bus to a subscribed node. A full queue never blocks the bus: the node gets a notice of missed messages.
 
+mod fair_queue;
 #[cfg(test)]
 mod tests;
-mod turns;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
-use self::turns::Turns;
-use crate::ChannelMessage;
+use self::fair_queue::FairQueue;
+use crate::channel_message::ChannelMessage;
 
 /// Sending half. Clones share the queue.
 ///
@@ -23,8 +23,8 @@ pub struct MessageQueue {
     sender: Arc<Sender>,
 }
 
-/// Receiving half. It reads one message of each user in turn, those of one user in the order in which they were sent, and notices that are
-/// not about a single hot user first.
+/// Receiving half. It reads one message of each user after the other, those of one user in the sequence in which they were sent, and
+/// notices that are not about a single hot user first.
 #[derive(Debug)]
 pub struct ChannelMessages {
     shared: Arc<Shared>,
@@ -37,7 +37,7 @@ struct Sender {
 
 #[derive(Debug)]
 struct Shared {
-    turns: Mutex<Turns>,
+    queue: Mutex<FairQueue>,
     /// Notified when there may be something to read, or nothing will ever be again.
     readable: Notify,
     /// Cancelled when all senders are dropped.
@@ -54,7 +54,7 @@ impl MessageQueue {
     #[must_use]
     pub fn new(bound: usize) -> (Self, ChannelMessages) {
         let shared = Arc::new(Shared {
-            turns: Mutex::new(Turns::new(bound)),
+            queue: Mutex::new(FairQueue::new(bound)),
             readable: Notify::new(),
             ended: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -71,16 +71,16 @@ impl MessageQueue {
         match message {
             ChannelMessage::Event { ref user, .. } | ChannelMessage::Redeemed { ref user, .. } => {
                 let user = user.clone();
-                self.change(|turns| turns.push(&user, message))
+                self.change(|queue| queue.push(&user, message))
             }
-            ChannelMessage::Missed => self.change(Turns::push_missed),
+            ChannelMessage::Missed => self.change(FairQueue::push_missed),
             ChannelMessage::MissedOf(users) => self.push_missed_of(users),
         }
     }
 
     /// Queues a notice that messages of these users may have been missed, unless one that covers it is unread. True if it was queued.
     pub(crate) fn push_missed_of(&self, users: Vec<UserId>) -> bool {
-        self.change(|turns| turns.push_missed_of(users))
+        self.change(|queue| queue.push_missed_of(users))
     }
 
     /// Resolves when the receiver is dropped.
@@ -94,9 +94,9 @@ impl MessageQueue {
         self.sender.shared.closed.is_cancelled()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Turns) -> bool) -> bool {
+    fn change(&self, change: impl FnOnce(&mut FairQueue) -> bool) -> bool {
         let shared = &self.sender.shared;
-        let is_noticed = change(&mut shared.turns());
+        let is_noticed = change(&mut shared.queue());
         shared.readable.notify_one();
         is_noticed
     }
@@ -122,19 +122,19 @@ impl ChannelMessages {
 
     /// Takes what is next, without waiting.
     pub fn try_recv(&mut self) -> Option<ChannelMessage> {
-        self.shared.turns().pop()
+        self.shared.queue().pop()
     }
 
     /// Reports whether nothing is to be read now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shared.turns().is_empty()
+        self.shared.queue().is_empty()
     }
 }
 
 impl Shared {
-    fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, FairQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -73,12 +73,12 @@ impl Publishing {
         let lane = {
             let events = Arc::clone(&events);
             move |number| {
-                let place = if in_sequence {
+                let index = if in_sequence {
                     events.user(number)
                 } else {
                     usize::try_from(number).unwrap_or_default()
                 };
-                place / batch % connections
+                index / batch % connections
             }
         };
         let pacer = events.schedule.release(lanes, lane);

@@ -173,7 +173,7 @@ fn next(received: &mut ChannelMessages) -> (String, u64) {
 }
 
 #[test]
-fn message_waits_for_one_of_a_hot_user_and_each_user_has_its_order() {
+fn message_waits_for_one_of_a_hot_user_and_each_user_has_its_sequence() {
     let (queue, mut received) = filled(1600, 1, 500);
     assert_eq!(next(&mut received).1, 1);
     for seq in 1..=2 {

@@ -180,7 +180,7 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> 
         outage: Arc::clone(&env.outage),
         workers: Arc::clone(&services.workers),
         restores: RestoreRequests::new(),
-        alerts: Internal::alert_places(),
+        alerts: Internal::alert_locks(),
         scheme: if api.tls.is_some() { "https" } else { "http" },
         job_timeout: settings.timing.job_timeout(Lane::Interactive),
         clock: Arc::clone(&env.clock),

@@ -11,7 +11,7 @@ use store::vault::VaultKeys;
 
 use super::{ConfigError, DatabaseArgs, Problems, VaultKeysArgs};
 
-/// What is known about the loss that a restore follows.
+/// Known facts about the loss that a restore follows.
 #[derive(Debug, Clone, Args)]
 pub struct LossArgs {
     /// Time until which the lost server was in use: `2026-11-30T12:00:00Z`. Default: now.

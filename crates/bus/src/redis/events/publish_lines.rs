@@ -40,8 +40,8 @@ struct Waiting {
 /// Outcomes of a publish. Its error may be that of a script with events of several.
 type Published = Result<Vec<PublishOutcome>, Arc<BusError>>;
 
-/// Place in a line.
-enum Place {
+/// Entry to a line.
+enum Entry {
     /// No publish is in flight: this one may be sent, and is in flight until the value is dropped.
     First(FirstPublish, Publish),
     /// Others are sent before. The first that waits has a task serve the line.
@@ -49,8 +49,8 @@ enum Place {
 }
 
 impl PublishLines {
-    /// Takes a place.
-    fn enter(self: &Arc<Self>, user: &UserId, publish: Publish) -> Result<Place, BusError> {
+    /// Enters the line of a user.
+    fn enter(self: &Arc<Self>, user: &UserId, publish: Publish) -> Result<Entry, BusError> {
         let mut users = self.users();
         let Some(line) = users.get_mut(user) else {
             users.insert(user.clone(), Line::default());
@@ -58,7 +58,7 @@ impl PublishLines {
                 lines: Arc::clone(self),
                 user: user.clone(),
             };
-            return Ok(Place::First(first, publish));
+            return Ok(Entry::First(first, publish));
         };
         let (events, bytes) = (line.events + publish.len(), line.bytes + publish.bytes());
         if events > MAX_WAITING || bytes > MAX_WAITING_BYTES {
@@ -69,12 +69,12 @@ impl PublishLines {
             lines: Arc::clone(self),
             user: user.clone(),
             first_done: Arc::clone(&line.first_done),
-            is_over: false,
+            has_ended: false,
         });
         let (done, published) = oneshot::channel();
         line.waiting.push_back(Waiting { publish, done });
         (line.events, line.bytes) = (events, bytes);
-        Ok(Place::Waiting(published, task))
+        Ok(Entry::Waiting(published, task))
     }
 
     fn users(&self) -> MutexGuard<'_, HashMap<UserId, Line>> {
@@ -107,7 +107,7 @@ struct LineTask {
     lines: Arc<PublishLines>,
     user: UserId,
     first_done: Arc<Notify>,
-    is_over: bool,
+    has_ended: bool,
 }
 
 impl LineTask {
@@ -125,7 +125,7 @@ impl LineTask {
         let next = users.get_mut(&self.user).and_then(Line::take);
         if next.is_none() {
             users.remove(&self.user);
-            self.is_over = true;
+            self.has_ended = true;
         }
         next
     }
@@ -133,7 +133,7 @@ impl LineTask {
 
 impl Drop for LineTask {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.has_ended {
             self.lines.users().remove(&self.user);
         }
     }
@@ -198,8 +198,8 @@ impl RedisBus {
     ) -> Result<Vec<PublishOutcome>, BusError> {
         match self.shared.publish_lines.enter(user, publish)? {
             // Boxed: with the wait of the others its future would exceed 8 KiB.
-            Place::First(_in_flight, publish) => Box::pin(self.run_publish(user, &publish)).await,
-            Place::Waiting(published, task) => {
+            Entry::First(_in_flight, publish) => Box::pin(self.run_publish(user, &publish)).await,
+            Entry::Waiting(published, task) => {
                 if let Some(task) = task {
                     self.shared.tasks.each("publishes of a user", task.run(self.clone()));
                 }
@@ -266,14 +266,14 @@ mod tests {
 
     fn first(lines: &Arc<PublishLines>) -> FirstPublish {
         match lines.enter(&user(), publish(PublishPhase::AfterRestore)) {
-            Ok(Place::First(first, _)) => first,
+            Ok(Entry::First(first, _)) => first,
             _ => panic!("it waits"),
         }
     }
 
     fn waiting(lines: &Arc<PublishLines>, phase: PublishPhase<'_>) -> (oneshot::Receiver<Published>, Option<LineTask>) {
         match lines.enter(&user(), publish(phase)) {
-            Ok(Place::Waiting(published, task)) => (published, task),
+            Ok(Entry::Waiting(published, task)) => (published, task),
             _ => panic!("it is sent"),
         }
     }
@@ -330,7 +330,7 @@ mod tests {
         let other = UserId::new("other").unwrap();
         assert!(matches!(
             lines.enter(&other, publish(PublishPhase::AfterRestore)),
-            Ok(Place::First(..))
+            Ok(Entry::First(..))
         ));
         let mut task = task.unwrap();
         assert_eq!(task.take().unwrap().0.len(), MAX_EVENTS);

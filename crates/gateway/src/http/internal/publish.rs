@@ -57,7 +57,7 @@ pub(super) struct PreparedEvent {
 
 impl Internal {
     /// Bound of the alerts of a user that are with the workers: a flood of one user would fill the lane of all.
-    pub(crate) fn alert_places() -> KeyedLocks<UserId> {
+    pub(crate) fn alert_locks() -> KeyedLocks<UserId> {
         KeyedLocks::with_bound(MAX_ALERTS)
     }
 
@@ -120,8 +120,8 @@ impl Internal {
     /// Has a worker commit an alert, which is stored before it is published.
     pub(super) async fn raise(&self, alert: Alert, call: &Call<'_>, user: &UserId) -> Result<(), ApiError> {
         let deadline = Instant::now() + self.job_timeout;
-        let place = timeout_at(deadline, self.alerts.lock(user)).await;
-        let _place = place.map_err(|_elapsed| ApiError::Failed(ErrorCode::Unavailable))?;
+        let lock = timeout_at(deadline, self.alerts.lock(user)).await;
+        let _lock = lock.map_err(|_elapsed| ApiError::Failed(ErrorCode::Unavailable))?;
         let within = deadline.saturating_duration_since(Instant::now());
         let work = Work::RaiseAlert(alert);
         let raised = self.workers.request(call.requester(user), work, within).await;

@@ -1,23 +1,23 @@
-//! Unread messages of a node by user. They are read in turns, one of each user: those of a hot user, or of one whose events go to a thousand
-//! sockets, wait for all others, and the others for one of them.
+//! Unread messages of a node by user, of which one of each user is read after the other: those of a hot user, or of one whose events go to a
+//! thousand sockets, wait for all others, and the others for one of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 
 use protocol::id::UserId;
 
-use crate::ChannelMessage;
+use crate::channel_message::ChannelMessage;
 
 /// Unread messages and notices.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct FairQueue {
     /// Most messages of all users.
     bound: usize,
     /// Number of messages.
     unread: usize,
     users: HashMap<UserId, Unread>,
     /// Users with something unread, each once, the next one first.
-    turns: VecDeque<UserId>,
+    next: VecDeque<UserId>,
     /// True if messages of any user may have been missed.
     is_missed: bool,
     /// Users whose messages may have been missed before they were queued.
@@ -32,13 +32,13 @@ struct Unread {
     is_missed: bool,
 }
 
-impl Turns {
+impl FairQueue {
     pub(super) fn new(bound: usize) -> Self {
         Self {
             bound,
             unread: 0,
             users: HashMap::new(),
-            turns: VecDeque::new(),
+            next: VecDeque::new(),
             is_missed: false,
             missed_of: Vec::new(),
         }
@@ -65,7 +65,7 @@ impl Turns {
                 is_missed: false,
             };
             self.users.insert(user.clone(), unread);
-            self.turns.push_back(user.clone());
+            self.next.push_back(user.clone());
         }
         self.unread += 1;
         false
@@ -98,9 +98,9 @@ impl Turns {
         if !self.missed_of.is_empty() {
             return Some(ChannelMessage::MissedOf(mem::take(&mut self.missed_of)));
         }
-        let user = self.turns.pop_front()?;
+        let user = self.next.pop_front()?;
         let unread = self.users.get_mut(&user)?;
-        let next = match unread.messages.pop_front() {
+        let taken = match unread.messages.pop_front() {
             Some(message) => {
                 self.unread -= 1;
                 message
@@ -113,17 +113,17 @@ impl Turns {
         if unread.messages.is_empty() && !unread.is_missed {
             self.users.remove(&user);
         } else {
-            self.turns.push_back(user);
+            self.next.push_back(user);
         }
-        if self.turns.is_empty() && self.turns.capacity() > KEPT_CAPACITY {
+        if self.next.is_empty() && self.next.capacity() > KEPT_CAPACITY {
             // The next burst may be far away.
             *self = Self::new(self.bound);
         }
-        Some(next)
+        Some(taken)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.turns.is_empty() && !self.is_missed && self.missed_of.is_empty()
+        self.next.is_empty() && !self.is_missed && self.missed_of.is_empty()
     }
 }
 
