@@ -10,7 +10,8 @@ import { socketIo } from "@postern/client/socket.io";
 import { App } from "./app.js";
 
 const client = createClient({
-  url: import.meta.env["VITE_GATEWAY"] ?? "https://127.0.0.1:8443",
+  // That of `postern dev`, unless the page's address has another one.
+  url: new URLSearchParams(location.search).get("gateway") ?? "https://127.0.0.1:8443",
   // An application asks its own server: `postern token` prints a token for `postern dev`.
   token: () => sessionStorage.getItem("token") ?? window.prompt("Access token"),
   transport: socketIo(),

@@ -12,6 +12,9 @@ import { gateways, pagePort } from "./cluster.js";
 
 const root = join(import.meta.dirname, "../../..");
 
+/** Build of the example, with the packed client, which `check` has left. */
+const example = join(root, "target/example/dist");
+
 const PAGE = `<!doctype html><title>client</title>
 <script type="importmap">{"imports": {"socket.io-client": "/node_modules/socket.io-client/dist/socket.io.esm.min.js"}}</script>
 <script type="module" src="/target/test/cluster/page.js"></script>`;
@@ -31,10 +34,9 @@ export class Chromium {
 
   static async start(): Promise<Chromium> {
     const server = createServer((request, response) => {
-      const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://page").pathname));
-      const isScript = /^\/(target|node_modules)\/.*\.js$/.test(path) && existsSync(join(root, path));
-      response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
-      response.end(isScript ? readFileSync(join(root, path)) : PAGE);
+      const { type, body } = file(new URL(request.url ?? "/", "http://page").pathname);
+      response.setHeader("content-type", type);
+      response.end(body);
     });
     await new Promise<void>((resolve) => server.listen(pagePort, "127.0.0.1", resolve));
     // Chromium has no option to trust an authority, but one to accept the key of a certificate.
@@ -56,6 +58,15 @@ export class Chromium {
     await this.#browser.close();
     this.#server.close();
   }
+}
+
+/** File of the page or of the example; anything else is the page itself. */
+function file(pathname: string): { type: string; body: string | Buffer } {
+  const path = normalize(decodeURIComponent(pathname));
+  if (path === "/example") return { type: "text/html", body: readFileSync(join(example, "index.html")) };
+  const script = join(path.startsWith("/assets/") ? example : root, path);
+  const isScript = /^\/(assets|target|node_modules)\/.*\.js$/.test(path) && existsSync(script);
+  return isScript ? { type: "text/javascript", body: readFileSync(script) } : { type: "text/html", body: PAGE };
 }
 
 /** Opens the page in a new tab, and waits until it has its functions. */

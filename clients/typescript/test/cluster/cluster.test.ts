@@ -9,7 +9,7 @@ import { WebSocket } from "ws";
 import { type Client, type ClientOptions, createClient, webSocket } from "../../src/index.js";
 import { socketIo } from "../../src/socketio.js";
 import { Chromium, open } from "./browser.js";
-import { Drain, UserStage } from "./cluster.js";
+import { Drain, UserStage, pagePort } from "./cluster.js";
 import { check, scenarios } from "./scenarios.js";
 
 const DIALECTS = ["websocket", "socket.io"];
@@ -20,7 +20,8 @@ let browser: Chromium;
 let page: Page;
 
 async function stageOf(name: string): Promise<UserStage> {
-  const stage = await UserStage.start(name, drain);
+  // A code is asked for once on a socket: a second one would be asked for after the drain.
+  const stage = await UserStage.start(name, drain, !name.includes("stepUp"));
   stages.set(stage.user, stage);
   return stage;
 }
@@ -43,6 +44,28 @@ after(async () => {
 });
 
 describe("against a cluster", { concurrency: true, timeout: 90_000 }, () => {
+  test("the example, built with the packed client, shows state, alerts and countdown of one socket", async () => {
+    const stage = await stageOf("example");
+    const context = await browser.context(call);
+    // It ends within the five minutes of a warning.
+    const token = await stage.token(200, 0);
+    await context.addInitScript((text) => sessionStorage.setItem("token", text), token);
+    const example = await context.newPage();
+    await example.goto(`http://127.0.0.1:${pagePort}/example?gateway=${encodeURIComponent(stage.balancer.url)}`);
+    await example.getByRole("status").getByText("live").waitFor();
+    await example.getByText(/The session ends in \d+ s/).waitFor();
+    await stage.alert("Somebody signed in.");
+    await example.getByRole("listitem").getByText("Somebody signed in.").waitFor();
+    await stage.cut();
+    await example.getByRole("status").getByText("waiting").waitFor();
+    await stage.alert("Somebody else signed in.");
+    await stage.allow();
+    await example.getByRole("listitem").getByText("Somebody else signed in.").waitFor();
+    assert.equal(await example.getByRole("listitem").count(), 2);
+    assert.equal(await stage.sockets(), 1);
+    await context.close();
+  });
+
   for (const dialect of DIALECTS) {
     for (const [name, scenario] of Object.entries(scenarios)) {
       test(`${name} over ${dialect} on Node.js`, async () => {

@@ -38,12 +38,12 @@ export async function internal(method: string, path: string, body?: object): Pro
   return (await response.json()) as Record<string, unknown>;
 }
 
-/** Time-based code of an authenticator (RFC 6238), of the step that is so many from now. */
-function totp(secret: string, step: number): string {
+/** Current time-based code of an authenticator (RFC 6238). */
+function totp(secret: string): string {
   const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
   const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
   const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + step));
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
   const digest = createHmac("sha1", key).update(counter).digest();
   const offset = (digest.at(-1) ?? 0) & 15;
   return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, "0");
@@ -81,9 +81,10 @@ export class UserStage implements Stage {
     this.#drain = drain;
   }
 
-  /** Stage of a user who did not exist before, whose name begins with this. */
-  static async start(name: string, drain: Drain): Promise<UserStage> {
-    return new UserStage(`${name}-${randomUUID()}`, await Balancer.start(gateways), drain);
+  /** Stage of a user who did not exist before, whose name begins with this, at the gateway that is drained or at the other one. */
+  static async start(name: string, drain: Drain, isDrained: boolean): Promise<UserStage> {
+    const balanced = isDrained ? gateways : [...gateways].reverse();
+    return new UserStage(`${name}-${randomUUID()}`, await Balancer.start(balanced), drain);
   }
 
   async token(life: number, age: number): Promise<string> {
@@ -95,6 +96,12 @@ export class UserStage implements Stage {
   async publish(message: string): Promise<void> {
     const data = { accountType: "github", status: "error", metadata: { errorMessage: message } };
     await internal("POST", `/v1/users/${this.user}/events`, { event: "account:status_changed", data });
+  }
+
+  /** Publishes an alert with this message. */
+  async alert(message: string): Promise<void> {
+    const data = { severity: "high", type: "suspicious_login", message, requiresAction: false };
+    await internal("POST", `/v1/users/${this.user}/events`, { event: "security:alert", data });
   }
 
   async cut(): Promise<void> {
@@ -109,8 +116,8 @@ export class UserStage implements Stage {
     await internal("DELETE", `/v1/users/${this.user}/sessions`);
   }
 
-  async code(secret: string, step: number): Promise<string> {
-    return totp(secret, step);
+  async code(secret: string): Promise<string> {
+    return totp(secret);
   }
 
   async drain(): Promise<void> {

@@ -13,8 +13,8 @@ export interface Stage {
   allow(): Promise<void>;
   /** Ends all sessions of the user by the internal API. */
   endSessions(): Promise<void>;
-  /** Code of an authenticator, of the current step or of the one before. */
-  code(secret: string, step: number): Promise<string>;
+  /** Current code of an authenticator. */
+  code(secret: string): Promise<string>;
   /** Drains the gateway that serves the clients, once all clients of the test have asked for it. */
   drain(): Promise<void>;
 }
@@ -100,6 +100,22 @@ async function reconnect(stage: Stage, create: Create): Promise<void> {
   check(log.state?.status === "stopped" && log.state.error.code === "forbidden", JSON.stringify(log.states));
 }
 
+/** Token that has expired already, and one that nobody has signed. */
+async function refusal(stage: Stage, create: Create): Promise<void> {
+  let asked = 0;
+  const late = create({ token: () => stage.token((asked += 1) === 1 ? -10 : 3600, 100) });
+  const log = new Log(late);
+  late.connect();
+  await log.live();
+  check(asked === 2, `asked for ${asked} tokens`);
+  late.disconnect();
+  const forger = create({ token: async () => `${await stage.token(3600, 0)}x` });
+  const forged = new Log(forger);
+  forger.connect();
+  await until("a refusal", () => forged.state?.status === "stopped");
+  check(forged.state?.status === "stopped" && forged.state.error.reason === "signature", JSON.stringify(forged.states));
+}
+
 /** Token replaced in time; then a token that ends because its source is away. */
 async function tokenExpiry(stage: Stage, create: Create): Promise<void> {
   let isAway = false;
@@ -139,10 +155,12 @@ async function stepUp(stage: Stage, create: Create): Promise<void> {
       return stage.token(3600, 0);
     },
   });
+  const log = new Log(first);
   first.connect();
   const { enrolment } = await first.send("security:update_settings", { settings: { twoFactorEnabled: true } });
-  check(signIns === 1 && enrolment?.secret !== undefined, "an enrolment needs a recent sign-in");
-  const token = await stage.code(enrolment.secret, -1);
+  check(enrolment?.secret !== undefined, "an authenticator has a secret");
+  check(signIns === 1, `${signIns} renewed sign-ins: ${JSON.stringify(log.states)}`);
+  const token = await stage.code(enrolment.secret);
   const { recoveryCodes } = await first.send("security:verify_2fa", { sessionId: enrolment.sessionId, token });
   check(recoveryCodes?.length === 10, "an enrolment has recovery codes");
 
@@ -155,7 +173,7 @@ async function stepUp(stage: Stage, create: Create): Promise<void> {
     token: () => stage.token(3600, 0),
     secondFactor: async (prompt) => {
       prompts.push(prompt);
-      return prompts.length === 1 ? "00000" : stage.code(enrolment.secret ?? "", 0);
+      return prompts.length === 1 ? "00000" : recoveryCodes?.[0];
     },
   });
   second.connect();
@@ -185,4 +203,4 @@ async function drain(stage: Stage, create: Create): Promise<void> {
 }
 
 /** All scenarios by name. */
-export const scenarios: Readonly<Record<string, Scenario>> = { reconnect, tokenExpiry, stepUp, drain };
+export const scenarios: Readonly<Record<string, Scenario>> = { reconnect, refusal, tokenExpiry, stepUp, drain };
