@@ -20,7 +20,7 @@ struct Listener {
     record: Arc<Mutex<Vec<ClientEvent>>>,
 }
 
-/// What Redis has lost of a user's data.
+/// Loss of a user's data in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Loss {
     Nothing,

@@ -24,7 +24,7 @@ pub(crate) struct ProxiedServer {
     link: Proxy,
     /// Primary before a failover.
     retired: Option<Redis>,
-    /// What it has lost of every user.
+    /// Loss of every user.
     loss: Loss,
 }
 
@@ -106,7 +106,7 @@ impl Deployment {
         }
     }
 
-    /// What the faults have cost a user.
+    /// Loss of a user by the faults so far.
     pub(crate) fn loss_of(&self, user: &str) -> Loss {
         match self {
             Self::Server(server) => server.loss,
