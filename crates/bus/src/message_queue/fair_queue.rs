@@ -55,8 +55,8 @@ impl FairQueue {
                 return false;
             }
             if unread.messages.len() >= free {
-                unread.is_missed = true;
-                return true;
+                unread.is_missed = !self.is_missed;
+                return unread.is_missed;
             }
             unread.messages.push_back(message);
         } else {

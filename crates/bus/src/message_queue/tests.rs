@@ -109,7 +109,9 @@ fn hot_user_fills_half_of_the_queue_and_two_a_third_each() {
             assert!(!queue.push(event(&user(number), 1)), "{number} is not hot");
         }
         let (mut events, notices) = read_all(&mut received);
-        assert_eq!(notices, notice_of(&(0..hot).collect::<Vec<_>>()));
+        assert_eq!(notices.len(), hot);
+        let expected = notice_of(&(0..hot).collect::<Vec<_>>());
+        assert!(expected.iter().all(|notice| notices.contains(notice)), "{notices:?}");
         for number in 0..hot {
             let queued = events.remove(user(number).as_str()).unwrap();
             assert!((500..=most).contains(&queued), "{queued} of {hot} hot users");
