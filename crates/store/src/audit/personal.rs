@@ -92,7 +92,7 @@ impl AuditRow {
         }
     }
 
-    /// Place that the personal data is bound to: two rows of the same number, one of them lost by a restore, differ in their time.
+    /// Binding of the personal data: two rows of the same number, one of them lost by a restore, differ in their time.
     fn binding(&self) -> Vec<u8> {
         let mut binding = self.user.as_bytes().to_vec();
         binding.extend_from_slice(&self.seq.to_be_bytes());
