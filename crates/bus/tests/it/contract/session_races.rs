@@ -63,7 +63,9 @@ async fn one_of_two_renewals_at_the_warning_reports_it(bus: &dyn Bus) {
 
 /// Runs all rounds, a part of them at the same time.
 async fn rounds(round: impl AsyncFn(u32)) {
-    let running = stream::iter(0..ROUNDS).map(&round).buffer_unordered(AT_ONCE);
+    let running = stream::iter(0..ROUNDS)
+        .map(|number| round(number))
+        .buffer_unordered(AT_ONCE);
     running.for_each(async |()| {}).await;
 }
 
