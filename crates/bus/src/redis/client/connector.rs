@@ -145,7 +145,7 @@ impl Connector {
     /// Names of keys or channels, one in a slot of each primary, of numbered names.
     pub(in crate::redis) fn name_for_each(&self, name: &dyn Fn(u32) -> String) -> Vec<String> {
         let map = self.slots.current();
-        let names = map.primaries().iter().map(|server| map.name_of(server, name));
+        let names = map.primaries().iter().map(|server| map.name_of(server, name, 0).1);
         names.collect()
     }
 

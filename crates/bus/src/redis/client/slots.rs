@@ -82,16 +82,13 @@ impl SlotMap {
         self.owner(slot_of(name))
     }
 
-    /// First of numbered names in a slot of this server. The first name of all for a server without slots.
-    pub(super) fn name_of(&self, server: &Endpoint, name: &dyn Fn(u32) -> String) -> String {
-        if !self.primaries.contains(server) {
-            return name(0);
-        }
+    /// First of numbered names, from this number on, in a slot of this server, with its number. The very first for a server without slots.
+    pub(super) fn name_of(&self, server: &Endpoint, name: &dyn Fn(u32) -> String, from: u32) -> (u32, String) {
+        let tried = if self.primaries.contains(server) { MAX_NAMES } else { 0 };
         // A server of a single slot takes 16,384 names on average, and thus some milliseconds.
-        let mut names = (0..MAX_NAMES).map(name);
-        names
-            .find(|name| self.owner_of(name) == Some(server))
-            .unwrap_or_else(|| name(0))
+        let mut names = (0..tried).map(|index| (from.wrapping_add(index), name(from.wrapping_add(index))));
+        let found = names.find(|(_, name)| self.owner_of(name) == Some(server));
+        found.unwrap_or_else(|| (from, name(from)))
     }
 }
 
@@ -259,10 +256,13 @@ mod tests {
         let map = SlotMap::new(owned.to_vec(), Vec::new()).unwrap();
         let name = |number| format!("pn:{{probe:{number}}}");
         for host in ["a", "b", "c"] {
-            let found = map.name_of(&server(host), &name);
+            let (number, found) = map.name_of(&server(host), &name, 0);
             assert_eq!(map.owner_of(&found), Some(&server(host)), "{found}");
+            assert_eq!(found, name(number));
+            let (next, other) = map.name_of(&server(host), &name, number + 1);
+            assert!(next > number && map.owner_of(&other) == Some(&server(host)), "{other}");
         }
-        assert_eq!(map.name_of(&server("d"), &name), name(0));
+        assert_eq!(map.name_of(&server("d"), &name, 7), (7, name(7)));
     }
 
     #[tokio::test]

@@ -197,6 +197,11 @@ impl Registry {
                 moved.push(Arc::clone(channel));
             }
         }
+        for channel in done.confirmed.iter().filter(|channel| departed.contains(*channel)) {
+            // The server may keep this subscription, if its slot came back and nobody wants it any more.
+            channels.entry(Arc::clone(channel)).or_default().server = ServerState::Unconfirmed;
+            dirty.push_back(Arc::clone(channel));
+        }
         for channel in batch.subscribe {
             if departed.contains(&channel) {
                 continue;

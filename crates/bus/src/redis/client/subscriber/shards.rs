@@ -24,6 +24,8 @@ struct ShardsState {
     shards: Vec<Arc<Shard>>,
     /// Desired channels of slots without an owner.
     unowned: Registry,
+    /// Number of the next probe channel. None is used twice: the probe messages of one server must not count as those of another.
+    next_probe: u32,
 }
 
 impl Shards {
@@ -39,11 +41,12 @@ impl Shards {
     /// still to be started; `end` ends all of them.
     pub(super) fn apply(&self, map: Arc<SlotMap>, end: &CancellationToken) -> Vec<Arc<Shard>> {
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let mut new = Vec::new();
         for server in map.primaries() {
             if !state.shards.iter().any(|shard| shard.server() == server) {
-                let probe = self.probe_of(&map, server);
+                let probe = self.probe_of(&map, server, &mut state.next_probe);
                 new.push(Arc::new(Shard::new(server.clone(), probe, end.child_token())));
             }
         }
@@ -56,7 +59,7 @@ impl Shards {
             let channels = shard.registry.depart(now, leaves);
             departed.extend(channels.into_iter().filter(|departed| *departed.channel() != probe));
             if leaves(&probe) && map.primaries().contains(server) {
-                shard.replace_probe(self.probe_of(&map, server));
+                shard.replace_probe(self.probe_of(&map, server, &mut state.next_probe));
             }
         }
         state.shards.retain(|shard| {
@@ -97,8 +100,10 @@ impl Shards {
     }
 
     /// Channel for the probe messages of a server, in one of its slots.
-    fn probe_of(&self, map: &SlotMap, server: &Endpoint) -> Channel {
-        Channel::from(map.name_of(server, &*self.probes))
+    fn probe_of(&self, map: &SlotMap, server: &Endpoint, next: &mut u32) -> Channel {
+        let (number, name) = map.name_of(server, &*self.probes, *next);
+        *next = number.wrapping_add(1);
+        Channel::from(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, ShardsState> {

@@ -99,10 +99,8 @@ impl Registry {
             return true;
         }
         let state = self.lock();
-        match state.channels.get(channel) {
-            Some(channel_state) => !channel_state.is_doubtful,
-            None => !state.departed.contains(channel),
-        }
+        let channel_state = state.channels.get(channel);
+        !state.departed.contains(channel) && channel_state.is_none_or(|channel_state| !channel_state.is_doubtful)
     }
 
     /// Forgets departed channels after a while, if no batch is in flight and no received message is left (`is_idle`), and filters no longer

@@ -162,6 +162,19 @@ fn moved_channel_keeps_its_waiter_and_is_not_doubtful() {
 }
 
 #[test]
+fn subscription_that_is_confirmed_after_its_channel_left_is_ended() {
+    let registry = Registry::default();
+    drop(registry.subscribe(channel(1)));
+    let batch = registry.next_batch(9).unwrap();
+    registry.depart(Instant::now(), |_| true);
+    // The slot is back before the server has replied.
+    let done = Server::default().apply(&batch);
+    registry.settle(batch, &done);
+    assert_eq!(registry.subscribed(), 0);
+    assert_eq!(registry.next_batch(9).unwrap().unsubscribe, [channel(1)]);
+}
+
+#[test]
 fn subscribed_channel_is_doubtful_after_its_move_until_it_is_confirmed() {
     let (old, new) = (Registry::default(), Registry::default());
     for number in 1..=2 {
