@@ -115,7 +115,7 @@ fn check(bytes: &BTreeMap<String, u64>) {
     bound("pids", 100_000);
     bound("conn", 240_000);
     bound("seen", 320_000);
-    bound("s", 281_000);
+    bound("s", 285_000);
     bound("w", 255_000);
     bound("sids", 150_000);
     bound("rl", 400_000);
