@@ -81,8 +81,10 @@ impl Schema {
 
     /// Every row of every table of the schema, as text under the table's name: the input of a search for secrets.
     pub async fn dump(&self) -> String {
+        // The rows of a partition are those of its table.
         let tables = format!(
-            "SELECT tablename FROM pg_tables WHERE schemaname = '{}' ORDER BY 1",
+            "SELECT relname FROM pg_class WHERE relnamespace = '{}'::regnamespace AND relkind IN ('r', 'p') \
+             AND NOT relispartition ORDER BY 1",
             self.name
         );
         let mut dump = String::new();
