@@ -65,7 +65,7 @@ async fn forgotten_user_leaves_ends_of_sessions_offset_and_rate_limits_alone() {
     let filled = bytes_by_kind(&[&redis], "pn").await;
     bus.forget_user(&UserId::new("}".repeat(128)).unwrap()).await.unwrap();
     let mut left = bytes_by_kind(&[&redis], "pn").await;
-    let kept = ["ended", "link", "oauth", "pos", "rl", "s", "sids", "w"];
+    let kept = ["ended", "link", "nodes", "oauth", "pos", "rl", "s", "sids", "w"];
     assert!(filled.len() > kept.len(), "{filled:?}");
     left.retain(|kind, _| !kept.contains(&kind.as_str()));
     assert_eq!(left, BTreeMap::new());
