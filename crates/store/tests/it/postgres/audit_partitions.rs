@@ -2,7 +2,8 @@
 
 use protocol::time::Timestamp;
 use store::{
-    Accounts, Audit, PgStore, close_audit_partition, drop_audit_partition, migrate, old_audit_partitions, verify_audit,
+    Accounts, Audit, AuditPosition, ERASED, PgStore, close_audit_partition, drop_audit_partition, migrate,
+    old_audit_partitions, verify_audit,
 };
 use testkit::postgres::{Schema, WORKER_ROLE};
 use testkit::wait;
@@ -252,4 +253,26 @@ async fn counts(schema: &Schema) -> (u64, u64) {
     let counts = schema.sql(counts).await.remove(0);
     let (scans, rows) = counts.split_once(' ').unwrap();
     (scans.parse().unwrap(), rows.parse().unwrap())
+}
+
+#[tokio::test]
+async fn rows_of_an_archive_have_no_personal_data_that_an_erasure_would_not_reach() {
+    let (schema, _store) = row_in_an_older_partition().await;
+    let now = "SELECT (extract(epoch FROM now()) * 1000)::bigint";
+    let now = Timestamp::from_millis(schema.sql(now).await[0].parse().unwrap());
+    let partition = old_audit_partitions(&settings(&schema.owner_url()), now)
+        .await
+        .unwrap()
+        .remove(0);
+    let owner = database::store_at(&schema.owner_url()).await;
+    let rows = owner
+        .audit_partition_page(&partition, &AuditPosition::start(), 9)
+        .await
+        .unwrap();
+    let archived: Vec<_> = rows
+        .iter()
+        .map(|row| (row.personal.is_some(), row.user_key.is_some(), row.subject.as_str()))
+        .collect();
+    assert_eq!(archived, [(true, false, "")]);
+    assert_eq!(rows[0].shown_personal_data(&audit_keys()).subject, ERASED);
 }
