@@ -112,12 +112,15 @@ async fn slot_that_left_its_primary_and_returned_is_subscribed_again() {
 async fn unsubscription_of_a_slot_that_has_just_moved_confuses_no_other_subscription() {
     let cluster = RedisCluster::start().await;
     let bus = connect(&cluster.url(), "pn").await;
-    let users = users(40);
-    let tracker = Tracker::open(&bus, &users[..20]).await;
-    for (leaving, joining) in users[..10].iter().zip(&users[20..30]) {
+    let users = users(80);
+    let (subscribed_first, joining) = users.split_at(40);
+    let tracker = Tracker::open(&bus, subscribed_first).await;
+    let mut pairs = subscribed_first.iter().zip(joining);
+    // Where the map was read in between, the command is not sent.
+    while refused_unsubscriptions(&cluster).await < 3 {
+        let (leaving, joining) = pairs.next().expect("no unsubscription was refused");
         let slot = slot(&cluster, leaving).await;
         cluster.migrate(slot, (cluster.primary_of(slot).await + 1) % 3).await;
-        // Before the map is read again, most of the times.
         tracker.unsubscribe(leaving);
         tracker.subscribe(joining).await;
     }
@@ -254,6 +257,18 @@ async fn of_primary(cluster: &RedisCluster, users: &[UserId], primary: usize) ->
     }
     assert!(!owned.is_empty() && owned.len() < users.len());
     owned
+}
+
+/// Number of unsubscriptions that nodes have refused.
+async fn refused_unsubscriptions(cluster: &RedisCluster) -> u64 {
+    let mut refused = 0;
+    for node in 0..3 {
+        let stats = cluster.node(node).command(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_sunsubscribe:"));
+        let calls = line.and_then(|line| line.split("rejected_calls=").nth(1)?.split(',').next());
+        refused += calls.map_or(0, |calls| calls.parse().unwrap());
+    }
+    refused
 }
 
 /// User channels that are subscribed at the primaries, by their own count.

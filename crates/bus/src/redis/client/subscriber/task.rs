@@ -91,6 +91,8 @@ impl<L: MessageHandler> ShardTask<L> {
         commands: Client,
         restore: Restore,
     ) -> Self {
+        // Before the first heartbeat: whoever opens the subscriber waits for the first probe channel alone.
+        shard.record(restore == Restore::Done, Duration::ZERO);
         Self {
             probe_channel: shard.probe(),
             shard,
