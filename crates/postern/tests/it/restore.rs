@@ -1,9 +1,13 @@
 //! Drill: Postgres is restored from a base backup and the archived log, checked, and used again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use testkit::client::SocketIo;
 use testkit::cluster::Cluster;
 use testkit::postgres::Schema;
 use testkit::scratch::Scratch;
+use testkit::token::claims;
 use testkit::wait;
 use testkit::{Postgres, Redis};
 
@@ -43,9 +47,17 @@ async fn cluster(platforms: &Platforms, schema: Schema) -> Cluster {
     x_twitter::linked_to(platforms, builder).start().await
 }
 
+/// Socket of a user who has signed in again: the earlier session was ended.
+async fn signed_in_again(cluster: &Cluster, user: &str) -> SocketIo {
+    let mut claims = claims(user, Duration::from_secs(3_600));
+    claims["sid"] = json!("again");
+    let token = cluster.token_with(&claims);
+    SocketIo::connect(&cluster.endpoint(0), &token).await.unwrap()
+}
+
 /// Number of accounts that a user sees.
 async fn accounts(cluster: &Cluster, user: &str) -> usize {
-    let caller = client(cluster, 0, user).await;
+    let caller = signed_in_again(cluster, user).await;
     let answer = caller.emit_with_ack("account:list", json!({})).await;
     answer["accounts"]
         .as_array()
@@ -133,7 +145,7 @@ async fn restored_database_is_checked_and_has_what_was_committed_until_its_resto
         (accounts(&after, "GEN-001").await, accounts(&after, "GEN-002").await),
         (1, 0)
     );
-    let user = client(&after, 0, "GEN-001").await;
+    let user = signed_in_again(&after, "GEN-001").await;
     let listed = user.emit_with_ack("account:list", json!({})).await;
     assert_eq!(listed["accounts"][0]["status"], "error", "{listed}");
     let alerts = user.emit_with_ack("security:alerts", json!({})).await;
