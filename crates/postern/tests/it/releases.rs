@@ -62,7 +62,13 @@ async fn upgrade(previous: &Path, first: Upgraded) {
         Upgraded::Workers => stage.replace_workers_with(binary).await,
     };
     replace(&mut stage, first, Path::new(POSTERN)).await;
-    stage = stage.run_with_faults(by_hand.unwrap_or(SHORT)).await;
+    stage = match by_hand {
+        Some(lasts) => stage.run_with_faults(lasts).await,
+        None => {
+            let stage = stage.run_with_each_fault_of_nodes().await;
+            stage.run_with_each_fault_of_redis().await
+        }
+    };
     if let Some(lasts) = by_hand {
         for (role, binary) in [
             (Upgraded::Gateways, Path::new(POSTERN)),
@@ -76,9 +82,6 @@ async fn upgrade(previous: &Path, first: Upgraded) {
     stage.publish_some().await;
     stage.check().await;
 }
-
-/// Time of the faults in CI.
-const SHORT: Duration = Duration::from_secs(10);
 
 /// Workers and gateways of both releases in turn, as in an upgrade and a rollback: accounts, tokens, answers, cursors, settings, sessions and
 /// the audit log that one has written are those that the other continues.

@@ -1,7 +1,8 @@
 //! Keys of a Redis as lines of text, and lines as keys.
 //!
 //! In a line `RUN` is the replication id of the server, `EPOCH` the epoch of the user, `MS` a time in milliseconds and `US` one in
-//! microseconds. Elements are separated by ` | `; those of a set are sorted, as are the fields of JSON that a script writes.
+//! microseconds. Elements are separated by ` | `; those of a set and the fields of a hash are sorted, as are the fields of JSON that a script
+//! writes.
 
 use std::collections::BTreeMap;
 
@@ -43,10 +44,12 @@ pub(super) async fn stored_keys(redis: &Redis, epoch: &Epoch) -> Vec<StoredKey> 
     for key in keys {
         let kind = redis.command(&["TYPE", &key]).await;
         let value = redis.command(&read(&kind, &key)).await;
-        let mut elements: Vec<_> = value.lines().map(|element| sorted_fields(&key, element)).collect();
-        if kind == "set" {
-            elements.sort();
-        }
+        let elements: Vec<_> = value.lines().map(|element| sorted_fields(&key, element)).collect();
+        let elements = match kind.as_str() {
+            "set" => sorted(&elements, 1),
+            "hash" => sorted(&elements, 2),
+            _ => elements,
+        };
         let value = elements
             .join(SEPARATOR)
             .replace(&run, "RUN")
@@ -115,6 +118,13 @@ fn read<'a>(kind: &str, key: &'a str) -> Vec<&'a str> {
         "stream" => vec!["XRANGE", key, "-", "+"],
         other => panic!("{key} is of type {other}"),
     }
+}
+
+/// Elements in order, as far as the server keeps none. Each is as many parts.
+fn sorted(elements: &[String], parts: usize) -> Vec<String> {
+    let mut elements: Vec<_> = elements.chunks(parts).collect();
+    elements.sort();
+    elements.concat()
 }
 
 /// Resume token with its fields in order: a script encodes a table, whose fields have none.

@@ -174,6 +174,14 @@ impl Stage {
         self
     }
 
+    /// Injects each fault of nodes once.
+    pub(crate) async fn run_with_each_fault_of_nodes(mut self) -> Self {
+        for fault in Faults::OF_NODES {
+            self.inject(fault).await;
+        }
+        self
+    }
+
     /// Injects each fault of Redis once.
     pub(crate) async fn run_with_each_fault_of_redis(mut self) -> Self {
         let mut faults = self.redis.faults().to_vec();
