@@ -145,6 +145,8 @@ async fn restored_database_is_checked_and_has_what_was_committed_until_its_resto
         (accounts(&after, "GEN-001").await, accounts(&after, "GEN-002").await),
         (1, 0)
     );
+    let ended = SocketIo::connect(&after.endpoint(0), &after.token("GEN-001")).await;
+    assert!(ended.is_err(), "a session that was open in the backup is ended");
     let user = signed_in_again(&after, "GEN-001").await;
     let listed = user.emit_with_ack("account:list", json!({})).await;
     assert_eq!(listed["accounts"][0]["status"], "error", "{listed}");
