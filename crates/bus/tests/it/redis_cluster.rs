@@ -259,7 +259,7 @@ async fn user_without_a_permission_on_one_primary_is_refused_at_the_start_by_its
     let started = || async { RedisBus::connect(&settings(&login), &runtime(Arc::new(SystemClock))).await };
     // A node without this user is not asked for the slots: replicas have another list.
     started().await.unwrap();
-    for missing in ["-getdel", "-asking", "-cluster|nodes"] {
+    for missing in ["-getdel", "-asking", "-cluster|nodes", "-cluster|slots"] {
         cluster
             .node(1)
             .command(&["ACL", "SETUSER", "gate-1", "+@all", missing])
