@@ -17,6 +17,7 @@ import type { Client, EventInfo } from "./client.js";
 import type { SendOptions } from "./commands.js";
 import type { SessionCountdown } from "./countdown.js";
 import type { PosternError } from "./error.js";
+import { lease } from "./lease.js";
 import type { ConnectionState } from "./machine.js";
 import type { Command, CommandAnswer, CommandData, CommandWithoutData, ServerEvent, ServerEvents } from "./protocol.js";
 import { Read, type ReadState } from "./read.js";
@@ -137,20 +138,6 @@ export function useSession(): SessionHook {
   const secondsLeft = session.expiresAt === null ? null : Math.max(0, Math.ceil((session.expiresAt - now) / 1000));
   const extend = useCallback(() => client.extendSession(), [client]);
   return { ...session, secondsLeft, extend };
-}
-
-const leases = new WeakMap<Client, number>();
-
-/** Keeps a client connected until the last lease ends. React mounts twice in development: the end waits for the next turn. */
-function lease(client: Client): () => void {
-  leases.set(client, (leases.get(client) ?? 0) + 1);
-  client.connect();
-  return () =>
-    void setTimeout(() => {
-      const left = (leases.get(client) ?? 1) - 1;
-      leases.set(client, left);
-      if (left === 0) client.disconnect();
-    });
 }
 
 const readers = new WeakMap<Client, Map<string, unknown>>();

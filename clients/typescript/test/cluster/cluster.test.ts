@@ -98,11 +98,11 @@ describe("against a cluster", { concurrency: true, timeout: 90_000 }, () => {
       assert.equal(settings.sessionTimeout, 30);
 
       await stage.cut();
-      const accounts = last.evaluate(() => window.client.send("account:list"));
+      const lists = [next, last].map((tab) => tab.evaluate(() => window.client.send("account:list")));
       await leader.close();
       await stage.publish("2");
       await stage.allow();
-      assert.deepEqual((await accounts).accounts, []);
+      for (const { accounts } of await Promise.all(lists)) assert.deepEqual(accounts, []);
       await stage.publish("3");
       for (const tab of [next, last]) await tab.evaluate(() => window.log.received("1", "2", "3"));
       for (const tab of [next, last]) {
@@ -113,6 +113,8 @@ describe("against a cluster", { concurrency: true, timeout: 90_000 }, () => {
         await window.client.send("security:get_settings");
         await window.log.live();
       });
+      const states = await last.evaluate(() => window.log.states.map(({ status }) => status));
+      check(!states.includes("idle"), states.join());
       const sockets = await stage.sockets();
       check(sockets === 1, `${sockets} sockets`);
       await context.close();

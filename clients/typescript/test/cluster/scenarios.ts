@@ -107,7 +107,7 @@ async function refusal(stage: Stage, create: Create): Promise<void> {
   const log = new Log(late);
   late.connect();
   await log.live();
-  check(asked === 2, `asked for ${asked} tokens`);
+  check(asked >= 2, `asked for ${asked} tokens`);
   late.disconnect();
   const forger = create({ token: async () => `${await stage.token(3600, 0)}x` });
   const forged = new Log(forger);

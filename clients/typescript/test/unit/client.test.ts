@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 
 import { type Client, type ClientOptions, type SecondFactorPrompt, createClient } from "../../src/index.js";
+import { lease } from "../../src/lease.js";
+import { Read } from "../../src/read.js";
 import { FakeGateway, jwt, until } from "./fake.js";
 
 const TIMEOUT = { timeout: 10_000 };
@@ -188,6 +190,38 @@ test("a gateway that does not answer in time is left, and the command repeated",
   second?.answer({ success: true, accounts: [] });
   await list;
   client.disconnect();
+});
+
+test("a leased client stays connected until the last lease ends, also where one is renewed at once", TIMEOUT, async (t) => {
+  const { gateway, client } = connected(t);
+  await until(() => client.state.status === "live");
+  lease(client)();
+  const [first, second] = [lease(client), lease(client)];
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  first();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(client.state.status, "live");
+  assert.equal(gateway.targets.length, 1);
+  second();
+  await until(() => client.state.status === "idle");
+});
+
+test("components that read the same share one answer, which is read again after an event", TIMEOUT, async (t) => {
+  const { gateway, client } = connected(t);
+  await until(() => client.state.status === "live");
+  const read = new Read(client, "account:list", ["account:status_changed"]);
+  const removals = [read.subscribe(() => undefined), read.subscribe(() => undefined)];
+  const first = await gateway.next();
+  gateway.event("account:status_changed", {}, "e-1", "1");
+  gateway.event("account:status_changed", {}, "e-2", "2");
+  first.answer({ success: true, accounts: ["before"] });
+  (await gateway.next()).answer({ success: true, accounts: ["after"] });
+  await until(() => !read.state().isLoading);
+  assert.deepEqual(read.state().data?.accounts, ["after"]);
+  for (const remove of removals) remove();
+  gateway.event("account:status_changed", {}, "e-3", "3");
+  await turns();
+  assert.equal(gateway.received.length, 0);
 });
 
 async function turns(): Promise<void> {
