@@ -113,8 +113,8 @@ async fn batch_of_a_sweep_reads_its_own_pages_alone() {
     let postgres = Postgres::start_explaining().await;
     let schema = postgres.schema().await;
     database::migrate(&schema.owner_url()).await;
-    insert(&schema, ("live", 10_000), [Some("1 h"), None, None]).await;
-    let users = "INSERT INTO users (user_id) SELECT number::text FROM generate_series(1, 5000) AS number; \
+    insert(&schema, ("live", 20_000), [Some("1 h"), None, None]).await;
+    let users = "INSERT INTO users (user_id) SELECT number::text FROM generate_series(1, 20000) AS number; \
                  ANALYZE users, sessions";
     schema.sql(users).await;
     let store = database::store(&schema).await;
