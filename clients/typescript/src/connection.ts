@@ -161,15 +161,19 @@ export class Connection implements Link {
     if (!resumes) this.#resume = undefined;
     this.#ended = undefined;
     const { url, device, open } = this.#settings;
+    const target = { url, auth: { ...device, token: token.text }, resume: this.#resume };
     const isCurrent = (): boolean => this.#transport === transport;
-    const transport: Transport = open(
-      { url, auth: { ...device, token: token.text }, resume: this.#resume },
-      {
+    let transport: Transport | undefined;
+    try {
+      transport = open(target, {
         opened: (opened) => isCurrent() && this.#opened(opened),
         event: (event) => isCurrent() && this.#event(event),
         closed: (close) => isCurrent() && this.#closed(close),
-      },
-    );
+      });
+    } catch (error) {
+      // A browser refuses `ws:` on a page of `https:`, for example.
+      queueMicrotask(() => this.#closed({ code: 1006, reason: String(error) }));
+    }
     this.#transport = transport;
   }
 

@@ -138,7 +138,7 @@ export class Machine {
     this.#isFetching = false;
     const owner = this.#owner ?? this.#token;
     if (owner && (owner.userId !== token.userId || owner.sessionId !== token.sessionId)) {
-      const error = new PosternError("forbidden", "The token is of another user or session: create another client.");
+      const error = new PosternError("forbidden", "The token is of another user or session: disconnect first.");
       return this.#end({ status: "stopped", error });
     }
     if (this.#status === "live") {

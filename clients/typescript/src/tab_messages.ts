@@ -8,7 +8,7 @@ import type { Answer, IncomingEvent, ResumeState } from "./transport.js";
 export type TabMessage =
   /** A tab asks for the state. */
   | { type: "hello" }
-  /** A tab asks a leader that has stopped to connect again. */
+  /** A tab that joins a leader that has stopped asks it to connect again. */
   | { type: "connect" }
   /** The leader's state, and what its successor resumes with. */
   | { type: "state"; leader: string; state: SharedState; resume: ResumeState | undefined; clock: number }

@@ -37,10 +37,11 @@ export class SharedConnection implements Link {
   }
 
   start(): void {
-    if (this.#membership) {
-      if (this.#state.status === "stopped") this.#membership.connect();
-      return;
-    }
+    if (this.#membership && this.#state.status !== "stopped") return;
+    // After a stop the next token may be of another session, which has other tabs.
+    const left = this.#membership;
+    this.#membership = undefined;
+    left?.leave();
     const membership = new Membership(this.#tab, this.#settings, {
       state: (state) => this.#membership === membership && this.#changed(state),
       event: (event) => this.#membership === membership && this.#handlers.event(event),
@@ -69,7 +70,7 @@ export class SharedConnection implements Link {
   }
 }
 
-/** Membership in the tabs of one user and session, from `connect` to `disconnect`. */
+/** Membership in the tabs of one user and session, from `connect` to `disconnect` or the next `connect` after a stop. */
 class Membership {
   readonly #tab: string;
   readonly #settings: ConnectionSettings;
@@ -113,12 +114,6 @@ class Membership {
     this.#connection?.handOver();
     this.#pending.lose();
     this.#channel?.close();
-  }
-
-  connect(): void {
-    if (this.#connection) this.#connection.start();
-    else if (this.#channel) this.#post({ type: "connect" });
-    else void this.join();
   }
 
   async request(event: string, data: object): Promise<Answer> {
@@ -210,6 +205,11 @@ class Membership {
     this.#resume = resume;
     this.#settings.clock.set(clock, 0);
     const current = received(state);
+    if (isFirst && current.status === "stopped") {
+      // The application of this tab has just asked for a connection.
+      this.#post({ type: "connect" });
+      return;
+    }
     // This tab has read nothing yet, whatever the leader had recovered.
     this.#handlers.state(isFirst && current.status === "live" ? { ...current, recovered: false } : current);
   }

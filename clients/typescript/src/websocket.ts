@@ -22,8 +22,8 @@ export interface WebSocketLike {
 
 /** Opens plain WebSockets. */
 export function webSocket(options: { WebSocket?: WebSocketConstructor } = {}): OpenTransport {
-  const constructor = options.WebSocket ?? globalWebSocket();
-  return (target, handlers) => new PlainSocket(target, handlers, constructor);
+  // Looked up late: a client may be created where a page is rendered on a server.
+  return (target, handlers) => new PlainSocket(target, handlers, options.WebSocket ?? globalWebSocket());
 }
 
 function globalWebSocket(): WebSocketConstructor {

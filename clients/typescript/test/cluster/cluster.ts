@@ -73,10 +73,13 @@ export class UserStage implements Stage {
   readonly user: string;
   readonly balancer: Balancer;
   readonly #drain: Drain;
+  /** Session of further tokens. */
+  session: string;
   #tokens = 0;
 
   private constructor(user: string, balancer: Balancer, drain: Drain) {
     this.user = user;
+    this.session = user;
     this.balancer = balancer;
     this.#drain = drain;
   }
@@ -90,7 +93,7 @@ export class UserStage implements Stage {
   async token(life: number, age: number): Promise<string> {
     const now = Math.floor(Date.now() / 1000);
     this.#tokens += 1;
-    return sign({ sub: this.user, sid: this.user, iat: now - age, exp: now + life, jti: String(this.#tokens) });
+    return sign({ sub: this.user, sid: this.session, iat: now - age, exp: now + life, jti: String(this.#tokens) });
   }
 
   async publish(message: string): Promise<void> {
