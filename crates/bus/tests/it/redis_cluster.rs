@@ -165,6 +165,9 @@ async fn failed_shard_fails_its_users_alone_until_its_replica_replaces_it() {
     publish(bus, &other, 1).await;
     wait::until_true("the bus to be live", wait::deadline(), async || bus.is_live()).await;
 
+    // Its replica waits, so that the outage does not end before it is seen.
+    let replica = cluster.replica_of(1).await;
+    cluster.node_mut(replica).pause();
     cluster.node_mut(1).kill().await;
     let mut number = 1;
     wait::until_true("the shard to fail", wait::deadline(), async || {
@@ -177,8 +180,9 @@ async fn failed_shard_fails_its_users_alone_until_its_replica_replaces_it() {
     assert_eq!(
         node.state("redis_cluster"),
         Some(DependencyState::Up),
-        "two nodes of three answer"
+        "four nodes answer"
     );
+    cluster.node_mut(replica).resume();
     let replica = cluster.until_replaced(1, slot).await;
     publish_with_retry(bus, &lost, 2).await;
     publish_with_retry(bus, &other, 1_000).await;
