@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::event::Kind;
 use crate::options::{FaultOptions, ServerOptions, SocketOptions, TrafficOptions};
@@ -113,15 +113,16 @@ impl Hot {
         };
         setup.run.phase(phase)?;
         let section = setup.ledger.begin_section();
-        let (ledger, duration) = (Arc::clone(&setup.ledger), self.duration);
+        let (ledger, duration, begun) = (Arc::clone(&setup.ledger), self.duration, Instant::now());
         let published = match hot {
             None => Setup::watch(&mut setup.progress, phase, duration, publishing.run(&ledger)).await?,
             Some(hot) => {
                 let flood = setup.flood(&self.servers, &flood, *hot.population.shape(), duration)?;
                 let both = async { tokio::try_join!(publishing.run(&ledger), flood.run(&hot.ledger)) };
                 let (published, of_hot) = Setup::watch(&mut setup.progress, phase, duration, both).await?;
+                let took = begun.elapsed();
                 setup.run.end_phase()?;
-                hot.record(setup, &of_hot, duration).await?;
+                hot.record(setup, &of_hot, took).await?;
                 published
             }
         };
@@ -133,8 +134,8 @@ impl Hot {
 }
 
 impl HotUser {
-    /// Ends the sockets, and records what they have received.
-    async fn record(&mut self, setup: &mut Setup, published: &Published, duration: Duration) -> anyhow::Result<()> {
+    /// Ends the sockets, and records what they have received, and the rate at which events were accepted in the time that it took.
+    async fn record(&mut self, setup: &mut Setup, published: &Published, took: Duration) -> anyhow::Result<()> {
         let ending = self.population.end(published);
         let deliveries = timeout(ENDING, ending).await.context("a socket does not end")??;
         let counts = self.ledger.counts();
@@ -148,7 +149,7 @@ impl HotUser {
         ] {
             setup.run.count(name, count);
         }
-        let per_second = counts.accepted as f64 / duration.as_secs_f64().max(f64::EPSILON);
+        let per_second = counts.accepted as f64 / took.as_secs_f64().max(f64::EPSILON);
         setup.run.figure("hot_accepted_per_second", per_second, Unit::PerSecond);
         for (series, log) in self.ledger.latencies(0..=u8::MAX) {
             let name = match series {
