@@ -6,6 +6,7 @@ mod identity;
 mod port;
 pub(crate) mod ready;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use cluster::DevError;
@@ -39,13 +40,23 @@ async fn run_in(args: DevArgs, runtime: NodeRuntime) -> Result<ExitCode, DevErro
     print(&if json {
         cluster.ready().json_line()
     } else {
-        cluster.ready().text()
+        cluster.ready().text(&program())
     });
     let mut signals = StopSignals::install()?;
     let reason = runtime.until_stopped(&mut signals, cluster.failure()).await;
     reason.log();
     let report = cluster.drain().await;
     Ok(runtime.finish(reason, &report).await)
+}
+
+/// The program as it was called: by its name, or by a path, which is made absolute so that it works in any folder.
+fn program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    match called.components().count() {
+        0 => "postern".to_owned(),
+        1 => called.display().to_string(),
+        _ => std::path::absolute(&called).unwrap_or(called).display().to_string(),
+    }
 }
 
 #[expect(

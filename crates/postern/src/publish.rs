@@ -75,8 +75,8 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
         .or_else(|| ready::first_internal(&identity.ready_file()))
         .ok_or(PublishError::NoServer)?;
     let token = match args.api.internal_token()? {
-        Some(token) => token,
-        None => identity.internal_token().map_err(PublishError::NoToken)?,
+        Some(token) if args.dir.dir.is_none() => token,
+        _ => identity.internal_token().map_err(PublishError::NoToken)?,
     };
     let data = Json::parse(args.data.clone()).map_err(PublishError::Data)?;
     let body = Json::of(&Body {

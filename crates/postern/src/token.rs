@@ -39,8 +39,8 @@ pub(crate) fn create(args: &TokenArgs, clock: &dyn Clock) -> Result<String, Toke
     let user = UserId::new(&args.user)?;
     let session = args.sid.as_deref().map(protocol::id::SessionId::new).transpose()?;
     let secret = match args.secret.secret()? {
-        Some(secrets) => gateway::signing_secret(&secrets).ok_or(TokenError::EmptySecret)?,
-        None => Identity::existing(&dir::resolve(&args.dir))
+        Some(secrets) if args.dir.dir.is_none() => gateway::signing_secret(&secrets).ok_or(TokenError::EmptySecret)?,
+        _ => Identity::existing(&dir::resolve(&args.dir))
             .jwt_secret()
             .map_err(TokenError::NoSecret)?,
     };

@@ -131,6 +131,7 @@ impl Cluster {
             internal_token: identity.internal_token()?,
             ca: identity.ca(),
             jwt_secret: identity.jwt_secret()?,
+            dir: identity.dir().to_owned(),
         };
         identity.save(&identity.ready_file(), &ready.saved())?;
         Ok(Self {

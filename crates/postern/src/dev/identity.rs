@@ -64,6 +64,12 @@ impl Identity {
         Self { dir: dir.to_owned() }
     }
 
+    /// The directory.
+    #[must_use]
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Certificate authority that clients must trust, PEM.
     #[must_use]
     pub(crate) fn ca(&self) -> PathBuf {

@@ -26,6 +26,9 @@ pub(crate) struct Ready {
     pub ca: PathBuf,
     /// HS256 secret of tokens.
     pub jwt_secret: Secret,
+    /// Directory of the secrets, for the printed commands.
+    #[serde(skip)]
+    pub dir: PathBuf,
 }
 
 impl Ready {
@@ -45,25 +48,40 @@ impl Ready {
         .to_owned()
     }
 
-    /// Describes how to connect, for a terminal.
+    /// Describes how to connect, for a terminal, with commands of the program `postern` that work as printed.
     #[must_use]
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self, postern: &str) -> String {
+        let (postern, dir, ca) = (quoted(postern), shown(&self.dir), shown(&self.ca));
         let gateways = self.gateways.join("  ");
         let health = self.health.join("  ");
         let internal = self.internal.join("  ");
         format!(
             "Postern is ready.\n\n  gateways    {gateways}\n  health      {health}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n\n\
-             A token:      postern token --user GEN-001\n\
-             An alert:     postern publish --user GEN-001 --event security:alert --data \\\n                \
+             A token:      {postern} token --dir {dir} --user GEN-001\n\
+             An alert:     {postern} publish --dir {dir} --user GEN-001 --event security:alert --data \\\n                \
              '{{\"severity\":\"high\",\"type\":\"suspicious_login\",\"message\":\"Login from new device detected\",\"requiresAction\":true}}'\n\
              A client:     io(\"{}\", {{ transports: [\"websocket\"], auth: {{ token }} }})\n              \
-             with NODE_EXTRA_CA_CERTS={}\n\n\
+             with NODE_EXTRA_CA_CERTS={ca}\n\n\
              Ctrl-C stops it.\n",
             self.simulator,
             self.ca.display(),
             self.gateways.first().map_or("", String::as_str),
-            self.ca.display(),
         )
+    }
+}
+
+/// Path as one word of a shell.
+fn shown(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// Text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -89,4 +107,16 @@ struct SavedReady {
 pub(crate) fn first_internal(path: &Path) -> Option<String> {
     let left: SavedReady = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     left.internal.into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_word_is_quoted_where_a_shell_would_split_or_expand_it() {
+        assert_eq!(quoted("/run/user/1000/postern"), "/run/user/1000/postern");
+        assert_eq!(quoted("/tmp/it's $HOME"), r"'/tmp/it'\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
 }

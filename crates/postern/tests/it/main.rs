@@ -22,6 +22,7 @@ mod command_line;
 mod configuration;
 mod delivery;
 mod dependency;
+mod dev_banner;
 mod devices;
 mod discord;
 mod drain;
