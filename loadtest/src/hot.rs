@@ -113,14 +113,14 @@ impl Hot {
         };
         setup.run.phase(phase)?;
         let section = setup.ledger.begin_section();
-        let (ledger, duration, begun) = (Arc::clone(&setup.ledger), self.duration, Instant::now());
+        let (ledger, duration, started) = (Arc::clone(&setup.ledger), self.duration, Instant::now());
         let published = match hot {
             None => Setup::watch(&mut setup.progress, phase, duration, publishing.run(&ledger)).await?,
             Some(hot) => {
                 let flood = setup.flood(&self.servers, &flood, *hot.population.shape(), duration)?;
                 let both = async { tokio::try_join!(publishing.run(&ledger), flood.run(&hot.ledger)) };
                 let (published, of_hot) = Setup::watch(&mut setup.progress, phase, duration, both).await?;
-                let took = begun.elapsed();
+                let took = started.elapsed();
                 setup.run.end_phase()?;
                 hot.record(setup, &of_hot, took).await?;
                 published
