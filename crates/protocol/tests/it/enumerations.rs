@@ -12,7 +12,7 @@ use protocol::security::{AlertType, FactorMethod, Severity};
 use serde::de::DeserializeOwned;
 
 /// Names of all variants, which serde lists when it refuses another one.
-fn variants<T: Debug + DeserializeOwned>() -> Vec<String> {
+pub(crate) fn variants<T: Debug + DeserializeOwned>() -> Vec<String> {
     let refusal = serde_json::from_str::<T>("\"?\"").unwrap_err().to_string();
     // "unknown variant `?`, expected one of `a`, `b`"
     refusal.split('`').skip(3).step_by(2).map(str::to_owned).collect()

@@ -6,6 +6,7 @@
 mod cluster;
 mod docs;
 mod enumerations;
+mod examples;
 mod formats;
 mod frames;
 mod hostile;
