@@ -1,6 +1,6 @@
 //! Check of the `Origin` header, and the rate-limited log of refused origins.
 
-use http::header;
+use http::header::{self, HeaderValue};
 use http::request::Parts;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -38,6 +38,19 @@ fn host_and_port(url: &str) -> Option<(Host<String>, u16)> {
     }
     Some((url.host()?.to_owned(), url.port_or_known_default()?))
 }
+
+/// Returns the Origin of a request for a response: bounded, and with `?` for each byte that no serialized origin has, so that markup,
+/// quotes and control characters of a forged one do not reach whoever shows the response.
+pub(super) fn named(head: &Parts) -> String {
+    let value = head.headers.get(header::ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
+    let shown = |byte: &u8| {
+        let usual = byte.is_ascii_alphanumeric() || b":/.-_+~%[]".contains(byte);
+        if usual { char::from(*byte) } else { '?' }
+    };
+    value.iter().take(MAX_NAMED_BYTES).map(shown).collect()
+}
+
+const MAX_NAMED_BYTES: usize = 128;
 
 /// Rate-limited log of refused origins.
 pub(crate) struct OriginLog(LogLimit);
@@ -127,6 +140,17 @@ mod tests {
         ] {
             assert!(!allowed(&[origin], &[host]), "{origin} {host}");
         }
+    }
+
+    #[test]
+    fn named_origin_is_bounded_and_without_markup() {
+        let named = |origin: &[u8]| {
+            let request = Request::get("/ws").header("Origin", origin).body(()).unwrap();
+            super::named(&request.into_parts().0)
+        };
+        assert_eq!(named(b"https://[2001:db8::7]:8443"), "https://[2001:db8::7]:8443");
+        assert_eq!(named(b"https://a\"},<b>\t\\\xe2\x80\xae&'`"), "https://a????b?????????");
+        assert_eq!(named("x".repeat(4_096).as_bytes()), "x".repeat(128));
     }
 
     #[test]

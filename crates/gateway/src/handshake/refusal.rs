@@ -10,12 +10,12 @@ use crate::metrics::RefusalReason;
 use crate::socket_limit::RETRY_AFTER;
 
 /// Reason for refusing an upgrade request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UpgradeRefusal {
     /// Token in the URL.
     TokenInQuery,
-    /// Origin that is not allowed.
-    Origin(Endpoint),
+    /// Origin that is not allowed, as [`origin::named`](super::origin::named) has it.
+    Origin(Endpoint, String),
     /// Violation of Engine.IO.
     Engine(EngineError),
     /// No supported subprotocol offered.
@@ -49,23 +49,23 @@ pub(crate) enum EngineError {
 
 impl UpgradeRefusal {
     /// Returns the reason in the metric of refused connections.
-    pub(crate) fn reason(self) -> RefusalReason {
+    pub(crate) fn reason(&self) -> RefusalReason {
         match self {
             Self::TokenInQuery => RefusalReason::TokenInQuery,
-            Self::Origin(_) => RefusalReason::Origin,
+            Self::Origin(..) => RefusalReason::Origin,
             Self::Engine(EngineError::UnknownTransport) => RefusalReason::Transport,
             Self::Engine(_) => RefusalReason::EngineIo,
             Self::Subprotocol => RefusalReason::Subprotocol,
             Self::Handshake | Self::Version => RefusalReason::Handshake,
             Self::Unavailable => RefusalReason::Unavailable,
             Self::Full => RefusalReason::MaxSockets,
-            Self::AddressLimit(reason) => reason,
+            Self::AddressLimit(reason) => *reason,
         }
     }
 
     /// Returns the response with a JSON body. It closes the connection, because bytes after a refused upgrade may be frames, not a
     /// request.
-    pub(crate) fn response<B: From<String>>(self) -> Response<B> {
+    pub(crate) fn response<B: From<String>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(self.body()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -82,9 +82,9 @@ impl UpgradeRefusal {
         response
     }
 
-    fn status(self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::Origin(..) => StatusCode::FORBIDDEN,
             Self::Version => StatusCode::UPGRADE_REQUIRED,
             Self::Unavailable | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::AddressLimit(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -92,13 +92,13 @@ impl UpgradeRefusal {
         }
     }
 
-    fn body(self) -> String {
-        let failure = |code, message| failure_body(&Failure::with_message(code, message));
+    fn body(&self) -> String {
+        let failure = |code, message: &str| failure_body(&Failure::with_message(code, message));
         match self {
             Self::Engine(error) => error.body(),
             // Engine.IO has an error code of its own for origins.
-            Self::Origin(Endpoint::SocketIo) => engine_body(4, "Forbidden"),
-            Self::Origin(Endpoint::Native) => failure(ErrorCode::Forbidden, "This origin is not allowed."),
+            Self::Origin(Endpoint::SocketIo, origin) => engine_body(4, &not_listed(origin)),
+            Self::Origin(Endpoint::Native, origin) => failure(ErrorCode::Forbidden, &not_listed(origin)),
             Self::TokenInQuery => failure(ErrorCode::BadRequest, "A token does not belong into a URL."),
             Self::Subprotocol => failure(
                 ErrorCode::BadRequest,
@@ -131,6 +131,12 @@ impl EngineError {
     }
 }
 
+/// Sentence about an origin, which [`origin::named`](super::origin::named) has made safe.
+fn not_listed(origin: &str) -> String {
+    format!("The origin {origin} is not in POSTERN_ALLOWED_ORIGINS.")
+}
+
+/// Body of an error of Engine.IO; the message has nothing that JSON escapes.
 fn engine_body(code: u8, message: &str) -> String {
     format!(r#"{{"code":{code},"message":"{message}"}}"#)
 }

@@ -83,7 +83,7 @@ pub(crate) fn negotiate(endpoint: Endpoint, head: &Parts, origins: &Origins) -> 
         return Err(UpgradeRefusal::TokenInQuery);
     }
     if !origin::is_allowed(head, origins) {
-        return Err(UpgradeRefusal::Origin(endpoint));
+        return Err(UpgradeRefusal::Origin(endpoint, origin::named(head)));
     }
     let protocol = match endpoint {
         Endpoint::SocketIo => {
@@ -184,9 +184,12 @@ mod tests {
         assert!(from("https://app.example.com").is_ok());
         assert_eq!(
             from("https://evil.com").unwrap_err(),
-            UpgradeRefusal::Origin(Endpoint::Native)
+            UpgradeRefusal::Origin(Endpoint::Native, "https://evil.com".to_owned())
         );
-        assert_eq!(from("null").unwrap_err(), UpgradeRefusal::Origin(Endpoint::Native));
+        assert_eq!(
+            from("null").unwrap_err(),
+            UpgradeRefusal::Origin(Endpoint::Native, "null".to_owned())
+        );
         assert!(negotiate(Endpoint::Native, &head("/ws", &[JSON]), &origins).is_ok());
     }
 }

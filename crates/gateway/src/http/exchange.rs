@@ -120,15 +120,15 @@ impl<'c> Exchange<'c> {
                 response
             }
             Err(refusal) => {
-                if matches!(refusal, UpgradeRefusal::Origin(_)) {
+                if matches!(refusal, UpgradeRefusal::Origin(..)) {
                     self.http.origin_log.refused(head, Instant::now());
                 }
-                self.refuse(refusal, &head.headers)
+                self.refuse(&refusal, &head.headers)
             }
         }
     }
 
-    fn refuse(&self, refusal: UpgradeRefusal, headers: &HeaderMap) -> Response<Body> {
+    fn refuse(&self, refusal: &UpgradeRefusal, headers: &HeaderMap) -> Response<Body> {
         self.http.metrics.refused(refusal.reason());
         let mut response = refusal.response();
         self.add_cors_headers(headers, &mut response);
@@ -158,7 +158,7 @@ impl Service<Request<Incoming>> for Exchange<'_> {
         let response = match (client, Endpoint::of_path(request.uri().path())) {
             (Ok(client), Some(endpoint)) => self.upgrade(endpoint, &request.into_parts().0, client),
             (Ok(client), None) => return self.route(request, client),
-            (Err(refusal), _) => self.refuse(refusal, request.headers()),
+            (Err(refusal), _) => self.refuse(&refusal, request.headers()),
         };
         self.cutoff
             .enter(Stage::Writing(Instant::now() + self.http.timing.answer));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway::Origins;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::client::Refused;
 use testkit::client::http::Request;
 use testkit::{Native, SocketIo};
@@ -99,6 +99,9 @@ async fn foreign_origin_is_refused_and_allowed_origin_gets_cors_headers() {
             let response = gateway.endpoint.http(&request).await.unwrap();
             assert_eq!(response.status, 403, "{origin} {path}");
             assert_eq!(response.header("access-control-allow-origin"), "");
+            let sentence = format!("The origin {origin} is not in POSTERN_ALLOWED_ORIGINS.");
+            let body: Value = serde_json::from_str(&response.text()).unwrap();
+            assert_eq!(body["message"], sentence, "{path}");
         }
     }
     let polling = Request::get("/socket.io/?EIO=4&transport=polling").header("Origin", PAGE);
