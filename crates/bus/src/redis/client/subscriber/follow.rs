@@ -68,7 +68,7 @@ impl<L: MessageHandler> MapFollower<L> {
                 }
                 _ = heartbeat.tick() => {
                     let (metrics, purpose) = (self.commands.metrics(), self.purpose.name());
-                    metrics.connected(purpose, self.shards.is_live());
+                    metrics.connected(purpose, self.shards.is_complete());
                     metrics.silence(purpose, self.shards.silence());
                 }
             }

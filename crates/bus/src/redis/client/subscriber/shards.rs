@@ -86,8 +86,13 @@ impl Shards {
         self.lock().registry_of(channel).unsubscribe(channel);
     }
 
-    /// Reports whether messages arrive from every shard, and every desired channel has one.
+    /// Reports whether messages arrive from a shard: its users are served.
     pub(super) fn is_live(&self) -> bool {
+        self.lock().shards.iter().any(|shard| shard.is_live())
+    }
+
+    /// Reports whether messages arrive from every shard, and every desired channel has one.
+    pub(super) fn is_complete(&self) -> bool {
         let state = self.lock();
         !state.shards.is_empty() && state.unowned.is_empty() && state.shards.iter().all(|shard| shard.is_live())
     }

@@ -34,26 +34,28 @@ fn channel_of_a_slot_without_owner_waits_for_one() {
     assert!(waiting.try_recv().is_err());
     let [first] = apply(&shards, "a", &end);
     first.record(true, Duration::ZERO);
-    assert!(shards.is_live());
+    assert!(shards.is_complete());
     let (subscribed, _) = confirm_all(&first);
     assert_eq!(subscribed, [channel(1), first.probe()]);
     assert_eq!(waiting.try_recv().unwrap(), Ok(()));
 
     assert!(shards.apply(Arc::default(), &end).is_empty());
-    assert!(!shards.is_live(), "a desired channel has no server");
+    assert!(!shards.is_complete(), "a desired channel has no server");
 }
 
 #[test]
-fn shards_are_live_only_together_and_silent_as_the_longest() {
+fn shards_are_live_with_the_first_complete_together_and_silent_as_the_longest() {
     let (shards, end) = (shards(), CancellationToken::new());
     assert!(!shards.is_live(), "no server");
     let halves = vec![(0..=8_000, server("a")), (8_001..=16_383, server("b"))];
     let halves = Arc::new(SlotMap::new(halves, Vec::new()).unwrap());
     let [a, b] = <[_; 2]>::try_from(shards.apply(halves, &end)).unwrap();
+    assert!(!shards.is_live(), "no message yet");
     a.record(true, Duration::from_secs(1));
-    assert!(!shards.is_live());
-    b.record(true, Duration::from_secs(2));
     assert!(shards.is_live());
+    assert!(!shards.is_complete());
+    b.record(true, Duration::from_secs(2));
+    assert!(shards.is_complete());
     assert_eq!(shards.silence(), Duration::from_secs(2));
 }
 
