@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bus::RedisSettings;
 use clap::Args;
+use gateway::Origins;
 use store::PgSettings;
 
 use crate::config::{ConfigError, DatabaseArgs, Problems, RedisArgs, RedisTlsArgs, SecretArg, TelemetryArgs, heading};
@@ -17,6 +18,9 @@ pub struct DevArgs {
     /// Directory of the certificate, the token secret and the internal token, for the next run and for `token` and `publish`.
     #[command(flatten)]
     pub dir: DirArgs,
+    /// Accepted browser origins beside loopback, comma separated.
+    #[arg(long, env = "POSTERN_ALLOWED_ORIGINS", default_value = "", help_heading = heading::LISTENERS)]
+    pub allowed_origins: String,
     /// URL of a Redis to use instead of the embedded bus.
     #[arg(long, env = "POSTERN_REDIS_URL", help_heading = heading::REDIS)]
     pub redis_url: Option<SecretArg>,
@@ -35,6 +39,16 @@ pub struct DevArgs {
 }
 
 impl DevArgs {
+    /// Accepted browser origins: loopback, and the given ones.
+    ///
+    /// # Errors
+    /// Invalid origin.
+    pub fn origins(&self) -> Result<Origins, ConfigError> {
+        let mut problems = Problems::default();
+        let origins = problems.take("POSTERN_ALLOWED_ORIGINS", Origins::parse(&self.allowed_origins));
+        problems.finish(origins.map(Origins::with_loopback))
+    }
+
     /// Settings of the given Redis, if any.
     ///
     /// # Errors

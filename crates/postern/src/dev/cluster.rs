@@ -110,11 +110,10 @@ impl Cluster {
             }
             running.push((span.in_scope(|| gateway.spawn()), span));
         }
-        // The hosted callback is at the first gateway.
-        let public_url = gateways.first().map(|url| Url::parse(url)).transpose()?;
+        let public_urls = public_urls(&gateways)?;
         let node = runtime.beside("worker");
         let span = node.identity.span();
-        let worker = parts.worker(&simulator_url, public_url.as_ref(), keys, &node);
+        let worker = parts.worker(&simulator_url, &public_urls, keys, &node);
         let worker = Box::pin(worker.instrument(span.clone())).await?;
         readiness.push(node.readiness.clone());
         let worker = (span.in_scope(|| worker.spawn()), span);
@@ -132,6 +131,8 @@ impl Cluster {
             ca: identity.ca(),
             jwt_secret: identity.jwt_secret()?,
             dir: identity.dir().to_owned(),
+            public_urls,
+            allowed_origins: args.allowed_origins,
         };
         identity.save(&identity.ready_file(), &ready.saved())?;
         Ok(Self {
@@ -185,6 +186,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(3);
 struct Parts {
     bus: DevBus,
     store: Arc<dyn Store>,
+    origins: Origins,
 }
 
 /// Bus of a dev cluster: shared in memory, or a Redis with connections per node.
@@ -195,6 +197,7 @@ enum DevBus {
 
 impl Parts {
     async fn open(args: &DevArgs, keys: &VaultKeys, runtime: &NodeRuntime) -> Result<Self, DevError> {
+        let origins = args.origins()?;
         let bus = match args.redis()? {
             None => DevBus::Memory(MemoryBus::new(Arc::clone(&runtime.entropy))),
             Some(settings) => DevBus::Redis(settings),
@@ -210,13 +213,13 @@ impl Parts {
                 )
             }
         };
-        Ok(Self { bus, store })
+        Ok(Self { bus, store, origins })
     }
 
     async fn worker(
         &self,
         simulator: &str,
-        public_url: Option<&Url>,
+        public_urls: &[Url],
         keys: VaultKeys,
         runtime: &NodeRuntime,
     ) -> Result<Worker, DevError> {
@@ -251,7 +254,7 @@ impl Parts {
         };
         let settings = worker::Settings {
             concurrency: JobConcurrency::default(),
-            redirects: RedirectPolicy::standard(public_url),
+            redirects: RedirectPolicy::standard(public_urls),
             connect_state: ConnectState::Optional,
             sessions: SessionTimes::default(),
             retention: RetentionTimes::default(),
@@ -285,7 +288,7 @@ impl Parts {
         };
         let settings = gateway::Settings {
             node: Some(runtime.identity.gateway()),
-            origins: Origins::none().with_loopback(),
+            origins: self.origins.clone(),
             drain_delay: Duration::ZERO,
             drain_window: DRAIN_WINDOW,
             internal_api: Some(internal_api),
@@ -301,6 +304,18 @@ impl Parts {
             DevBus::Redis(settings) => Arc::new(runtime.redis(settings).await.map_err(StartError::from)?),
         })
     }
+}
+
+/// URLs under which browsers reach the hosted callbacks: each gateway by its address and as `localhost`.
+fn public_urls(gateways: &[String]) -> Result<Vec<Url>, ParseError> {
+    let mut urls = Vec::new();
+    for gateway in gateways {
+        let by_address = Url::parse(gateway)?;
+        let mut by_name = by_address.clone();
+        by_name.set_host(Some("localhost"))?;
+        urls.extend([by_address, by_name]);
+    }
+    Ok(urls)
 }
 
 /// Settings of the simulated Telegram.

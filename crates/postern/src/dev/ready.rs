@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// Ready line of `postern dev --json`. The only output of dev secrets: to the caller's stdout.
 #[derive(Debug, Serialize)]
@@ -29,6 +30,12 @@ pub(crate) struct Ready {
     /// Directory of the secrets, for the printed commands.
     #[serde(skip)]
     pub dir: PathBuf,
+    /// URLs of the hosted callbacks.
+    #[serde(skip)]
+    pub public_urls: Vec<Url>,
+    /// Browser origins that are accepted beside loopback.
+    #[serde(skip)]
+    pub allowed_origins: String,
 }
 
 impl Ready {
@@ -55,8 +62,10 @@ impl Ready {
         let gateways = self.gateways.join("  ");
         let health = self.health.join("  ");
         let internal = self.internal.join("  ");
+        let (origins, callbacks) = (self.origins(), self.callbacks());
         format!(
-            "Postern is ready.\n\n  gateways    {gateways}\n  health      {health}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n\n\
+            "Postern is ready.\n\n  gateways    {gateways}\n  health      {health}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n  \
+             origins     {origins}\n  redirects   http://localhost, http://127.0.0.1, http://[::1] at any port; {callbacks}\n\n\
              A token:      {postern} token --dir {dir} --user GEN-001\n\
              An alert:     {postern} publish --dir {dir} --user GEN-001 --event security:alert --data \\\n                \
              '{{\"severity\":\"high\",\"type\":\"suspicious_login\",\"message\":\"Login from new device detected\",\"requiresAction\":true}}'\n\
@@ -67,6 +76,24 @@ impl Ready {
             self.ca.display(),
             self.gateways.first().map_or("", String::as_str),
         )
+    }
+
+    /// Browser origins that are let in.
+    fn origins(&self) -> String {
+        let loopback = "localhost, 127.0.0.1, [::1] at any port";
+        match self.allowed_origins.trim() {
+            "" => format!("{loopback}; others: POSTERN_ALLOWED_ORIGINS"),
+            listed => format!("{loopback}; {listed}"),
+        }
+    }
+
+    /// Hosted callbacks, one for all platforms.
+    fn callbacks(&self) -> String {
+        let callbacks = self
+            .public_urls
+            .iter()
+            .map(|url| format!("{url}oauth/callback/<platform>"));
+        callbacks.collect::<Vec<_>>().join("  ")
     }
 }
 

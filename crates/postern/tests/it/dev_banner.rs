@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::json;
-use testkit::client::{Endpoint, SocketIo};
+use testkit::client::{Endpoint, Refused, SocketIo};
 use testkit::process::{Launch, Process};
 use testkit::scratch::Scratch;
 use testkit::{node, tls, wait};
@@ -78,6 +78,49 @@ async fn printed_commands_work_in_another_folder_and_beside_other_secrets() {
     paste(alert.trim()).await;
     let alert = client.next_event("security:alert").await;
     assert_eq!(alert.data["type"], json!("suspicious_login"));
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn loopback_and_listed_origins_are_printed_and_let_in() {
+    let listed = "https://app.example.com";
+    let dev = Terminal::start(&[("POSTERN_ALLOWED_ORIGINS", listed)]).await;
+    let printed = dev.line("  origins ");
+    assert_eq!(printed, format!("localhost, 127.0.0.1, [::1] at any port; {listed}"));
+    let token = paste(dev.line("A token:")).await.stdout;
+    let auth = json!({"token": token.trim()});
+    for origin in [listed, "http://localhost:5173", "https://127.0.0.1:3000"] {
+        let page = SocketIo::to(&dev.gateway()).header("Origin", origin).auth(auth.clone());
+        page.connect().await.unwrap();
+    }
+    let foreign = SocketIo::to(&dev.gateway())
+        .header("Origin", "https://evil.example")
+        .auth(auth);
+    let Err(Refused::Http(response)) = foreign.connect().await else {
+        panic!("a foreign origin was let in");
+    };
+    assert_eq!(response.status, 403);
+    assert!(response.text().contains("https://evil.example"), "{}", response.text());
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn callbacks_of_both_gateways_are_allowed_by_address_and_as_localhost() {
+    let dev = Terminal::start(&[]).await;
+    let token = paste(dev.line("A token:")).await.stdout;
+    let client = SocketIo::connect(&dev.gateway(), token.trim()).await.unwrap();
+    let gateways: Vec<_> = dev.line("  gateways ").split("  ").collect();
+    assert_eq!(gateways.len(), 2);
+    for gateway in gateways {
+        for host in ["127.0.0.1", "localhost"] {
+            let base = gateway.replace("127.0.0.1", host);
+            let printed = format!("{base}/oauth/callback/<platform>");
+            assert!(dev.line("  redirects ").contains(&printed), "{printed}: {}", dev.banner);
+            let asked = json!({"accountType": "github", "redirectUri": printed.replace("<platform>", "github")});
+            let answer = client.emit_with_ack("account:authorize", asked).await;
+            assert_eq!(answer["success"], true, "{answer}");
+        }
+    }
     dev.stop().await;
 }
 

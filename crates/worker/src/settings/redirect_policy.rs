@@ -14,8 +14,8 @@ use url::Url;
 pub struct RedirectPolicy {
     exact: HashMap<String, AccountType>,
     loopback: bool,
-    /// Base URL of the hosted callbacks, where there are any.
-    public_url: Option<Url>,
+    /// Base URLs of the hosted callbacks: one, none, or in `postern dev` one for each name of each gateway.
+    public_urls: Vec<Url>,
 }
 
 /// Error in a list of redirect URIs.
@@ -52,32 +52,33 @@ impl RedirectPolicy {
         Ok(Self {
             exact,
             loopback: false,
-            public_url: None,
+            public_urls: Vec::new(),
         })
     }
 
-    /// Serves those hosted callbacks below `public_url` that are listed.
+    /// Serves those hosted callbacks below the public URLs that are listed.
     #[must_use]
-    pub fn hosted_at(self, public_url: Option<Url>) -> Self {
-        Self { public_url, ..self }
+    pub fn hosted_at(self, public_urls: impl IntoIterator<Item = Url>) -> Self {
+        let public_urls = public_urls.into_iter().collect();
+        Self { public_urls, ..self }
     }
 
-    /// Default policy, where no URI is listed: the hosted callbacks below `public_url`, and loopback.
+    /// Default policy, where no URI is listed: the hosted callbacks below the public URLs, and loopback.
     #[must_use]
-    pub fn standard(public_url: Option<&Url>) -> Self {
-        let callbacks = public_url.map(|url| AccountType::ALL.map(|account| (callback(url, account), account)));
+    pub fn standard<'a>(public_urls: impl IntoIterator<Item = &'a Url>) -> Self {
+        let public_urls: Vec<Url> = public_urls.into_iter().cloned().collect();
+        let of_url = |url| AccountType::ALL.map(|account| (callback(url, account), account));
         Self {
-            exact: callbacks.into_iter().flatten().collect(),
+            exact: public_urls.iter().flat_map(of_url).collect(),
             loopback: true,
-            public_url: public_url.cloned(),
+            public_urls,
         }
     }
 
     /// Reports whether the URI is the hosted callback of this platform. Only the configured public URL decides, never the `Host` of
     /// a request.
     pub(crate) fn is_hosted(&self, account: AccountType, uri: &str) -> bool {
-        let ours = self.public_url.as_ref().map(|url| callback(url, account));
-        ours.as_deref() == Some(uri)
+        self.public_urls.iter().any(|url| callback(url, account) == uri)
     }
 
     pub(crate) fn allows(&self, account: AccountType, uri: &str) -> bool {
