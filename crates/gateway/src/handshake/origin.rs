@@ -146,7 +146,7 @@ mod tests {
     fn named_origin_is_bounded_and_without_markup() {
         let named = |origin: &[u8]| {
             let request = Request::get("/ws").header("Origin", origin).body(()).unwrap();
-            super::named(&request.into_parts().0)
+            named(&request.into_parts().0)
         };
         assert_eq!(named(b"https://[2001:db8::7]:8443"), "https://[2001:db8::7]:8443");
         assert_eq!(named(b"https://a\"},<b>\t\\\xe2\x80\xae&'`"), "https://a????b?????????");

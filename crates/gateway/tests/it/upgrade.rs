@@ -71,7 +71,7 @@ async fn socketio_path_works_with_and_without_trailing_slash() {
         let open = wire.next_frame().await.unwrap();
         let open = String::from_utf8(open.payload).unwrap();
         let (digit, handshake) = open.split_at(1);
-        let handshake: serde_json::Value = serde_json::from_str(handshake).unwrap();
+        let handshake: Value = serde_json::from_str(handshake).unwrap();
         assert_eq!(digit, "0");
         assert_eq!(handshake["upgrades"], json!([]));
         assert_eq!(
