@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::cluster::job::Lane;
 use store::RetentionTimes;
 
+pub(crate) use redirect_policy::RedirectNotAllowed;
 pub use redirect_policy::{RedirectError, RedirectPolicy};
 
 /// Settings of a worker: plain data.

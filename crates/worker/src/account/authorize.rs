@@ -2,7 +2,6 @@
 
 use bus::BusError;
 use platforms::AuthorizeRequest;
-use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
@@ -15,13 +14,12 @@ use super::AccountService;
 use super::authorization::{Authorization, LIFETIME};
 use crate::call::{Call, Refusal};
 use crate::platform::NotOffered;
+use crate::settings::RedirectNotAllowed;
 
 impl AccountService {
     pub(crate) async fn authorize(&self, call: &Call, payload: &Authorize) -> Result<JobOutcome, AuthorizeError> {
         let platform = self.offered.get(payload.account_type)?;
-        if !self.redirects.allows(payload.account_type, &payload.redirect_uri) {
-            return Err(AuthorizeError::Redirect(payload.account_type));
-        }
+        self.redirects.check(payload.account_type, &payload.redirect_uri)?;
         let state = Secret::new(self.entropy.token());
         // 256 bits in 44 characters, where RFC 7636 section 4.1 asks for 43 to 128.
         let verifier = Secret::new(format!("{}{}", self.entropy.token(), self.entropy.token()));
@@ -54,8 +52,8 @@ impl AccountService {
 pub(crate) enum AuthorizeError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
-    #[error("the redirect URI is not allowed for {0}")]
-    Redirect(AccountType),
+    #[error(transparent)]
+    Redirect(#[from] RedirectNotAllowed),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("store the authorization")]
@@ -76,14 +74,8 @@ impl Fault for AuthorizeError {
 impl Refusal for AuthorizeError {
     fn failure(&self) -> Failure {
         match self {
-            Self::Redirect(account) => redirect_refused(*account),
+            Self::Redirect(error) => error.failure(),
             _ => Failure::of(self.code()),
         }
     }
-}
-
-/// Failure for a redirect URI that the policy does not allow.
-pub(super) fn redirect_refused(account: AccountType) -> Failure {
-    let message = format!("redirectUri: this URI is not allowed for {account}");
-    Failure::with_message(ErrorCode::BadRequest, message)
 }

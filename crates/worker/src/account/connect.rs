@@ -20,9 +20,7 @@ impl AccountService {
     pub(crate) async fn connect(&self, call: &Call, payload: &Connect) -> Result<JobOutcome, ConnectError> {
         let account = payload.account_type;
         let platform = self.offered.get(account)?;
-        if !self.redirects.allows(account, &payload.redirect_uri) {
-            return Err(ConnectError::Redirect(account));
-        }
+        self.redirects.check(account, &payload.redirect_uri)?;
         let _permit = self.permits.exchanges.acquire(call, account).await?;
         let start = self.connect_start(call, payload).await?;
         let linked = self.accounts.credentials(&call.user, account).await?;

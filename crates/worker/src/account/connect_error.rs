@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bus::BusError;
 use platforms::{ApiError, ExchangeError};
-use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
@@ -13,9 +12,9 @@ use store::vault::VaultError;
 use tokio::sync::oneshot::error::RecvError;
 
 use super::authorization::AuthorizationError;
-use super::authorize::redirect_refused;
 use crate::call::{RecallError, Refusal, whole_seconds};
 use crate::platform::{NotOffered, PlatformBusy};
+use crate::settings::RedirectNotAllowed;
 
 /// Error of a connect.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +23,8 @@ pub(crate) enum ConnectError {
     NotOffered(#[from] NotOffered),
     #[error(transparent)]
     Busy(#[from] PlatformBusy),
-    #[error("the redirect URI is not allowed for {0}")]
-    Redirect(AccountType),
+    #[error(transparent)]
+    Redirect(#[from] RedirectNotAllowed),
     #[error("the redirect URI is not the authorization's")]
     OtherRedirect,
     #[error("the state is missing")]
@@ -100,7 +99,7 @@ impl Refusal for ConnectError {
         let with_message = |message: &str| Failure::with_message(self.code(), message);
         match self {
             Self::Busy(error) => error.failure(),
-            Self::Redirect(account) => redirect_refused(*account),
+            Self::Redirect(error) => error.failure(),
             Self::OtherRedirect => with_message("redirectUri: this is not the redirectUri of account:authorize"),
             Self::StateMissing => with_message("state: this field is required"),
             Self::State(AuthorizationError::Bus(_)) => Failure::of(self.code()),

@@ -12,6 +12,7 @@ use super::connect_error::{ConnectError, NotQueued};
 use super::disconnect::DisconnectError;
 use super::sync::SyncCommandError;
 use crate::error_chains::{bus_errors, cause, check_chains, parse_error, recall_errors, store_errors, vault_errors};
+use crate::settings::{RedirectNotAllowed, RedirectPolicy};
 use crate::sync::error_chains::{api_errors, sync_failures};
 
 fn authorization_errors() -> Vec<AuthorizationError> {
@@ -38,6 +39,11 @@ fn exchange_errors() -> [ExchangeError; 4] {
     ]
 }
 
+fn redirect_error() -> RedirectNotAllowed {
+    let policy = RedirectPolicy::standard(None);
+    policy.check(Github, "https://evil.example/").unwrap_err()
+}
+
 #[test]
 fn errors_of_authorize_disconnect_and_sync_repeat_no_part() {
     check_chains!(AuthorizationError:
@@ -50,7 +56,7 @@ fn errors_of_authorize_disconnect_and_sync_repeat_no_part() {
     check_chains!(AuthorizeError:
         // One part.
         AuthorizeError::NotOffered(_) => [],
-        AuthorizeError::Redirect(_) => [AuthorizeError::Redirect(Github)],
+        AuthorizeError::Redirect(_) => [AuthorizeError::Redirect(redirect_error())],
         AuthorizeError::Store(_) => store_errors().map(AuthorizeError::Store),
         AuthorizeError::Bus(_) => bus_errors().map(AuthorizeError::Bus),
     );
@@ -80,7 +86,7 @@ fn errors_of_connect_and_callback_repeat_no_part() {
     check_chains!(ConnectError:
         // One part.
         ConnectError::NotOffered(_) | ConnectError::Busy(_) => [],
-        ConnectError::Redirect(_) => [ConnectError::Redirect(Github)],
+        ConnectError::Redirect(_) => [ConnectError::Redirect(redirect_error())],
         ConnectError::OtherRedirect => [ConnectError::OtherRedirect],
         ConnectError::StateMissing => [ConnectError::StateMissing],
         ConnectError::State(_) => authorization_errors().into_iter().map(ConnectError::State),

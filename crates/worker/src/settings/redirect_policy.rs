@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use protocol::account::AccountType;
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
 use url::Url;
 
 /// Redirect URIs that `account:authorize` and `account:connect` accept.
@@ -81,8 +83,64 @@ impl RedirectPolicy {
         self.public_urls.iter().any(|url| callback(url, account) == uri)
     }
 
-    pub(crate) fn allows(&self, account: AccountType, uri: &str) -> bool {
+    /// Checks that a platform may return a user to this URI.
+    ///
+    /// # Errors
+    /// [`RedirectNotAllowed`].
+    pub(crate) fn check(&self, account: AccountType, uri: &str) -> Result<(), RedirectNotAllowed> {
+        if self.allows(account, uri) {
+            return Ok(());
+        }
+        let allowed = self.described(account);
+        Err(RedirectNotAllowed { account, allowed })
+    }
+
+    /// List of the platform's URIs for the answer to a client: they are in each link to the platform, so public. A URI is shown whole
+    /// or not at all.
+    fn described(&self, account: AccountType) -> String {
+        let exact = self.exact.iter().filter(|(_, owner)| **owner == account);
+        let mut exact: Vec<&str> = exact.map(|(uri, _)| uri.as_str()).collect();
+        exact.sort_unstable();
+        let mut shown: Vec<String> = Vec::new();
+        let mut room = MAX_DESCRIBED;
+        for uri in &exact {
+            let Some(left) = room.checked_sub(uri.len()) else { break };
+            room = left;
+            shown.push((*uri).to_owned());
+        }
+        if shown.len() < exact.len() {
+            shown.push(format!("{} more", exact.len() - shown.len()));
+        }
+        if self.loopback {
+            shown.extend(LOOPBACK.map(|origin| format!("{origin} with any port and path")));
+        }
+        if shown.is_empty() {
+            "none".to_owned()
+        } else {
+            shown.join(", ")
+        }
+    }
+
+    fn allows(&self, account: AccountType, uri: &str) -> bool {
         self.exact.get(uri) == Some(&account) || (self.loopback && is_redirect_uri(uri) && is_loopback(uri))
+    }
+}
+
+/// Redirect URI that the policy does not allow.
+#[derive(Debug, thiserror::Error)]
+#[error("the redirect URI is not allowed for {account}")]
+pub(crate) struct RedirectNotAllowed {
+    account: AccountType,
+    /// Those that are allowed.
+    allowed: String,
+}
+
+impl RedirectNotAllowed {
+    /// Failure for the client.
+    pub(crate) fn failure(&self) -> Failure {
+        let Self { account, allowed } = self;
+        let message = format!("redirectUri: this URI is not allowed for {account}; allowed: {allowed}");
+        Failure::with_message(ErrorCode::BadRequest, message)
     }
 }
 
@@ -98,6 +156,9 @@ fn is_redirect_uri(text: &str) -> bool {
 }
 
 const MAX_LEN: usize = 2_048;
+
+/// Maximum size of the listed URIs in an answer.
+const MAX_DESCRIBED: usize = 1_024;
 
 /// Reports whether the URI is an application on the user's own machine, at any port (RFC 8252 section 7.3). The text itself is
 /// compared: a URL parser accepts spellings that other parsers read as another host.
@@ -167,6 +228,33 @@ mod tests {
         assert!(policy.is_hosted(Github, "https://postern.example/base/oauth/callback/github"));
         assert!(!policy.is_hosted(Discord, "https://postern.example/base/oauth/callback/github"));
         assert!(!RedirectPolicy::standard(None).allows(Github, "https://postern.example/oauth/callback/github"));
+    }
+
+    #[test]
+    fn refusal_lists_the_platforms_own_uris_within_the_bound() {
+        let message = |policy: &RedirectPolicy| {
+            policy
+                .check(Github, "https://evil.example/")
+                .unwrap_err()
+                .failure()
+                .message
+        };
+        let listed = RedirectPolicy::new([
+            (Github, "https://app.example/github".to_owned()),
+            (Discord, "https://app.example/discord".to_owned()),
+        ]);
+        assert_eq!(
+            message(&listed.unwrap()),
+            "redirectUri: this URI is not allowed for github; allowed: https://app.example/github"
+        );
+        let none = RedirectPolicy::new([(Discord, "https://app.example/discord".to_owned())]);
+        assert!(message(&none.unwrap()).ends_with("; allowed: none"));
+        assert!(message(&RedirectPolicy::standard(None)).contains("http://localhost with any port and path"));
+
+        let many = (0..100).map(|n| (Github, format!("https://app.example/{n:0>80}")));
+        let message = message(&RedirectPolicy::new(many).unwrap());
+        assert!(message.ends_with(", 90 more"), "{message}");
+        assert!(message.len() < 2 * MAX_DESCRIBED, "{message}");
     }
 
     #[test]

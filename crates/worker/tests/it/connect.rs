@@ -223,6 +223,10 @@ async fn unlisted_redirect_uri_is_refused_by_field_name() {
         for kind in [CommandKind::Authorize, CommandKind::Connect] {
             let sentence = assert_error(&client.ask(kind, elsewhere.clone()).await, "bad_request");
             assert!(sentence.starts_with("redirectUri"), "{sentence}");
+            assert!(
+                sentence.contains("http://localhost with any port and path"),
+                "{sentence}"
+            );
         }
         assert_eq!(github.requests(Route::Token), 0);
     })
