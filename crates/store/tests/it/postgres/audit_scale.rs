@@ -14,7 +14,7 @@ use testkit::postgres::Schema;
 use tokio::time::Instant;
 
 use super::audit::UNPROTECTED;
-use super::retention_scale::{Beside, POOL, by_hand, commands_alone, figures};
+use super::retention_scale::{Beside, POOL, by_hand, commands_alone, figures, parts};
 use crate::database::{meter, migrate};
 use crate::sample::audit_keys;
 
@@ -70,16 +70,21 @@ async fn connect(url: &str) -> PgStore {
 
 /// Inserts rows of the month before the last, and the heads of their chains.
 async fn fill(schema: &Schema, rows: u64) {
-    let fill = format!(
-        "{UNPROTECTED}; INSERT INTO audit SELECT 'filled-' || number / {OF_CHAIN}, number % {OF_CHAIN} + 1, 3, \
-         (extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month') * 1000)::bigint - 1 - number % 1000000, \
-         'device_seen', '', 'ok', 1, 'session', 'connection', 'filled', 'test', decode(repeat('00', 32), 'hex'), '', '', \
-         '0af7651916cd43dd8448eb211c80319c', decode(repeat('00', 150), 'hex') FROM generate_series(0, {rows} - 1) AS number; \
-         INSERT INTO audit_heads (user_id, seq, mac, logged) SELECT 'filled-' || chain, {OF_CHAIN}, decode(repeat('00', 32), 'hex'), \
-         {OF_CHAIN} FROM generate_series(0, {rows} / {OF_CHAIN} - 1) AS chain; \
-         ALTER TABLE audit ENABLE TRIGGER USER; ALTER TABLE audit_heads ENABLE TRIGGER USER; ANALYZE audit, audit_heads"
-    );
-    schema.sql(&fill).await;
+    schema.sql(UNPROTECTED).await;
+    for numbers in parts(rows) {
+        let (first, last) = (numbers.start, numbers.end - 1);
+        let fill = format!(
+            "INSERT INTO audit SELECT 'filled-' || number / {OF_CHAIN}, number % {OF_CHAIN} + 1, 3, \
+             (extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month') * 1000)::bigint - 1 - number % 1000000, \
+             'device_seen', '', 'ok', 1, 'session', 'connection', 'filled', 'test', decode(repeat('00', 32), 'hex'), '', '', \
+             '0af7651916cd43dd8448eb211c80319c', decode(repeat('00', 150), 'hex') FROM generate_series({first}, {last}) AS number; \
+             INSERT INTO audit_heads (user_id, seq, mac, logged) SELECT 'filled-' || chain, {OF_CHAIN}, \
+             decode(repeat('00', 32), 'hex'), {OF_CHAIN} FROM generate_series({first} / {OF_CHAIN}, {last} / {OF_CHAIN}) AS chain"
+        );
+        schema.sql(&fill).await;
+    }
+    let protect = "ALTER TABLE audit ENABLE TRIGGER USER; ALTER TABLE audit_heads ENABLE TRIGGER USER";
+    schema.sql(&format!("{protect}; ANALYZE audit, audit_heads")).await;
 }
 
 /// Reads the old partitions, stores the checkpoints of their chains and drops them, as `postern audit archive` does. Returns the number of

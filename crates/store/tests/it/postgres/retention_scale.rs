@@ -1,5 +1,6 @@
 //! Deletion of many sessions beside commands. `cargo xtask long prune` deletes from 10 million sessions: `POSTERN_PRUNED_SESSIONS`.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::sample::{audit_keys, link, receipt, user};
 
 /// Sessions of a user.
 const OF_USER: u64 = 10;
+
+/// Rows that are inserted at once: a multiple of those of a user or a chain.
+const PART: usize = 200_000;
 
 /// Connections of the store: one for each loop, and some for the run.
 pub(super) const POOL: usize = 8;
@@ -91,18 +95,26 @@ pub(super) fn by_hand(variable: &str) -> Option<u64> {
 
 /// Inserts sessions: a third is live, a third has expired, a third was ended long ago.
 async fn fill(schema: &Schema, sessions: u64) {
-    let fill = format!(
-        "INSERT INTO users (user_id) SELECT 'filled-' || number FROM generate_series(0, {sessions} / {OF_USER}) AS number; \
-         INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_exp, address, device_id, user_agent) \
-         SELECT 'filled-' || number / {OF_USER}, 'filled ' || number, now() - interval '500 d', \
-         now() + CASE WHEN number % 3 = 0 THEN interval '1 h' ELSE interval '-450 d' END, \
-         CASE WHEN number % 3 = 1 THEN now() - interval '440 d' END, now() - interval '430 d', '192.0.2.7', 'a device', \
-         'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36' FROM generate_series(0, {sessions} - 1) AS number; \
-         UPDATE session_deadlines SET copied_at = now(); \
-         UPDATE prune_progress SET finished_at = '2026-01-01'; \
-         ANALYZE users, sessions"
-    );
-    schema.sql(&fill).await;
+    for numbers in parts(sessions) {
+        let (first, last) = (numbers.start, numbers.end - 1);
+        let fill = format!(
+            "INSERT INTO users (user_id) SELECT 'filled-' || number FROM generate_series({first} / {OF_USER}, {last} / {OF_USER}) AS number; \
+             INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_exp, address, device_id, user_agent) \
+             SELECT 'filled-' || number / {OF_USER}, 'filled ' || number, now() - interval '500 d', \
+             now() + CASE WHEN number % 3 = 0 THEN interval '1 h' ELSE interval '-450 d' END, \
+             CASE WHEN number % 3 = 1 THEN now() - interval '440 d' END, now() - interval '430 d', '192.0.2.7', 'a device', \
+             'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36' FROM generate_series({first}, {last}) AS number"
+        );
+        schema.sql(&fill).await;
+    }
+    let due = "UPDATE session_deadlines SET copied_at = now(); UPDATE prune_progress SET finished_at = '2026-01-01'";
+    schema.sql(&format!("{due}; ANALYZE users, sessions")).await;
+}
+
+/// Parts of the rows of a table, each of which is inserted well within the time limit of the test kit's statements.
+pub(super) fn parts(rows: u64) -> impl Iterator<Item = Range<u64>> {
+    let begins = (0..rows).step_by(PART);
+    begins.map(move |begin| begin..rows.min(begin + PART as u64))
 }
 
 /// Reports whether the sweep was finished within this time.
