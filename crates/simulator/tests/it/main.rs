@@ -9,6 +9,7 @@
 mod bots;
 mod client;
 mod control;
+mod docs;
 mod faults;
 mod github_api;
 mod github_oauth;
