@@ -102,10 +102,12 @@ impl RedirectPolicy {
         let mut exact: Vec<&str> = exact.map(|(uri, _)| uri.as_str()).collect();
         exact.sort_unstable();
         let mut shown: Vec<String> = Vec::new();
-        let mut room = MAX_DESCRIBED;
+        let mut capacity = MAX_DESCRIBED;
         for uri in &exact {
-            let Some(left) = room.checked_sub(uri.len()) else { break };
-            room = left;
+            let Some(left) = capacity.checked_sub(uri.len()) else {
+                break;
+            };
+            capacity = left;
             shown.push((*uri).to_owned());
         }
         if shown.len() < exact.len() {
@@ -131,7 +133,7 @@ impl RedirectPolicy {
 #[error("the redirect URI is not allowed for {account}")]
 pub(crate) struct RedirectNotAllowed {
     account: AccountType,
-    /// Those that are allowed.
+    /// Allowed URIs of the platform.
     allowed: String,
 }
 
