@@ -59,6 +59,8 @@ impl Authenticator {
     /// Logs the number of suppressed refusals once per period and when the node stops.
     pub(crate) async fn report_refusals(self: Arc<Self>, period: Duration, soft: CancellationToken) {
         let mut ticks = PeriodicLoop::new(period, soft);
+        // The first tick comes at once: the first period begins.
+        ticks.next().await;
         while ticks.next().await {
             self.log_suppressed();
         }
