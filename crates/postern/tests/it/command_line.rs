@@ -168,7 +168,7 @@ async fn redis_acl_prints_the_documented_rules_with_the_prefix() {
 #[tokio::test]
 async fn addresses_that_redis_cannot_have_are_refused_in_one_line() {
     let wanted = [
-        ("redis-cluster://127.0.0.1", "not offered yet"),
+        ("redis-cluster://127.0.0.1/1", "a cluster has database 0 alone"),
         ("redis-sentinel://127.0.0.1/main", "?master=<name>"),
     ];
     for (url, reason) in wanted {
