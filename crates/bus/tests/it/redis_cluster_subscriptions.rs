@@ -116,7 +116,7 @@ async fn unsubscription_of_a_slot_that_has_just_moved_confuses_no_other_subscrip
     let (subscribed_first, joining) = users.split_at(40);
     let tracker = Tracker::open(&bus, subscribed_first).await;
     let mut pairs = subscribed_first.iter().zip(joining);
-    // Where the map was read in between, the command is not sent.
+    // The command is not sent if the map was read in between.
     while refused_unsubscriptions(&cluster).await < 3 {
         let (leaving, joining) = pairs.next().expect("no unsubscription was refused");
         let slot = slot(&cluster, leaving).await;

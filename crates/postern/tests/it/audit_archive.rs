@@ -471,7 +471,7 @@ async fn killed_archive_is_repeated_without_loss() {
         })
         .await;
         process.kill().await;
-        // Nothing is dropped, and every row is verified: from the checkpoint before, where there is one.
+        // The table has every row, and every row is verified: from the checkpoint before, if the chain has one.
         let rows = "SELECT count(*) FROM audit WHERE user_id LIKE 'GEN-%'";
         assert_eq!(log.schema.sql(rows).await, ["5"]);
         assert_eq!(log.intact(&[]).await, "7 rows of 3 users are as they were written");

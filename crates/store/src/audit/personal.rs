@@ -42,7 +42,7 @@ impl AuditRow {
         let key = match keys.current().user_key(&self.user, stored) {
             Ok(key) => key,
             Err(VaultError::UnknownKey) => return Err(PersonalDataError::UnknownKey),
-            // What stands in place of the user's key is none.
+            // The stored key of the user is invalid.
             Err(VaultError::Altered | VaultError::Malformed) => return Err(PersonalDataError::Erased),
         };
         let text = key

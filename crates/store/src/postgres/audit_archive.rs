@@ -73,7 +73,7 @@ pub async fn drop_audit_partition(
             }
             change(client, &detach).await?;
         }
-        // Nobody uses the table, so that the time it takes to drop it delays nobody.
+        // The table is detached: no command waits for it while it is dropped.
         change(client, &format!("DROP TABLE {detached}")).await
     })
     .await

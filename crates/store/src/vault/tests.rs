@@ -323,7 +323,7 @@ fn protected_text_is_revealed_in_its_row_by_its_key_alone() {
     }
 }
 
-/// Nothing of a protected text can be computed from the vault keys: its key is random, and the stored one is the only copy.
+/// A protected text cannot be computed from the vault keys: its key is random, and the stored one is the only copy.
 #[test]
 fn keys_of_users_are_random_and_do_not_follow_from_the_vault_key() {
     let keys = audit_keys(NEW).current();

@@ -93,7 +93,7 @@ impl PartitionExport<'_> {
                 .audit_rows(&row.user, end, row.seq - 1, MOVED_PAGE)
                 .await?;
             if rows.is_empty() {
-                // It is missing, as the verification of the next row finds.
+                // The row is missing, as the verification of the next one finds.
                 return Ok(());
             }
             for row in rows {

@@ -156,7 +156,7 @@ fn moved_channel_keeps_its_waiter_and_is_not_doubtful() {
     assert_eq!(
         settle_all(&new),
         Vec::<Channel>::new(),
-        "nobody was told that it is subscribed"
+        "no caller was notified that the channel is subscribed"
     );
     assert_eq!(confirmed.try_recv().unwrap(), Ok(()));
 }
