@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// Platform whose accounts can be linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountType {
     /// Telegram.
@@ -62,6 +63,7 @@ impl FromStr for AccountType {
 
 /// Status of a linked account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountStatus {
     /// Linked and working.
@@ -89,6 +91,7 @@ impl AccountStatus {
 
 /// Linked account as its user sees it. No token is part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserAccount {
     /// The platform.
@@ -117,8 +120,9 @@ pub struct UserAccount {
     pub error_message: Option<String>,
 }
 
-/// `account:status_changed`.
+/// `account:status_changed`: the status of an account changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusChanged {
     /// Owner of the account.
@@ -150,6 +154,7 @@ impl StatusChanged {
 
 /// Details of `account:status_changed`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusMetadata {
     /// Reason of the status `error`, as a sentence.

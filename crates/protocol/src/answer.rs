@@ -20,6 +20,7 @@ pub(crate) fn success<T: Serialize>(data: &T) -> Json {
 /// Failure: `{"success": false, "error", "message", ...}`. It keeps the fields of the success that a client reads without looking
 /// at `success` first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// Code of the failure.
@@ -34,6 +35,7 @@ pub struct Failure {
     pub retry_after: Option<u64>,
     /// Time of the last sync that succeeded, or null: `account:sync` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::nullable::<Timestamp>"))]
     pub last_synced: Option<Option<Timestamp>>,
     /// Platform as the client named it: `account:disconnect` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

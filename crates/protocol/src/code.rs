@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Code of a failed request. Clients rely on the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The payload cannot be read or breaks a rule; the message says which field.
@@ -148,6 +149,7 @@ impl ErrorCode {
 /// Fault of a refused token, beside [`ErrorCode::Unauthenticated`]. It helps the owner of a token and not a forger: claims are
 /// checked after the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenFault {
     /// The `exp` has passed, or the session idled out after the token was issued.

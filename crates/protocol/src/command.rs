@@ -120,6 +120,18 @@ impl Answer {
     }
 }
 
+/// Schema of the name of a command that needs a confirmation.
+#[cfg(feature = "schema")]
+fn confirmed_commands(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let confirmed = CommandKind::ALL
+        .into_iter()
+        .filter(|kind| kind.policy().second_factor == SecondFactor::Confirmed);
+    schemars::json_schema!({
+        "type": "string",
+        "enum": confirmed.map(CommandKind::event).collect::<Vec<_>>(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -21,9 +21,9 @@ pub enum Event {
     Notification(Notification),
 }
 
-/// Names of all variants, each by one row. A variant without a row does not compile.
+/// Names and payloads of all variants, each by one row. A variant without a row does not compile.
 macro_rules! names {
-    ($($variant:ident => $name:expr),+ $(,)?) => {
+    ($($variant:ident($payload:ty) => $name:expr),+ $(,)?) => {
         /// Names of all events.
         pub const NAMES: &[&'static str] = &[$($name),+];
 
@@ -31,18 +31,24 @@ macro_rules! names {
         #[must_use]
         pub fn name(&self) -> &'static str {
             match self {
-                $(Self::$variant(_) => $name),+
+                $(Self::$variant { .. } => $name),+
             }
+        }
+
+        /// Names of all events, each with the schema of its payload.
+        #[cfg(feature = "schema")]
+        pub fn schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
+            vec![$(($name, generator.subschema_for::<$payload>())),+]
         }
     };
 }
 
 impl Event {
     names! {
-        StatusChanged => name::STATUS_CHANGED,
-        Alert => name::ALERT,
-        SettingsUpdated => name::SETTINGS_UPDATED,
-        Notification => name::NOTIFICATION,
+        StatusChanged(StatusChanged) => name::STATUS_CHANGED,
+        Alert(Alert) => name::ALERT,
+        SettingsUpdated(SettingsUpdated) => name::SETTINGS_UPDATED,
+        Notification(Notification) => name::NOTIFICATION,
     }
 
     /// Delivery class of the event.
@@ -96,16 +102,12 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Name on the wire.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::TwoFactorRequired(_) => name::TWO_FACTOR_REQUIRED,
-            Self::SessionWarning(_) => name::SESSION_WARNING,
-            Self::SessionExpired(_) => name::SESSION_EXPIRED,
-            Self::Resync => name::RESYNC,
-            Self::Error(_) => name::ERROR,
-        }
+    names! {
+        TwoFactorRequired(TwoFactorRequired) => name::TWO_FACTOR_REQUIRED,
+        SessionWarning(SessionWarning) => name::SESSION_WARNING,
+        SessionExpired(SessionExpired) => name::SESSION_EXPIRED,
+        Resync(Resync) => name::RESYNC,
+        Error(ErrorNotice) => name::ERROR,
     }
 
     /// Payload as JSON.
@@ -115,14 +117,20 @@ impl Notice {
             Self::TwoFactorRequired(data) => Json::of(data),
             Self::SessionWarning(data) => Json::of(data),
             Self::SessionExpired(data) => Json::of(data),
-            Self::Resync => Json::of(&serde_json::Map::new()),
+            Self::Resync => Json::of(&Resync {}),
             Self::Error(data) => Json::of(data),
         }
     }
 }
 
-/// `error`.
+/// `resync`: events are lost, and the client reads the state again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Resync {}
+
+/// `error`: failure of a request without an answer of its own, or refusal of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorNotice {
     /// Event that failed, where it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]

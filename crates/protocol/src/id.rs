@@ -16,8 +16,8 @@ pub const MAX_ID_LEN: usize = 128;
 
 /// Declares one kind of id: a shared, immutable text of 1 to 128 printable ASCII characters.
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])+ $name:ident) => {
+        $(#[doc = $doc])+
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(into = "String")]
         pub struct $name(Arc<str>);
@@ -79,6 +79,23 @@ macro_rules! text_id {
         impl From<$name> for String {
             fn from(id: $name) -> Self {
                 id.0.as_ref().to_owned()
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": concat!($($doc),+).trim(),
+                    "minLength": 1,
+                    "maxLength": MAX_ID_LEN,
+                    "pattern": "^[ -~]+$",
+                })
             }
         }
     };

@@ -26,3 +26,6 @@ pub mod event;
 
 pub mod cluster;
 pub mod wire;
+
+#[cfg(feature = "schema")]
+mod schema;

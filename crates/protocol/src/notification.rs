@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 /// Kind of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationType {
     /// A person mentioned the user.
@@ -20,8 +21,9 @@ pub enum NotificationType {
     Reply,
 }
 
-/// `notification:incoming`.
+/// `notification:incoming`: a platform sent a notification, or the application published one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     /// User that is notified.

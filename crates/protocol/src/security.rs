@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// Severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Informational.
@@ -37,6 +38,7 @@ impl Severity {
 
 /// Type of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AlertType {
     /// A sign-in does not look like the user's.
@@ -91,8 +93,9 @@ impl AlertType {
     }
 }
 
-/// `security:alert`.
+/// `security:alert`: something happened that concerns the security of the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
     /// User that is alerted.
@@ -114,6 +117,7 @@ pub struct Alert {
 
 /// Method of a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FactorMethod {
     /// Time-based code of an authenticator (RFC 6238).
@@ -139,8 +143,9 @@ impl FactorMethod {
     }
 }
 
-/// `security:2fa_required`.
+/// `security:2fa_required`: a command waits for a second factor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TwoFactorRequired {
     /// User that must give the factor.
@@ -153,8 +158,9 @@ pub struct TwoFactorRequired {
     pub method: FactorMethod,
 }
 
-/// `security:session_warning`.
+/// `security:session_warning`: the session ends soon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionWarning {
     /// User of the session.
@@ -167,6 +173,7 @@ pub struct SessionWarning {
 
 /// Reason of a session's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEnd {
     /// The session timeout has passed without activity.
@@ -177,8 +184,9 @@ pub enum SessionEnd {
     Ended,
 }
 
-/// `security:session_expired`.
+/// `security:session_expired`: the session has ended; the socket is closed next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionExpired {
     /// User of the session.
@@ -191,9 +199,11 @@ pub struct SessionExpired {
 
 /// Security settings of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// Minutes without activity until a session ends, 1 to 1440.
+    #[cfg_attr(feature = "schema", schemars(range(min = MIN_SESSION_TIMEOUT, max = MAX_SESSION_TIMEOUT)))]
     pub session_timeout: u32,
     /// True if sensitive commands need a second factor.
     pub two_factor_enabled: bool,
@@ -202,8 +212,9 @@ pub struct Settings {
     pub method: Option<FactorMethod>,
 }
 
-/// `security:settings_updated`.
+/// `security:settings_updated`: the security settings changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsUpdated {
     /// User of the settings.
@@ -214,10 +225,12 @@ pub struct SettingsUpdated {
 
 /// Settings change of `security:update_settings`. Absent settings stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsChange {
-    /// Minutes, 1 to 1440.
+    /// Minutes without activity until a session ends, 1 to 1440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = MIN_SESSION_TIMEOUT, max = MAX_SESSION_TIMEOUT)))]
     pub session_timeout: Option<u32>,
     /// True begins an enrolment; false turns the factor off, and needs a verified code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,11 +240,13 @@ pub struct SettingsChange {
     pub method: Option<FactorMethod>,
     /// Telephone number or email address that codes are sent to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_ADDRESS)))]
     pub address: Option<String>,
 }
 
 /// Enrolment of a second factor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Enrolment {
     /// Id of the challenge that the first code answers.
@@ -253,6 +268,7 @@ pub struct Enrolment {
 
 /// Session of a user, as `security:sessions` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
     /// Id of the session.
@@ -276,6 +292,13 @@ pub struct SessionInfo {
     /// Number of the session's sockets.
     pub sockets: u32,
 }
+
+/// Shortest session timeout, in minutes.
+pub const MIN_SESSION_TIMEOUT: u32 = 1;
+/// Longest session timeout, in minutes.
+pub const MAX_SESSION_TIMEOUT: u32 = 1_440;
+/// Longest address that codes are sent to, in bytes (RFC 5321 section 4.5.3.1.3).
+pub(crate) const MAX_ADDRESS: usize = 256;
 
 #[cfg(test)]
 mod tests {

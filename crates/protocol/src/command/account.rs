@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 
 /// `account:authorize`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Authorize {
     /// The caller.
@@ -19,6 +20,7 @@ pub struct Authorize {
     /// The platform.
     pub account_type: AccountType,
     /// URI that the platform sends the user back to, byte for byte.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_URI)))]
     pub redirect_uri: String,
 }
 
@@ -38,6 +40,7 @@ impl Payload for Authorize {
 
 /// `account:connect`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Connect {
     /// The caller.
@@ -45,14 +48,18 @@ pub struct Connect {
     /// The platform.
     pub account_type: AccountType,
     /// Authorization code from the platform's callback.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_CODE)))]
     pub oauth_code: Secret,
     /// Redirect URI that the code was issued for.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_URI)))]
     pub redirect_uri: String,
     /// State of `account:authorize`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_WORD)))]
     pub state: Option<Secret>,
     /// PKCE verifier (RFC 7636), where the application ran the authorization itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_WORD)))]
     pub code_verifier: Option<Secret>,
 }
 
@@ -79,6 +86,7 @@ impl Payload for Connect {
 
 /// `account:disconnect` and `account:sync`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AccountPayload {
     /// The caller.
@@ -103,6 +111,7 @@ impl Payload for AccountPayload {
 
 /// `account:authorize_response`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorizeAnswer {
     /// URL to send the user to.
@@ -115,6 +124,7 @@ pub struct AuthorizeAnswer {
 
 /// `account:connect_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConnectAnswer {
     /// Linked account.
     pub account: UserAccount,
@@ -122,6 +132,7 @@ pub struct ConnectAnswer {
 
 /// `account:disconnect_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DisconnectAnswer {
     /// Platform of the unlinked account.
@@ -130,6 +141,7 @@ pub struct DisconnectAnswer {
 
 /// `account:sync_complete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SyncAnswer {
     /// End of the sync.
@@ -140,6 +152,7 @@ pub struct SyncAnswer {
 
 /// Result of a sync; at most 32 KiB as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncData {
     /// Profile of the platform, as far as it is of use.
     pub profile: Value,
@@ -151,6 +164,7 @@ pub struct SyncData {
 
 /// `account:list_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListAnswer {
     /// All linked accounts.
     pub accounts: Vec<UserAccount>,

@@ -26,6 +26,7 @@ pub(super) trait Payload {
 
 /// Payload with nothing but its user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserPayload {
     /// The caller.

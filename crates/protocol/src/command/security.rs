@@ -6,18 +6,21 @@ use super::payload::{BoundedText, MAX_WORD, Payload};
 use crate::account::AccountType;
 use crate::id::{AlertId, UserId};
 use crate::secret::Secret;
-use crate::security::{Alert, Enrolment, Settings, SettingsChange};
+use crate::security::{Alert, Enrolment, MAX_ADDRESS, Settings, SettingsChange};
 use crate::time::Timestamp;
 
 /// `security:verify_2fa`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyTwoFactor {
     /// The caller.
     pub user_id: UserId,
     /// The challenge.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_WORD)))]
     pub session_id: String,
     /// The code, or a recovery code.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_WORD)))]
     pub token: Secret,
 }
 
@@ -40,12 +43,14 @@ impl Payload for VerifyTwoFactor {
 
 /// `security:request_confirmation`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RequestConfirmation {
     /// The caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     /// Event name of the command to confirm.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::confirmed_commands"))]
     pub action: String,
 }
 
@@ -65,11 +70,13 @@ impl Payload for RequestConfirmation {
 
 /// `security:revoke_all`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RevokeAll {
     /// The caller.
     pub user_id: UserId,
     /// Token of `security:request_confirmation`.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_WORD)))]
     pub confirmation_token: Secret,
 }
 
@@ -90,6 +97,7 @@ impl Payload for RevokeAll {
 
 /// `security:update_settings`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateSettings {
     /// The caller.
@@ -115,6 +123,7 @@ impl Payload for UpdateSettings {
 
 /// `security:ack`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Acknowledge {
     /// The caller.
@@ -140,6 +149,7 @@ impl Payload for Acknowledge {
 
 /// `security:alerts`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Alerts {
     /// The caller.
@@ -166,6 +176,7 @@ impl Payload for Alerts {
 
 /// `security:2fa_verified`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyTwoFactorAnswer {
     /// True if the session's end has moved.
@@ -179,6 +190,7 @@ pub struct VerifyTwoFactorAnswer {
 
 /// `security:confirmation`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RequestConfirmationAnswer {
     /// Token for one use, bound to user, session and command.
@@ -189,6 +201,7 @@ pub struct RequestConfirmationAnswer {
 
 /// `security:revoke_complete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RevokeAllAnswer {
     /// Number of accounts that were linked.
@@ -197,6 +210,7 @@ pub struct RevokeAllAnswer {
 
 /// `security:settings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetSettingsAnswer {
     /// Current settings.
     pub settings: Settings,
@@ -204,6 +218,7 @@ pub struct GetSettingsAnswer {
 
 /// `security:update_settings_response`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateSettingsAnswer {
     /// Settings after the change.
     pub settings: Settings,
@@ -214,14 +229,13 @@ pub struct UpdateSettingsAnswer {
 
 /// `security:ack_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AcknowledgeAnswer {}
 
 /// `security:alerts_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertsAnswer {
     /// Page of alerts, oldest first.
     pub alerts: Vec<Alert>,
 }
-
-/// Longest address that codes are sent to, in bytes (RFC 5321 section 4.5.3.1.3).
-const MAX_ADDRESS: usize = 256;

@@ -11,12 +11,14 @@ use crate::time::Timestamp;
 
 /// `security:end_sessions`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndSessions {
     /// The caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     /// One session, or `others`.
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_WORD)))]
     pub session_id: String,
 }
 
@@ -36,6 +38,7 @@ impl Payload for EndSessions {
 
 /// `auth:refresh`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Refresh {
     /// The caller.
@@ -61,6 +64,7 @@ impl Payload for Refresh {
 
 /// `security:session_extended`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ExtendSessionAnswer {
     /// End of the session.
@@ -71,6 +75,7 @@ pub struct ExtendSessionAnswer {
 
 /// `security:sessions_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionsAnswer {
     /// Sessions of the user.
     pub sessions: Vec<SessionInfo>,
@@ -78,6 +83,7 @@ pub struct SessionsAnswer {
 
 /// `security:end_sessions_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndSessionsAnswer {
     /// Number of ended sessions that were alive.
@@ -86,6 +92,7 @@ pub struct EndSessionsAnswer {
 
 /// `auth:refreshed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshAnswer {
     /// End of the new token.

@@ -8,6 +8,7 @@ use crate::secret::Secret;
 
 /// Credentials and options of a client, not yet verified.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub struct Auth {
     /// The access token; absent when it came in a header, or not at all.
     pub token: Option<Secret>,
@@ -16,8 +17,10 @@ pub struct Auth {
     /// Name that the user gives the device.
     pub device_name: Option<String>,
     /// True if feed events may be delayed for a few seconds and sent as a batch; the default.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<bool>"))]
     pub batching: bool,
     /// True if events carry their offset (Socket.IO only); the default.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<bool>"))]
     pub recovery: bool,
     /// Resume state of the client's last socket.
     pub resume: Option<Resume>,
@@ -25,6 +28,7 @@ pub struct Auth {
 
 /// Resume state of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Resume {
     /// Resume token of the old socket: the `pid` of Socket.IO, the `resumeToken` of `ready`.

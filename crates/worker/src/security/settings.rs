@@ -6,7 +6,7 @@ use protocol::code::ErrorCode;
 use protocol::command::{Answer, GetSettingsAnswer, UpdateSettingsAnswer};
 use protocol::fault::Fault;
 use protocol::id::UserId;
-use protocol::security::SettingsChange;
+use protocol::security::{MAX_SESSION_TIMEOUT, MIN_SESSION_TIMEOUT, SettingsChange};
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{AuditAction, SecurityDecision, SecurityOutcome, SecurityRecord, StoreError};
@@ -89,7 +89,7 @@ impl SecurityService {
 }
 
 /// Range of a session timeout, in minutes.
-const MINUTES: std::ops::RangeInclusive<u32> = 1..=1_440;
+const MINUTES: std::ops::RangeInclusive<u32> = MIN_SESSION_TIMEOUT..=MAX_SESSION_TIMEOUT;
 
 /// Failure to change the settings.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@
 /// column, and a payload that lacks its [`super::super::payload::Payload`], do not compile.
 macro_rules! commands {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $kind:ident ($event:literal, $payload:ident) -> ($response_event:literal, $answer:ident) {
             $($column:ident: $value:expr),+ $(,)?
         }
@@ -14,7 +14,7 @@ macro_rules! commands {
         #[serde(tag = "event", content = "data")]
         pub enum Command {
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])+
                 #[serde(rename = $event)]
                 $kind($payload),
             )+
@@ -72,6 +72,31 @@ macro_rules! commands {
                         };
                         &ROW
                     })+
+                }
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl CommandKind {
+            /// Effect of the command, as its row describes it.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self {
+                    $(Self::$kind => concat!($($doc),+).trim(),)+
+                }
+            }
+
+            /// Schema of the payload.
+            pub fn data_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                match self {
+                    $(Self::$kind => generator.subschema_for::<$payload>(),)+
+                }
+            }
+
+            /// Schema of the payload of a successful answer, without `success`.
+            pub fn answer_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                match self {
+                    $(Self::$kind => generator.subschema_for::<$answer>(),)+
                 }
             }
         }

@@ -26,6 +26,7 @@ pub fn connected(dialect: Dialect, sid: &str, pid: Option<&str>) -> Message {
 
 /// `err.data` of a client whose CONNECT was refused.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefusalData {
     /// Code of the refusal.
     pub code: ErrorCode,
