@@ -16,7 +16,7 @@ use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{
-    Answer, Command, CommandKind, Executor, ExtendSessionAnswer, RefreshAnswer, SessionStep, idempotency_key,
+    Answer, Command, CommandKind, Executor, ExtendSessionAnswer, SessionStep, idempotency_key,
 };
 use protocol::fault::Fault;
 use protocol::id::JobId;
@@ -97,7 +97,11 @@ impl Commands {
         });
         match job {
             Ok(job) => self.spawn_submission(Arc::clone(caller), job, span),
-            Err(failure) => self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO),
+            Err(failure) => {
+                // A command that renews the session itself counts as activity when it is refused, too.
+                self.sessions.activity(caller);
+                self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO);
+            }
         }
     }
 
@@ -109,16 +113,15 @@ impl Commands {
         let outline = Outline::traced(CommandKind::Refresh, &data, span.clone());
         let renewal = async {
             let identity = renewed(caller, data, authenticator).await?;
-            self.sessions.renew_token(caller, (&identity).into()).await?;
-            Ok::<_, Failure>(identity)
+            let refreshed = self.sessions.renew_token(caller, (&identity).into()).await?;
+            Ok::<_, Failure>((identity, refreshed))
         };
         match renewal.instrument(span).await {
-            Ok(identity) => {
+            Ok((identity, refreshed)) => {
                 caller.renew_token(&identity);
-                let expires = identity.expires;
                 self.metrics.answered(CommandKind::Refresh, None, opened.elapsed());
-                let refreshed = Answer::Refresh(RefreshAnswer { expires_at: expires });
-                answer::with_event(caller, CommandKind::Refresh, &refreshed.data(), id.as_ref());
+                let data = Answer::Refresh(refreshed).data();
+                answer::with_event(caller, CommandKind::Refresh, &data, id.as_ref());
                 true
             }
             Err(failure) => {
@@ -234,9 +237,11 @@ impl Commands {
 
     /// Takes the session step of the command's policy, and charges the limits. Returns the renewal of the session, if that is the step.
     async fn admit(&self, caller: &Caller, command: &Command) -> Result<Option<ExtendSessionAnswer>, Failure> {
-        let renewed = match command.kind().policy().session {
+        let policy = command.kind().policy();
+        let renewed = match policy.session {
             SessionStep::Check => self.sessions.admit(caller).await.map(|()| None)?,
-            SessionStep::Renew => Some(self.sessions.extend(caller).await?),
+            SessionStep::Renew if policy.executor == Executor::Gateway => Some(self.sessions.extend(caller).await?),
+            SessionStep::Renew => self.sessions.renew_at_once(caller).await.map(|_| None)?,
             // Taken by `refresh`.
             SessionStep::ReplaceToken => return Err(Failure::of(ErrorCode::Internal)),
         };

@@ -16,8 +16,9 @@ use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::code::{ErrorCode, TokenFault};
-use protocol::command::{Answer, CommandKind, ExtendSessionAnswer};
+use protocol::command::{Answer, CommandKind, ExtendSessionAnswer, RefreshAnswer};
 use protocol::event::DeliveryClass;
+use protocol::expiry::Expiry;
 use protocol::fault::Fault;
 use protocol::time::Timestamp;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -128,8 +129,19 @@ impl SessionMonitor {
         }
     }
 
-    /// Renews the caller's session on its request.
+    /// Renews the caller's session on its request. The answer is the caller's only notice of an extension, other sockets receive an event.
     pub(crate) async fn extend(&self, caller: &Caller) -> Result<ExtendSessionAnswer, Failure> {
+        let key = caller.session_key();
+        self.table().begin_extension(&key, |socket| is_caller(socket, caller));
+        let renewed = self.renew_at_once(caller).await;
+        self.table()
+            .end_extension(&key, |socket| is_caller(socket, caller), renewed.is_ok());
+        self.changed.notify_one();
+        Ok(self.extended(caller, renewed?.left))
+    }
+
+    /// Renews the caller's session before its command is executed.
+    pub(crate) async fn renew_at_once(&self, caller: &Caller) -> Result<SessionTtl, Failure> {
         let key = caller.session_key();
         let mut renewed = self.renew_now(&key).await?;
         let announced = match renewed.state {
@@ -143,12 +155,13 @@ impl SessionMonitor {
             opened.map_err(SessionRefusal::failure)?;
             renewed = self.renew_now(&key).await?;
         }
-        self.announce(&key, &renewed).await;
         match renewed.state {
             SessionState::Alive(alive) => {
-                self.table().answered(&key, renewed.state, Instant::now());
+                let effects = self.table().answered(&key, renewed.state, Instant::now());
+                self.carry_out_all(effects);
                 self.changed.notify_one();
-                Ok(self.extended(caller, &alive))
+                self.announce(&key, &renewed).await;
+                Ok(alive)
             }
             SessionState::Ending(_) => Err(Failure::of(ErrorCode::Unavailable)),
             SessionState::Ended => Err(Failure::of(ErrorCode::Forbidden)),
@@ -156,13 +169,20 @@ impl SessionMonitor {
         }
     }
 
-    /// Records another token of the caller's session, before it replaces the current one.
+    /// Records another token of the caller's session, before it replaces the current one, and renews the session.
     ///
     /// # Errors
     /// The session has ended, or its state is unknown.
-    pub(crate) async fn renew_token(&self, caller: &Caller, token: TokenTimes) -> Result<(), Failure> {
+    pub(crate) async fn renew_token(&self, caller: &Caller, token: TokenTimes) -> Result<RefreshAnswer, Failure> {
         let refusal = match self.recorded_state(caller, token).await {
-            Ok(SessionState::Alive(_)) => return Ok(()),
+            Ok(SessionState::Alive(_)) => {
+                let left = self.renew_at_once(caller).await?.left;
+                let now = self.now();
+                return Ok(RefreshAnswer {
+                    expiry: Expiry::new(now.plus(left), token.expires_at),
+                    server_time: now,
+                });
+            }
             Ok(SessionState::Ended) => SessionRefusal::Ended,
             Ok(SessionState::Unknown | SessionState::Ending(_)) => SessionRefusal::Unavailable,
             Err(refusal) => refusal,
@@ -176,35 +196,31 @@ impl SessionMonitor {
         renewed.map_err(|error| Failure::of(error.code()))
     }
 
-    /// Answer with the new deadline of a session: the token may expire earlier.
-    fn extended(&self, caller: &Caller, alive: &SessionTtl) -> ExtendSessionAnswer {
-        let (ends, token_ends) = (self.now().plus(alive.left), caller.token().ends);
-        ExtendSessionAnswer {
-            expires_at: ends.min(token_ends),
-            can_extend: ends < token_ends,
-        }
+    /// Extension of a session that has this time left, as the caller's socket sees it.
+    fn extended(&self, caller: &Caller, left: Duration) -> ExtendSessionAnswer {
+        let now = self.now();
+        ExtendSessionAnswer::new(caller.expiry(now.plus(left)), now)
     }
 
-    /// Notifies all sockets of a session, on every gateway, of its renewal after a warning.
+    /// Has every gateway check a session that was renewed after a warning, and notify its sockets. Gateways of the previous release send
+    /// them this event itself.
     async fn announce(&self, key: &SessionKey, renewed: &SessionRenewal) {
         let (SessionState::Alive(alive), true) = (renewed.state, renewed.after_warning) else {
             return;
         };
-        let extended = Answer::ExtendSession(ExtendSessionAnswer {
-            expires_at: self.now().plus(alive.left),
-            can_extend: true,
-        });
+        let now = self.now();
+        let extended = ExtendSessionAnswer::new(Expiry::new(now.plus(alive.left), None), now);
         let envelope = Envelope {
             v: Envelope::VERSION,
             id: ids::event(&*self.entropy),
             audience: Audience::Session(key.session.clone()),
             class: DeliveryClass::Critical,
             event: CommandKind::ExtendSession.response_event().to_owned(),
-            data: extended.data(),
+            data: Answer::ExtendSession(extended).data(),
             traceparent: None,
             published_at: None,
         };
-        // The clients of other sockets miss the event only: the new deadline is in the bus.
+        // Gateways that miss it notice the new deadline when they check the old one.
         let published = self.events.publish(&key.user, &envelope).await;
         drop(self.outage.record("session renewal event", published));
     }
@@ -233,6 +249,11 @@ impl Drop for Membership {
         self.monitor.table().leave(&self.key, self.id);
         self.monitor.changed.notify_one();
     }
+}
+
+/// True if this is the caller's socket.
+fn is_caller(socket: &Arc<Caller>, caller: &Caller) -> bool {
+    std::ptr::eq(Arc::as_ptr(socket), caller)
 }
 
 /// Few: sign-ins of other users take precedence.

@@ -45,6 +45,8 @@ pub(crate) struct Requester {
     pub(crate) traceparent: Option<TraceParent>,
     /// Time of the last sign-in, as the token states it.
     pub(crate) authenticated_at: Option<Timestamp>,
+    /// End of the socket's token; none without a socket.
+    pub(crate) token_expires_at: Option<Timestamp>,
 }
 
 impl Requester {
@@ -73,6 +75,7 @@ impl Requester {
             origin,
             traceparent: None,
             authenticated_at: None,
+            token_expires_at: None,
         }
     }
 }
@@ -113,6 +116,7 @@ impl WorkerClient {
             traceparent: requester.traceparent.unwrap_or_else(|| ids::trace(entropy)),
             idempotency_key: None,
             authenticated_at: requester.authenticated_at,
+            token_expires_at: requester.token_expires_at,
             work,
         }
     }

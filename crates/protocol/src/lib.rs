@@ -16,6 +16,7 @@ pub mod fault;
 
 pub mod account;
 pub mod audit;
+pub mod expiry;
 pub mod lane;
 pub mod notification;
 pub mod security;

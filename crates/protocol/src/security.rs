@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::expiry::{Expiry, ExtensionLimit};
 use crate::id::{AlertId, SessionId, UserId};
 use crate::time::Timestamp;
 
@@ -169,6 +170,14 @@ pub struct SessionWarning {
     pub expires_in: u64,
     /// True if activity extends the session; false when the token expires first.
     pub can_extend: bool,
+    /// Reason for which activity does not; none if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ExtensionLimit>,
+    /// End of the session and of the socket's token.
+    #[serde(flatten)]
+    pub expiry: Expiry,
+    /// Time of the warning, by the same clock as the ends.
+    pub server_time: Timestamp,
 }
 
 /// Reason of a session's end.
@@ -287,8 +296,9 @@ pub struct SessionInfo {
     pub connected_at: Timestamp,
     /// Time of the last activity.
     pub last_active_at: Timestamp,
-    /// End of the session without further activity.
-    pub expires_at: Timestamp,
+    /// End of the session; that of the token is known for the session of the caller alone.
+    #[serde(flatten)]
+    pub expiry: Expiry,
     /// Number of the session's sockets.
     pub sockets: u32,
 }

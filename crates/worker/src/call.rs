@@ -47,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) traceparent: TraceParent,
     /// Time of the user's last sign-in, where the token names it.
     pub(crate) authenticated_at: Option<Timestamp>,
+    /// End of the token of the caller's socket; unknown for a job of the previous release.
+    pub(crate) token_expires_at: Option<Timestamp>,
     pub(crate) job: JobId,
     pub(crate) deadline: Instant,
     /// Kind of the command, where a client sent the job.
@@ -71,6 +73,7 @@ impl Call {
             origin: job.origin.clone(),
             traceparent: job.traceparent,
             authenticated_at: job.authenticated_at,
+            token_expires_at: job.token_expires_at,
             job: job.id.clone(),
             deadline,
             kind: command.map(Command::kind),

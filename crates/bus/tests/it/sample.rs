@@ -124,6 +124,7 @@ pub(crate) fn job(id: &str, size: usize) -> Job {
         traceparent: TraceParent::begin(1, 1),
         idempotency_key: None,
         authenticated_at: None,
+        token_expires_at: None,
         work: Work::Command(Command::Connect(Connect {
             user_id: user("GEN-001"),
             account_type: AccountType::Github,

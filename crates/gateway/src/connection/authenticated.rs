@@ -7,6 +7,7 @@ use bus::{Hint, OpenSocket, SessionKey, SocketJoin};
 use lifecycle::{Clock, Entropy};
 use protocol::cluster::origin::Origin;
 use protocol::event::name;
+use protocol::expiry::Expiry;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::json::Json;
 use protocol::time::Timestamp;
@@ -124,7 +125,8 @@ impl Authenticated {
         };
         let now = on.clock.now().into();
         self.link.authenticated(caller.token_deadline(now))?;
-        self.link.outbound().push_first(self.greeting(&start, now));
+        let expiry = caller.expiry(now.plus(joined.session.left));
+        self.link.outbound().push_first(self.greeting(&start, expiry, now));
         tracing::debug!(start.recovered, "socket is live");
         if let Some(lease) = &start.lease {
             subscription.set_resume_state(lease.clone());
@@ -212,7 +214,7 @@ impl Authenticated {
         }
     }
 
-    fn greeting(&self, start: &Start, now: Timestamp) -> Message {
+    fn greeting(&self, start: &Start, expiry: Expiry, now: Timestamp) -> Message {
         let token = start.lease.as_ref().map(|lease| lease.key.id.as_str());
         let encoding = self.options.encoding;
         let Some(encoding) = encoding.native() else {
@@ -224,7 +226,7 @@ impl Authenticated {
             resume_token: token.unwrap_or_default(),
             offset: start.after.to_string(),
             recovered: start.recovered,
-            expires_at: self.identity.expires,
+            expiry,
             server_time: now,
         };
         native::answer(encoding, name::READY, &Json::of(&ready), self.options.request.as_ref())
@@ -242,7 +244,8 @@ struct Ready<'a> {
     /// Offset after which events follow.
     offset: String,
     recovered: bool,
-    /// Expiry of the token.
-    expires_at: Timestamp,
+    /// End of the session and of the token.
+    #[serde(flatten)]
+    expiry: Expiry,
     server_time: Timestamp,
 }

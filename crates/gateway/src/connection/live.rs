@@ -7,7 +7,7 @@ use lifecycle::Clock;
 use protocol::answer::Failure;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
-use protocol::command::{CommandKind, Executor};
+use protocol::command::{CommandKind, Executor, SessionStep};
 use protocol::event::{Notice, name};
 use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
@@ -123,7 +123,9 @@ impl Live {
         match (received.message, received.retry_after) {
             (ClientMessage::Request(request), Some(wait)) => commands.reject_excess(&self.caller, &request, wait),
             (ClientMessage::Request(request), None) => {
-                on.sessions.activity(&self.caller);
+                if !renews_session(&request) {
+                    on.sessions.activity(&self.caller);
+                }
                 self.serve_request(request, on).await?;
             }
             (ClientMessage::NoEvent(id), retry_after) => {
@@ -193,4 +195,9 @@ impl Live {
         }
         Draining::live(self.link, reason, self.caller)
     }
+}
+
+/// True if the command itself renews the session, at once.
+fn renews_session(request: &Request) -> bool {
+    CommandKind::of_event(&request.event).is_some_and(|kind| kind.policy().session == SessionStep::Renew)
 }

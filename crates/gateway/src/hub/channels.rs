@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bus::{LogRead, SessionKey};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
+use protocol::command::CommandKind;
 use protocol::event::name;
 use protocol::id::UserId;
 use tokio::sync::oneshot;
@@ -392,6 +393,12 @@ impl UserChannel {
                 .iter()
                 .for_each(|(_, subscriber)| subscriber.request_ttl_check(user));
         }
+        if is_extension(envelope) {
+            // Each socket has a token of its own: its gateway notifies it of the end that it will see.
+            let addressed = self.subscribers.iter().filter(|(_, subscriber)| subscriber.is_addressed(&envelope.audience));
+            addressed.for_each(|(_, subscriber)| subscriber.request_ttl_check(user));
+            return 0;
+        }
         let mut encoded = EncodedEvent::new(offset, envelope);
         let subscribers = self.subscribers.iter().map(|(_, subscriber)| subscriber);
         let is_queued = |subscriber: &&Subscriber| subscriber.deliver(offset, envelope, &mut encoded, unsent);
@@ -410,4 +417,9 @@ impl UserChannel {
         let mut subscribers = self.subscribers.iter_mut();
         subscribers.find_map(|(id, subscriber)| (*id == wanted).then_some(subscriber))
     }
+}
+
+/// True if the event announces that a session was extended after a warning.
+fn is_extension(envelope: &Envelope) -> bool {
+    envelope.event == CommandKind::ExtendSession.response_event()
 }

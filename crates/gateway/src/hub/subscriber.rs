@@ -176,7 +176,7 @@ impl Subscriber {
     }
 
     /// True if an event is for this socket; none is once its session has ended.
-    fn is_addressed(&self, audience: &Audience) -> bool {
+    pub(super) fn is_addressed(&self, audience: &Audience) -> bool {
         if self.has_session_ended() {
             return false;
         }

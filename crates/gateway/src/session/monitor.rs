@@ -6,8 +6,10 @@ use std::time::Duration;
 use bus::{SessionKey, SessionState};
 use futures_util::future::join;
 use futures_util::{StreamExt, stream};
+use protocol::command::{Answer, CommandKind};
 use protocol::event::Notice;
 use protocol::security::SessionWarning;
+use protocol::time::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -85,8 +87,8 @@ impl SessionMonitor {
         let renewed = self.sessions.renew_session(key).await;
         match self.outage.record("session renewal", renewed) {
             Ok(renewed) => {
-                self.announce(key, &renewed).await;
                 self.apply(key, renewed.state);
+                self.announce(key, &renewed).await;
             }
             Err(_) => {
                 self.table().retry(&TtlQuery::Renew(key.clone()), Instant::now());
@@ -95,21 +97,22 @@ impl SessionMonitor {
     }
 
     fn apply(self: &Arc<Self>, key: &SessionKey, state: SessionState) {
-        let effect = {
+        let effects = {
             let mut table = self.table();
-            let effect = table.answered(key, state, Instant::now());
+            let effects = table.answered(key, state, Instant::now());
             self.record_lateness(table.take_late());
-            effect
+            effects
         };
-        match effect {
-            Some(SessionEffect::Reopen(caller, announced)) => {
-                let monitor = Arc::clone(self);
-                self.tasks.each("session reopening", async move {
-                    monitor.reopen(&caller, announced).await;
-                });
+        for effect in effects {
+            match effect {
+                SessionEffect::Reopen(caller, announced) => {
+                    let monitor = Arc::clone(self);
+                    self.tasks.each("session reopening", async move {
+                        monitor.reopen(&caller, announced).await;
+                    });
+                }
+                effect => self.carry_out(effect),
             }
-            Some(effect) => self.carry_out(effect),
-            None => {}
         }
     }
 
@@ -140,6 +143,11 @@ impl SessionMonitor {
         self.changed.notify_one();
     }
 
+    /// Carries out the effects of a renewal, none of which is a reopening.
+    pub(super) fn carry_out_all(&self, effects: Vec<SessionEffect<Arc<Caller>>>) {
+        effects.into_iter().for_each(|effect| self.carry_out(effect));
+    }
+
     fn record_lateness(&self, late: Vec<(SessionDeadline, Duration)>) {
         for (deadline, late) in late {
             self.metrics.session_lateness(deadline, late);
@@ -149,15 +157,14 @@ impl SessionMonitor {
     fn carry_out(&self, effect: SessionEffect<Arc<Caller>>) {
         match effect {
             SessionEffect::Warn(callers, left) => {
-                let ends = self.now().plus(left);
+                let now = self.now();
+                let warnings = callers.iter().map(|caller| (caller, warning(caller, now.plus(left), now)));
+                warnings.for_each(|(caller, warning)| caller.notify(&Notice::SessionWarning(warning)));
+            }
+            SessionEffect::Extended(callers, left) => {
                 for caller in callers {
-                    let token_ends = caller.token().ends;
-                    let nearest = ends.min(token_ends).since(self.now());
-                    caller.notify(&Notice::SessionWarning(SessionWarning {
-                        user_id: caller.user.clone(),
-                        expires_in: nearest.as_secs() + u64::from(nearest.subsec_millis() > 0),
-                        can_extend: ends < token_ends,
-                    }));
+                    let extended = Answer::ExtendSession(self.extended(&caller, left));
+                    caller.push(CommandKind::ExtendSession.response_event(), &extended.data());
                 }
             }
             SessionEffect::Close(callers, reason) => {
@@ -170,6 +177,20 @@ impl SessionMonitor {
             // Carried out by a task of its own.
             SessionEffect::Reopen(..) => {}
         }
+    }
+}
+
+/// Warning of a socket whose session ends at this time.
+fn warning(caller: &Caller, session_ends: Timestamp, now: Timestamp) -> SessionWarning {
+    let expiry = caller.expiry(session_ends);
+    let left = expiry.expires_at().since(now);
+    SessionWarning {
+        user_id: caller.user.clone(),
+        expires_in: left.as_secs() + u64::from(left.subsec_millis() > 0),
+        can_extend: expiry.limit().is_none(),
+        reason: expiry.limit(),
+        expiry,
+        server_time: now,
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) enum TtlQuery {
 pub(super) enum SessionEffect<M> {
     /// Warn these sockets that their session expires after this time.
     Warn(Vec<M>, Duration),
+    /// Notify these sockets that their session, which was about to expire, expires after this time.
+    Extended(Vec<M>, Duration),
     /// Close these sockets: their session has ended.
     Close(Vec<M>, EndReason),
     /// Have a worker reopen the session on behalf of this socket: the bus has lost it before its deadline, or its end was announced under
@@ -92,6 +94,10 @@ struct Member<M> {
     since: Instant,
     /// Deadline of the last warning.
     warned: Option<Deadline>,
+    /// Generation in which its session was about to expire; `None` once the socket knows of a later deadline.
+    expiring: Option<u64>,
+    /// True while the socket waits for the answer to `security:extend_session`, which is its notice of an extension.
+    is_extending: bool,
 }
 
 /// Deadline that a socket reaches first.
@@ -127,7 +133,10 @@ impl<M: Clone> SessionTable<M> {
             token_ends,
             since: now,
             warned: None,
+            expiring: None,
+            is_extending: false,
         });
+        session.is_hinted |= session.has_extended_sockets();
         self.plan(key, None);
         id
     }
@@ -154,6 +163,26 @@ impl<M: Clone> SessionTable<M> {
                 member.since = now;
             }
             self.plan(key, None);
+        }
+    }
+
+    /// Records that a socket has asked for the extension of its session.
+    pub(super) fn begin_extension(&mut self, key: &SessionKey, is_socket: impl Fn(&M) -> bool) {
+        if let Some(member) = self.member(key, is_socket) {
+            member.is_extending = true;
+        }
+    }
+
+    /// Records the answer to [`SessionTable::begin_extension`]. After a failure the session may have been extended nevertheless: the bus is
+    /// queried at once.
+    pub(super) fn end_extension(&mut self, key: &SessionKey, is_socket: impl Fn(&M) -> bool, is_extended: bool) {
+        if let Some(member) = self.member(key, is_socket) {
+            member.is_extending = false;
+            if is_extended {
+                member.expiring = None;
+            } else {
+                self.hint(key);
+            }
         }
     }
 
@@ -220,25 +249,19 @@ impl<M: Clone> SessionTable<M> {
     }
 
     /// Applies the state of a session as the bus reported it.
-    pub(super) fn answered(&mut self, key: &SessionKey, state: SessionState, now: Instant) -> Option<SessionEffect<M>> {
-        let session = self.sessions.get_mut(key)?;
+    pub(super) fn answered(&mut self, key: &SessionKey, state: SessionState, now: Instant) -> Vec<SessionEffect<M>> {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return Vec::new();
+        };
         session.is_queried = false;
-        match state {
-            SessionState::Alive(alive) => {
-                let due = (session.generation == alive.generation).then_some(session.warns);
-                session.update(&alive, now);
-                let warned = session.warn(&alive, due, now);
-                let (effect, late) = warned.unzip();
-                self.late
-                    .extend(late.flatten().map(|late| (SessionDeadline::Warning, late)));
-                self.plan(key, None);
-                effect
-            }
+        let effect = match state {
+            SessionState::Alive(alive) => return self.alive(key, &alive, now),
             SessionState::Ended => self.end(key, EndReason::Ended, now),
             SessionState::Unknown if session.expires <= now => self.end(key, EndReason::Idle, now),
             SessionState::Unknown => session.reopen(None),
             SessionState::Ending(announced) => session.reopen(Some(announced)),
-        }
+        };
+        effect.into_iter().collect()
     }
 
     /// Repeats a query after a pause: it failed, or its answer calls for another one.
@@ -265,6 +288,26 @@ impl<M: Clone> SessionTable<M> {
     /// Deadlines that were applied since the last call, and how late.
     pub(super) fn take_late(&mut self) -> Vec<(SessionDeadline, Duration)> {
         std::mem::take(&mut self.late)
+    }
+
+    /// Applies the deadline of a live session.
+    fn alive(&mut self, key: &SessionKey, alive: &SessionTtl, now: Instant) -> Vec<SessionEffect<M>> {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return Vec::new();
+        };
+        let due = (session.generation == alive.generation).then_some(session.warns);
+        session.update(alive, now);
+        let (warned, late) = session.warn(alive, due, now).unzip();
+        let extended = session.extend(alive);
+        self.late
+            .extend(late.flatten().map(|late| (SessionDeadline::Warning, late)));
+        self.plan(key, None);
+        extended.into_iter().chain(warned).collect()
+    }
+
+    fn member(&mut self, key: &SessionKey, is_socket: impl Fn(&M) -> bool) -> Option<&mut Member<M>> {
+        let members = &mut self.sessions.get_mut(key)?.members;
+        members.iter_mut().find(|member| is_socket(&member.socket))
     }
 
     fn remove(&mut self, key: &SessionKey) -> Option<SessionEntry<M>> {
@@ -334,6 +377,9 @@ impl<M: Clone> SessionEntry<M> {
         let (session_warned, expires, lead) = (alive.warns_in.is_zero(), self.expires, self.lead);
         let (mut sockets, mut latest) = (Vec::new(), None);
         for member in &mut self.members {
+            if session_warned {
+                member.expiring = Some(self.generation);
+            }
             let (deadline, is_due, due) = if member.token_ends < expires {
                 let is_due = member.token_ends <= now + lead;
                 (
@@ -352,6 +398,27 @@ impl<M: Clone> SessionEntry<M> {
             }
         }
         (!sockets.is_empty()).then_some((SessionEffect::Warn(sockets, alive.left), latest))
+    }
+
+    /// Notifies each socket once of a later deadline of a session that was about to expire.
+    fn extend(&mut self, alive: &SessionTtl) -> Option<SessionEffect<M>> {
+        if alive.generation != self.generation || alive.warns_in.is_zero() {
+            return None;
+        }
+        let mut sockets = Vec::new();
+        for member in self.members.iter_mut().filter(|member| !member.is_extending) {
+            if member.expiring.is_some_and(|generation| generation < self.generation) {
+                member.expiring = None;
+                sockets.push(member.socket.clone());
+            }
+        }
+        (!sockets.is_empty()).then_some(SessionEffect::Extended(sockets, alive.left))
+    }
+
+    /// True if a socket was about to expire with its session in an earlier generation.
+    fn has_extended_sockets(&self) -> bool {
+        let mut expiring = self.members.iter().filter_map(|member| member.expiring);
+        expiring.any(|generation| generation < self.generation)
     }
 
     /// Time of the next query: at a hint, for a warning, at the deadline, or to report activity.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bus::SessionKey;
 use protocol::cluster::origin::Origin;
 use protocol::event::Notice;
+use protocol::expiry::Expiry;
 use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::json::Json;
 use protocol::time::Timestamp;
 use protocol::wire::{Message, Push};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -117,9 +119,14 @@ impl Caller {
 
     /// Sends a notice to this socket only.
     pub(crate) fn notify(&self, notice: &Notice) {
+        self.push(notice.name(), &notice.data());
+    }
+
+    /// Sends an event to this socket only.
+    pub(crate) fn push(&self, event: &str, data: &Json) {
         self.outbound.push(self.encoding.push(&Push {
-            event: notice.name(),
-            data: &notice.data(),
+            event,
+            data,
             offset: None,
             event_id: None,
         }));
@@ -133,6 +140,11 @@ impl Caller {
         }
     }
 
+    /// End of its session for this socket, if the session itself ends then.
+    pub(crate) fn expiry(&self, session_expires_at: Timestamp) -> Expiry {
+        Expiry::new(session_expires_at, Some(self.token().ends))
+    }
+
     /// Expiry of the current token, on the clock of timers.
     pub(crate) fn token_deadline(&self, now: Timestamp) -> Instant {
         Instant::now() + self.token().ends.since(now).min(MAX_TIMER)
@@ -140,12 +152,14 @@ impl Caller {
 
     /// Requester of jobs on behalf of this socket.
     pub(crate) fn requester(&self) -> Requester {
+        let token = self.token();
         Requester {
             session: self.session_key(),
             connection: Some(self.connection.clone()),
             origin: Some(self.origin.clone()),
             traceparent: None,
-            authenticated_at: self.token().signed_in,
+            authenticated_at: token.signed_in,
+            token_expires_at: Some(token.ends),
         }
     }
 

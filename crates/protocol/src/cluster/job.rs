@@ -44,6 +44,9 @@ pub struct Job {
     /// Time of the caller's last sign-in: the token's `auth_time`, else its `iat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticated_at: Option<Timestamp>,
+    /// End of the token of the caller's socket, if it has one and its gateway states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<Timestamp>,
     /// Request itself.
     pub work: Work,
 }

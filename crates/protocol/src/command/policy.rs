@@ -154,7 +154,7 @@ commands! {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: None,
-        session: SessionStep::Check, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        session: SessionStep::Renew, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
         effect: Effect::Read, relay: Relay::NotNeeded,
         retention: minutes(60), secrets: AnswerSecrets::Never,
         audit: &[],

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::payload::{BoundedText, MAX_WORD, Payload};
 use crate::account::AccountType;
+use crate::expiry::{Expiry, ExtensionLimit};
 use crate::id::{AlertId, UserId};
 use crate::secret::Secret;
 use crate::security::{Alert, Enrolment, MAX_ADDRESS, Settings, SettingsChange};
@@ -179,10 +180,16 @@ impl Payload for Alerts {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyTwoFactorAnswer {
-    /// True if the session's end has moved.
+    /// True if the session was extended for its whole timeout.
     pub session_extended: bool,
-    /// End of the session.
-    pub expires_at: Timestamp,
+    /// End of the session and of the socket's token.
+    #[serde(flatten)]
+    pub expiry: Expiry,
+    /// Reason for which the extension has not moved `expiresAt` that far; none if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ExtensionLimit>,
+    /// Time of the answer, by the same clock as the session's end.
+    pub server_time: Timestamp,
     /// Ten one-time codes, at enrolment only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_codes: Option<Vec<Secret>>,

@@ -44,7 +44,7 @@ proptest! {
         origin in option::of(origin()),
         (trace, span) in any::<(u128, u64)>(),
         idempotency_key in option::of("[ -~]{1,128}"),
-        authenticated_at in option::of(strategy::timestamp()),
+        (authenticated_at, token_expires_at) in (option::of(strategy::timestamp()), option::of(strategy::timestamp())),
     ) {
         let job = Job {
             v: Job::VERSION,
@@ -57,6 +57,7 @@ proptest! {
             traceparent: TraceParent::begin(trace, span),
             idempotency_key,
             authenticated_at,
+            token_expires_at,
             work,
         };
         let written = serde_json::to_string(&job).unwrap();

@@ -45,6 +45,7 @@ mod tests {
             traceparent: TraceParent::begin(1, 1),
             idempotency_key: key.map(ToOwned::to_owned),
             authenticated_at: None,
+            token_expires_at: None,
             work: Work::Command(Command::parse(CommandKind::Sync, data).unwrap()),
         }
     }

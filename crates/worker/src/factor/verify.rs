@@ -7,6 +7,7 @@ use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::{Answer, VerifyTwoFactor, VerifyTwoFactorAnswer};
+use protocol::expiry::Expiry;
 use protocol::fault::{Fault, chain};
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
@@ -158,9 +159,12 @@ impl FactorService {
             SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
         });
         let now = Timestamp::from(self.clock.now());
+        let expiry = Expiry::new(now.plus(left.unwrap_or_default()), call.token_expires_at);
         Ok(VerifyTwoFactorAnswer {
             session_extended: left.is_some(),
-            expires_at: now.plus(left.unwrap_or_default()),
+            expiry,
+            reason: expiry.limit(),
+            server_time: now,
             recovery_codes: None,
         })
     }

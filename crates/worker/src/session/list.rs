@@ -7,6 +7,7 @@ use protocol::cluster::job::JobOutcome;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::{Answer, SessionsAnswer};
+use protocol::expiry::Expiry;
 use protocol::fault::Fault;
 use protocol::id::{SessionId, UserId};
 use protocol::security::SessionInfo;
@@ -33,8 +34,9 @@ impl SessionService {
                 // Redis has lost the session.
                 None => (opened.left, user_timeout),
             };
+            let current = opened.session == call.session;
             SessionInfo {
-                current: opened.session == call.session,
+                current,
                 sockets,
                 session_id: opened.session,
                 device_name: opened.origin.device_name,
@@ -42,11 +44,15 @@ impl SessionService {
                 address: opened.origin.address,
                 connected_at: opened.opened_at,
                 last_active_at: now.minus(timeout.saturating_sub(left)),
-                expires_at: now.plus(left),
+                // Each socket of another session has a token of its own.
+                expiry: Expiry::new(now.plus(left), call.token_expires_at.filter(|_| current)),
             }
         });
-        let sessions = sessions.collect();
-        Ok(JobOutcome::from(&Answer::Sessions(SessionsAnswer { sessions })))
+        let listed = SessionsAnswer {
+            sessions: sessions.collect(),
+            server_time: now,
+        };
+        Ok(JobOutcome::from(&Answer::Sessions(listed)))
     }
 }
 

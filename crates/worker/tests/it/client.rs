@@ -34,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) origin: Origin,
     /// Time of the user's sign-in, as in the token.
     pub(crate) signed_in: Option<Timestamp>,
+    /// End of the token, as its gateway states it.
+    pub(crate) token_expires_at: Option<Timestamp>,
     node: NodeId,
     jobs: u32,
     replies: mpsc::Receiver<Reply>,
@@ -61,6 +63,7 @@ impl Client {
                 user_agent: None,
             },
             signed_in: None,
+            token_expires_at: None,
             node,
             jobs: 0,
             replies,
@@ -94,6 +97,7 @@ impl Client {
             traceparent: TraceParent::begin(self.jobs.into(), 1),
             idempotency_key: None,
             authenticated_at: self.signed_in,
+            token_expires_at: self.token_expires_at,
             work,
         }
     }

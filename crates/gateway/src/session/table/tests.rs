@@ -179,7 +179,7 @@ fn session_lost_before_its_deadline_is_reopened() {
     let at_the_warning = now + TIMEOUT - LEAD;
     assert_eq!(table.due(at_the_warning), [TtlQuery::Check(key())]);
     let lost = table.answered(&key(), SessionState::Unknown, at_the_warning);
-    assert_eq!(lost, Some(SessionEffect::Reopen(7, None)));
+    assert_eq!(lost, [SessionEffect::Reopen(7, None)]);
     assert!(
         table.due(at_the_warning + TIMEOUT).is_empty(),
         "the job of the worker is pending"
@@ -196,7 +196,7 @@ fn ended_session_closes_its_sockets() {
     table.join(&key(), (1, now + DAY), (&server.alive(now), 0), now);
     table.join(&key(), (2, now + DAY), (&server.alive(now), 0), now);
     let ended = table.answered(&key(), SessionState::Ended, now);
-    assert_eq!(ended, Some(SessionEffect::Close(vec![1, 2], EndReason::Ended)));
+    assert_eq!(ended, [SessionEffect::Close(vec![1, 2], EndReason::Ended)]);
     assert!(table.next().is_none() && table.seems_expired(&key(), now));
 }
 

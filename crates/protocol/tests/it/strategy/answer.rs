@@ -10,6 +10,7 @@ use protocol::command::{
     ExtendSessionAnswer, GetSettingsAnswer, ListAnswer, RefreshAnswer, RequestConfirmationAnswer, RevokeAllAnswer,
     SessionsAnswer, SyncAnswer, SyncData, UpdateSettingsAnswer, VerifyTwoFactorAnswer,
 };
+use protocol::expiry::Expiry;
 use protocol::id::SessionId;
 use protocol::security::{Enrolment, SessionInfo};
 
@@ -36,11 +37,13 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
             Answer::Sync(SyncAnswer { last_synced, data })
         }),
         vec(account(), 0..4).prop_map(|accounts| Answer::List(ListAnswer { accounts })),
-        (any::<bool>(), timestamp(), option::of(vec(secret(), 10))).prop_map(
-            |(session_extended, expires_at, recovery_codes)| {
+        (any::<bool>(), expiry(), timestamp(), option::of(vec(secret(), 10))).prop_map(
+            |(session_extended, expiry, server_time, recovery_codes)| {
                 Answer::VerifyTwoFactor(VerifyTwoFactorAnswer {
                     session_extended,
-                    expires_at,
+                    expiry,
+                    reason: expiry.limit(),
+                    server_time,
                     recovery_codes,
                 })
             }
@@ -54,15 +57,22 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
         any::<u64>().prop_map(|accounts_disconnected| Answer::RevokeAll(RevokeAllAnswer { accounts_disconnected })),
         settings().prop_map(|settings| Answer::GetSettings(GetSettingsAnswer { settings })),
         settings_update().prop_map(Answer::UpdateSettings),
-        (timestamp(), any::<bool>()).prop_map(|(expires_at, can_extend)| {
-            Answer::ExtendSession(ExtendSessionAnswer { expires_at, can_extend })
+        (expiry(), timestamp()).prop_map(|(expiry, server_time)| {
+            Answer::ExtendSession(ExtendSessionAnswer::new(expiry, server_time))
         }),
-        vec(session_info(), 0..4).prop_map(|sessions| Answer::Sessions(SessionsAnswer { sessions })),
+        (vec(session_info(), 0..4), timestamp()).prop_map(|(sessions, server_time)| {
+            Answer::Sessions(SessionsAnswer { sessions, server_time })
+        }),
         any::<u64>().prop_map(|sessions_ended| Answer::EndSessions(EndSessionsAnswer { sessions_ended })),
         Just(Answer::Acknowledge(AcknowledgeAnswer {})),
         vec(alert(), 0..4).prop_map(|alerts| Answer::Alerts(AlertsAnswer { alerts })),
-        timestamp().prop_map(|expires_at| Answer::Refresh(RefreshAnswer { expires_at })),
+        (expiry(), timestamp())
+            .prop_map(|(expiry, server_time)| Answer::Refresh(RefreshAnswer { expiry, server_time })),
     ]
+}
+
+pub(crate) fn expiry() -> impl Strategy<Value = Expiry> {
+    (timestamp(), option::of(timestamp())).prop_map(|(session, token)| Expiry::new(session, token))
 }
 
 pub(crate) fn failure() -> impl Strategy<Value = Failure> {
@@ -139,10 +149,10 @@ fn session_info() -> impl Strategy<Value = SessionInfo> {
         text(),
         any::<u32>(),
     );
-    let times = (timestamp(), timestamp(), timestamp());
+    let times = (timestamp(), timestamp(), expiry());
     ("[ -~]{1,128}", device, times).prop_map(|(session_id, device, times)| {
         let (current, device_name, user_agent, address, sockets) = device;
-        let (connected_at, last_active_at, expires_at) = times;
+        let (connected_at, last_active_at, expiry) = times;
         SessionInfo {
             session_id: SessionId::new(session_id).unwrap(),
             current,
@@ -151,7 +161,7 @@ fn session_info() -> impl Strategy<Value = SessionInfo> {
             address,
             connected_at,
             last_active_at,
-            expires_at,
+            expiry,
             sockets,
         }
     })

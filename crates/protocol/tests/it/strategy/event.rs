@@ -10,6 +10,7 @@ use protocol::security::{
     TwoFactorRequired,
 };
 
+use super::answer::expiry;
 use super::{account_status, account_type, alert_id, code, method, text, timestamp, token_fault, user};
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {
@@ -32,11 +33,14 @@ pub(crate) fn notice() -> impl Strategy<Value = Notice> {
                 method,
             })
         }),
-        (user(), any::<u64>(), any::<bool>()).prop_map(|(user_id, expires_in, can_extend)| {
+        (user(), any::<u64>(), expiry(), timestamp()).prop_map(|(user_id, expires_in, expiry, server_time)| {
             Notice::SessionWarning(SessionWarning {
                 user_id,
                 expires_in,
-                can_extend,
+                can_extend: expiry.limit().is_none(),
+                reason: expiry.limit(),
+                expiry,
+                server_time,
             })
         }),
         (user(), timestamp(), session_end()).prop_map(|(user_id, timestamp, reason)| {
