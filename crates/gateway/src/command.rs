@@ -15,9 +15,7 @@ use lifecycle::Tasks;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
-use protocol::command::{
-    Answer, Command, CommandKind, Executor, ExtendSessionAnswer, SessionStep, idempotency_key,
-};
+use protocol::command::{Answer, Command, CommandKind, Executor, ExtendSessionAnswer, SessionStep, idempotency_key};
 use protocol::fault::Fault;
 use protocol::id::JobId;
 use protocol::trace::TraceParent;

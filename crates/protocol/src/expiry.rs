@@ -38,7 +38,9 @@ impl Expiry {
     /// Limit that keeps activity from moving the end, if there is one.
     #[must_use]
     pub fn limit(&self) -> Option<ExtensionLimit> {
-        let is_token_first = self.token_expires_at.is_some_and(|token| token <= self.session_expires_at);
+        let is_token_first = self
+            .token_expires_at
+            .is_some_and(|token| token <= self.session_expires_at);
         is_token_first.then_some(ExtensionLimit::TokenExpiresFirst)
     }
 }

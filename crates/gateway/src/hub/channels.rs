@@ -395,7 +395,10 @@ impl UserChannel {
         }
         if is_extension(envelope) {
             // Each socket has a token of its own: its gateway notifies it of the end that it will see.
-            let addressed = self.subscribers.iter().filter(|(_, subscriber)| subscriber.is_addressed(&envelope.audience));
+            let addressed = self
+                .subscribers
+                .iter()
+                .filter(|(_, subscriber)| subscriber.is_addressed(&envelope.audience));
             addressed.for_each(|(_, subscriber)| subscriber.request_ttl_check(user));
             return 0;
         }

@@ -158,7 +158,9 @@ impl SessionMonitor {
         match effect {
             SessionEffect::Warn(callers, left) => {
                 let now = self.now();
-                let warnings = callers.iter().map(|caller| (caller, warning(caller, now.plus(left), now)));
+                let warnings = callers
+                    .iter()
+                    .map(|caller| (caller, warning(caller, now.plus(left), now)));
                 warnings.for_each(|(caller, warning)| caller.notify(&Notice::SessionWarning(warning)));
             }
             SessionEffect::Extended(callers, left) => {

@@ -7,6 +7,7 @@ use protocol::account::{AccountStatus, AccountType};
 use protocol::code::TokenFault;
 use protocol::command::{Answer, Command, CommandKind};
 use protocol::event::{Event, Notice, name};
+use protocol::expiry::{Expiry, ExtensionLimit};
 use protocol::id::{ResumeTokenId, SessionId, UserId};
 use protocol::notification::NotificationType;
 use protocol::security::{AlertType, FactorMethod, SessionEnd, Severity};
@@ -29,6 +30,7 @@ fn tables_of_values_have_every_variant_of_their_type() {
     assert_documented::<NotificationType>("notification type");
     assert_documented::<FactorMethod>("method");
     assert_documented::<SessionEnd>("end of a session");
+    assert_documented::<ExtensionLimit>("limit of an extension");
     assert_documented::<TokenFault>("token fault");
 }
 
@@ -38,6 +40,40 @@ fn every_example_is_the_exact_value_of_its_type() {
         let data = field(&example, "data");
         assert_eq!(written(name_of(&example), &data), data, "{example}");
     }
+}
+
+#[test]
+fn every_expires_at_of_an_example_is_the_earlier_of_its_ends() {
+    let mut count = 0;
+    for example in examples() {
+        for expiring in with_expiry(&field(&example, "data")) {
+            let session = time(&expiring["sessionExpiresAt"]);
+            let token = expiring.get("tokenExpiresAt").map_or(session, time);
+            assert_eq!(time(&expiring["expiresAt"]), session.min(token), "{example}");
+            let limit = expiring.get("reason").map(read::<ExtensionLimit>);
+            if let Some(can_extend) = expiring.get("canExtend") {
+                assert_eq!(*can_extend, json!(token > session), "{example}");
+                assert_eq!(limit.is_some(), token <= session, "{example}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 6, "{count}");
+}
+
+/// Objects with `expiresAt` in a payload, at any depth.
+fn with_expiry(data: &Value) -> Vec<&Value> {
+    let inner: Vec<&Value> = match data {
+        Value::Object(fields) => fields.values().collect(),
+        Value::Array(items) => items.iter().collect(),
+        _ => Vec::new(),
+    };
+    let own = data.get("expiresAt").map(|_| data);
+    own.into_iter().chain(inner.into_iter().flat_map(with_expiry)).collect()
+}
+
+fn time(value: &Value) -> Timestamp {
+    read(value)
 }
 
 #[test]
@@ -216,7 +252,8 @@ struct Ready {
     resume_token: ResumeTokenId,
     offset: String,
     recovered: bool,
-    expires_at: Timestamp,
+    #[serde(flatten)]
+    expiry: Expiry,
     server_time: Timestamp,
 }
 

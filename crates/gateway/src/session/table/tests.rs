@@ -92,16 +92,17 @@ fn step() -> impl Strategy<Value = TableStep> {
 }
 
 proptest! {
-    /// Any sequence of events on any gateway: a socket is warned once in a generation and only within the lead, and is closed once, at
-    /// the deadline in the bus and never before.
+    /// Any sequence of events on any gateway: a socket is warned once in a generation and only within the lead, is notified of an extension
+    /// once after a warning, and is closed once, at the deadline in the bus and never before.
     #[test]
-    fn each_socket_is_warned_once_in_a_generation_and_closed_once(steps in prop::collection::vec(step(), 1..40)) {
+    fn each_socket_is_warned_and_extended_once_in_a_generation_and_closed_once(steps in prop::collection::vec(step(), 1..40)) {
         let mut now = Instant::now();
         let mut server = ServerSession::new(now);
         let mut table = SessionTable::default();
         let mut sockets = 1;
         table.join(&key(), (0, now + DAY), (&server.alive(now), 0), now);
         let mut warned = std::collections::HashSet::new();
+        let mut expiring = std::collections::HashSet::new();
         let mut closed = Vec::new();
         for step in steps.into_iter().chain([TableStep::Wait(200_000)]) {
             let until = match step {
@@ -129,6 +130,14 @@ proptest! {
                             prop_assert!(left <= LEAD);
                             for socket in those {
                                 prop_assert!(warned.insert((socket, server.generation)), "{socket} was warned twice");
+                                expiring.insert(socket);
+                            }
+                        }
+                        SessionEffect::Extended(those, left) => {
+                            prop_assert!(left > LEAD);
+                            for socket in those {
+                                prop_assert!(expiring.remove(&socket), "{socket} was not about to expire");
+                                prop_assert!(!warned.contains(&(socket, server.generation)));
                             }
                         }
                         SessionEffect::Close(those, reason) => {
@@ -254,7 +263,7 @@ fn socket_is_warned_of_the_expiry_of_its_token_if_that_is_earlier() {
     assert_eq!(table.next(), Some(now + seconds(10)));
     let warned = answer(&mut table, &mut server, now + seconds(10));
     assert_eq!(warned, [SessionEffect::Warn(vec![1], seconds(50))]);
-    // Activity extends the session, not the token.
+    // Activity extends the session, not the token. The session was not about to expire.
     table.activity(&key());
     assert_eq!(answer(&mut table, &mut server, now + seconds(20)), []);
     // A new token does; then both sockets are warned of the session's expiry, once.
@@ -275,7 +284,8 @@ fn session_extended_past_a_socket_s_token_warns_the_socket_again() {
     let of_the_session = answer(&mut table, &mut server, now + seconds(40));
     assert_eq!(of_the_session, [SessionEffect::Warn(vec![1], LEAD)]);
     table.activity(&key());
-    assert_eq!(answer(&mut table, &mut server, now + seconds(45)), []);
+    let extended = answer(&mut table, &mut server, now + seconds(45));
+    assert_eq!(extended, [SessionEffect::Extended(vec![1], TIMEOUT)]);
     let of_the_token = answer(&mut table, &mut server, now + seconds(50));
     assert_eq!(of_the_token, [SessionEffect::Warn(vec![1], seconds(55))]);
 }
@@ -322,4 +332,81 @@ fn lateness_of_a_session_extended_elsewhere_is_unknown() {
     server.renew(now + seconds(30));
     assert_eq!(answer(&mut table, &mut server, now + seconds(75)).len(), 1);
     assert_eq!(table.take_late(), []);
+}
+
+/// Table with two sockets that were warned of their session's deadline, at this time.
+fn warned(server: &mut ServerSession, now: Instant) -> SessionTable<u32> {
+    let mut table = SessionTable::default();
+    table.join(&key(), (1, now + DAY), (&server.alive(now), 0), now);
+    table.join(&key(), (2, now + DAY), (&server.alive(now), 0), now);
+    let warned = answer(&mut table, server, now + TIMEOUT - LEAD);
+    assert_eq!(warned, [SessionEffect::Warn(vec![1, 2], LEAD)]);
+    table
+}
+
+#[test]
+fn extension_elsewhere_reaches_each_socket_once_at_a_hint() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = warned(&mut server, now);
+    let extended_at = now + Duration::from_secs(50);
+    server.renew(extended_at);
+    table.hint(&key());
+    let extended = answer(&mut table, &mut server, extended_at);
+    assert_eq!(extended, [SessionEffect::Extended(vec![1, 2], TIMEOUT)]);
+    table.hint(&key());
+    assert_eq!(answer(&mut table, &mut server, extended_at), []);
+}
+
+#[test]
+fn extension_elsewhere_reaches_each_socket_at_the_old_deadline_without_a_hint() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = warned(&mut server, now);
+    server.renew(now + Duration::from_secs(50));
+    assert_eq!(table.next(), Some(now + TIMEOUT));
+    let extended = answer(&mut table, &mut server, now + TIMEOUT);
+    let left = Duration::from_secs(50);
+    assert_eq!(extended, [SessionEffect::Extended(vec![1, 2], left)]);
+}
+
+#[test]
+fn socket_that_joins_after_an_extension_is_not_notified_of_it_and_the_others_are() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = warned(&mut server, now);
+    let joined = now + Duration::from_secs(50);
+    server.renew(joined);
+    table.join(&key(), (3, now + DAY), (&server.alive(joined), 0), joined);
+    let extended = answer(&mut table, &mut server, joined);
+    assert_eq!(extended, [SessionEffect::Extended(vec![1, 2], TIMEOUT)]);
+}
+
+#[test]
+fn socket_that_asks_for_an_extension_is_notified_by_its_answer_alone() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = warned(&mut server, now);
+    let extended_at = now + Duration::from_secs(50);
+    table.begin_extension(&key(), |socket| *socket == 1);
+    server.renew(extended_at);
+    let extended = table.answered(&key(), server.state(extended_at), extended_at);
+    assert_eq!(extended, [SessionEffect::Extended(vec![2], TIMEOUT)]);
+    table.end_extension(&key(), |socket| *socket == 1, true);
+    table.hint(&key());
+    assert_eq!(answer(&mut table, &mut server, extended_at), []);
+}
+
+#[test]
+fn socket_whose_request_for_an_extension_failed_is_notified_if_the_session_was_extended() {
+    let now = Instant::now();
+    let mut server = ServerSession::new(now);
+    let mut table = warned(&mut server, now);
+    let extended_at = now + Duration::from_secs(50);
+    table.begin_extension(&key(), |socket| *socket == 1);
+    // The reply of the bus was lost.
+    server.renew(extended_at);
+    table.end_extension(&key(), |socket| *socket == 1, false);
+    let extended = answer(&mut table, &mut server, extended_at);
+    assert_eq!(extended, [SessionEffect::Extended(vec![1, 2], TIMEOUT)]);
 }

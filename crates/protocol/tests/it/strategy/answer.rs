@@ -57,12 +57,10 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
         any::<u64>().prop_map(|accounts_disconnected| Answer::RevokeAll(RevokeAllAnswer { accounts_disconnected })),
         settings().prop_map(|settings| Answer::GetSettings(GetSettingsAnswer { settings })),
         settings_update().prop_map(Answer::UpdateSettings),
-        (expiry(), timestamp()).prop_map(|(expiry, server_time)| {
-            Answer::ExtendSession(ExtendSessionAnswer::new(expiry, server_time))
-        }),
-        (vec(session_info(), 0..4), timestamp()).prop_map(|(sessions, server_time)| {
-            Answer::Sessions(SessionsAnswer { sessions, server_time })
-        }),
+        (expiry(), timestamp())
+            .prop_map(|(expiry, server_time)| { Answer::ExtendSession(ExtendSessionAnswer::new(expiry, server_time)) }),
+        (vec(session_info(), 0..4), timestamp())
+            .prop_map(|(sessions, server_time)| { Answer::Sessions(SessionsAnswer { sessions, server_time }) }),
         any::<u64>().prop_map(|sessions_ended| Answer::EndSessions(EndSessionsAnswer { sessions_ended })),
         Just(Answer::Acknowledge(AcknowledgeAnswer {})),
         vec(alert(), 0..4).prop_map(|alerts| Answer::Alerts(AlertsAnswer { alerts })),
