@@ -73,6 +73,10 @@ actions! {
     JobRetried => "job_retried",
     /// An operator removed a job of a lane, or a dead letter.
     JobDiscarded => "job_discarded",
+    /// An operator had a webhook to the application sent again.
+    WebhookRetried => "webhook_retried",
+    /// An operator removed a webhook to the application.
+    WebhookDiscarded => "webhook_discarded",
     /// A revocation that had failed too often was deleted at the end of its retention. The platform may still accept the tokens.
     RevocationDropped => "revocation_dropped",
     /// An operator had a user erased: the key of the personal data in the rows before was deleted.

@@ -28,5 +28,7 @@ pub mod event;
 pub mod cluster;
 pub mod wire;
 
+pub mod app_webhook;
+
 #[cfg(feature = "schema")]
 mod schema;

@@ -1,5 +1,5 @@
 //! Durable state: linked accounts with encrypted tokens, pending links, security settings and second factors, alerts, devices,
-//! answers, the outbox, the task queue, sync schedules, inbox cursors, opened and ended sessions, first uses of vault keys, and the audit log.
+//! answers, the outbox, webhooks to the application, the task queue, sync schedules, inbox cursors, opened and ended sessions, first uses of vault keys, and the audit log.
 //!
 //! Owns one trait per role, with one method per business transaction ([`Store`] is all of them); two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which encrypts secrets
@@ -10,6 +10,7 @@
 mod accounts;
 mod alerts;
 mod answers;
+mod app_webhooks;
 mod audit;
 mod deliveries;
 mod devices;
@@ -49,6 +50,7 @@ pub use accounts::{
 };
 pub use alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
 pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
+pub use app_webhooks::{APP_WEBHOOK_TRIES, AppWebhook, AppWebhookBacklog, AppWebhookId, AppWebhooks, NextTry};
 pub use audit::{
     ArchiveManifest, Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip,
     ERASED, InvalidAuditRow, ManifestFault, PersonalData, PersonalDataError, SegmentVerifier, VerifyError,
@@ -64,8 +66,9 @@ pub use key_rotation::{KeyRotation, UndecryptableText, rotate_keys};
 pub use key_uses::KeyUses;
 pub use memory::MemoryStore;
 pub use operator::{
-    AccountOverview, FactorOverview, InvalidOperator, MAX_LISTED, Operator, SecurityOverview, SeenOverview,
-    SessionsOverview, TaskFilter, TaskOverview, TaskRetryOutcome, TaskState, UserErasure, UserOverview,
+    AccountOverview, AppWebhookChange, AppWebhookChangeOutcome, AppWebhookFilter, AppWebhookOverview, FactorOverview,
+    InvalidOperator, MAX_LISTED, Operator, SecurityOverview, SeenOverview, SessionsOverview, TaskFilter, TaskOverview,
+    TaskRetryOutcome, TaskState, UserErasure, UserOverview,
 };
 pub use outbox::{Outbox, OutboxBacklog, OutboxId, Publication, PublishError, Publisher, Relayed, SentEvent};
 pub use pauses::Pauses;
@@ -100,6 +103,7 @@ pub trait Store:
     Accounts
     + Alerts
     + Answers
+    + AppWebhooks
     + Audit
     + Deliveries
     + Devices
@@ -121,6 +125,7 @@ impl<T> Store for T where
     T: Accounts
         + Alerts
         + Answers
+        + AppWebhooks
         + Audit
         + Deliveries
         + Devices

@@ -4,6 +4,7 @@ mod account_state;
 mod accounts;
 mod alerts;
 mod answers;
+mod app_webhooks;
 mod audit;
 mod deliveries;
 mod devices;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use lifecycle::{Clock, KeyedLocks};
+use protocol::app_webhook::AppWebhookType;
 use protocol::id::UserId;
 use tokio::time::Instant;
 
@@ -54,6 +56,13 @@ impl MemoryStore {
             audit,
             relays: KeyedLocks::default(),
         }
+    }
+
+    /// Queues a webhook to the application for each event of these types.
+    #[must_use]
+    pub fn queueing_app_webhooks(self, types: &[AppWebhookType]) -> Self {
+        self.state().app_webhook_types = types.to_vec();
+        self
     }
 
     fn now(&self) -> SystemTime {

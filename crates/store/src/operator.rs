@@ -1,5 +1,6 @@
 //! Operator of a deployment, whose commands are recorded in the audit log, and what operators see of users and tasks.
 
+mod app_webhook_overview;
 mod erasure;
 mod task_overview;
 mod user_overview;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 use protocol::id::SessionId;
 
+pub use self::app_webhook_overview::{AppWebhookChange, AppWebhookChangeOutcome, AppWebhookFilter, AppWebhookOverview};
 pub use self::erasure::UserErasure;
 pub use self::task_overview::{TaskFilter, TaskOverview, TaskRetryOutcome, TaskState};
 pub use self::user_overview::{

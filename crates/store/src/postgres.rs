@@ -5,6 +5,7 @@ mod alert_groups;
 mod alert_rows;
 mod alerts;
 mod answers;
+mod app_webhooks;
 mod audit;
 mod audit_archive;
 mod audit_export;

@@ -82,6 +82,8 @@ pub struct RetentionTimes {
     /// `POSTERN_ENDED_SESSIONS_KEPT`: retention of ended sessions, from their end and from the expiry of the last token that was presented
     /// in them. Longer than any token's lifetime.
     pub ended_sessions: Duration,
+    /// `POSTERN_APP_WEBHOOK_MAX_STORED`: most webhooks to the application that are stored.
+    pub max_app_webhooks: u32,
 }
 
 impl Default for RetentionTimes {
@@ -89,6 +91,7 @@ impl Default for RetentionTimes {
         Self {
             dead_tasks: DAY * 90,
             ended_sessions: DAY * 400,
+            max_app_webhooks: 1_000_000,
         }
     }
 }
@@ -129,6 +132,9 @@ pruned_tables! {
     Alerts => "alerts", OFTEN;
     /// Answers to commands, after the retention of each.
     Answers => "answers", OFTEN;
+    /// Webhooks to the application, [`RetentionTimes::dead_tasks`] after their events, and the oldest of more than
+    /// [`RetentionTimes::max_app_webhooks`].
+    AppWebhooks => "app_webhooks", OFTEN;
     /// Used confirmations, after a day.
     Confirmations => "confirmations", OFTEN;
     /// Used authorization codes and states, after a day.
@@ -161,6 +167,14 @@ impl fmt::Display for PrunedTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Logs the deletion of webhooks to the application that were above the bound.
+pub(crate) fn log_dropped_app_webhooks(webhooks: u64) {
+    tracing::warn!(
+        webhooks,
+        "oldest application webhooks deleted, more than POSTERN_APP_WEBHOOK_MAX_STORED are stored"
+    );
 }
 
 /// Logs the deletion of a task that was given up.

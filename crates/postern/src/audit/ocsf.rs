@@ -115,8 +115,8 @@ impl Class {
             Action::FactorDisabled | Action::FactorReset => Self::new(ACCOUNT_CHANGE, 11),
             Action::CommandRefused => Self::new(API_ACTIVITY, OTHER),
             Action::OperatorCommand => Self::new(API_ACTIVITY, 2),
-            Action::JobRetried => Self::new(API_ACTIVITY, 1),
-            Action::JobDiscarded => Self::new(API_ACTIVITY, 4),
+            Action::JobRetried | Action::WebhookRetried => Self::new(API_ACTIVITY, 1),
+            Action::JobDiscarded | Action::WebhookDiscarded => Self::new(API_ACTIVITY, 4),
             Action::UserErased => Self::new(ACCOUNT_CHANGE, 6),
         }
     }

@@ -1,10 +1,12 @@
 //! Retention of rows.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
 use store::RetentionTimes;
 
+use super::number::number;
 use super::{Problems, duration, heading};
 
 /// Flags and variables of retention.
@@ -16,6 +18,9 @@ pub struct RetentionArgs {
     /// Retention of ended sessions, from their end and from the expiry of the last token that was presented in them.
     #[arg(long, env = "POSTERN_ENDED_SESSIONS_KEPT", default_value = "400d", help_heading = heading::RETENTION)]
     pub ended_sessions_kept: String,
+    /// Most webhooks to the application that are stored: the oldest above are deleted.
+    #[arg(long, env = MAX_APP_WEBHOOKS, default_value = "1000000", help_heading = heading::RETENTION)]
+    pub app_webhook_max_stored: String,
 }
 
 impl RetentionArgs {
@@ -23,9 +28,12 @@ impl RetentionArgs {
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<RetentionTimes> {
         let dead_tasks = kept("POSTERN_DEAD_TASKS_KEPT", &self.dead_tasks_kept, problems);
         let ended_sessions = kept("POSTERN_ENDED_SESSIONS_KEPT", &self.ended_sessions_kept, problems);
+        let max_app_webhooks = number(&self.app_webhook_max_stored, "a number of webhooks: `1000000`");
+        let max_app_webhooks: Option<NonZeroU32> = problems.take(MAX_APP_WEBHOOKS, max_app_webhooks);
         Some(RetentionTimes {
             dead_tasks: dead_tasks?,
             ended_sessions: ended_sessions?,
+            max_app_webhooks: max_app_webhooks?.get(),
         })
     }
 }
@@ -39,6 +47,7 @@ fn kept(variable: &'static str, text: &str, problems: &mut Problems) -> Option<D
     None
 }
 
+const MAX_APP_WEBHOOKS: &str = "POSTERN_APP_WEBHOOK_MAX_STORED";
 const DAY: Duration = Duration::from_hours(24);
 const MOST_DAYS: u32 = 36_500;
 
@@ -59,6 +68,7 @@ mod tests {
             let times = RetentionArgs {
                 dead_tasks_kept: text.to_owned(),
                 ended_sessions_kept: "400d".to_owned(),
+                app_webhook_max_stored: "1000000".to_owned(),
             }
             .check(&mut problems);
             assert_eq!(times.is_some(), is_accepted, "{text}");

@@ -4,7 +4,7 @@ use protocol::account::{AccountType, UserAccount};
 use protocol::audit::AuditAction;
 use protocol::cluster::job::RefusedCommand;
 use protocol::code::ErrorCode;
-use protocol::id::{AlertId, SessionId, UserId};
+use protocol::id::{AlertId, EventId, SessionId, UserId};
 use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
@@ -153,6 +153,16 @@ impl Entry {
     /// Entry of a revocation that an operator had tried again.
     pub(crate) fn of_retried_task(account: AccountType, platform_user_id: &str) -> Self {
         Self::done(AuditAction::TaskRetried, format!("{account} {platform_user_id}"))
+    }
+
+    /// Entry of a webhook to the application that an operator had sent again.
+    pub(crate) fn of_retried_webhook(kind: &str, event: &EventId) -> Self {
+        Self::done(AuditAction::WebhookRetried, format!("{kind} {event}"))
+    }
+
+    /// Entry of a webhook to the application that an operator removed.
+    pub(crate) fn of_discarded_webhook(kind: &str, event: &EventId) -> Self {
+        Self::done(AuditAction::WebhookDiscarded, format!("{kind} {event}"))
     }
 
     /// Entry of the erasure of the user, in the user's chain.

@@ -9,7 +9,9 @@ use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
 use crate::audit::Entry;
-use crate::retention::{PruneBatch, PruneOutcome, PruneStart, PrunedTable, Retention, log_dropped_task};
+use crate::retention::{
+    PruneBatch, PruneOutcome, PruneStart, PrunedTable, Retention, log_dropped_app_webhooks, log_dropped_task,
+};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 use crate::session_rules::may_be_forgotten;
 use crate::vault::AuditKeys;
@@ -41,6 +43,7 @@ impl State {
         let before = self.rows();
         match batch.table {
             PrunedTable::Alerts => self.alerts.retain(|_, raised| now < raised.raised_at + ALERTS_KEPT_FOR),
+            PrunedTable::AppWebhooks => self.delete_app_webhooks(batch, now),
             PrunedTable::Answers => {
                 let Self { answers, asked, .. } = self;
                 answers.retain(|_, answer| now < answer.expires_at);
@@ -59,6 +62,21 @@ impl State {
             PrunedTable::WebhookDeliveries => self.deliveries.retain(|_, at| now < *at + DELIVERIES_KEPT_FOR),
         }
         (before - self.rows()) as u64
+    }
+
+    fn delete_app_webhooks(&mut self, batch: &PruneBatch<'_>, now: SystemTime) {
+        let kept = batch.times.dead_tasks;
+        self.app_webhooks.retain(|_, row| now < row.created_at + kept);
+        let excess = self
+            .app_webhooks
+            .len()
+            .saturating_sub(batch.times.max_app_webhooks as usize);
+        for _ in 0..excess {
+            self.app_webhooks.pop_first();
+        }
+        if excess > 0 {
+            log_dropped_app_webhooks(excess as u64);
+        }
     }
 
     fn forget_sessions(&mut self, batch: &PruneBatch<'_>, now: Timestamp) {
@@ -98,6 +116,6 @@ impl State {
     fn rows(&self) -> usize {
         let answers = self.answers.len() + self.spent.len();
         let events = self.outbox.len() + self.alerts.len() + self.deliveries.len();
-        answers + events + self.seen.len() + self.sessions.len() + self.tasks.len()
+        answers + events + self.app_webhooks.len() + self.seen.len() + self.sessions.len() + self.tasks.len()
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
+use protocol::app_webhook::AppWebhookType;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::origin::Origin;
-use protocol::id::{JobId, UserId};
+use protocol::id::{EventId, JobId, UserId};
+use protocol::json::Json;
 use protocol::security::Alert;
 use serde_json::Value;
 
@@ -119,6 +121,22 @@ pub(super) struct Chain {
     pub(super) rows: Vec<AuditRow>,
     /// Number of the last logged head.
     pub(super) logged: i64,
+}
+
+/// Row of a webhook to the application.
+#[derive(Debug)]
+pub(super) struct AppWebhookRow {
+    pub(super) user: UserId,
+    pub(super) event: EventId,
+    pub(super) kind: AppWebhookType,
+    pub(super) data: Json,
+    pub(super) created_at: SystemTime,
+    pub(super) due_at: SystemTime,
+    pub(super) tries: u32,
+    pub(super) fence: i64,
+    pub(super) leased_until: Option<SystemTime>,
+    /// Time at which the webhook was given up.
+    pub(super) dead_at: Option<SystemTime>,
 }
 
 /// Row of a stored answer.

@@ -5,12 +5,15 @@ use std::ops::Bound;
 use std::time::SystemTime;
 
 use protocol::account::AccountType;
+use protocol::app_webhook::AppWebhookType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{EventId, JobId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
 
-use super::rows::{AlertRow, AnswerRow, Chain, InboxRow, OutboxRow, PendingLinkRow, SessionRow, SyncRow, TaskRow};
+use super::rows::{
+    AlertRow, AnswerRow, AppWebhookRow, Chain, InboxRow, OutboxRow, PendingLinkRow, SessionRow, SyncRow, TaskRow,
+};
 use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::alerts::SignIn;
@@ -43,6 +46,10 @@ pub(super) struct State {
     /// Events of the outbox that are not yet published.
     pub(super) unsent: BTreeSet<(UserId, i64)>,
     pub(super) known_events: HashSet<EventId>,
+    /// Webhooks to the application by number.
+    pub(super) app_webhooks: BTreeMap<i64, AppWebhookRow>,
+    /// Types of the webhooks that are queued.
+    pub(super) app_webhook_types: Vec<AppWebhookType>,
     pub(super) tasks: BTreeMap<i64, TaskRow>,
     pub(super) pending_links: BTreeMap<i64, PendingLinkRow>,
     /// Alerts by user, in the order in which they were raised.
@@ -230,6 +237,7 @@ impl State {
                 sent_at: None,
             };
             self.outbox.insert(number, outgoing);
+            self.queue_app_webhook(user, event, now);
             new += 1;
         }
         new

@@ -11,7 +11,7 @@ use super::outbox::{MARK_SENT, ids};
 use super::pool::{Ending, Work};
 use super::row::written;
 use super::transaction::Transaction;
-use super::{alert_rows, audit};
+use super::{alert_rows, app_webhooks, audit};
 use crate::alerts::{AlertRequest, RaisedAlert};
 use crate::audit::{ChainEnd, Entry, NewAuditRow, extend};
 use crate::outbox::{OutboxId, SentEvent};
@@ -55,6 +55,9 @@ impl Work for RaiseAlertGroup<'_> {
             raised.push(outcome);
             rows.extend(row);
         }
+        let new = requests.iter().filter(|request| inserted.is_new(request));
+        let new: Vec<_> = new.map(|request| (user(request), request.event())).collect();
+        app_webhooks::queue_all(tx, &new).await?;
         if !rows.is_empty() {
             audit::append_all(tx, &rows).await?;
         }
@@ -122,6 +125,11 @@ struct UserState {
 }
 
 impl Inserted {
+    /// True if the event of this alert was inserted.
+    fn is_new(&self, request: &AlertRequest) -> bool {
+        self.events.contains_key(request.event().id.as_str())
+    }
+
     /// Result of an alert, and its audit row. An alert that the user had before has no new event.
     fn outcome(
         &mut self,

@@ -159,6 +159,7 @@ const OBJECTS: &[Object] = &[
     table("accounts"),
     table("alerts"),
     table("answers"),
+    table("app_webhooks"),
     table("confirmations"),
     table("exchanges"),
     table("inboxes"),

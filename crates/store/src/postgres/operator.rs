@@ -2,6 +2,8 @@
 //!
 //! They are methods of [`PgStore`] itself: only commands beside a deployment call them, and those have Postgres.
 
+mod app_webhooks;
+mod change_app_webhook;
 mod erase;
 mod retry_task;
 mod tasks;
@@ -17,7 +19,10 @@ use super::{PgStore, audit, locks};
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::audit::{AuditEvent, Entry};
-use crate::operator::{TaskFilter, TaskOverview, TaskRetryOutcome, UserOverview};
+use crate::operator::{
+    AppWebhookChange, AppWebhookChangeOutcome, AppWebhookFilter, AppWebhookOverview, TaskFilter, TaskOverview,
+    TaskRetryOutcome, UserOverview,
+};
 use crate::step::Step;
 use crate::vault::AuditKeys;
 
@@ -97,6 +102,44 @@ impl PgStore {
             keys: &self.audit,
         };
         self.pool.transact(Step::RetryTask, &work).await
+    }
+
+    /// Lists webhooks to the application, and records the command.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_app_webhooks(
+        &self,
+        filter: &AppWebhookFilter,
+        command: &str,
+        receipt: &Receipt,
+    ) -> Result<Vec<AppWebhookOverview>, StoreError> {
+        let command = self.operator_command(filter.user.as_ref(), command, receipt);
+        let work = app_webhooks::ListAppWebhooks { filter, command };
+        self.pool.transact(Step::ListAppWebhooks, &work).await
+    }
+
+    /// Changes a webhook to the application that no worker has leased. The change is recorded in the chain of the webhook's user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn change_app_webhook(
+        &self,
+        id: i64,
+        change: AppWebhookChange,
+        receipt: &Receipt,
+    ) -> Result<AppWebhookChangeOutcome, StoreError> {
+        let work = change_app_webhook::ChangeAppWebhook {
+            id,
+            change,
+            receipt,
+            keys: &self.audit,
+        };
+        let step = match change {
+            AppWebhookChange::Retry => Step::RetryAppWebhook,
+            AppWebhookChange::Discard => Step::DiscardAppWebhook,
+        };
+        self.pool.transact(step, &work).await
     }
 
     fn operator_command<'a>(

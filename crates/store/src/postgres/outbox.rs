@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use self::pages::UserPages;
 use super::error::Failure;
 use super::transaction::Transaction;
-use super::{PgStore, alert_rows, row};
+use super::{PgStore, alert_rows, app_webhooks, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::outbox::{Outbox, OutboxBacklog, Publisher, Relayed, SentEvent, in_trace};
@@ -112,8 +112,8 @@ fn backlog(row: &Row) -> Result<OutboxBacklog, Failure> {
     })
 }
 
-/// Queues events in their order; an event whose id is known is skipped. Also writes the row of an alert. Returns the number of
-/// new events.
+/// Queues events in their order, with the webhooks to the application; an event whose id is known is skipped. Also writes the row of an
+/// alert. Returns the number of new events.
 pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<u64, Failure> {
     send_with_subject(tx, user, events, None).await
 }
@@ -135,9 +135,13 @@ pub(super) async fn send_with_subject(
             continue;
         }
         let envelope = serde_json::to_string(&*in_trace(event)).map_err(Failure::row)?;
-        new += tx
+        let inserted = tx
             .execute(insert, &[&user.as_str(), &event.id.as_str(), &envelope])
             .await?;
+        if inserted > 0 {
+            app_webhooks::queue(tx, user, event).await?;
+        }
+        new += inserted;
     }
     Ok(new)
 }

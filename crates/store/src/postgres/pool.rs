@@ -1,10 +1,12 @@
 //! Connection pool: runs transactions and single statements within their time limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool::managed::Object;
 use lifecycle::Dependency;
+use protocol::app_webhook::AppWebhookType;
 use protocol::fault::chain;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -28,6 +30,8 @@ pub(crate) struct Pool {
     connections: Connections,
     metrics: Metrics,
     dependency: Option<Dependency>,
+    /// Types of the webhooks to the application that transactions queue.
+    app_webhooks: Arc<[AppWebhookType]>,
 }
 
 /// Content of one transaction.
@@ -68,6 +72,7 @@ impl Pool {
             connections: Connections::new(opener, settings.pool_size),
             metrics,
             dependency: None,
+            app_webhooks: Arc::clone(&settings.app_webhooks),
         })
     }
 
@@ -182,7 +187,8 @@ impl Pool {
         let timer = self.metrics.operation(step);
         let outcome = async {
             let checkout = self.check_out(limits, &timer).await?;
-            let outcome = transaction(&checkout.connection, &timer, work, checkout.until).await;
+            let tx = Transaction::new(&checkout.connection, &timer, &self.app_webhooks);
+            let outcome = transaction(tx, work, checkout.until).await;
             self.check_in(checkout, outcome.as_ref().err());
             outcome
         };
@@ -215,13 +221,7 @@ impl Pool {
     }
 }
 
-async fn transaction<W: Work>(
-    connection: &Connection,
-    timer: &OperationTimer<'_>,
-    work: &W,
-    until: Instant,
-) -> Result<W::Outcome, Failure> {
-    let tx = Transaction::new(connection, timer);
+async fn transaction<W: Work>(tx: Transaction<'_>, work: &W, until: Instant) -> Result<W::Outcome, Failure> {
     let outcome = match within(until, work.run(&tx)).await? {
         // Dropping the transaction rolls it back before anything else is sent on its connection.
         Ending::RollBack(outcome) | Ending::Committed(outcome) => return Ok(outcome),

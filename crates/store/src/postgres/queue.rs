@@ -269,7 +269,7 @@ pub(super) async fn narrow_revocations(
 }
 
 /// Text for an operator: bounded, and without NUL, which Postgres rejects.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .filter(|character| *character != '\0')
         .take(MAX_CHARACTERS)

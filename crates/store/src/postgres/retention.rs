@@ -1,6 +1,7 @@
 //! Deletion of expired rows. A batch first locks the row of its table in `prune_progress`: a lock of the transaction, which a pooler
 //! keeps with it.
 
+mod app_webhooks;
 mod expired;
 mod sweep;
 mod tasks;
@@ -112,6 +113,7 @@ impl DeleteBatch<'_> {
             PrunedTable::Sessions => return sweep::delete_sessions(tx, self.batch, page).await,
             PrunedTable::Users => return sweep::delete_users(tx, self.batch, page).await,
             PrunedTable::Tasks => return tasks::drop_one(tx, self.batch, self.keys).await,
+            PrunedTable::AppWebhooks => return app_webhooks::delete(tx, self.batch).await,
             PrunedTable::Alerts => (expired::ALERTS, ALERTS_KEPT_FOR),
             PrunedTable::Answers => (expired::ANSWERS, Duration::ZERO),
             PrunedTable::Confirmations => (expired::CONFIRMATIONS, REMEMBERED_FOR),
@@ -128,6 +130,7 @@ fn step(table: PrunedTable) -> Step {
     match table {
         PrunedTable::Alerts => Step::DeleteExpiredAlerts,
         PrunedTable::Answers => Step::DeleteExpiredAnswers,
+        PrunedTable::AppWebhooks => Step::DeleteExpiredAppWebhooks,
         PrunedTable::Confirmations => Step::DeleteExpiredConfirmations,
         PrunedTable::Exchanges => Step::DeleteExpiredExchanges,
         PrunedTable::Outbox => Step::DeleteSentEvents,

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::Reloadable;
 use percent_encoding::percent_decode_str;
+use protocol::app_webhook::AppWebhookType;
 use protocol::secret::Secret;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
@@ -20,6 +22,7 @@ pub struct PgSettings {
     pub(super) prepares: bool,
     pub(super) accepts_read_only: bool,
     pub(super) max_age: Duration,
+    pub(super) app_webhooks: Arc<[AppWebhookType]>,
 }
 
 /// Root certificates for the server's certificate.
@@ -93,6 +96,7 @@ impl PgSettings {
             prepares: true,
             accepts_read_only: false,
             max_age: MAX_AGE,
+            app_webhooks: Arc::from([]),
         })
     }
 
@@ -130,6 +134,15 @@ impl PgSettings {
         }
         self.config.set(new.config.get());
         Ok(())
+    }
+
+    /// Queues a webhook to the application for each event of these types, in the transaction that queues the event.
+    #[must_use]
+    pub fn queueing_app_webhooks(self, types: &[AppWebhookType]) -> Self {
+        Self {
+            app_webhooks: types.into(),
+            ..self
+        }
     }
 
     /// Replaces connections at this age, or a little earlier, instead of 15 minutes.

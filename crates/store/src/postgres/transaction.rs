@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{join, try_join, try_join3, try_join4};
+use protocol::app_webhook::AppWebhookType;
 use tokio_postgres::{Error, Row};
 
 use super::connection::{Answer, Connection};
@@ -15,18 +16,33 @@ use crate::metrics::OperationTimer;
 pub(super) struct Transaction<'a> {
     open: OpenTransaction<'a>,
     timer: &'a OperationTimer<'a>,
+    app_webhooks: &'a [AppWebhookType],
 }
 
 impl<'a> Transaction<'a> {
-    /// Creates a transaction whose statements are measured by this timer. Its first statement begins it.
-    pub(super) fn new(connection: &'a Connection, timer: &'a OperationTimer<'a>) -> Self {
+    /// Creates a transaction whose statements are measured by this timer, and whose events of these types are queued for the application.
+    /// Its first statement begins it.
+    pub(super) fn new(
+        connection: &'a Connection,
+        timer: &'a OperationTimer<'a>,
+        app_webhooks: &'a [AppWebhookType],
+    ) -> Self {
         let open = OpenTransaction::new(connection);
-        Self { open, timer }
+        Self {
+            open,
+            timer,
+            app_webhooks,
+        }
+    }
+
+    /// Types of the events that are queued for the application.
+    pub(super) fn app_webhooks(&self) -> &[AppWebhookType] {
+        self.app_webhooks
     }
 
     /// Sends COMMIT at the first poll.
     pub(super) async fn commit(self) -> Result<(), Error> {
-        let Self { open, timer } = self;
+        let Self { open, timer, .. } = self;
         timer.measure(open.commit()).await
     }
 

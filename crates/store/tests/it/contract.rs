@@ -4,6 +4,7 @@ mod accounts;
 mod alert_groups;
 mod alerts;
 mod answers;
+pub(crate) mod app_webhooks;
 mod audit;
 mod deliveries;
 pub(crate) mod devices;
@@ -32,12 +33,17 @@ mod tokenless;
 /// another connection of the server's.
 macro_rules! kept_by_both_stores {
     ($($promise:ident),+ $(,)?) => {
+        $crate::contract::kept_by_both_stores!(app_webhooks: &[]; $($promise),+);
+    };
+    // Stores that queue webhooks of these types.
+    (app_webhooks: $types:expr; $($promise:ident),+ $(,)?) => {
         mod memory {
             $(
                 #[tokio::test]
                 async fn $promise() {
                     let clock = std::sync::Arc::new(lifecycle::SystemClock);
-                    super::$promise(&store::MemoryStore::new(clock, crate::sample::audit_keys())).await;
+                    let store = store::MemoryStore::new(clock, crate::sample::audit_keys());
+                    super::$promise(&store.queueing_app_webhooks($types)).await;
                 }
             )+
         }
@@ -47,7 +53,7 @@ macro_rules! kept_by_both_stores {
                 #[tokio::test]
                 async fn $promise() {
                     let database = crate::database::migrated_database().await;
-                    super::$promise(&crate::database::store_at(&database.url()).await).await;
+                    super::$promise(&crate::database::queueing_store(&database.url(), $types).await).await;
                 }
             )+
         }
@@ -57,7 +63,7 @@ macro_rules! kept_by_both_stores {
                 #[tokio::test]
                 async fn $promise() {
                     let database = crate::database::migrated_database().await;
-                    super::$promise(&crate::database::pooled_store(&database).await).await;
+                    super::$promise(&crate::database::pooled_store(&database, $types).await).await;
                 }
             )+
         }

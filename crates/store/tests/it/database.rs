@@ -1,6 +1,7 @@
 //! Migrated schemas and databases on the server that all tests share.
 
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
+use protocol::app_webhook::AppWebhookType;
 use protocol::secret::Secret;
 use refinery::Migration;
 use store::{Accounts, Grant, Migrated, PgSettings, PgStore, SchemaUse};
@@ -66,7 +67,13 @@ pub(crate) async fn store(schema: &Schema) -> PgStore {
 }
 
 pub(crate) async fn store_at(url: &str) -> PgStore {
-    PgStore::connect(&settings(url), audit_keys(), &meter()).await.unwrap()
+    queueing_store(url, &[]).await
+}
+
+/// Store that queues webhooks of these types.
+pub(crate) async fn queueing_store(url: &str, types: &[AppWebhookType]) -> PgStore {
+    let settings = settings(url).queueing_app_webhooks(types);
+    PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap()
 }
 
 /// Migrated database: a copy of one that was migrated before.
@@ -82,10 +89,12 @@ async fn newly_migrated() -> Database {
     database
 }
 
-/// Store that connects through a pgbouncer in transaction mode.
-pub(crate) async fn pooled_store(database: &Database) -> PgStore {
+/// Store that connects through a pgbouncer in transaction mode, and queues webhooks of these types.
+pub(crate) async fn pooled_store(database: &Database, types: &[AppWebhookType]) -> PgStore {
     let url = database.url_through(PgBouncer::shared().await.addr());
-    let settings = settings(&url).without_prepared_statements();
+    let settings = settings(&url)
+        .without_prepared_statements()
+        .queueing_app_webhooks(types);
     PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap()
 }
 

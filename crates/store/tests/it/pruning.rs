@@ -12,6 +12,7 @@ use crate::sample::receipt;
 pub(crate) const TIMES: RetentionTimes = RetentionTimes {
     dead_tasks: Duration::from_hours(90 * 24),
     ended_sessions: Duration::from_hours(400 * 24),
+    max_app_webhooks: 1_000_000,
 };
 
 /// Deletes the expired rows of all tables and returns their number.

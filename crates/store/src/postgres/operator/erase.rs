@@ -27,7 +27,7 @@ impl PgStore {
     /// [`StoreError`]. Alerts and published events may be deleted then; a repeat is harmless.
     pub async fn erase_user(&self, user: &UserId, receipt: &Receipt) -> Result<Option<UserErasure>, StoreError> {
         // A user may have more of these than one transaction deletes in its time.
-        for delete in [DELETE_ALERTS, DELETE_SENT_EVENTS] {
+        for delete in [DELETE_ALERTS, DELETE_APP_WEBHOOKS, DELETE_SENT_EVENTS] {
             while self.delete_batch(delete, user).await? == BATCH {}
         }
         let work = EraseUser {
@@ -133,8 +133,9 @@ const DELETE_EVENTS: &str =
     "DELETE FROM outbox WHERE user_id = $1 AND (sent_at IS NOT NULL OR envelope::jsonb ->> 'event' <> $2)";
 
 /// Statements that erase user `$1`, whose head row is locked. Sessions stay to refuse their tokens, without their origin.
-const DELETES: [&str; 6] = [
+const DELETES: [&str; 7] = [
     "DELETE FROM alerts WHERE user_id = $1",
+    "DELETE FROM app_webhooks WHERE user_id = $1",
     "DELETE FROM seen WHERE user_id = $1",
     "DELETE FROM security WHERE user_id = $1",
     "UPDATE sessions SET address = '', device_id = NULL, device_name = NULL, user_agent = NULL WHERE user_id = $1 \
@@ -151,6 +152,9 @@ const COUNT_REVOCATIONS: &str = "SELECT count(*) AS revocations FROM tasks WHERE
 const DELETE_ALERTS: &str = "WITH deleted AS (DELETE FROM alerts WHERE id = ANY(ARRAY(SELECT id FROM alerts WHERE user_id = $1 \
                              LIMIT $2 FOR UPDATE)) RETURNING 1) SELECT count(*) AS rows FROM deleted";
 
+const DELETE_APP_WEBHOOKS: &str = "WITH deleted AS (DELETE FROM app_webhooks WHERE id = ANY(ARRAY(SELECT id FROM app_webhooks \
+                                   WHERE user_id = $1 LIMIT $2 FOR UPDATE)) RETURNING 1) SELECT count(*) AS rows FROM deleted";
+
 const DELETE_SENT_EVENTS: &str = "WITH deleted AS (DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE user_id = $1 \
                                   AND sent_at IS NOT NULL LIMIT $2 FOR UPDATE)) RETURNING 1) SELECT count(*) AS rows FROM deleted";
 
@@ -159,7 +163,7 @@ const COUNT_CLEAR_ROWS: &str = "SELECT count(*) FILTER (WHERE v < 3 AND (address
                                 max(seq) AS last FROM (SELECT seq, v, address, device, subject FROM audit WHERE user_id = $1 AND seq > $2 \
                                 ORDER BY seq LIMIT $3) AS page";
 
-/// Alerts or events that one statement deletes.
+/// Alerts, webhooks or events that one statement deletes.
 const BATCH: i64 = 2_000;
 
 /// Rows of the audit log that one statement reads.

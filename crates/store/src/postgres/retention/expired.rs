@@ -24,6 +24,7 @@ macro_rules! delete_expired {
 
 pub(super) const ALERTS: &str = delete_expired!("alerts", "raised_at");
 pub(super) const ANSWERS: &str = delete_expired!("answers", "expires_at");
+pub(super) const APP_WEBHOOKS: &str = delete_expired!("app_webhooks", "created_at");
 pub(super) const CONFIRMATIONS: &str = delete_expired!("confirmations", "used_at");
 pub(super) const EXCHANGES: &str = delete_expired!("exchanges", "started_at");
 /// Events that are not sent have no time.

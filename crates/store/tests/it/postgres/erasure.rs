@@ -1,6 +1,7 @@
 //! Erasure of a user: what an attacker with the database finds afterwards, and that the audit log stays verifiable.
 
 use data_encoding::HEXLOWER;
+use protocol::app_webhook::AppWebhookType;
 use protocol::secret::Secret;
 use protocol::security::Alert;
 use store::vault::{AuditKeys, VaultKeys};
@@ -99,7 +100,7 @@ async fn readable_and_erased(store: &PgStore, keys: &AuditKeys) -> (usize, usize
 #[tokio::test]
 async fn attacker_with_the_database_finds_nothing_of_an_erased_user() {
     let schema = database::migrated().await;
-    let store = database::store(&schema).await;
+    let store = database::queueing_store(&schema.url(), &AppWebhookType::ALL).await;
     live(&store, "1").await.unwrap();
     let rows = verified(&store).await.unwrap();
     assert_eq!(found(&schema).await, CANARIES);

@@ -9,7 +9,7 @@ use crate::sample::{link, receipt, user};
 #[tokio::test]
 async fn two_stores_share_the_connections_of_one_pooler() {
     let database = migrated_database().await;
-    let stores = [pooled_store(&database).await, pooled_store(&database).await];
+    let stores = [pooled_store(&database, &[]).await, pooled_store(&database, &[]).await];
     for round in 0..5 {
         let commands = (0..8).map(|number| {
             let store = &stores[number % 2];
