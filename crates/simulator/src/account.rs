@@ -2,8 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
-/// Login that authorizes the application if the request names none.
+use crate::platform::Platform;
+
+/// Login of a test code and of an event that name none.
 pub const DEFAULT_LOGIN: &str = "octocat";
+
+/// Logins that the consent page offers.
+pub(crate) const OFFERED_LOGINS: [&str; 4] = [DEFAULT_LOGIN, "ada", "grace", "alan"];
 
 /// Simulated account; the same login is the same account in every simulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,19 @@ impl Account {
     /// Id as platforms with 64-bit ids write it: too large for a float to represent exactly.
     pub(crate) fn snowflake(&self) -> String {
         (1_000_000_000_000_000_000 + u64::from(self.id)).to_string()
+    }
+
+    /// Id at this platform.
+    pub(crate) fn id_at(&self, platform: Platform) -> String {
+        match platform {
+            Platform::Github | Platform::Telegram => self.id.to_string(),
+            Platform::Discord | Platform::XTwitter => self.snowflake(),
+        }
+    }
+
+    /// Path of the picture at this platform.
+    pub(crate) fn avatar_path(&self, platform: Platform) -> String {
+        format!("/{}/avatars/{}", platform.segment(), self.id_at(platform))
     }
 
     /// Login of a test code: the part after the prefix, so that a test can name the account it wants. `None` for any other code.

@@ -1,21 +1,5 @@
 //! The controls over HTTP, for tests that have the simulator in another process: JSON in, JSON out, under `/_control`.
-//!
-//! | request | body | answer |
-//! | --- | --- | --- |
-//! | `GET /state` | | [`Snapshot`](crate::Snapshot) |
-//! | `POST /faults` | [`Fault`] | |
-//! | `DELETE /faults` | | |
-//! | `POST /response_format` | `{"platform": "github", "texts": "nul", "numbers": "float", "urlencoded_tokens": true}`, see [`ResponseFormat`] | |
-//! | `POST /release` | | `{"released": 1}` |
-//! | `POST /test_codes` | `{"single_use": true}` | |
-//! | `POST /deauthorize` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
-//! | `POST /lifetime` | `{"platform": "discord", "seconds": 5}` | |
-//! | `POST /github/expiring_tokens` | | |
-//! | `POST /expire` | `{"platform": "discord", "login": "ada"}` | `{"tokens": 1}` |
-//! | `POST /x_twitter/posts` | [`NewPost`] | `{"id": 9}` |
-//! | `POST /discord/messages` | [`NewMessage`] | `{"id": 9}` |
-//! | `POST /telegram/messages` | [`NewMessage`] | `{"id": 9}` |
-//! | `POST /github/notifications` | [`NewNotification`] | [`Issued`](crate::Issued) |
+//! [`CONTROLS`] describes them; docs/platforms.md has the same table.
 
 use std::time::Duration;
 
@@ -38,6 +22,90 @@ use crate::{
     response_format::ResponseFormat,
     world::World,
 };
+
+/// Control, as the index page describes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Control {
+    /// Method and path below `/_control`.
+    pub(crate) request: &'static str,
+    /// Example of a body; empty if it has none.
+    pub(crate) body: &'static str,
+    pub(crate) effect: &'static str,
+}
+
+/// All controls, in the order of docs/platforms.md.
+pub(crate) const CONTROLS: [Control; 14] = [
+    Control {
+        request: "GET /state",
+        body: "",
+        effect: "Requests, exchanges, revocations, refreshes, valid tokens and grants, waiting faults, blocked requests.",
+    },
+    Control {
+        request: "POST /github/notifications",
+        body: r#"{"login": "ada", "title": "Look at this"}"#,
+        effect: "Adds a notification to the account's inbox at GitHub.",
+    },
+    Control {
+        request: "POST /x_twitter/posts",
+        body: r#"{"login": "ada", "kind": "reply"}"#,
+        effect: "Adds a mention, a reply or a direct message to the account at X.",
+    },
+    Control {
+        request: "POST /discord/messages",
+        body: r#"{"mentions": ["ada"]}"#,
+        effect: "Posts a message in the guild of Discord's bot.",
+    },
+    Control {
+        request: "POST /telegram/messages",
+        body: r#"{"mentions": ["ada"]}"#,
+        effect: "Posts a message in a group of Telegram's bot.",
+    },
+    Control {
+        request: "POST /deauthorize",
+        body: r#"{"platform": "github", "login": "ada"}"#,
+        effect: "The user withdraws access in the platform's settings: every token of the account ends.",
+    },
+    Control {
+        request: "POST /expire",
+        body: r#"{"platform": "discord", "login": "ada"}"#,
+        effect: "Expires the account's access tokens; its refresh tokens stay valid.",
+    },
+    Control {
+        request: "POST /lifetime",
+        body: r#"{"platform": "discord", "seconds": 5}"#,
+        effect: "Sets the lifetime of new access tokens.",
+    },
+    Control {
+        request: "POST /github/expiring_tokens",
+        body: "",
+        effect: "New tokens of GitHub expire after 8 hours and can be refreshed, as those of a GitHub App.",
+    },
+    Control {
+        request: "POST /test_codes",
+        body: r#"{"single_use": true}"#,
+        effect: "Sets whether a code test_code_<login> can be used once, or always.",
+    },
+    Control {
+        request: "POST /faults",
+        body: r#"{"platform": "github", "route": "token", "kind": "latency", "milliseconds": 5000}"#,
+        effect: "Adds a fault, which waits for its request behind earlier ones.",
+    },
+    Control {
+        request: "DELETE /faults",
+        body: "",
+        effect: "Removes the waiting faults; blocked requests stay blocked.",
+    },
+    Control {
+        request: "POST /release",
+        body: "",
+        effect: "Answers the blocked requests.",
+    },
+    Control {
+        request: "POST /response_format",
+        body: r#"{"platform": "github", "texts": "nul", "numbers": "float"}"#,
+        effect: "Sets how the platform writes texts of users and numbers.",
+    },
+];
 
 pub(crate) fn routes() -> Router<World> {
     Router::new()

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::{
-    authorize::Page,
+    authorize::{AuthorizeEndpoint, space_separated},
+    avatar,
     fault::Limit,
     grant::{CLIENT_ID, Renewal, Terms, Token},
     inboxes::discord::profile,
@@ -37,11 +38,22 @@ const TERMS: Terms = Terms {
     test_scopes: &["identify"],
 };
 
-/// Page without a documented limit of `state`.
-const PAGE: Page = Page {
+/// No limit of `state` is documented.
+const AUTHORIZE: AuthorizeEndpoint = AuthorizeEndpoint {
     terms: &TERMS,
     max_state_length: usize::MAX,
     requires_challenge: false,
+    unknown_client: StatusCode::BAD_REQUEST,
+    granted: space_separated,
+    denied: &[
+        ("error", "access_denied"),
+        (
+            "error_description",
+            "The resource owner or authorization server denied the request",
+        ),
+    ],
+    invalid_challenge: &[("error", "invalid_request")],
+    issuer: None,
 };
 
 /// Routes of the token endpoints and the API.
@@ -49,13 +61,8 @@ pub(crate) fn routes(world: &World) -> Router<World> {
     let middleware = Middleware::new(world, Platform::Discord, throttled);
     let at = |route, work| middleware.wrap(route, work);
     Router::new()
-        .route(
-            "/oauth2/authorize",
-            at(
-                Route::Authorize,
-                get(async |world, denied, parameters| PAGE.click(world, denied, parameters)),
-            ),
-        )
+        .route("/oauth2/authorize", at(Route::Authorize, AUTHORIZE.methods()))
+        .route("/avatars/{id}", avatar::route())
         .route("/api/oauth2/token", at(Route::Token, post(token)))
         .route("/api/oauth2/token/revoke", at(Route::Revoke, post(revoke)))
         .route("/api/v10/users/@me", at(Route::Profile, get(me)))

@@ -20,7 +20,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::{
-    clock,
+    avatar, clock,
     fault::Limit,
     middleware::Middleware,
     platform::{Platform, Route},
@@ -37,8 +37,9 @@ pub(crate) fn routes(world: &World) -> Router<World> {
     Router::new()
         .route(
             "/login/oauth/authorize",
-            at(Route::Authorize, get(authorize::authorize)),
+            at(Route::Authorize, authorize::ENDPOINT.methods()),
         )
+        .route("/avatars/{id}", avatar::route())
         .route("/login/oauth/access_token", at(Route::Token, post(token::exchange)))
         .route(
             "/api/user",

@@ -190,6 +190,16 @@ impl Grants {
         };
     }
 
+    /// Reports whether test codes can be used once.
+    pub(crate) fn test_codes_are_single_use(&self) -> bool {
+        matches!(self.test_codes, TestCodes::SingleUse(_))
+    }
+
+    /// Lifetime of new access tokens of this platform, where it differs from the documented one.
+    pub(crate) fn changed_lifetime(&self, platform: Platform) -> Option<Duration> {
+        self.lifetimes.get(&platform).copied()
+    }
+
     /// Sets the lifetime of new access tokens of this platform.
     pub(crate) fn set_lifetime(&mut self, platform: Platform, lifetime: Duration) {
         self.lifetimes.insert(platform, lifetime);

@@ -68,6 +68,11 @@ impl Ledger {
             .unwrap_or(0)
     }
 
+    /// Number of requests to this platform.
+    pub(crate) fn requests_to(&self, platform: Platform) -> u64 {
+        self.requests.get(&platform).map_or(0, |routes| routes.values().sum())
+    }
+
     /// Number of exchanges of this code, accepted or not.
     pub fn exchanges(&self, platform: Platform, code: &str) -> u64 {
         self.exchanges

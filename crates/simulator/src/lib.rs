@@ -8,24 +8,31 @@
 //! Each platform has its own path (`/github/...`), so its URLs are the real ones with another base. All state is in memory;
 //! client secret and tokens are valid here only.
 //!
-//! In reading order: [`server`] binds and serves; [`middleware`] is the middleware before every platform; a platform ([`github`],
-//! [`discord`], [`x_twitter`], [`telegram`]) works on the [`world`], which contains [`account`], [`grant`], [`fault`],
-//! [`blocked`], [`ledger`], [`inboxes`] and [`response_format`]; [`handle`] and [`control`] are the same controls for Rust and
-//! for HTTP.
+//! In reading order: [`server`] binds and serves, behind the guard of [`loopback`]; [`middleware`] is the middleware before every
+//! platform; a platform ([`github`], [`discord`], [`x_twitter`], [`telegram`]) has an endpoint of [`authorize`], whose page is
+//! [`consent`], and works on the [`world`], which contains [`account`], [`grant`], [`fault`], [`blocked`], [`ledger`],
+//! [`inboxes`] and [`response_format`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP, which [`index`]
+//! shows. Pages are made by [`html`].
 
 mod account;
 mod authorize;
+mod avatar;
 mod blocked;
 mod chat;
 mod clock;
+mod consent;
+mod consent_token;
 mod control;
 mod discord;
 mod fault;
 mod github;
 mod grant;
 mod handle;
+mod html;
 mod inboxes;
+mod index;
 mod ledger;
+mod loopback;
 mod middleware;
 mod oauth;
 mod platform;

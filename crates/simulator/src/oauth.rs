@@ -30,7 +30,7 @@ pub(crate) struct AuthorizeQuery {
     pub(crate) state: Option<String>,
     pub(crate) code_challenge: Option<String>,
     pub(crate) code_challenge_method: Option<String>,
-    /// Parameter of the simulator: login of the user who answers. GitHub has it too, as the suggested account.
+    /// Parameter of the simulator: login of a user who consents without the page. GitHub has it too, as the suggested account.
     pub(crate) login: Option<String>,
 }
 

@@ -33,3 +33,28 @@ pub enum Route {
     /// Revocation of a token or a whole grant.
     Revoke,
 }
+
+impl Platform {
+    /// All platforms.
+    pub(crate) const ALL: [Self; 4] = [Self::Github, Self::Discord, Self::XTwitter, Self::Telegram];
+
+    /// Name, as its users know it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Github => "GitHub",
+            Self::Discord => "Discord",
+            Self::XTwitter => "X",
+            Self::Telegram => "Telegram",
+        }
+    }
+
+    /// First segment of its paths.
+    pub(crate) fn segment(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Discord => "discord",
+            Self::XTwitter => "x_twitter",
+            Self::Telegram => "telegram",
+        }
+    }
+}

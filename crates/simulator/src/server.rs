@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware::from_fn};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -10,7 +10,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-use crate::{control, discord, github, handle::Handle, middleware::Unanswered, telegram, world::World, x_twitter};
+use crate::{
+    control, discord, github, handle::Handle, index, loopback, middleware::Unanswered, telegram, world::World,
+    x_twitter,
+};
 
 /// Simulator that is bound and does not serve yet.
 #[derive(Debug)]
@@ -70,6 +73,8 @@ impl Simulator {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let routes = platforms(&self.world)
             .nest("/_control", control::routes())
+            .merge(index::routes())
+            .layer(from_fn(loopback::guard))
             .with_state(self.world.clone());
         let mut connections = FuturesUnordered::new();
         let mut shutdown = std::pin::pin!(shutdown);

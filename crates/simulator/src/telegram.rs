@@ -1,4 +1,4 @@
-//! Telegram, as an OpenID provider with its pages and its published keys, and its Bot API; under `/telegram`.
+//! Telegram, as an OpenID provider with its pages and its published keys, its Login Widget, and its Bot API; under `/telegram`.
 //!
 //! Telegram's documentation is brief. Where it is silent, the behaviour follows OpenID Connect Core 1.0 and the observations of
 //! public clients: the nonce is not echoed, and the user is `id` and not `sub`.
@@ -6,9 +6,10 @@
 pub(crate) mod bot;
 mod id_token;
 mod token;
+mod widget;
 
 use axum::{
-    Json, Router,
+    Form, Json, Router,
     extract::State,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -17,7 +18,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    authorize::Page,
+    authorize::{AuthorizeEndpoint, space_separated},
+    avatar,
+    consent::{AuthorizeCall, ConsentForm},
     fault::Limit,
     middleware::Middleware,
     platform::{Platform, Route},
@@ -34,23 +37,38 @@ pub(crate) fn routes(world: &World) -> Router<World> {
             "/.well-known/jwks.json",
             at(Route::Keys, get(async || Json(id_token::published()))),
         )
-        .route(
-            "/auth",
-            at(
-                Route::Authorize,
-                get(async |world, denied, asked| PAGE.click(world, denied, asked)),
-            ),
-        )
+        .route("/auth", at(Route::Authorize, get(show).post(decide)))
+        .route("/avatars/{id}", avatar::route())
         .route("/token", at(Route::Token, post(token::exchange)))
         .route("/{bot}/getUpdates", at(Route::Notifications, post(bot::get_updates)))
 }
 
-/// Page with the limit of a state that a client observed; the limit is undocumented.
-const PAGE: Page = Page {
+/// The limit of a state is undocumented; a client observed this one.
+const AUTHORIZE: AuthorizeEndpoint = AuthorizeEndpoint {
     terms: &token::TERMS,
     max_state_length: 64,
     requires_challenge: true,
+    unknown_client: StatusCode::BAD_REQUEST,
+    granted: space_separated,
+    denied: &[("error", "access_denied")],
+    invalid_challenge: &[("error", "invalid_request")],
+    issuer: None,
 };
+
+/// Page of the OpenID provider, or of the Login Widget where the request names a bot.
+async fn show(call: AuthorizeCall) -> Response {
+    match widget::request(&call) {
+        Some(widget) => widget.show(&call),
+        None => AUTHORIZE.show(&call),
+    }
+}
+
+async fn decide(call: AuthorizeCall, Form(form): Form<ConsentForm>) -> Response {
+    match widget::request(&call) {
+        Some(widget) => widget.decide(&call, form),
+        None => AUTHORIZE.decide(&call, form),
+    }
+}
 
 async fn discovery(State(world): State<World>) -> Json<Value> {
     let issuer = issuer(&world);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     blocked::BlockedRequests,
+    consent_token::ConsentTokens,
     fault::Plan,
     grant::Grants,
     inboxes::{discord::Guild, github::GithubInboxes, telegram::TelegramUpdates, x_twitter::XInboxes},
@@ -25,6 +26,7 @@ pub(crate) struct World {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) grants: Grants,
+    pub(crate) consent_tokens: ConsentTokens,
     pub(crate) plan: Plan,
     pub(crate) blocked: BlockedRequests,
     pub(crate) ledger: Ledger,
@@ -49,6 +51,7 @@ impl World {
     pub(crate) fn new(base: String, seed: u64) -> Self {
         let state = State {
             grants: Grants::new(seed),
+            consent_tokens: ConsentTokens::new(seed),
             plan: Plan::new(seed),
             blocked: BlockedRequests::default(),
             ledger: Ledger::default(),

@@ -7,18 +7,19 @@ mod timeline;
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{Query, Request, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
 use serde_json::json;
 use time::Duration;
 
 use crate::{
     account::Account,
-    authorize::Page,
-    clock,
+    authorize::{AuthorizeEndpoint, space_separated},
+    avatar, clock,
     fault::Limit,
     grant::{Renewal, Terms, Token},
     ledger::{Extent, Revocation},
@@ -38,11 +39,16 @@ const TERMS: Terms = Terms {
     test_scopes: &["dm.read", "offline.access", "tweet.read", "users.read"],
 };
 
-/// Page that requires both parameters of PKCE.
-const PAGE: Page = Page {
+/// Both parameters of PKCE are required.
+const AUTHORIZE: AuthorizeEndpoint = AuthorizeEndpoint {
     terms: &TERMS,
     max_state_length: 500,
     requires_challenge: true,
+    unknown_client: StatusCode::BAD_REQUEST,
+    granted: space_separated,
+    denied: &[("error", "access_denied")],
+    invalid_challenge: &[("error", "invalid_request")],
+    issuer: None,
 };
 
 /// Routes of the token endpoints and the API.
@@ -50,13 +56,8 @@ pub(crate) fn routes(world: &World) -> Router<World> {
     let middleware = Middleware::new(world, Platform::XTwitter, throttled);
     let at = |route, work| middleware.wrap(route, work);
     Router::new()
-        .route(
-            "/i/oauth2/authorize",
-            at(
-                Route::Authorize,
-                get(async |world, denied, parameters| PAGE.click(world, denied, parameters)),
-            ),
-        )
+        .route("/i/oauth2/authorize", at(Route::Authorize, AUTHORIZE.methods()))
+        .route("/avatars/{id}", avatar::route())
         .route("/2/oauth2/token", at(Route::Token, post(token)))
         .route("/2/oauth2/revoke", at(Route::Revoke, post(revoke)))
         .route("/2/users/me", at(Route::Profile, get(me)))
@@ -140,19 +141,30 @@ async fn revoke(State(world): State<World>, request: Request) -> Response {
     answer
 }
 
-async fn me(State(world): State<World>, headers: HeaderMap) -> Response {
+async fn me(State(world): State<World>, Query(wanted): Query<UserQuery>, headers: HeaderMap) -> Response {
     let token = match allowed(&world, &headers, &[]) {
         Ok(token) => token,
         Err(status) => return refusal(status),
     };
     let account = Account::named(&token.login);
-    Json(json!({ "data": {
-        "id": account.snowflake(),
-        "name": account.name,
-        "username": account.login,
-    }}))
-    .into_response()
+    let mut user = json!({ "id": account.snowflake(), "name": account.name, "username": account.login });
+    if wanted.fields.split(',').any(|field| field == PICTURE) {
+        let avatar = account.avatar_path(Platform::XTwitter);
+        let fields = user.as_object_mut();
+        fields.map(|fields| fields.insert(PICTURE.to_owned(), format!("{}{avatar}", world.base()).into()));
+    }
+    Json(json!({ "data": user })).into_response()
 }
+
+/// Query of a user: fields beyond the usual ones.
+#[derive(Debug, Deserialize)]
+struct UserQuery {
+    #[serde(default, rename = "user.fields")]
+    fields: String,
+}
+
+/// Field with the URL of the picture.
+const PICTURE: &str = "profile_image_url";
 
 /// Valid token with these scopes and the two that every route requires, as documented.
 fn allowed(world: &World, headers: &HeaderMap, scopes: &[&str]) -> Result<Token, StatusCode> {

@@ -9,9 +9,9 @@ use platforms::{
 };
 use protocol::secret::Secret;
 use simulator::Platform::Telegram as AtTelegram;
-use simulator::{Fault, Kind, Route};
+use simulator::{BOT_TOKEN, Fault, Kind, Route};
 use telemetry::metrics::Metrics;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::world::{REDIRECT_URI, World, assert_no_secret, open_authorize_page, request, settings, world};
 
@@ -22,6 +22,10 @@ fn telegram(world: &World, issuer: &str) -> Telegram {
 }
 
 fn with_http(world: &World, issuer: &str, http: Http) -> Telegram {
+    with_bot(world, issuer, http, "123456:TEST-TOKEN")
+}
+
+fn with_bot(world: &World, issuer: &str, http: Http, bot_token: &str) -> Telegram {
     let base = world.simulator.url();
     let url = |path: &str| Url::parse(&format!("{base}/telegram{path}")).unwrap();
     let mut oauth = settings(base);
@@ -30,7 +34,7 @@ fn with_http(world: &World, issuer: &str, http: Http) -> Telegram {
         oauth,
         issuer: issuer.to_owned(),
         jwks_url: url("/.well-known/jwks.json"),
-        bot_token: Some(Secret::new("123456:TEST-TOKEN")),
+        bot_token: Some(Secret::new(bot_token)),
     };
     Telegram::new(settings, http, Arc::new(SystemClock)).unwrap()
 }
@@ -73,7 +77,10 @@ async fn code_with_its_verifier_identifies_the_user_once() {
         assert_eq!(back["state"], "the-state");
         let grant = exchange(&telegram, &back["code"], VERIFIER).await.unwrap();
         assert!(grant.tokens.is_none());
-        assert_eq!(grant.owner.unwrap().username, "octocat");
+        let owner = grant.owner.unwrap();
+        assert_eq!(owner.username, "octocat");
+        let avatar = format!("{}/telegram/avatars/{}", world.simulator.url(), owner.platform_user_id);
+        assert_eq!(owner.avatar_url, Some(avatar));
         let again = exchange(&telegram, &back["code"], VERIFIER).await.unwrap_err();
         assert_eq!(
             assert_no_secret(&again, &[VERIFIER]),
@@ -81,6 +88,28 @@ async fn code_with_its_verifier_identifies_the_user_once() {
         );
         let other = code(&telegram).await["code"].clone();
         exchange(&telegram, &other, "another-verifier").await.unwrap_err();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn login_widget_identifies_the_user_with_the_picture() {
+    world(async |world| {
+        let base = world.simulator.url();
+        let telegram = with_bot(&world, base, Http::new(Timeouts::default()).unwrap(), BOT_TOKEN);
+        let widget = format!("{base}/telegram/auth?bot_id=7000000001&return_to=https://app.example/back");
+        let fields = open_authorize_page(&Url::parse(&widget).unwrap()).await;
+        let payload = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&fields)
+            .finish();
+        let owner = telegram.exchange(&request(&payload)).await.unwrap().owner.unwrap();
+        assert_eq!(owner.username, "octocat");
+        assert_eq!(
+            owner.avatar_url.unwrap(),
+            format!("{base}/telegram/avatars/{}", owner.platform_user_id)
+        );
+        let forged = payload.replace("username=octocat", "username=ada");
+        telegram.exchange(&request(&forged)).await.unwrap_err();
     })
     .await;
 }

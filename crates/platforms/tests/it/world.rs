@@ -168,13 +168,13 @@ pub(crate) fn assert_no_secret(error: &(dyn Error + 'static), secrets: &[&str]) 
     chain
 }
 
-/// Opens the authorize page as a browser would; returns the query of the redirect.
+/// Opens the authorize page in the browser of octocat, who consents; returns the query of the redirect.
 pub(crate) async fn open_authorize_page(page: &Url) -> HashMap<String, String> {
     let mut socket = TcpStream::connect((page.host_str().unwrap(), page.port().unwrap()))
         .await
         .unwrap();
     let ask = format!(
-        "GET {}?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        "GET {}?{}&login=octocat HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         page.path(),
         page.query().unwrap()
     );

@@ -325,7 +325,7 @@ fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
         oauth: simulated(&issuer, ["auth", "token", ""])?,
         jwks_url: Url::parse(&format!("{issuer}/.well-known/jwks.json"))?,
         issuer,
-        bot_token: None,
+        bot_token: Some(Secret::new(simulator::BOT_TOKEN)),
     })
 }
 

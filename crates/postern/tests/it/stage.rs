@@ -79,7 +79,7 @@ impl Platforms {
     }
 }
 
-/// Visits an authorization URL of a simulator as this account's owner; returns the URL of the redirect.
+/// Visits an authorization URL of a simulator in the browser of this account's owner, who consents; returns the URL of the redirect.
 pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str) -> String {
     let url = format!("{authorization_url}&login={login}");
     let path = url.strip_prefix(simulator).unwrap();

@@ -8,7 +8,7 @@ use testkit::cluster::{Builder, Cluster};
 
 use crate::callback::{PUBLIC_URL, link_by_page};
 use crate::command_line::Dev;
-use crate::stage::{POSTERN, Platforms, client, link_by_authorization};
+use crate::stage::{POSTERN, Platforms, client, link_by_authorization, visit};
 
 /// Configures the workers of a cluster with the simulated telegram.
 fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
@@ -91,6 +91,30 @@ async fn telegram_account_is_connected_synced_notified_and_disconnected() {
     let listed = caller.emit_with_ack("account:list", json!({})).await;
     assert_eq!(listed["accounts"], json!([]), "{listed}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn embedded_cluster_links_the_account_of_the_login_widget() {
+    let dev = Dev::start(&[]).await;
+    let caller = dev.client("GEN-001").await;
+    let widget = format!(
+        "{}/telegram/auth?bot_id=7000000001&return_to=http://localhost:3000/callback",
+        dev.simulator()
+    );
+    let back = visit(&dev.simulator(), &widget, "ada").await;
+    let (redirect, payload) = back.split_once('?').unwrap();
+    let connect = json!({
+        "userId": "GEN-001",
+        "accountType": "telegram",
+        "oauthCode": payload,
+        "redirectUri": redirect,
+    });
+    let answer = caller.emit_with_ack("account:connect", connect).await;
+    assert_eq!(answer["account"]["username"], "ada", "{answer}");
+    let id = answer["account"]["platformUserId"].as_str().unwrap();
+    let avatar = format!("{}/telegram/avatars/{id}", dev.simulator());
+    assert_eq!(answer["account"]["avatarUrl"], avatar);
+    dev.stop().await;
 }
 
 #[tokio::test]

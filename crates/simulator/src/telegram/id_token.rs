@@ -5,24 +5,27 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign, errors::Error};
 use serde_json::{Value, json};
 use time::UtcDateTime;
 
-use crate::{account::Account, grant::CLIENT_ID, response_format::ResponseFormat};
+use crate::{account::Account, grant::CLIENT_ID, platform::Platform, response_format::ResponseFormat};
 
-/// Signed claims about this account.
+/// Claims about this account, signed by the issuer of the simulator at this base URL.
 pub(super) fn signed(
     response_format: ResponseFormat,
-    issuer: &str,
+    base: &str,
     login: &str,
     now: UtcDateTime,
 ) -> Result<String, Error> {
-    let Account { login, id, name } = Account::named(login);
+    let account = Account::named(login);
+    let picture = format!("{base}{}", account.avatar_path(Platform::Telegram));
+    let Account { login, id, name } = account;
     let claims = json!({
-        "iss": issuer,
+        "iss": format!("{base}/telegram"),
         "aud": CLIENT_ID,
         // Another number than the id, so that a client that confuses the two fails.
         "sub": format!("{}", u64::from(id) + (1 << 60)),
         "id": id,
         "name": name,
         "preferred_username": login,
+        "picture": picture,
         "iat": now.unix_timestamp(),
         "exp": now.unix_timestamp() + 3_600,
     });

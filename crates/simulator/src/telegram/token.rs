@@ -17,7 +17,7 @@ use crate::{
     world::World,
 };
 
-use super::{id_token, issuer};
+use super::id_token;
 
 /// Terms of Telegram. The lifetime of codes is undocumented; tokens expire after an hour, and no refresh is documented.
 pub(super) const TERMS: Terms = Terms {
@@ -46,7 +46,7 @@ pub(super) async fn exchange(State(world): State<World>, request: Request) -> Re
     };
     match id_token::signed(
         world.response_format(Platform::Telegram),
-        &issuer(&world),
+        world.base(),
         &token.login,
         clock::now(),
     ) {

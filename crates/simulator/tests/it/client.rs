@@ -42,7 +42,7 @@ pub(crate) struct Client {
 }
 
 /// Answer with its whole body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -52,6 +52,10 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
     }
 
     pub(crate) fn form(&self) -> HashMap<String, String> {
@@ -84,7 +88,7 @@ impl Client {
         let mut request = Request::new(Full::<Bytes>::from(body.to_owned()));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
-        let all = [(header::HOST, "simulator"), (header::USER_AGENT, "test")];
+        let all = [(header::HOST, "127.0.0.1"), (header::USER_AGENT, "test")];
         for (name, value) in all.iter().chain(headers) {
             request
                 .headers_mut()

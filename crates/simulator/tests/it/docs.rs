@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use simulator::{Fault, Kind};
 
+use crate::client::simulate;
+
 const PAGE: &str = include_str!("../../../../docs/platforms.md");
 const CONTROL: &str = include_str!("../../src/control.rs");
 
@@ -15,6 +17,21 @@ fn documented_controls_are_those_of_the_router() {
         .skip(1)
         .map(|route| route.split('"').next().unwrap());
     assert_eq!(documented, routes.collect::<BTreeSet<_>>());
+}
+
+#[tokio::test]
+async fn documented_controls_are_those_of_the_index_page() {
+    simulate(async |client| {
+        let page = client.get("/", &[]).await.text();
+        let table = page.split("aria-label=\"Controls\"").nth(1).unwrap();
+        let shown: Vec<_> = table
+            .split("<tr><td><code>")
+            .skip(1)
+            .map(|row| row.split('<').next().unwrap())
+            .collect();
+        assert_eq!(rows("control").map(quoted).collect::<Vec<_>>(), shown);
+    })
+    .await;
 }
 
 #[test]

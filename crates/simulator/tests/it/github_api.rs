@@ -248,7 +248,7 @@ async fn a_query_that_makes_no_sense_is_422() {
 async fn notifications_want_their_scope() {
     simulate(async |client| {
         let page = format!(
-            "/github/login/oauth/authorize?client_id={}&scope=read:user&redirect_uri=https://app.example/",
+            "/github/login/oauth/authorize?client_id={}&scope=read:user&login=ada&redirect_uri=https://app.example/",
             simulator::CLIENT_ID
         );
         let code = client.get(&page, &[]).await.location()["code"].clone();

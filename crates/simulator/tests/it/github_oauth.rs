@@ -18,15 +18,24 @@ fn authorize(more: &[(&str, &str)]) -> String {
     query.extend_pairs(more).finish().replace("?&", "?")
 }
 
+/// Code of a consent with this login.
+async fn code_of(client: &Client, login: &str, more: &[(&str, &str)]) -> String {
+    let consent = format!("{}&login={login}", authorize(more));
+    client.get(&consent, &[]).await.location()["code"].clone()
+}
+
 async fn code(client: &Client, more: &[(&str, &str)]) -> String {
-    client.get(&authorize(more), &[]).await.location()["code"].clone()
+    code_of(client, "octocat", more).await
 }
 
 #[tokio::test]
 async fn authorize_page_redirects_with_code_state_and_issuer() {
     simulate(async |client| {
         let answer = client
-            .get(&authorize(&[("scope", "read:user notifications")]), &[])
+            .get(
+                &authorize(&[("scope", "read:user notifications"), ("login", "octocat")]),
+                &[],
+            )
             .await;
         assert_eq!(answer.status, StatusCode::FOUND);
         assert!(
@@ -46,7 +55,7 @@ async fn authorize_page_redirects_with_code_state_and_issuer() {
 #[tokio::test]
 async fn code_is_exchanged_for_the_token_of_its_account() {
     simulate(async |client| {
-        let code = code(&client, &[("scope", "read:user notifications"), ("login", "ada")]).await;
+        let code = code_of(&client, "ada", &[("scope", "read:user notifications")]).await;
         let token = client.exchange(&code, &[("redirect_uri", BACK)]).await;
         assert_eq!(token["scope"], "notifications,read:user", "comma separated");
         assert_eq!(token["token_type"], "bearer");

@@ -8,11 +8,14 @@
 
 mod bots;
 mod client;
+mod consent;
 mod control;
 mod docs;
 mod faults;
 mod github_api;
 mod github_oauth;
 mod github_revoke;
+mod pages;
 mod rotation;
 mod server;
+mod widget;

@@ -244,13 +244,13 @@ impl SimulatedGithub {
         self.handle.deauthorize(AtGithub, login);
     }
 
-    /// Opens an authorization URL as the user's browser does, and returns the query of the redirect.
+    /// Opens an authorization URL in the browser of octocat, who consents, and returns the query of the redirect.
     pub(crate) async fn visit(&self, url: &str) -> Vec<(String, String)> {
         let url = Url::parse(url).unwrap();
         let address = (url.host_str().unwrap(), url.port().unwrap());
         let mut socket = TcpStream::connect(address).await.unwrap();
-        let target = format!("{}?{}", url.path(), url.query().unwrap());
-        let request = format!("GET {target} HTTP/1.1\r\nhost: simulator\r\nconnection: close\r\n\r\n");
+        let target = format!("{}?{}&login=octocat", url.path(), url.query().unwrap());
+        let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut response = String::new();
         socket.read_to_string(&mut response).await.unwrap();
