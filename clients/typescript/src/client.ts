@@ -139,8 +139,9 @@ export class Client {
     stepUp: StepUp | undefined,
     options: SendOptions,
   ): Promise<CommandAnswer<C>> {
+    const sent = Date.now();
     const answer = await this.#commands.send(command, data, stepUp, options);
-    this.#count(command, answer as Record<string, unknown>);
+    this.#count(command, answer as Record<string, unknown>, { sent });
     return answer;
   }
 
@@ -161,9 +162,9 @@ export class Client {
     if (event === "resync") this.#emitter.emit("fresh");
   }
 
-  #count(event: string, data: Record<string, unknown>): void {
+  #count(event: string, data: Record<string, unknown>, times: { sent?: number } = {}): void {
     const toLocal = (server: number): number => this.#clock.toLocal(server);
-    this.#setSession(counted(this.#session, event, data, { now: Date.now(), toLocal }));
+    this.#setSession(counted(this.#session, event, data, { now: Date.now(), toLocal, ...times }));
   }
 
   #setSession(session: SessionCountdown): void {

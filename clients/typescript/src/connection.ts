@@ -74,6 +74,7 @@ export class Connection implements Link {
       const transport = this.#transport;
       if (!transport || this.state.status !== "live") throw new ConnectionLost("not connected");
       const answer = await this.#answered(transport, event, transport.request(event, data));
+      this.#observeTime(answer);
       if (event === "auth:refresh" && answer["success"] === true && "token" in data) this.#refreshed(data.token);
       return answer;
     });
@@ -151,7 +152,12 @@ export class Connection implements Link {
   async #sendToken(token: Token): Promise<void> {
     try {
       const answer = await this.request("auth:refresh", { token: token.text });
-      if (answer["success"] !== true) this.#feed({ type: "refresh_failed" });
+      if (answer["success"] === true) {
+        // Nobody else has asked: the countdown learns of it as of an event.
+        this.#handlers.event({ event: "auth:refreshed", data: answer, offset: null, eventId: undefined });
+      } else {
+        this.#feed({ type: "refresh_failed" });
+      }
     } catch {
       this.#feed({ type: "refresh_failed" });
     }
@@ -189,11 +195,17 @@ export class Connection implements Link {
     if (event.event === "security:session_warning" && data["canExtend"] === false) {
       this.#feed({ type: "token_ends", within: Number(data["expiresIn"]) * 1000 });
     }
+    this.#observeTime(data);
     const passed = Date.parse(text(data["timestamp"]) ?? "");
     if (!Number.isNaN(passed)) this.#settings.clock.passed(passed, Date.now());
     this.#handlers.event(event);
     // After its listeners: an event that was not handled comes again.
     if (event.offset !== null && this.#resume) this.#resume = { ...this.#resume, offset: event.offset };
+  }
+
+  #observeTime(message: Record<string, unknown>): void {
+    const serverTime = Date.parse(text(message["serverTime"]) ?? "");
+    if (!Number.isNaN(serverTime)) this.#settings.clock.set(serverTime, Date.now());
   }
 
   #closed(close: CloseInfo): void {

@@ -106,13 +106,28 @@ export interface Alert {
   requiresAction: boolean;
 }
 
+/** Reason for which activity does not move the end of a session, as a socket sees it. */
+export type ExtensionLimit = "token_expires_first";
+
+/** End of a session as a socket sees it: `expiresAt` is the earlier one of the two. */
+export interface Expiry {
+  expiresAt: Timestamp;
+  /** End of the session without further activity. */
+  sessionExpiresAt: Timestamp;
+  /** End of the socket's token; absent for a session of other sockets. */
+  tokenExpiresAt?: Timestamp;
+}
+
 /** `security:session_warning`. */
-export interface SessionWarning {
+export interface SessionWarning extends Expiry {
   userId: string;
   /** Seconds until the end. */
   expiresIn: number;
   /** False where the token ends before its session: `auth:refresh` helps, activity does not. */
   canExtend: boolean;
+  /** Present where `canExtend` is false. */
+  reason?: ExtensionLimit;
+  serverTime: Timestamp;
 }
 
 /** `security:session_expired`. */
@@ -123,10 +138,16 @@ export interface SessionExpired {
 }
 
 /** `security:session_extended`, an event after a warning and the answer to `security:extend_session`. */
-export interface SessionExtended {
+export interface SessionExtended extends Extension {
   success: true;
-  expiresAt: Timestamp;
+}
+
+/** Extension of a session. */
+export interface Extension extends Expiry {
   canExtend: boolean;
+  /** Present where `canExtend` is false: `expiresAt` is the token's end. */
+  reason?: ExtensionLimit;
+  serverTime: Timestamp;
 }
 
 /** `notification:incoming`. */
@@ -186,7 +207,7 @@ export interface Enrolment {
 }
 
 /** Session, as `security:sessions` lists it. */
-export interface SessionInfo {
+export interface SessionInfo extends Expiry {
   sessionId: string;
   /** True for the session of the caller. */
   current: boolean;
@@ -195,18 +216,16 @@ export interface SessionInfo {
   address: string;
   connectedAt: Timestamp;
   lastActiveAt: Timestamp;
-  expiresAt: Timestamp;
   sockets: number;
 }
 
 /** `ready`: greeting of a plain WebSocket. */
-export interface Ready {
+export interface Ready extends Expiry {
   userId: string;
   sessionId: string;
   resumeToken: string;
   offset: string;
   recovered: boolean;
-  expiresAt: Timestamp;
   serverTime: Timestamp;
 }
 
@@ -277,7 +296,12 @@ export interface Commands {
   "security:verify_2fa": {
     /** `sessionId` is the challenge; `token` the code or a recovery code. */
     data: { sessionId: string; token: string };
-    answer: { sessionExtended: boolean; expiresAt: Timestamp; recoveryCodes?: string[] };
+    answer: Expiry & {
+      sessionExtended: boolean;
+      reason?: ExtensionLimit;
+      serverTime: Timestamp;
+      recoveryCodes?: string[];
+    };
   };
   "security:request_confirmation": {
     data: { action: "security:revoke_all" };
@@ -291,8 +315,8 @@ export interface Commands {
     };
     answer: { settings: Settings; enrolment?: Enrolment };
   };
-  "security:extend_session": { data: Empty; answer: { expiresAt: Timestamp; canExtend: boolean } };
-  "security:sessions": { data: Empty; answer: { sessions: SessionInfo[] } };
+  "security:extend_session": { data: Empty; answer: Extension };
+  "security:sessions": { data: Empty; answer: { sessions: SessionInfo[]; serverTime: Timestamp } };
   "security:end_sessions": {
     /** Id of a session, or the text `others` for all but the caller's own. */
     data: { sessionId: string };
@@ -300,7 +324,7 @@ export interface Commands {
   };
   "security:ack": { data: { alertId: string }; answer: Empty };
   "security:alerts": { data: { after?: string }; answer: { alerts: Alert[] } };
-  "auth:refresh": { data: { token: string }; answer: { expiresAt: Timestamp } };
+  "auth:refresh": { data: { token: string }; answer: Expiry & { serverTime: Timestamp } };
 }
 
 /** Payload without fields. */

@@ -76,6 +76,7 @@ class PlainSocket implements Transport {
       this.#pending.answer(frame.id, frame.data);
     } else if (frame.event === "ready") {
       this.#ready(frame.data as unknown as Ready);
+      this.#handlers.event(frame);
     } else {
       // A refusal precedes the close that it explains.
       if (frame.event === "error") this.#refusal = refusal(frame.data as unknown as ErrorNotice);

@@ -233,8 +233,12 @@ test("a token is replaced before its end without a reconnect", TIMEOUT, async (t
   const { gateway, client } = connected(t, { token: () => jwt("GEN-001", 4, { n: (tokens += 1) }) });
   const refresh = await gateway.next();
   assert.equal(refresh.event, "auth:refresh");
-  refresh.answer({ success: true, expiresAt: "2026-11-30T12:00:00.000Z" });
+  const serverTime = new Date().toISOString();
+  const ends = new Date(Date.now() + 900_000).toISOString();
+  refresh.answer({ success: true, expiresAt: ends, sessionExpiresAt: ends, tokenExpiresAt: ends, serverTime });
   assert.equal((await gateway.next()).event, "auth:refresh");
+  const left = (client.session.tokenExpiresAt ?? 0) - Date.now();
+  assert.ok(left > 800_000 && left <= 900_000, `the countdown has the new token's end in ${left} ms`);
   assert.equal(gateway.targets.length, 1);
   assert.equal(client.state.status, "live");
 });

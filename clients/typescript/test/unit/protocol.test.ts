@@ -47,6 +47,7 @@ test("enumerations have the names of the contract", () => {
   assert.deepEqual(union("ErrorCode"), arms(code, "ErrorCode", /=> \(\s*"([^"]+)"/g));
   assert.deepEqual(union("CloseCode"), arms(code, "CloseCode", /=> (\d{4})/g));
   assert.deepEqual(union("SessionEnd"), variants(security, "SessionEnd"));
+  assert.deepEqual(union("ExtensionLimit"), variants(rust("expiry.rs"), "ExtensionLimit"));
   assert.deepEqual(union("NotificationType"), variants(rust("notification.rs"), "NotificationType"));
 });
 
