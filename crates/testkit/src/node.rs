@@ -1,4 +1,4 @@
-//! Scripts for Node.js that use the official clients, in the versions that `node/package.json` pins.
+//! Scripts for Node.js that use the official clients or drive a browser, with the packages that `node/package.json` pins.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
