@@ -96,7 +96,7 @@ impl Http {
     pub(crate) fn new(
         (origins, proxies, admission): (Origins, Proxies, Admission),
         (available, sockets): (Available, Arc<SocketLimit>),
-        (callbacks, webhooks): (Callbacks, Webhooks),
+        (callbacks, webhooks, further): (Callbacks, Webhooks, Router),
         timing: Timing,
         soft: CancellationToken,
         metrics: Arc<Metrics>,
@@ -106,7 +106,7 @@ impl Http {
             origin_log: OriginLog::new(ORIGIN_LOG_RATE, Instant::now()),
             proxies,
             admission,
-            routes: routes::routes(callbacks, webhooks),
+            routes: routes::routes(callbacks, webhooks, further),
             available,
             sockets,
             timing,

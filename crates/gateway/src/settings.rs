@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use axum::Router;
 use protocol::cluster::job::Lane;
 use protocol::id::NodeId;
 use telemetry::trace::DeliverySampling;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub drain_window: Duration,
     /// Internal API; `None` disables it.
     pub internal_api: Option<InternalApiSettings>,
+    /// Further routes of the public port, without a fallback: those of the demo of `postern dev`. None in a deployment.
+    pub further_routes: Router,
     /// Traces of commands and deliveries.
     pub traces: TraceSettings,
     /// Timeouts and intervals.
@@ -102,6 +105,7 @@ impl Settings {
             drain_delay: Duration::from_secs(5),
             drain_window: Duration::from_secs(20),
             internal_api: None,
+            further_routes: Router::new(),
             traces: TraceSettings::default(),
             timing: Timing::default(),
         }

@@ -83,7 +83,7 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         self.spawn(name, task, move |shared, end| {
-            let early = !shared.soft.is_cancelled();
+            let early = !shared.soft.is_cancelled() && !shared.hard.is_cancelled();
             if end == End::Panicked || (end == End::Finished && early) {
                 tracing::error!(task = name, "essential task ended, stopping the node");
                 shared.failed.send_modify(|failed| {
@@ -149,6 +149,22 @@ impl Tasks {
             tracing::warn!(report = %running.report(), "drain abandoned tasks that block their threads");
         }
         report
+    }
+
+    /// Drops every task at its next await point, without a drain: none finishes its work, as in a killed process. Several sets of
+    /// tasks are aborted first, and awaited then ([`Tasks::aborted`]), so that none sees the end of another.
+    pub fn abort(&self) {
+        self.shared.tracker.close();
+        self.shared.hard.cancel();
+    }
+
+    /// Waits until the tasks have been dropped, after [`Tasks::abort`]. A task that blocks its thread is left behind, as by
+    /// [`Tasks::drain`].
+    pub async fn aborted(&self) {
+        let Shared { tracker, running, .. } = &*self.shared;
+        if tokio::time::timeout(CUT_GRACE, tracker.wait()).await.is_err() {
+            tracing::warn!(report = %running.report(), "abort abandoned tasks that block their threads");
+        }
     }
 
     fn spawn<F>(&self, name: &'static str, task: F, at_end: impl FnOnce(&Shared, End) + Send + 'static)

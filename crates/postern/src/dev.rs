@@ -1,15 +1,20 @@
 //! `postern dev`: cluster in one process, on the embedded defaults or on Redis and Postgres.
 
 mod cluster;
+mod demo;
 pub(crate) mod dir;
+mod error;
+mod gateway_slot;
 mod identity;
+mod nodes;
 mod port;
 pub(crate) mod ready;
+mod simulated;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use cluster::DevError;
+pub use error::DevError;
 pub use identity::IdentityError;
 
 use cluster::Cluster;
@@ -36,14 +41,16 @@ pub(crate) async fn run(args: DevArgs, exports: &Exports) -> Result<ExitCode, De
 
 async fn run_in(args: DevArgs, runtime: NodeRuntime) -> Result<ExitCode, DevError> {
     let json = args.json;
-    let cluster = Box::pin(Cluster::start(args, &runtime)).await?;
+    let mut cluster = Box::pin(Cluster::start(args, &runtime)).await?;
     print(&if json {
         cluster.ready().json_line()
     } else {
         cluster.ready().text(&program())
     });
     let mut signals = StopSignals::install()?;
-    let reason = runtime.until_stopped(&mut signals, cluster.failure()).await;
+    let reason = runtime
+        .until_stopped(&mut signals, Box::pin(cluster.supervise(&runtime)))
+        .await;
     reason.log();
     let report = cluster.drain().await;
     Ok(runtime.finish(reason, &report).await)

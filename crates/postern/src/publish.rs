@@ -4,17 +4,14 @@ mod tls;
 
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::StatusCode;
 use hyper::header::HeaderValue;
-use hyper::{Method, Request, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::json::Json;
-use serde::Serialize;
 
 use crate::cli::PublishArgs;
 use crate::config::ConfigError;
 use crate::dev::{Identity, IdentityError, dir, ready};
+use crate::event_request::{PublishedEvent, event_request};
 use crate::http1;
 
 pub use self::tls::TlsClientError;
@@ -79,11 +76,11 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
         _ => identity.internal_token().map_err(PublishError::NoToken)?,
     };
     let data = Json::parse(args.data.clone()).map_err(PublishError::Data)?;
-    let body = Json::of(&Body {
+    let event = PublishedEvent {
         event: &args.event,
         data: &data,
         idempotency_key: args.idempotency_key.as_deref(),
-    });
+    };
     let (scheme, authority) = server.split_once("://").ok_or(PublishError::Server)?;
     let authority = authority.trim_end_matches('/');
     let tls = match scheme {
@@ -93,7 +90,7 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
     };
     let bearer =
         HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_repeats_it| PublishError::Token)?;
-    let request = request(authority, &args.user, bearer, &body).map_err(|_invalid| PublishError::Server)?;
+    let request = event_request(authority, &args.user, bearer, &event).map_err(|_invalid| PublishError::Server)?;
     let sent = async {
         match tls {
             Some(tls) => http1::send_tls(authority, tls, request).await,
@@ -116,28 +113,3 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
 
 /// Timeout, above the time that a gateway waits for a worker.
 const TIMEOUT: Duration = Duration::from_secs(15);
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    event: &'a str,
-    data: &'a Json,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idempotency_key: Option<&'a str>,
-}
-
-fn request(
-    authority: &str,
-    user: &str,
-    bearer: HeaderValue,
-    body: &Json,
-) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-    let user = utf8_percent_encode(user, NON_ALPHANUMERIC);
-    Request::builder()
-        .method(Method::POST)
-        .uri(format!("/v1/users/{user}/events"))
-        .header(header::HOST, authority)
-        .header(header::AUTHORIZATION, bearer)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::copy_from_slice(body.as_str().as_bytes())))
-}

@@ -1,15 +1,13 @@
 //! `postern token`: tokens for trials.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lifecycle::Clock;
-use protocol::id::{InvalidId, UserId};
-use protocol::secret::Secret;
+use protocol::id::{InvalidId, SessionId, UserId};
 use protocol::time::Timestamp;
-use serde::Serialize;
 
 use crate::cli::TokenArgs;
 use crate::config::ConfigError;
 use crate::dev::{Identity, IdentityError, dir};
+use crate::signed_token::{TokenClaims, sign};
 
 /// Failure to create a token.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +35,7 @@ pub enum TokenError {
 /// [`TokenError`].
 pub(crate) fn create(args: &TokenArgs, clock: &dyn Clock) -> Result<String, TokenError> {
     let user = UserId::new(&args.user)?;
-    let session = args.sid.as_deref().map(protocol::id::SessionId::new).transpose()?;
+    let session = args.sid.as_deref().map(SessionId::new).transpose()?;
     let secret = match args.secret.secret()? {
         Some(secrets) if args.dir.dir.is_none() => gateway::signing_secret(&secrets).ok_or(TokenError::EmptySecret)?,
         _ => Identity::existing(&dir::resolve(&args.dir))
@@ -45,28 +43,11 @@ pub(crate) fn create(args: &TokenArgs, clock: &dyn Clock) -> Result<String, Toke
             .map_err(TokenError::NoSecret)?,
     };
     let now = Timestamp::from(clock.now());
-    let claims = Claims {
-        sub: user.as_str(),
-        sid: session.as_ref().map(|sid| sid.as_str()),
-        iat: now.as_secs(),
-        exp: now.plus(args.ttl).as_secs(),
+    let claims = TokenClaims {
+        user: &user,
+        session: session.as_ref(),
+        issued_at: now,
+        expires_at: now.plus(args.ttl),
     };
     Ok(sign(&claims, &secret)?)
-}
-
-fn sign(claims: &Claims<'_>, secret: &Secret) -> Result<String, jsonwebtoken::errors::Error> {
-    jsonwebtoken::encode(
-        &Header::new(Algorithm::HS256),
-        claims,
-        &EncodingKey::from_secret(secret.expose().as_bytes()),
-    )
-}
-
-#[derive(Serialize)]
-struct Claims<'a> {
-    sub: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<&'a str>,
-    iat: i64,
-    exp: i64,
 }

@@ -40,6 +40,16 @@ impl<K: Hash + Eq, V> Expiring<K, V> {
         (entry.expires_at > Instant::now()).then_some(&entry.value)
     }
 
+    /// Unexpired value of a key, to be changed.
+    pub(super) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let entry = self.values.get_mut(key)?;
+        (entry.expires_at > Instant::now()).then_some(&mut entry.value)
+    }
+
     /// All unexpired values.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let now = Instant::now();

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::{MemoryBus, lock};
 use crate::bounds::max_resume_tokens;
 use crate::{
-    BusError, Hints, JoinOutcome, JoinedSocket, Joins, Presence, ResumeToken, ResumeTokenKey, ResumeTokens,
-    SessionRegistry, SessionState, SocketJoin,
+    BusError, Hints, JoinOutcome, JoinedSocket, Joins, ResumeToken, ResumeTokenKey, ResumeTokens, SessionRegistry,
+    SessionState, SocketJoin,
 };
 
 #[async_trait]
@@ -23,7 +23,15 @@ impl Joins for MemoryBus {
             }
         };
         let offset = lock(&self.shared.events).offset(user, &*self.shared.entropy);
-        let surplus = self.register_socket(user, socket, join.max_sockets).await?;
+        let surplus = {
+            let mut present = lock(&self.shared.present);
+            // As `join_socket.lua`: the bound is left to the registration.
+            if present.add(user, socket) > join.max_sockets {
+                present.register(user, socket, join.max_sockets)
+            } else {
+                Vec::new()
+            }
+        };
         let lease = match &join.resume_token {
             Some(id) => {
                 let key = ResumeTokenKey {

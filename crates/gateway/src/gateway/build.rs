@@ -216,7 +216,7 @@ fn http(
     Http::new(
         (settings.origins, settings.proxies, admission),
         (availability(Arc::clone(&services.hub), soft.clone()), sockets),
-        (callbacks, webhooks),
+        (callbacks, webhooks, settings.further_routes),
         timing,
         soft,
         Arc::clone(&env.metrics),

@@ -11,9 +11,10 @@ use super::response::failure_response;
 use super::webhook::{self, Webhooks};
 
 /// Returns the routes of the public port.
-pub(super) fn routes(callbacks: Callbacks, webhooks: Webhooks) -> Router {
+pub(super) fn routes(callbacks: Callbacks, webhooks: Webhooks, further: Router) -> Router {
     callback::router(callbacks)
         .merge(webhook::router(webhooks))
+        .merge(further)
         .fallback(not_found)
 }
 

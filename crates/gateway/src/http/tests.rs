@@ -36,7 +36,7 @@ fn http() -> Arc<Http> {
     let sockets = SocketLimit::new(None, 1, below);
     let admission = Admission::new(None, 1, Arc::clone(&metrics));
     let soft = CancellationToken::new();
-    let routes = (callbacks, webhooks);
+    let routes = (callbacks, webhooks, Router::new());
     Arc::new(Http::new(
         (Origins::none(), Proxies::default(), admission),
         (Box::new(|| true), sockets),

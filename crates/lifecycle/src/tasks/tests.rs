@@ -105,6 +105,32 @@ async fn unfinished_tasks_are_dropped_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn aborted_tasks_are_dropped_before_they_notice_the_end_of_the_node() {
+    let tasks = Tasks::new();
+    let soft = tasks.soft();
+    let (farewell, received) = oneshot::channel();
+    tasks.each("connection", async move {
+        soft.cancelled().await;
+        farewell.send("close frame").unwrap();
+    });
+    tasks.essential("outbox relay", pending());
+    sleep(MINUTE).await;
+
+    let started = Instant::now();
+    tasks.abort();
+    tasks.aborted().await;
+    assert!(
+        timeout(MINUTE, received).await.unwrap().is_err(),
+        "it was dropped, and wrote nothing"
+    );
+    assert!(started.elapsed() <= MINUTE, "{:?}", started.elapsed());
+    assert!(
+        timeout(MINUTE, tasks.failure()).await.is_err(),
+        "a dropped task counted as failed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn task_spawned_after_the_drain_never_runs() {
     let tasks = Tasks::new();
     tasks.drain(MINUTE).await;

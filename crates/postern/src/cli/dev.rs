@@ -6,8 +6,11 @@ use bus::RedisSettings;
 use clap::Args;
 use gateway::Origins;
 use store::PgSettings;
+use worker::SessionTimes;
 
-use crate::config::{ConfigError, DatabaseArgs, Problems, RedisArgs, RedisTlsArgs, SecretArg, TelemetryArgs, heading};
+use crate::config::{
+    ConfigError, DatabaseArgs, Problems, RedisArgs, RedisTlsArgs, SecretArg, SessionArgs, TelemetryArgs, heading,
+};
 
 /// `postern dev`.
 #[derive(Debug, Args)]
@@ -33,6 +36,9 @@ pub struct DevArgs {
     /// Postgres to use instead of the embedded store; it is migrated first.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Session timeout and its warning.
+    #[command(flatten)]
+    pub sessions: SessionArgs,
     /// Export of telemetry.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -47,6 +53,16 @@ impl DevArgs {
         let mut problems = Problems::default();
         let origins = problems.take("POSTERN_ALLOWED_ORIGINS", Origins::parse(&self.allowed_origins));
         problems.finish(origins.map(Origins::with_loopback))
+    }
+
+    /// Session timeout and its warning.
+    ///
+    /// # Errors
+    /// Invalid durations.
+    pub fn session_times(&self) -> Result<SessionTimes, ConfigError> {
+        let mut problems = Problems::default();
+        let sessions = self.sessions.check(&mut problems);
+        problems.finish(sessions)
     }
 
     /// Settings of the given Redis, if any.

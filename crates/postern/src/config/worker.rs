@@ -1,19 +1,18 @@
 //! `postern worker`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use clap::Args;
 use lifecycle::FileWatch;
 use protocol::account::AccountType;
 use store::vault::VaultKeys;
 use url::Url;
-use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SessionTimes, SmsSettings};
+use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SmsSettings};
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, RedisFiles,
-    RetentionArgs, SmsArgs, TelegramArgs, TelemetryArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
-    heading,
+    RetentionArgs, SessionArgs, SmsArgs, TelegramArgs, TelemetryArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs,
+    address, heading,
 };
 
 /// Flags and variables of the worker.
@@ -40,12 +39,9 @@ pub struct WorkerArgs {
     /// State of connects: `optional`, or `required`, so that every connect needs an `account:authorize` before it.
     #[arg(long, env = "POSTERN_CONNECT_STATE", default_value = "optional", help_heading = heading::CALLBACKS)]
     pub connect_state: String,
-    /// Idle timeout of a session.
-    #[arg(long, env = "POSTERN_SESSION_TIMEOUT", default_value = "30m", help_heading = heading::SESSIONS)]
-    pub session_timeout: String,
-    /// Warning lead: time between the warning and the end of a session; half of the timeout if that is not longer.
-    #[arg(long, env = "POSTERN_SESSION_WARNING", default_value = "5m", help_heading = heading::SESSIONS)]
-    pub session_warning: String,
+    /// Session timeout and its warning.
+    #[command(flatten)]
+    pub sessions: SessionArgs,
     /// Retention of rows.
     #[command(flatten)]
     pub retention: RetentionArgs,
@@ -141,11 +137,7 @@ impl WorkerArgs {
         let email = self.email.check(problems);
         let sms = self.sms.check(problems);
         let redirects = self.redirects(problems);
-        let timeout = problems.take("POSTERN_SESSION_TIMEOUT", duration(&self.session_timeout));
-        if timeout.is_some_and(|timeout| timeout < SHORTEST_SESSION) {
-            problems.report("POSTERN_SESSION_TIMEOUT", "is at least `1s`");
-        }
-        let warning = problems.take("POSTERN_SESSION_WARNING", duration(&self.session_warning));
+        let sessions = self.sessions.check(problems);
         let retention = self.retention.check(problems);
         let connect_state = match self.connect_state.as_str() {
             "optional" => Some(ConnectState::Optional),
@@ -161,10 +153,7 @@ impl WorkerArgs {
             concurrency: JobConcurrency::default(),
             redirects: redirects?,
             connect_state: connect_state?,
-            sessions: SessionTimes {
-                timeout: timeout?,
-                warning: warning?,
-            },
+            sessions: sessions?,
             retention: retention?,
             dangerous_repeatable_codes: None,
         };
@@ -226,9 +215,6 @@ fn redirect(entry: &str) -> Result<(AccountType, String), String> {
         }
     }
 }
-
-/// Minimum timeout: a shorter session would expire before the first message of its client.
-const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

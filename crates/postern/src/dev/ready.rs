@@ -13,6 +13,8 @@ use url::Url;
 pub(crate) struct Ready {
     /// True, always.
     pub ready: bool,
+    /// URL of the demo.
+    pub demo: String,
     /// Addresses for clients.
     pub gateways: Vec<String>,
     /// Address of `/livez`, `/readyz` and `/metrics` of each gateway, in the same order.
@@ -64,7 +66,7 @@ impl Ready {
         let internal = self.internal.join("  ");
         let (origins, callbacks) = (self.origins(), self.callbacks());
         format!(
-            "Postern is ready.\n\n  gateways    {gateways}\n  health      {health}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n  \
+            "Postern is ready.\n\n  demo        {}\n  gateways    {gateways}\n  health      {health}\n  internal    {internal}\n  simulator   {}\n  trust       {}\n  \
              origins     {origins}\n  redirects   http://localhost, http://127.0.0.1, http://[::1] at any port; {callbacks}\n\n\
              A token:      {postern} token --dir {dir} --user GEN-001\n\
              An alert:     {postern} publish --dir {dir} --user GEN-001 --event security:alert --data \\\n                \
@@ -72,6 +74,7 @@ impl Ready {
              A client:     io(\"{}\", {{ transports: [\"websocket\"], auth: {{ token }} }})\n              \
              with NODE_EXTRA_CA_CERTS={ca}\n\n\
              Ctrl-C stops it.\n",
+            self.demo,
             self.simulator,
             self.ca.display(),
             self.gateways.first().map_or("", String::as_str),

@@ -71,13 +71,8 @@ impl NodeRuntime {
 
     /// Serves the health routes and metrics of this node, until every other task has ended.
     pub(crate) fn serve_health(&self, listener: HttpListener) {
-        self.serve_health_of(self, listener);
-    }
-
-    /// Serves the health routes and metrics of another node of this process, as [`NodeRuntime::serve_health`].
-    pub(crate) fn serve_health_of(&self, node: &Self, listener: HttpListener) {
-        let (readiness, dependencies) = (node.readiness.clone(), node.dependencies.clone());
-        let router = telemetry::health::router(readiness, dependencies, node.metrics.clone());
+        let (readiness, dependencies) = (self.readiness.clone(), self.dependencies.clone());
+        let router = telemetry::health::router(readiness, dependencies, self.metrics.clone());
         listener.serve(Handler::health(router), &self.health);
     }
 
@@ -86,6 +81,31 @@ impl NodeRuntime {
         Self {
             tasks: self.tasks.clone(),
             ..Self::with_identity(NodeIdentity::new(role, NodeIdentity::draw(&OsEntropy)), &self.exports)
+        }
+    }
+
+    /// Runtime of another node of this process that ends by itself: with tasks of its own too.
+    pub(crate) fn apart(&self, role: &'static str) -> Self {
+        Self::with_identity(NodeIdentity::new(role, NodeIdentity::draw(&OsEntropy)), &self.exports)
+    }
+
+    /// Drops the tasks of a node [`apart`](Self::apart), whose gateway is then killed: its listeners and its connections to Redis.
+    pub(crate) fn abort(&self) {
+        self.tasks.abort();
+        self.health.abort();
+    }
+
+    /// Waits until the tasks have been dropped, after [`NodeRuntime::abort`].
+    pub(crate) async fn aborted(&self) {
+        self.tasks.aborted().await;
+        self.health.aborted().await;
+    }
+
+    /// Resolves with the name of an essential task of the runtime when one has ended.
+    pub(crate) async fn failure(&self) -> &'static str {
+        tokio::select! {
+            task = self.tasks.failure() => task,
+            task = self.health.failure() => task,
         }
     }
 
@@ -180,8 +200,7 @@ impl NodeRuntime {
         tokio::select! {
             () = signals.received() => StopReason::Signal,
             task = failure => StopReason::TaskEnded(task),
-            task = self.tasks.failure() => StopReason::TaskEnded(task),
-            task = self.health.failure() => StopReason::TaskEnded(task),
+            task = self.failure() => StopReason::TaskEnded(task),
         }
     }
 
@@ -202,7 +221,8 @@ impl NodeRuntime {
         }
     }
 
-    async fn drain_runtime(&self) -> DrainReport {
+    /// Drains the listeners and the connections to Redis.
+    pub(crate) async fn drain_runtime(&self) -> DrainReport {
         let mut report = self.tasks.drain(RUNTIME_DRAIN).await;
         for (task, count) in self.health.drain(HEALTH_DRAIN).await.cut {
             *report.cut.entry(task).or_default() += count;

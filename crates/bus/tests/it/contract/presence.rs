@@ -1,5 +1,7 @@
 //! Presence: registered sockets, and sockets to close above the bound.
 
+use std::time::Duration;
+
 use bus::{Bus, OpenSocket};
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, NodeId, SessionId};
@@ -12,6 +14,7 @@ test_all!(
     sockets_are_listed_until_unregistered,
     resumed_socket_outlives_its_earlier_registration,
     sockets_are_per_user,
+    sockets_of_a_gateway_without_lease_are_neither_listed_nor_counted,
     oldest_socket_of_the_largest_session_is_closed_above_the_bound,
     concurrent_registrations_stay_within_the_bound,
 );
@@ -61,6 +64,23 @@ async fn sockets_are_per_user(bus: &dyn Bus) {
         );
     }
     assert_eq!(bus.open_sockets(&user("v")).await.unwrap(), [socket("v", "s-1", 1)]);
+}
+
+async fn sockets_of_a_gateway_without_lease_are_neither_listed_nor_counted(bus: &dyn Bus) {
+    lease(bus).await;
+    let killed = OpenSocket {
+        node: NodeId::new("killed").unwrap(),
+        ..socket("a", "s-1", 1)
+    };
+    bus.renew_node(&killed.node, Duration::from_millis(100)).await.unwrap();
+    assert_eq!(bus.register_socket(&user("u"), &killed, 1).await.unwrap(), []);
+    wait::until_true("the lease to expire", wait::deadline(), async || {
+        bus.open_sockets(&user("u")).await.unwrap().is_empty()
+    })
+    .await;
+    let added = socket("b", "s-1", 2);
+    assert_eq!(bus.register_socket(&user("u"), &added, 1).await.unwrap(), []);
+    assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), [added]);
 }
 
 async fn oldest_socket_of_the_largest_session_is_closed_above_the_bound(bus: &dyn Bus) {
