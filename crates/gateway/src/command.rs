@@ -166,10 +166,10 @@ impl Commands {
         admit::own_user(caller, &command)?;
         let requester = Requester {
             traceparent,
+            idempotency_key,
             ..caller.requester()
         };
-        let job = self.workers.job(requester, Work::Command(command));
-        Ok(Job { idempotency_key, ..job })
+        Ok(self.workers.job(requester, Work::Command(command)))
     }
 
     /// Registers a pending request, which is answered by its deadline.

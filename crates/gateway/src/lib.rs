@@ -46,7 +46,7 @@ mod rate;
 mod token_error;
 mod trace;
 
-pub use self::http::internal::InternalApi;
+pub use self::http::internal::{InternalApi, table as internal_api};
 pub use bus_roles::BusRoles;
 #[cfg(feature = "autobahn")]
 pub use connection::serve_echo;

@@ -10,7 +10,7 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{NotUntil, Quota, RateLimiter};
+use governor::{InsufficientCapacity, NotUntil, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::label::Label;
@@ -34,6 +34,20 @@ impl Limit {
     pub(crate) fn admit(&self, now: Instant) -> Result<(), Duration> {
         let elapsed = self.limiter.clock().set(now, self.since);
         self.limiter.check().map_err(|not_until| wait(&not_until, elapsed))
+    }
+
+    /// Takes several, or returns the time until they are available. More than the burst count as the burst.
+    pub(crate) fn admit_many(&self, count: NonZeroU32, now: Instant) -> Result<(), Duration> {
+        let elapsed = self.limiter.clock().set(now, self.since);
+        let admitted = match self.limiter.check_n(count) {
+            Ok(admitted) => admitted,
+            Err(InsufficientCapacity(burst)) => match NonZeroU32::new(burst).map(|burst| self.limiter.check_n(burst)) {
+                Some(Ok(admitted)) => admitted,
+                // The burst itself fits.
+                Some(Err(_)) | None => Ok(()),
+            },
+        };
+        admitted.map_err(|not_until| wait(&not_until, elapsed))
     }
 }
 
@@ -165,6 +179,20 @@ mod tests {
         let later = start + Duration::from_millis(100);
         assert_eq!((limit.admit(later), limit.admit(later)), (Ok(()), Ok(())));
         assert!(limit.admit(later).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_are_admitted_together_or_not_at_all() {
+        let start = Instant::now();
+        let limit = Limit::new(Rate::new(10, 10).unwrap(), start);
+        let many = |count| limit.admit_many(NonZeroU32::new(count).unwrap(), start);
+        assert_eq!(many(7), Ok(()));
+        assert_eq!(many(5), Err(Duration::from_millis(200)));
+        assert_eq!(many(3), Ok(()));
+        let full = start + Duration::from_secs(1);
+        let above_the_burst = NonZeroU32::new(1_000).unwrap();
+        assert_eq!(limit.admit_many(above_the_burst, full), Ok(()));
+        assert!(limit.admit_many(above_the_burst, full).is_err());
     }
 
     #[tokio::test(start_paused = true)]

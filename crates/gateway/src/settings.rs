@@ -17,8 +17,8 @@ use protocol::cluster::job::Lane;
 use protocol::id::NodeId;
 use telemetry::trace::DeliverySampling;
 
-pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidTokensFile};
-pub(crate) use self::internal::{InternalCaller, Scope};
+pub(crate) use self::internal::{CallerLimits, InternalCaller};
+pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidTokensFile, Scope};
 pub use self::origins::{InvalidOrigin, Origins};
 pub use self::proxies::{InvalidProxy, InvalidProxyProtocol, NoTrustedProxies, Proxies, ProxyProtocol, TrustedProxies};
 pub use self::tls_groups::{InvalidTlsGroups, TlsGroups};

@@ -47,6 +47,8 @@ pub(crate) struct Requester {
     pub(crate) authenticated_at: Option<Timestamp>,
     /// End of the socket's token; none without a socket.
     pub(crate) token_expires_at: Option<Timestamp>,
+    /// Idempotency key of the request, if it has one.
+    pub(crate) idempotency_key: Option<String>,
 }
 
 impl Requester {
@@ -76,6 +78,7 @@ impl Requester {
             traceparent: None,
             authenticated_at: None,
             token_expires_at: None,
+            idempotency_key: None,
         }
     }
 }
@@ -114,7 +117,7 @@ impl WorkerClient {
             node: self.node.clone(),
             origin: requester.origin,
             traceparent: requester.traceparent.unwrap_or_else(|| ids::trace(entropy)),
-            idempotency_key: None,
+            idempotency_key: requester.idempotency_key,
             authenticated_at: requester.authenticated_at,
             token_expires_at: requester.token_expires_at,
             work,

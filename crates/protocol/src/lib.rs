@@ -22,6 +22,7 @@ pub mod notification;
 pub mod security;
 
 pub mod answer;
+pub mod api;
 pub mod command;
 pub mod event;
 

@@ -19,7 +19,7 @@ use crate::connection::{
 };
 use crate::deflate::DeflatePool;
 use crate::http::callback::{CallbackBus, Callbacks};
-use crate::http::internal::{ApiDrain, Internal, InternalApi, RestoreRequests};
+use crate::http::internal::{ApiDrain, CallerBudgets, Internal, InternalApi, RestoreRequests};
 use crate::http::webhook::Webhooks;
 use crate::http::{Available, Http};
 use crate::hub::Hub;
@@ -174,6 +174,7 @@ fn internal_api(env: &Environment, settings: &Settings, services: &Services) -> 
     let api = settings.internal_api.as_ref()?;
     Some(Internal {
         callers: api.callers.clone(),
+        budgets: CallerBudgets::new(Instant::now()),
         refusal_log: LogLimits::new(LOG_RATE, Instant::now()),
         events: Arc::clone(&env.bus.events),
         presence: Arc::clone(&env.bus.presence),

@@ -1,8 +1,10 @@
 //! Internal API of the application's servers: publish events to users, list a user's connections, end its sessions.
 
 mod append;
+mod authorize;
 mod batch;
 mod body;
+mod budget;
 mod call;
 mod drain;
 mod error;
@@ -10,6 +12,8 @@ mod event;
 mod publish;
 mod route;
 mod sessions;
+pub mod table;
+mod work;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -27,11 +31,12 @@ use protocol::json::Json;
 use serde::Serialize;
 
 pub(crate) use self::append::RestoreRequests;
+pub(crate) use self::budget::CallerBudgets;
 pub(crate) use self::drain::ApiDrain;
 
-use self::call::RequestHead;
+use self::call::{Call, RequestHead};
 use self::error::ApiError;
-use self::route::Route;
+use self::table::Operation;
 use crate::bus_outage::BusOutage;
 use crate::listener::internal_tls::InternalTls;
 use crate::metrics::{InternalRefusal, Metrics};
@@ -68,6 +73,7 @@ impl InternalApi {
 /// State of the internal API.
 pub(crate) struct Internal {
     pub(crate) callers: Reloadable<InternalCallers>,
+    pub(crate) budgets: CallerBudgets,
     pub(crate) refusal_log: LogLimits<InternalRefusal>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) presence: Arc<dyn Presence>,
@@ -86,22 +92,26 @@ pub(crate) struct Internal {
 }
 
 impl Internal {
-    /// Serves a request by its route.
+    /// Authorizes and serves a request by its route.
     async fn serve(&self, peer: Option<SocketAddr>, request: Request<Body>) -> Response {
         let (parts, body) = request.into_parts();
-        let head = RequestHead {
-            peer,
-            headers: &parts.headers,
-        };
-        // All but the publish are boxed, as they are rare: inline, they would be in the future of every publish.
-        let served = match Route::find(&parts.method, parts.uri.path()) {
-            Ok(Route::Publish(user)) => publish::publish(self, head, &user, body).await,
-            Ok(Route::PublishBatch) => Box::pin(batch::publish(self, head, body)).await,
-            Ok(Route::Connections(user)) => Box::pin(sessions::connections(self, head, &user)).await,
-            Ok(Route::EndSessions(user)) => Box::pin(sessions::end(self, head, &user)).await,
+        let head = RequestHead { peer, parts: &parts };
+        let found = route::find(&parts.method, parts.uri.path());
+        let served = match found.and_then(|found| self.authorize(found, head)) {
+            Ok(call) => self.dispatch(&call, body).await,
             Err(error) => Err(error),
         };
         served.unwrap_or_else(IntoResponse::into_response)
+    }
+
+    /// Runs the operation of a call. All but the publish are boxed, as they are rare: inline, they would be in the future of every publish.
+    async fn dispatch(&self, call: &Call<'_>, body: Body) -> Result<Response, ApiError> {
+        match call.route.operation {
+            Operation::PublishEvent => publish::publish(self, call, body).await,
+            Operation::PublishEvents => Box::pin(batch::publish(self, call, body)).await,
+            Operation::ListConnections => Box::pin(sessions::connections(self, call)).await,
+            Operation::EndSessions => Box::pin(sessions::end(self, call)).await,
+        }
     }
 }
 

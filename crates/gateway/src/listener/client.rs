@@ -84,7 +84,7 @@ impl Client {
 }
 
 /// Returns the address that rate limits count: an IPv4 address, or the /64 of an IPv6 address, which one client usually owns.
-fn rate_limit_address(address: IpAddr) -> IpAddr {
+pub(crate) fn rate_limit_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 @ IpAddr::V4(_) => v4,

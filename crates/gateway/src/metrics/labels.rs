@@ -102,8 +102,14 @@ pub(crate) enum InternalRefusal {
     TokenMissing,
     /// Token of no caller.
     TokenUnknown,
+    /// Request of an address with too many refused tokens.
+    TokenGuesses,
     /// Token without the scope of the route.
     Scope,
+    /// Requests per second of the caller exceeded.
+    CallerRate,
+    /// Too many requests of the caller at the same time.
+    CallerInFlight,
     /// Failed TLS handshake.
     Tls,
 }
@@ -111,7 +117,10 @@ pub(crate) enum InternalRefusal {
 labels!(InternalRefusal {
     TokenMissing => "token_missing",
     TokenUnknown => "token_unknown",
+    TokenGuesses => "token_guesses",
     Scope => "scope",
+    CallerRate => "caller_rate",
+    CallerInFlight => "caller_in_flight",
     Tls => "tls",
 });
 

@@ -1,5 +1,8 @@
 //! Settings of the internal API: TLS, and the callers by their tokens.
 
+mod limits;
+mod scope;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +13,9 @@ use protocol::secret::Secret;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+pub(crate) use self::limits::CallerLimits;
+pub use self::scope::Scope;
 
 use super::TlsSettings;
 
@@ -53,38 +59,13 @@ pub(crate) struct InternalCaller {
     /// Name in the tokens file; the caller with the single token has none.
     pub(crate) name: Option<String>,
     pub(crate) scopes: Vec<Scope>,
+    pub(crate) limits: CallerLimits,
 }
 
 impl InternalCaller {
     /// Name for log lines.
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or("POSTERN_INTERNAL_TOKEN")
-    }
-}
-
-/// Permission of a caller: one kind of route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Scope {
-    /// `POST /v1/users/{id}/events` and `POST /v1/events`.
-    PublishEvents,
-    /// `GET /v1/users/{id}/connections`.
-    ReadConnections,
-    /// `DELETE /v1/users/{id}/sessions`.
-    EndSessions,
-}
-
-impl Scope {
-    /// All scopes.
-    pub(crate) const ALL: [Self; 3] = [Self::PublishEvents, Self::ReadConnections, Self::EndSessions];
-
-    /// Name in the tokens file.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::PublishEvents => "publish_events",
-            Self::ReadConnections => "read_connections",
-            Self::EndSessions => "end_sessions",
-        }
     }
 }
 
@@ -96,8 +77,9 @@ pub enum InvalidTokensFile {
     TooLarge,
     /// Not a list of entries.
     #[error(
-        "is not a JSON list of {{name, scopes, sha256}}, scopes of `publish_events`, `read_connections` and \
-         `end_sessions`: line {line}, column {column}"
+        "is not a JSON list of {{name, scopes, sha256, requests_per_second?, requests_in_flight?}}, scopes of {scopes}: line \
+         {line}, column {column}",
+        scopes = scope::names()
     )]
     Syntax {
         /// Line of the error, from 1.
@@ -114,6 +96,12 @@ pub enum InvalidTokensFile {
     /// Entry without a scope.
     #[error("entry {0}: at least one scope is expected")]
     NoScope(usize),
+    /// Limit that is 0 or too large.
+    #[error("entry {0}: requests_per_second and requests_in_flight are from 1 to {max}", max = limits::MAX_LIMIT)]
+    Limit(usize),
+    /// Two entries of one caller with different limits, which are the caller's and not the token's.
+    #[error("entry {0}: another entry of this name has other limits")]
+    OtherLimits(usize),
     /// Text that is not a SHA-256 digest.
     #[error("entry {0}: sha256 has 64 hexadecimal digits")]
     Digest(usize),
@@ -134,6 +122,7 @@ impl InternalCallers {
             caller: Arc::new(InternalCaller {
                 name: None,
                 scopes: Scope::ALL.to_vec(),
+                limits: CallerLimits::DEFAULT,
             }),
         };
         Self {
@@ -181,6 +170,8 @@ struct Entry {
     name: String,
     scopes: Vec<Scope>,
     sha256: String,
+    requests_per_second: Option<u32>,
+    requests_in_flight: Option<u32>,
 }
 
 fn parse(contents: &[u8]) -> Result<Vec<HashedToken>, InvalidTokensFile> {
@@ -200,6 +191,11 @@ fn parse(contents: &[u8]) -> Result<Vec<HashedToken>, InvalidTokensFile> {
         if tokens.iter().any(|other| other.digest == token.digest) {
             return Err(InvalidTokensFile::Repeated(number));
         }
+        let same_caller = |other: &&HashedToken| other.caller.name == token.caller.name;
+        let same_caller = tokens.iter().find(same_caller);
+        if same_caller.is_some_and(|other| other.caller.limits != token.caller.limits) {
+            return Err(InvalidTokensFile::OtherLimits(number));
+        }
         tokens.push(token);
     }
     Ok(tokens)
@@ -214,6 +210,8 @@ impl Entry {
         if self.scopes.is_empty() {
             return Err(InvalidTokensFile::NoScope(number));
         }
+        let limits = CallerLimits::of(self.requests_per_second, self.requests_in_flight);
+        let limits = limits.ok_or(InvalidTokensFile::Limit(number))?;
         let digest = hexadecimal(&self.sha256).ok_or(InvalidTokensFile::Digest(number))?;
         if digest == TokenDigest::from(Sha256::digest(b"")) {
             return Err(InvalidTokensFile::EmptyToken(number));
@@ -223,6 +221,7 @@ impl Entry {
             caller: Arc::new(InternalCaller {
                 name: Some(self.name),
                 scopes: self.scopes,
+                limits,
             }),
         })
     }

@@ -160,6 +160,7 @@ impl Caller {
             traceparent: None,
             authenticated_at: token.signed_in,
             token_expires_at: Some(token.ends),
+            idempotency_key: None,
         }
     }
 

@@ -141,7 +141,7 @@ async fn events_of_a_batch_during_a_bus_outage_are_unavailable() {
     let (status, answer) = publish(&gateway, json!([event("GEN-002", "a"), raised])).await;
     assert_eq!(status, 200);
     for result in answer["results"].as_array().unwrap() {
-        let sentence = "Not known to be published; repeat with the same key.";
+        let sentence = "The outcome is not known; repeat with the same key.";
         assert_eq!(*result, json!({ "error": "unavailable", "message": sentence }));
     }
 }

@@ -151,7 +151,10 @@ async fn refusals_of_the_router_have_the_documented_body() {
         "/v2/users/GEN-001/events",
     ] {
         let (status, answer, _) = send(&gateway.internal, ("GET", path), "t", Body::empty()).await;
-        let expected = json!({ "error": "not_supported", "message": "There is nothing here." });
+        let expected = json!({
+            "type": "urn:postern:problem:not_supported", "title": "This is not supported here.", "status": 404,
+            "detail": "There is nothing here.", "error": "not_supported", "message": "There is nothing here.",
+        });
         assert_eq!((status, answer), (404, expected));
     }
     for (method, path, allow) in [

@@ -181,7 +181,10 @@ impl Connection {
             permit: _permit,
         } = self;
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(STALL_TIMEOUT);
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(STALL_TIMEOUT)
+            .max_header_size(MAX_HEAD);
         let service = service_fn(move |request| {
             let handler = Arc::clone(&handler);
             // Not boxed: hyper has a place for it, and an allocation of some KiB costs more than its copy.
@@ -208,4 +211,6 @@ impl Connection {
 const MAX_CONNECTIONS: usize = 1024;
 /// Timeout for the head of a request, and for a peer that sends or reads nothing: longer than any response takes.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum size of a request head, in bytes.
+const MAX_HEAD: usize = 32 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -6,9 +6,11 @@ use axum::body::{Body, Bytes, to_bytes};
 use http_body_util::LengthLimitError;
 
 use super::error::ApiError;
+use super::table::ApiRoute;
 
-/// Reads a body of at most `max` bytes.
-pub(super) async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
+/// Reads a body of at most the size that the route allows.
+pub(super) async fn read(body: Body, route: &ApiRoute) -> Result<Bytes, ApiError> {
+    let max = route.request.map_or(0, |request| request.max_bytes);
     to_bytes(body, max).await.map_err(|error| {
         if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
             ApiError::TooLarge(max)

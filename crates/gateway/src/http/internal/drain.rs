@@ -1,14 +1,11 @@
 //! Drain of the internal API: its callers are asked to close their connections, then refused, and no request is cut.
 
-use axum::response::Response;
-use http::StatusCode;
-use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
-use protocol::answer::Failure;
-use protocol::code::ErrorCode;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONNECTION, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http::response::failure_response;
+use super::error::ApiError;
 
 /// Drain state of the internal API and its requests in flight. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +32,7 @@ impl ApiDrain {
     pub(super) async fn apply(&self, response: impl Future<Output = Response>) -> Response {
         let _in_flight = self.in_flight.token();
         let mut response = if self.refusing.is_cancelled() {
-            refusal()
+            ApiError::Stopping.into_response()
         } else {
             response.await
         };
@@ -45,17 +42,4 @@ impl ApiDrain {
         }
         response
     }
-}
-
-/// Response to a request that another gateway can serve at once.
-fn refusal() -> Response {
-    let failure = Failure::with_message(
-        ErrorCode::Unavailable,
-        "This gateway is stopping and has done nothing; repeat the request.",
-    );
-    let mut response = failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure);
-    response
-        .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
 }

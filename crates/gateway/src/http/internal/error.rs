@@ -1,12 +1,16 @@
-//! Errors of the internal API, and their responses.
+//! Errors of the internal API, and their responses: problem details (RFC 9457).
+
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use protocol::answer::Failure;
+use protocol::api::Problem;
 use protocol::code::ErrorCode;
+use protocol::json::Json;
 
-use crate::http::response::failure_response;
+use super::budget::ExceededLimit;
 use crate::settings::Scope;
 
 /// Error of a request to the internal API.
@@ -14,30 +18,34 @@ use crate::settings::Scope;
 pub(super) enum ApiError {
     /// Path that is no route.
     NoRoute,
-    /// Method that the route does not have; the value names those that it has.
-    WrongMethod(&'static str),
+    /// Method that the path does not have; the text names those that it has.
+    WrongMethod(String),
     /// Path that is not UTF-8 once it is decoded.
     UnreadablePath,
     /// Missing or unknown bearer token.
     Unauthorized,
     /// Token without the scope of the route.
     MissingScope(Scope),
+    /// Limit of the caller or of its address.
+    Exceeded(ExceededLimit),
     /// Invalid request; the message names the field.
     Invalid(String),
     /// Body above this size, in bytes.
     TooLarge(usize),
     /// Bus or worker failure.
     Failed(ErrorCode),
+    /// Refusal of a worker, or of the state of the user.
+    Refused(Box<Failure>),
+    /// Gateway at the end of its drain.
+    Stopping,
 }
 
 impl ApiError {
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid(message.into())
     }
-}
 
-impl ApiError {
-    /// Body of the response.
+    /// Failure in the body of the response.
     pub(super) fn failure(&self) -> Failure {
         match self {
             Self::NoRoute => Failure::with_message(ErrorCode::NotSupported, "There is nothing here."),
@@ -50,6 +58,7 @@ impl ApiError {
                 let sentence = format!("The token does not have the scope {}.", scope.as_str());
                 Failure::with_message(ErrorCode::Forbidden, sentence)
             }
+            Self::Exceeded(exceeded) => exceeded.failure(),
             Self::Invalid(message) => Failure::with_message(ErrorCode::BadRequest, message.as_str()),
             Self::TooLarge(max) => {
                 let sentence = format!("body: at most {max} bytes were expected");
@@ -58,39 +67,92 @@ impl ApiError {
             // The default message of the code says that nothing was done, which is not known here.
             Self::Failed(ErrorCode::Unavailable) => Failure::with_message(
                 ErrorCode::Unavailable,
-                "Not known to be published; repeat with the same key.",
+                "The outcome is not known; repeat with the same key.",
             ),
             Self::Failed(code) => Failure::of(*code),
+            Self::Refused(failure) => Failure::clone(failure),
+            Self::Stopping => Failure::with_message(
+                ErrorCode::Unavailable,
+                "This gateway is stopping and has done nothing; repeat the request.",
+            ),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::MissingScope(_) => StatusCode::FORBIDDEN,
+            Self::Exceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnreadablePath | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed(code) => status_of(*code),
+            Self::Refused(failure) => status_of(failure.error),
+        }
+    }
+}
+
+fn status_of(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden | ErrorCode::ReauthRequired | ErrorCode::OauthDenied => StatusCode::FORBIDDEN,
+        ErrorCode::UnknownEvent | ErrorCode::NotConnected | ErrorCode::NotSupported => StatusCode::NOT_FOUND,
+        ErrorCode::AlreadyConnected
+        | ErrorCode::Conflict
+        | ErrorCode::TwoFactorRequired
+        | ErrorCode::TwoFactorInvalid
+        | ErrorCode::TwoFactorLocked
+        | ErrorCode::ChallengeExpired
+        | ErrorCode::ConfirmationInvalid
+        | ErrorCode::OauthFailed => StatusCode::CONFLICT,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Timeout
+        | ErrorCode::Unavailable
+        | ErrorCode::PlatformUnavailable
+        | ErrorCode::PlatformRateLimited => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl ExceededLimit {
+    fn failure(self) -> Failure {
+        let (sentence, wait) = match self {
+            Self::RefusedTokens(wait) => ("Too many refused tokens from this address; wait a little.", wait),
+            Self::Rate(wait) => ("Too many requests a second of this caller; wait a little.", wait),
+            Self::InFlight => ("Too many requests of this caller at the same time.", Duration::ZERO),
+        };
+        Failure {
+            retry_after: Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)),
+            ..Failure::with_message(ErrorCode::RateLimited, sentence)
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let failure = self.failure();
-        match self {
-            Self::NoRoute => failure_response(StatusCode::NOT_FOUND, &failure),
-            Self::WrongMethod(allow) => with_header(
-                failure_response(StatusCode::METHOD_NOT_ALLOWED, &failure),
-                (ALLOW, allow),
-            ),
-            Self::Unauthorized => with_header(
-                failure_response(StatusCode::UNAUTHORIZED, &failure),
-                (WWW_AUTHENTICATE, "Bearer"),
-            ),
-            Self::MissingScope(_) => failure_response(StatusCode::FORBIDDEN, &failure),
-            Self::UnreadablePath | Self::Invalid(_) => failure_response(StatusCode::BAD_REQUEST, &failure),
-            Self::TooLarge(_) => failure_response(StatusCode::PAYLOAD_TOO_LARGE, &failure),
-            Self::Failed(ErrorCode::Unavailable) => with_header(
-                failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure),
-                (RETRY_AFTER, "1"),
-            ),
-            Self::Failed(_) => failure_response(StatusCode::INTERNAL_SERVER_ERROR, &failure),
+        let (status, failure) = (self.status(), self.failure());
+        let problem = Problem::of(status.as_u16(), &failure);
+        let mut response = Response::new(Json::of(&problem).into_text().into());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        if let Some(seconds) = failure.retry_after.or(unavailable) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        match self {
+            Self::Unauthorized => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::WrongMethod(allowed) => {
+                headers.extend(HeaderValue::try_from(allowed).ok().map(|allowed| (ALLOW, allowed)));
+            }
+            _ => {}
+        }
+        response
     }
-}
-
-fn with_header(mut response: Response, (name, value): (HeaderName, &'static str)) -> Response {
-    response.headers_mut().insert(name, HeaderValue::from_static(value));
-    response
 }

@@ -5,6 +5,7 @@ mod plain;
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use protocol::api;
 use protocol::command::{InvalidCommand, read};
 use protocol::event::{Event, name};
 use protocol::id::{EventId, UserId};
@@ -13,7 +14,6 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::plain::PlainPublication;
 use super::error::ApiError;
 
 /// Body of a publish request: `{event, data, idempotencyKey?}`, and `userId` in a batch.
@@ -46,7 +46,7 @@ pub(super) struct Defaults<'a> {
 impl<'a> Publication<'a> {
     /// Parses a body.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, ApiError> {
-        let publication = match PlainPublication::read(body) {
+        let publication = match plain::publication(body) {
             Some(plain) => Self::from(plain),
             None => Self::read_lenient(body)?,
         };
@@ -103,8 +103,8 @@ impl<'a> Publication<'a> {
     }
 }
 
-impl<'a> From<PlainPublication<'a>> for Publication<'a> {
-    fn from(plain: PlainPublication<'a>) -> Self {
+impl<'a> From<api::Publication<'a>> for Publication<'a> {
+    fn from(plain: api::Publication<'a>) -> Self {
         Self {
             event: plain.event,
             data: Data::Text(plain.data.get()),

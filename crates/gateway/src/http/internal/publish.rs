@@ -1,5 +1,6 @@
 //! Publication of an event to a user.
 
+use std::borrow::Cow;
 use std::pin::pin;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use axum::response::Response;
 use bus::{BusError, PublishOutcome, Repeats};
 use http::StatusCode;
 use lifecycle::KeyedLocks;
+use protocol::api::PublishedEvent;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Work;
 use protocol::code::ErrorCode;
@@ -14,35 +16,27 @@ use protocol::event::{Event, name};
 use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
 use protocol::security::Alert;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
-use super::call::{Call, RequestHead};
+use super::call::Call;
 use super::error::ApiError;
 use super::event::{Defaults, Publication};
-use super::{Internal, body, json_response, user_id};
+use super::{Internal, body, json_response};
 use crate::ids;
-use crate::settings::Scope;
-use crate::trace::HttpRoute;
 
 /// `POST /v1/users/{id}/events`: 202 once the event has an offset in the user's event log, or, for an alert, is committed.
-pub(super) async fn publish(
-    internal: &Internal,
-    head: RequestHead<'_>,
-    user: &str,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let call = internal.authorize(Scope::PublishEvents, head)?;
-    let user = user_id(user)?;
+pub(super) async fn publish(internal: &Internal, call: &Call<'_>, body: Body) -> Result<Response, ApiError> {
+    let user = call.user()?;
     // Pinned here: moved through the layers of the call, it would be copied by each.
     let published = pin!(async {
-        let body = body::read(body, MAX_BODY).await?;
+        let body = body::read(body, call.route).await?;
         let publication = Publication::read(&body)?;
-        let event_id = internal.publish(&call, &user, publication).await?;
-        Ok(accepted(&event_id))
+        let event_id = internal.publish(call, &user, publication).await?;
+        let event_id = Cow::Borrowed(&event_id);
+        Ok(json_response(StatusCode::ACCEPTED, &PublishedEvent { event_id }))
     });
-    Ok(call.run(ROUTE, Some(&user), published).await)
+    Ok(call.run(Some(&user), published).await)
 }
 
 /// Event with its envelope, ready to be published.
@@ -149,23 +143,6 @@ impl Internal {
     }
 }
 
-fn accepted(event_id: &EventId) -> Response {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct AcceptedEvent<'a> {
-        event_id: &'a EventId,
-    }
-    json_response(StatusCode::ACCEPTED, &AcceptedEvent { event_id })
-}
-
-/// Route of [`publish`].
-pub(super) const ROUTE: HttpRoute = HttpRoute {
-    method: "POST",
-    path: "/v1/users/{id}/events",
-};
-
-/// Maximum size of a request body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
 /// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
 const MAX_EVENT: usize = 16 * 1024;
 /// Alerts of one user that are with the workers at once; the others wait, until the timeout of a job.

@@ -1,88 +1,101 @@
-//! Routes of the internal API. They are matched without a router, whose layers and boxed futures took a tenth of the CPU of a publish.
-
-use std::borrow::Cow;
+//! Matching of requests with the routes, without a router, whose layers and boxed futures took a tenth of the CPU of a publish.
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
-use super::{batch, publish, sessions};
-use crate::trace::HttpRoute;
+use super::table::{ApiRoute, MAX_PARAMETERS, ROUTES};
 
-/// Route of a request, with the user of its path, decoded and unchecked.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
-    /// [`publish::publish`].
-    Publish(Cow<'a, str>),
-    /// [`batch::publish`].
-    PublishBatch,
-    /// [`sessions::connections`].
-    Connections(Cow<'a, str>),
-    /// [`sessions::end`].
-    EndSessions(Cow<'a, str>),
+/// Values of the parameters of a path, in their order in it and as they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct PathValues<'a>([&'a str; MAX_PARAMETERS]);
+
+impl<'a> PathValues<'a> {
+    /// Value of the first parameter.
+    pub(super) fn first(&self) -> &'a str {
+        let [first, ..] = self.0;
+        first
+    }
+
+    /// Value of the parameter of this name in a path template.
+    pub(super) fn named(&self, template: &str, name: &str) -> Option<&'a str> {
+        let parameters = template.split('/').filter_map(parameter_name);
+        let found = parameters.zip(self.0).find(|(parameter, _)| *parameter == name);
+        found.map(|(_, value)| value)
+    }
 }
 
-impl<'a> Route<'a> {
-    /// Finds the route of a method and a path as it was sent.
-    pub(super) fn find(method: &Method, path: &'a str) -> Result<Self, ApiError> {
-        if path == batch::ROUTE.path {
-            return allowed(&batch::ROUTE, method).map(|()| Self::PublishBatch);
-        }
-        let of_user = path.strip_prefix(USERS).and_then(|rest| rest.split_once('/'));
-        let (user, operation) = of_user.filter(|(user, _)| !user.is_empty()).ok_or(ApiError::NoRoute)?;
-        let (route, with_user): (_, fn(Cow<'a, str>) -> Self) = match operation {
-            "events" => (publish::ROUTE, Self::Publish),
-            "connections" => (sessions::LIST, Self::Connections),
-            "sessions" => (sessions::END, Self::EndSessions),
-            _ => return Err(ApiError::NoRoute),
+/// Finds the route of a method and a path as it was sent.
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<(&'static ApiRoute, PathValues<'a>), ApiError> {
+    let mut allowed = String::new();
+    for route in ROUTES {
+        let Some(values) = values(route.path, path) else {
+            continue;
         };
-        allowed(&route, method)?;
-        let user = percent_decode_str(user).decode_utf8();
-        user.map(with_user).map_err(|_not_utf8| ApiError::UnreadablePath)
+        // The server leaves out the body of a response to HEAD.
+        if route.method == method.as_str() || (route.method == "GET" && method == Method::HEAD) {
+            return Ok((route, values));
+        }
+        let separator = if allowed.is_empty() { "" } else { "," };
+        let methods = if route.method == "GET" {
+            "GET,HEAD"
+        } else {
+            route.method
+        };
+        allowed.push_str(separator);
+        allowed.push_str(methods);
+    }
+    if allowed.is_empty() {
+        Err(ApiError::NoRoute)
+    } else {
+        Err(ApiError::WrongMethod(allowed))
     }
 }
 
-/// Checks the method of a request. HEAD is served as GET; the server leaves out the body.
-fn allowed(route: &HttpRoute, method: &Method) -> Result<(), ApiError> {
-    match (route.method, method.as_str()) {
-        ("GET", "GET" | "HEAD") => Ok(()),
-        ("GET", _) => Err(ApiError::WrongMethod("GET,HEAD")),
-        (expected, method) if expected == method => Ok(()),
-        (expected, _) => Err(ApiError::WrongMethod(expected)),
+/// Values of a path that has the form of a template.
+fn values<'a>(template: &str, path: &'a str) -> Option<PathValues<'a>> {
+    let mut values = PathValues::default();
+    let (mut free, mut segments) = (values.0.iter_mut(), path.split('/'));
+    for expected in template.split('/') {
+        let segment = segments.next()?;
+        if parameter_name(expected).is_some() {
+            if segment.is_empty() {
+                return None;
+            }
+            *free.next()? = segment;
+        } else if segment != expected {
+            return None;
+        }
     }
+    segments.next().is_none().then_some(values)
 }
 
-/// Start of the paths of a user.
-const USERS: &str = "/v1/users/";
+fn parameter_name(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(method: &Method, path: &'static str) -> Option<(&'static str, &'static str)> {
+        let (route, values) = find(method, path).ok()?;
+        Some((route.operation_id, values.first()))
+    }
+
     #[test]
     fn method_and_path_find_their_route_alone() {
-        let found = |method: Method, path| Route::find(&method, path).ok();
-        let user = || "a/b c".into();
         for (method, path, route) in [
-            (Method::POST, "/v1/users/a%2Fb%20c/events", Route::Publish(user())),
             (
-                Method::GET,
-                "/v1/users/a%2Fb%20c/connections",
-                Route::Connections(user()),
+                Method::POST,
+                "/v1/users/a%2Fb%20c/events",
+                ("publishEvent", "a%2Fb%20c"),
             ),
-            (
-                Method::HEAD,
-                "/v1/users/a%2Fb%20c/connections",
-                Route::Connections(user()),
-            ),
-            (
-                Method::DELETE,
-                "/v1/users/a%2Fb%20c/sessions",
-                Route::EndSessions(user()),
-            ),
-            (Method::POST, "/v1/events", Route::PublishBatch),
+            (Method::GET, "/v1/users/u/connections", ("listConnections", "u")),
+            (Method::HEAD, "/v1/users/u/connections", ("listConnections", "u")),
+            (Method::DELETE, "/v1/users/u/sessions", ("endSessions", "u")),
+            (Method::POST, "/v1/events", ("publishEvents", "")),
         ] {
-            assert_eq!(found(method, path), Some(route), "{path}");
+            assert_eq!(found(&method, path), Some(route), "{path}");
         }
         for path in [
             "/v1/users//events",
@@ -92,8 +105,33 @@ mod tests {
             "/v1/events/",
             "/v1/Users/u/events",
             "//v1/users/u/events",
+            "v1/users/u/events",
+            "/v1/users/u%2Fevents",
+            "",
+            "*",
         ] {
-            assert_eq!(found(Method::POST, path), None, "{path}");
+            assert_eq!(found(&Method::POST, path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_own_path() {
+        for route in ROUTES {
+            let method = Method::from_bytes(route.method.as_bytes()).unwrap();
+            let (found, values) = find(&method, route.path).unwrap();
+            assert_eq!(found.operation_id, route.operation_id);
+            for name in route.path.split('/').filter_map(parameter_name) {
+                assert_eq!(values.named(route.path, name), Some(format!("{{{name}}}").as_str()));
+            }
+            assert_eq!(values.named(route.path, "other"), None);
+        }
+    }
+
+    #[test]
+    fn wrong_method_names_those_of_the_path() {
+        let Err(ApiError::WrongMethod(allowed)) = find(&Method::PATCH, "/v1/users/u/connections") else {
+            panic!("the path has routes");
+        };
+        assert_eq!(allowed, "GET,HEAD");
     }
 }

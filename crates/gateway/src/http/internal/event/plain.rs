@@ -1,39 +1,23 @@
 //! Reading of publish requests from their text, without a tree of values. Whatever is not exactly what the types say is left to the
 //! lenient way: nothing is accepted here that it would refuse or read differently.
 
-use std::borrow::Cow;
-
+use protocol::api;
 use protocol::event::{Event, name};
 use protocol::json::Json;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::value::RawValue;
 
 use super::Defaults;
 
-/// Publish request, its payload unread.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PlainPublication<'a> {
-    #[serde(borrow)]
-    pub(super) event: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) data: &'a RawValue,
-    pub(super) user_id: Option<String>,
-    pub(super) idempotency_key: Option<String>,
-}
-
-impl<'a> PlainPublication<'a> {
-    /// Parses a body that is what the type says.
-    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        // A field that is skipped is not checked for UTF-8, and a text with NUL is refused in some fields.
-        let text = str::from_utf8(body).ok()?;
-        if text.contains(NUL) || !text.trim_start().starts_with('{') {
-            return None;
-        }
-        serde_json::from_str(text).ok()
+/// Parses a body that is what the type says.
+pub(super) fn publication(body: &[u8]) -> Option<api::Publication<'_>> {
+    // A field that is skipped is not checked for UTF-8, and a text with NUL is refused in some fields.
+    let text = str::from_utf8(body).ok()?;
+    if text.contains(NUL) || !text.trim_start().starts_with('{') {
+        return None;
     }
+    serde_json::from_str(text).ok()
 }
 
 /// Reads the event of this name from the text of its payload.

@@ -7,7 +7,7 @@ use protocol::event::Event;
 use protocol::id::{EventId, UserId};
 use serde_json::{Value, json};
 
-use super::{Defaults, PlainPublication, Publication};
+use super::{Defaults, Publication, plain};
 
 /// Event or error of a body, in each of the two ways; `None` where the plain way leaves the body to the lenient one.
 fn both(body: &str) -> (Option<Event>, Result<Event, String>) {
@@ -17,8 +17,8 @@ fn both(body: &str) -> (Option<Event>, Result<Event, String>) {
         id: &id,
         now: SystemTime::UNIX_EPOCH + Duration::from_millis(1_796_000_000_007),
     };
-    let plain = PlainPublication::read(body.as_bytes());
-    let plain = plain.and_then(|plain| super::plain::event(&plain.event, plain.data.get(), &defaults));
+    let plain = plain::publication(body.as_bytes());
+    let plain = plain.and_then(|plain| plain::event(&plain.event, plain.data.get(), &defaults));
     let lenient = Publication::read_lenient(body.as_bytes()).and_then(|lenient| match lenient.data {
         super::Data::Value(data) => super::lenient_event(&lenient.event, data, &defaults),
         super::Data::Text(_) => panic!("the lenient way reads values"),
