@@ -94,7 +94,7 @@ impl fmt::Display for SessionList {
             [
                 session.session_id.to_string(),
                 session.opened_at.to_string(),
-                session.expires_at.to_string(),
+                session.expiry.expires_at().to_string(),
                 session.sockets.to_string(),
                 redis.to_owned(),
                 session.address.clone(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bus::{Presence, SessionRegistry};
 use lifecycle::Clock;
+use protocol::expiry::Expiry;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use serde::Serialize;
@@ -31,8 +32,9 @@ pub struct OperatorSession {
     pub session_id: SessionId,
     /// Time of its opening.
     pub opened_at: Timestamp,
-    /// End without further activity.
-    pub expires_at: Timestamp,
+    /// End without further activity. Those of its sockets' tokens are not known.
+    #[serde(flatten)]
+    pub expiry: Expiry,
     /// Number of open sockets.
     pub sockets: u32,
     /// False if Redis has lost the session: it is live by its stored deadline alone.
@@ -115,7 +117,7 @@ fn overview(LiveSession { opened, alive, sockets }: LiveSession, now: Timestamp)
     OperatorSession {
         session_id: opened.session,
         opened_at: opened.opened_at,
-        expires_at: now.plus(left),
+        expiry: Expiry::new(now.plus(left), None),
         sockets,
         is_in_redis: alive.is_some(),
         address: opened.origin.address,
