@@ -9,6 +9,7 @@ pub(crate) mod internal;
 mod rates;
 mod response;
 mod routes;
+mod security_headers;
 #[cfg(test)]
 mod tests;
 pub(crate) mod webhook;

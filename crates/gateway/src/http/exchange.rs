@@ -23,6 +23,7 @@ use super::body::DeadlineBody;
 use super::cutoff::{Cutoff, Stage};
 use super::forwarded;
 use super::response::failure_response;
+use super::security_headers;
 use crate::handshake::refusal::UpgradeRefusal;
 use crate::handshake::request::Endpoint;
 use crate::handshake::upgrade::{Upgrade, negotiate};
@@ -89,6 +90,7 @@ impl<'c> Exchange<'c> {
             // A connection serves one request: neither keep-alive nor pipelining extends it.
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            security_headers::add_missing(&mut response);
             cutoff.enter(Stage::Writing(Instant::now() + write_timeout));
             Ok(response)
         };
@@ -155,11 +157,12 @@ impl Service<Request<Incoming>> for Exchange<'_> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let client = self.client(request.headers());
-        let response = match (client, Endpoint::of_path(request.uri().path())) {
+        let mut response = match (client, Endpoint::of_path(request.uri().path())) {
             (Ok(client), Some(endpoint)) => self.upgrade(endpoint, &request.into_parts().0, client),
             (Ok(client), None) => return self.route(request, client),
             (Err(refusal), _) => self.refuse(&refusal, request.headers()),
         };
+        security_headers::add_missing(&mut response);
         self.cutoff
             .enter(Stage::Writing(Instant::now() + self.http.timing.answer));
         std::future::ready(Ok(response)).boxed()

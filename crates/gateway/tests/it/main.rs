@@ -45,6 +45,7 @@ mod proxies;
 mod publish;
 mod rates;
 mod redundant_paths;
+mod response_headers;
 mod resume;
 mod session_timeouts;
 mod sessions;
