@@ -53,7 +53,7 @@ impl VersionedMessage for Envelope {
 }
 
 impl VersionedMessage for Job {
-    const LATEST_VERSION: u8 = Self::VERSION;
+    const LATEST_VERSION: u8 = Self::LATEST_VERSION;
     const NAME: &'static str = "a job";
 
     fn version(&self) -> u8 {

@@ -109,7 +109,7 @@ impl WorkerClient {
     pub(crate) fn job(&self, requester: Requester, work: Work) -> Job {
         let entropy = &*self.entropy;
         Job {
-            v: Job::VERSION,
+            v: work.version(),
             id: ids::job(entropy),
             user: requester.session.user,
             session: requester.session.session,

@@ -61,12 +61,16 @@ actions! {
     FactorDisabled => "factor_disabled",
     /// A second factor was verified: a code, or a recovery code.
     FactorVerified => "factor_verified",
-    /// An operator reset a user's count of wrong codes.
+    /// The application locked a user's second factor.
+    FactorLocked => "factor_locked",
+    /// An operator reset a user's count of wrong codes, or the application ended a lock too.
     FactorUnlocked => "factor_unlocked",
     /// An operator removed a user's second factor.
     FactorReset => "factor_reset",
     /// An operator ran a command that reads, or whose changes have rows of their own.
     OperatorCommand => "operator_command",
+    /// The application read a user's audit log.
+    AuditRead => "audit_read",
     /// An operator had a revocation tried again.
     TaskRetried => "task_retried",
     /// An operator had a dead letter executed again.

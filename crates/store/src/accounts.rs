@@ -10,6 +10,7 @@ use protocol::id::{SessionId, UserId};
 
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::operator::AccountOverview;
 use crate::pending_links::PendingLinkId;
 use crate::tokens::{EncryptedTokens, Revocation};
 use crate::vault::Ciphertext;
@@ -23,6 +24,12 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError>;
+
+    /// Linked accounts of a user with the state of their syncs, ordered by platform name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn account_states(&self, user: &UserId) -> Result<Vec<AccountOverview>, StoreError>;
 
     /// Account with its tokens, generation and sync cursor.
     ///

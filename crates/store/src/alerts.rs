@@ -1,6 +1,7 @@
 //! Security alerts as rows: they outlive the event log in Redis and are delivered again until they are acknowledged.
 
 use async_trait::async_trait;
+use protocol::api::AlertState;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
@@ -42,6 +43,12 @@ pub trait Alerts: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError>;
 
+    /// Newest alerts of a user that meet the query. It examines a bounded number of rows, however few of them meet the query.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError>;
+
     /// Acknowledges an alert. A session cannot acknowledge an alert that concerns itself. After wrong second factors it cannot
     /// acknowledge a later `suspicious_login` either, until it gives a right one or its user signs in again. The call is
     /// idempotent, so the receipt's answer is not kept.
@@ -55,6 +62,37 @@ pub trait Alerts: Send + Sync {
         by: &SignIn,
         receipt: &Receipt,
     ) -> Result<Acknowledged, StoreError>;
+}
+
+/// Selection of a user's alerts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertPageQuery {
+    /// Only alerts of this state.
+    pub state: Option<AlertState>,
+    /// Number before which alerts are read: those after it were read before.
+    pub before: Option<i64>,
+    /// Most alerts to return.
+    pub limit: u16,
+}
+
+/// Alerts that meet a query, the newest first. Together they have about 64 KiB, unless the first alone has more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundAlerts {
+    /// The alerts.
+    pub alerts: Vec<FoundAlert>,
+    /// Number before which further alerts may meet the query; none at the end.
+    pub next: Option<i64>,
+}
+
+/// Alert with its number and acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundAlert {
+    /// Number of the alert, in the order in which alerts were raised.
+    pub number: i64,
+    /// The alert.
+    pub alert: Alert,
+    /// Time of the acknowledgement.
+    pub acknowledged_at: Option<Timestamp>,
 }
 
 /// Alert to raise in a group.

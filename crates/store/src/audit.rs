@@ -8,6 +8,7 @@ mod chain;
 mod checkpoint;
 mod entry;
 mod fault;
+mod filter;
 mod personal;
 mod segment;
 mod verify;
@@ -30,6 +31,7 @@ pub use self::checkpoint::{AuditCheckpoint, checkpoint_before};
 pub use self::entry::AuditEvent;
 pub(crate) use self::entry::Entry;
 pub use self::fault::{AuditRowFault, InvalidAuditRow};
+pub use self::filter::{AuditFilter, AuditFound};
 pub use self::personal::{ERASED, PersonalData, PersonalDataError};
 pub use self::segment::SegmentVerifier;
 pub use self::verify::{VerifyError, verify_audit};
@@ -83,6 +85,18 @@ pub trait Audit: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// Newest rows of a user that meet the filter, with their personal data. The read is recorded in the user's chain, or in that of
+    /// operators if the user is unknown. It examines a bounded number of rows, however few of them meet the filter.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is not recorded is not read.
+    async fn read_audit(
+        &self,
+        user: &UserId,
+        filter: &AuditFilter,
+        receipt: &Receipt,
+    ) -> Result<AuditFound, StoreError>;
 
     /// Heads that changed since they were last logged, of the next users as in [`Audit::next_audited_user`], at most `limit`.
     ///

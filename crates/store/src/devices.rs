@@ -9,6 +9,7 @@ use protocol::time::Timestamp;
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::answers::Receipt;
+use crate::operator::SeenOverview;
 
 /// Devices and networks of the last 90 days of each user, and the checks of sign-ins against them.
 #[async_trait]
@@ -20,6 +21,12 @@ pub trait Devices: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError>;
+
+    /// Devices and networks of a user, those seen last first, at most [`crate::MAX_LISTED`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn devices(&self, user: &UserId) -> Result<Vec<SeenOverview>, StoreError>;
 }
 
 /// Sign-in to be checked.

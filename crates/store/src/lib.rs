@@ -48,13 +48,13 @@ pub use accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
     RevokeAllRecord, Unlink, UnlinkOutcome, WriteOutcome,
 };
-pub use alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
+pub use alerts::{Acknowledged, AlertPageQuery, AlertRequest, Alerts, FoundAlert, FoundAlerts, RaisedAlert, SignIn};
 pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
 pub use app_webhooks::{APP_WEBHOOK_TRIES, AppWebhook, AppWebhookBacklog, AppWebhookId, AppWebhooks, NextTry};
 pub use audit::{
-    ArchiveManifest, Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditRow, AuditRowFault, ChainHead, ChainTip,
-    ERASED, InvalidAuditRow, ManifestFault, PersonalData, PersonalDataError, SegmentVerifier, VerifyError,
-    checkpoint_before, verify_audit,
+    ArchiveManifest, Audit, AuditAction, AuditCheckpoint, AuditEvent, AuditFilter, AuditFound, AuditRow, AuditRowFault,
+    ChainHead, ChainTip, ERASED, InvalidAuditRow, ManifestFault, PersonalData, PersonalDataError, SegmentVerifier,
+    VerifyError, checkpoint_before, verify_audit,
 };
 pub use deliveries::{Deliveries, Delivery, DeliveryOutcome};
 pub use devices::{Devices, Recognition, SignInCheck, SignInFindings};
@@ -87,8 +87,8 @@ pub use retention::{
     PruneBatch, PruneOutcome, PrunePace, PruneRun, PruneStart, PrunedTable, Retention, RetentionTimes,
 };
 pub use security::{
-    DEFAULT_SESSION_TIMEOUT, Factor, PendingFactor, RecoveryAttempt, Security, SecurityChange, SecurityDecision,
-    SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule, SentCode, session_timeout,
+    DEFAULT_SESSION_TIMEOUT, Factor, FactorLock, PendingFactor, RecoveryAttempt, Security, SecurityChange,
+    SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule, SentCode, session_timeout,
 };
 pub use sessions::{
     AnnounceError, AnnouncedEnd, CommittedEnds, EndAllSessions, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest,

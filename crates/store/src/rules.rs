@@ -8,6 +8,7 @@ use protocol::event::name;
 use protocol::security::Alert;
 
 use crate::accounts::Link;
+use crate::alerts::{FoundAlert, FoundAlerts};
 use crate::refreshes::{Refresh, RefreshStart};
 use crate::tokens::RevokeScope;
 
@@ -104,14 +105,49 @@ pub(crate) fn alert_of(event: &Envelope) -> Result<Option<Alert>, serde_json::Er
 
 /// First alerts that fit into one answer.
 pub(crate) fn page(alerts: impl IntoIterator<Item = Alert>) -> Vec<Alert> {
+    fitting(alerts.into_iter().take(usize::from(PAGE)), |alert| alert)
+}
+
+/// First items whose alerts fit into one answer together, at least one.
+fn fitting<T>(items: impl Iterator<Item = T>, alert: impl Fn(&T) -> &Alert) -> Vec<T> {
     let mut bytes = 0;
-    let fits = |alert: &Alert| {
+    let fits = |item: &T| {
         let first = bytes == 0;
-        bytes += alert.message.len() + ALERT_FRAME;
+        bytes += alert(item).message.len() + ALERT_FRAME;
         first || bytes <= PAGE_BYTES
     };
-    alerts.into_iter().take(usize::from(PAGE)).take_while(fits).collect()
+    items.take_while(fits).collect()
 }
+
+/// Page of these alerts, the newest first, each of which meets the query.
+pub(crate) fn found_alerts(alerts: Vec<FoundAlert>, limit: u16, examined: &Examined) -> FoundAlerts {
+    let found = alerts.len();
+    let alerts = fitting(alerts.into_iter(), |found| &found.alert);
+    let is_full = alerts.len() < found || found >= usize::from(limit);
+    let next = examined.next(is_full, alerts.last().map(|last| last.number));
+    FoundAlerts { alerts, next }
+}
+
+/// Rows that a read of the newest rows examined, at most [`MOST_EXAMINED`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Examined {
+    pub(crate) count: i64,
+    /// Number of the oldest one.
+    pub(crate) last: Option<i64>,
+}
+
+impl Examined {
+    /// Number before which the next page starts, none if there is none. `last_found` is the number of the last row of this page, which is
+    /// full or not.
+    pub(crate) fn next(&self, is_full: bool, last_found: Option<i64>) -> Option<i64> {
+        let last = if is_full { last_found } else { self.last };
+        let is_end = self.count < MOST_EXAMINED && last == self.last;
+        last.filter(|_| !is_end)
+    }
+}
+
+/// Most rows that a read examines to find those that meet its conditions.
+pub(crate) const MOST_EXAMINED: i64 = 2_000;
 
 /// Most alerts of a page.
 pub(crate) const PAGE: u16 = 100;
@@ -149,3 +185,25 @@ pub(crate) const FIRST_SYNC: Duration = Duration::from_mins(1);
 
 /// Limit of failed tries of a task.
 pub(crate) const LAST_TRY: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_page_starts_after_the_last_row_that_was_returned_or_examined() {
+        let all = |last| Examined { count: 3, last };
+        let part = Examined {
+            count: MOST_EXAMINED,
+            last: Some(7),
+        };
+        assert_eq!(all(None).next(false, None), None);
+        assert_eq!(all(Some(7)).next(false, Some(9)), None);
+        assert_eq!(all(Some(7)).next(true, Some(7)), None);
+        assert_eq!(all(Some(7)).next(true, Some(9)), Some(9));
+        assert_eq!(part.next(false, None), Some(7));
+        assert_eq!(part.next(false, Some(9)), Some(7));
+        assert_eq!(part.next(true, Some(9)), Some(9));
+        assert_eq!(part.next(true, Some(7)), Some(7));
+    }
+}

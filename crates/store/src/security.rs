@@ -96,6 +96,25 @@ pub struct Factor {
     pub recovery_codes: Vec<[u8; 32]>,
     /// Recent attempts with recovery codes, oldest first.
     pub recovery_attempts: Vec<RecoveryAttempt>,
+    /// Lock by the application, which may have ended.
+    pub lock: Option<FactorLock>,
+}
+
+impl Factor {
+    /// Lock by the application that applies at this time: no code is accepted.
+    #[must_use]
+    pub fn lock_at(&self, now: Timestamp) -> Option<FactorLock> {
+        self.lock.filter(|lock| lock.until.is_none_or(|until| now < until))
+    }
+}
+
+/// Lock of a second factor by the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactorLock {
+    /// Time at which it was locked.
+    pub since: Timestamp,
+    /// End; none if only an unlock ends it.
+    pub until: Option<Timestamp>,
 }
 
 /// Attempt with a recovery code.

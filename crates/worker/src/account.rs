@@ -14,6 +14,7 @@ mod disconnect;
 #[cfg(test)]
 mod error_chains;
 mod list;
+mod states;
 mod sync;
 
 mod authorization;

@@ -167,11 +167,12 @@ fn command(job: &Job) -> Option<&Command> {
         | Work::RaiseAlert(_)
         | Work::Refusals(_)
         | Work::RestoreLog
-        | Work::Webhook(_) => None,
+        | Work::Webhook(_)
+        | Work::ApiRequest(_) => None,
     }
 }
 
-/// Actor of a job. Jobs that a gateway sends on its own behalf (openings, joins, refusals, restores) act as the system, so that
+/// Actor of a job. Jobs that a gateway sends on its own behalf (openings, joins, refusals, restores) or that of the application act as the system, so that
 /// they run whether or not the session still lives.
 fn actor(job: &Job) -> Actor {
     match &job.work {
@@ -182,7 +183,8 @@ fn actor(job: &Job) -> Actor {
         | Work::RaiseAlert(_)
         | Work::Refusals(_)
         | Work::RestoreLog
-        | Work::Webhook(_) => Actor::System(job.session.clone()),
+        | Work::Webhook(_)
+        | Work::ApiRequest(_) => Actor::System(job.session.clone()),
     }
 }
 

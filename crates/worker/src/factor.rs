@@ -31,6 +31,7 @@ mod trace;
 
 mod decision;
 mod events;
+mod lock;
 mod operator;
 
 #[cfg(test)]

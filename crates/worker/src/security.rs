@@ -4,8 +4,11 @@
 mod alert_groups;
 mod alerts;
 mod confirmation;
+mod devices;
 #[cfg(test)]
 mod error_chains;
+mod page_cursor;
+mod pages;
 mod revoke_all;
 mod settings;
 mod sign_in;
@@ -19,6 +22,7 @@ use protocol::time::Timestamp;
 use store::{Accounts, Alerts, Audit, Devices, Security};
 
 pub(crate) use self::alert_groups::{AlertGroups, AlertQueue};
+pub(crate) use self::page_cursor::PageCursors;
 use crate::factor::FactorService;
 use crate::outbox::OutboxRelay;
 use crate::session::SessionService;
@@ -33,6 +37,7 @@ pub(crate) struct SecurityService {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) challenges: Arc<dyn Challenges>,
     pub(crate) hints: Arc<dyn Hints>,
+    pub(crate) cursors: PageCursors,
     pub(crate) relay: Arc<OutboxRelay>,
     pub(crate) factor: Arc<FactorService>,
     pub(crate) session: Arc<SessionService>,

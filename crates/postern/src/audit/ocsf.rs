@@ -108,13 +108,13 @@ impl Class {
                 ..Self::new(DETECTION_FINDING, 1)
             },
             Action::AlertAcknowledged => Self::new(DETECTION_FINDING, 3),
-            Action::SettingsChanged | Action::FactorSetupStarted | Action::FactorUnlocked => {
+            Action::SettingsChanged | Action::FactorSetupStarted | Action::FactorLocked | Action::FactorUnlocked => {
                 Self::new(ACCOUNT_CHANGE, OTHER)
             }
             Action::FactorEnabled => Self::new(ACCOUNT_CHANGE, 10),
             Action::FactorDisabled | Action::FactorReset => Self::new(ACCOUNT_CHANGE, 11),
             Action::CommandRefused => Self::new(API_ACTIVITY, OTHER),
-            Action::OperatorCommand => Self::new(API_ACTIVITY, 2),
+            Action::OperatorCommand | Action::AuditRead => Self::new(API_ACTIVITY, 2),
             Action::JobRetried | Action::WebhookRetried => Self::new(API_ACTIVITY, 1),
             Action::JobDiscarded | Action::WebhookDiscarded => Self::new(API_ACTIVITY, 4),
             Action::UserErased => Self::new(ACCOUNT_CHANGE, 6),

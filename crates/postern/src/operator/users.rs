@@ -118,5 +118,12 @@ fn sessions(user: &UserOverview) -> String {
 
 fn factor(factor: &FactorOverview) -> String {
     let (method, codes) = (factor.method.as_str(), factor.recovery_codes);
-    format!("{method}, {} wrong codes, {codes} recovery codes", factor.failures)
+    let mut text = format!("{method}, {} wrong codes, {codes} recovery codes", factor.failures);
+    if let Some(at) = factor.locked_at {
+        text += &format!(", locked at {at}");
+    }
+    if let Some(until) = factor.locked_until {
+        text += &format!(" until {until}");
+    }
+    text
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::api_request::ApiRequest;
 use super::callback::{Callback, ConfirmLink};
 use super::origin::Origin;
 use super::webhook::Webhook;
@@ -21,7 +22,7 @@ pub use crate::lane::Lane;
 /// payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
-    /// Version of this message, [`Job::VERSION`].
+    /// Version of this message, [`Work::version`].
     pub v: u8,
     /// Id of the job. A job that is delivered twice is answered from the first run.
     pub id: JobId,
@@ -52,8 +53,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Current version.
+    /// Version of replies, and of jobs whose work the first release knows.
     pub const VERSION: u8 = 1;
+
+    /// Newest version of a job that this release decodes.
+    pub const LATEST_VERSION: u8 = 2;
 }
 
 /// Work of a job.
@@ -81,9 +85,29 @@ pub enum Work {
     RestoreLog,
     /// Webhook of a platform. The answer is a [`super::webhook::WebhookAnswer`].
     Webhook(Webhook),
+    /// Request of the application's server at the internal API. Since version 2.
+    ApiRequest(ApiRequest),
 }
 
 impl Work {
+    /// Version of a job with this work. Workers that do not know the work leave the job to newer ones.
+    #[must_use]
+    pub fn version(&self) -> u8 {
+        match self {
+            Self::ApiRequest(_) => 2,
+            Self::Command(_)
+            | Self::OpenSession(_)
+            | Self::Joined(_)
+            | Self::RaiseAlert(_)
+            | Self::EndAllSessions
+            | Self::Callback(_)
+            | Self::ConfirmLink(_)
+            | Self::Refusals(_)
+            | Self::RestoreLog
+            | Self::Webhook(_) => Job::VERSION,
+        }
+    }
+
     /// Name in logs and metric labels: the client's event, or the gateway's own request, `session.open`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -98,13 +122,14 @@ impl Work {
             Self::Refusals(_) => REFUSALS,
             Self::RestoreLog => RESTORE_LOG,
             Self::Webhook(_) => Webhook::NAME,
+            Self::ApiRequest(request) => request.name(),
         }
     }
 
     /// All names: the closed set of a metric's label.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let commands = CommandKind::ALL.into_iter().map(CommandKind::event);
-        commands.chain([
+        commands.chain(ApiRequest::NAMES).chain([
             OPEN_SESSION,
             JOINED,
             RAISE_ALERT,
@@ -119,9 +144,15 @@ impl Work {
 
     /// Kinds, by their names in the JSON of a job, that neither a client nor a platform causes: such a job holds no code and no token, so
     /// that its dead letter keeps it.
-    pub const KEPT_KINDS: [&str; 4] = ["raise_alert", "end_all_sessions", "refusals", "restore_log"];
+    pub const KEPT_KINDS: [&str; 5] = [
+        "raise_alert",
+        "end_all_sessions",
+        "refusals",
+        "restore_log",
+        "api_request",
+    ];
 
-    /// [`Work::name`] of a kind by its name in the JSON of a job, unless it is a command.
+    /// [`Work::name`] of a kind by its name in the JSON of a job, unless it is a command or a request of the internal API.
     #[must_use]
     pub fn name_of_kind(kind: &str) -> Option<&'static str> {
         Some(match kind {
@@ -150,7 +181,8 @@ impl Work {
             | Self::Callback(_)
             | Self::ConfirmLink(_)
             | Self::Refusals(_)
-            | Self::RestoreLog => Lane::Interactive,
+            | Self::RestoreLog
+            | Self::ApiRequest(_) => Lane::Interactive,
             Self::Webhook(_) => Lane::Webhook,
         }
     }
@@ -163,9 +195,12 @@ impl Work {
             Self::Command(_) | Self::OpenSession(_) | Self::Joined(_) | Self::Callback(_) | Self::ConfirmLink(_) => {
                 true
             }
-            Self::RaiseAlert(_) | Self::EndAllSessions | Self::Refusals(_) | Self::RestoreLog | Self::Webhook(_) => {
-                false
-            }
+            Self::RaiseAlert(_)
+            | Self::EndAllSessions
+            | Self::Refusals(_)
+            | Self::RestoreLog
+            | Self::Webhook(_)
+            | Self::ApiRequest(_) => false,
         }
     }
 }
@@ -277,11 +312,17 @@ impl JobOutcome {
     pub fn done() -> Self {
         #[derive(Serialize)]
         struct NoFields {}
+        Self::success(&NoFields {})
+    }
+
+    /// Success with these fields, none of which is a secret.
+    #[must_use]
+    pub fn success(fields: &impl Serialize) -> Self {
         Self {
             error: None,
             leading_notice: None,
             secret: false,
-            data: success(&NoFields {}),
+            data: success(fields),
         }
     }
 }

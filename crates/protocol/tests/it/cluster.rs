@@ -3,6 +3,8 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::account::AccountType;
+use protocol::api::FactorLockRequest;
+use protocol::cluster::api_request::ApiRequest;
 use protocol::cluster::callback::{AuthorizationResponse, Callback, ConfirmLink};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Joined, OpenSession, RefusedCommand, Reply, Work};
@@ -78,6 +80,7 @@ proptest! {
             Work::Command(command) => {
                 prop_assert_eq!(written["command"]["event"].as_str(), Some(command.kind().event()));
             },
+            Work::ApiRequest(_) => prop_assert_eq!(Work::name_of_kind(kind), None),
             other => prop_assert_eq!(Work::name_of_kind(kind), Some(other.name())),
         }
     }
@@ -126,6 +129,15 @@ fn work() -> impl Strategy<Value = Work> {
         }),
         Just(Work::EndAllSessions),
         Just(Work::RestoreLog),
+        prop_oneof![
+            Just(ApiRequest::RevokeAll),
+            ID.prop_map(|id| ApiRequest::EndSession(SessionId::new(id).unwrap())),
+            option::of(any::<i64>()).prop_map(|until| {
+                let until = until.map(Timestamp::from_millis);
+                ApiRequest::LockFactor(FactorLockRequest { until })
+            }),
+        ]
+        .prop_map(Work::ApiRequest),
         (".*", option::of(".*"), response()).prop_map(|(state, issuer, response)| {
             Work::Callback(Callback {
                 account: AccountType::Github,

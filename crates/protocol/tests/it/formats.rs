@@ -18,9 +18,13 @@ const REPLIES: &str = include_str!("formats/replies.jsonl");
 
 #[test]
 fn jobs_are_read_and_written_in_the_checked_in_format() {
-    let names: BTreeSet<&str> = read_and_written::<Job>(JOBS, Job::VERSION)
-        .map(|job| job.work.name())
-        .collect();
+    let mut names = BTreeSet::new();
+    for version in 1..=Job::LATEST_VERSION {
+        for job in read_and_written::<Job>(JOBS, version) {
+            assert_eq!(job.work.version(), version, "{}", job.work.name());
+            names.insert(job.work.name());
+        }
+    }
     assert_eq!(names, Work::names().collect::<BTreeSet<_>>(), "one line for each work");
 }
 
@@ -49,10 +53,11 @@ fn field_that_the_reader_does_not_know_is_ignored() {
     with_unknown_field::<Reply>(REPLIES);
 }
 
-/// A work that only newer nodes know is a job that the reader leaves to them, because its version is newer too.
+/// A work that only newer nodes know is a job that the reader leaves to them, because its version is newer too: so did workers of the release
+/// before requests of the internal API with these.
 #[test]
 fn unknown_work_is_not_read() {
-    let line = JOBS.lines().last().unwrap().replacen("webhook", "telegraph", 1);
+    let line = JOBS.lines().last().unwrap().replacen("api_request", "telegraph", 1);
     assert!(serde_json::from_str::<Job>(&line).is_err());
 }
 

@@ -7,6 +7,7 @@ use protocol::code::ErrorCode;
 use protocol::id::{AlertId, EventId, SessionId, UserId};
 use protocol::security::Alert;
 
+use super::AuditFilter;
 use crate::accounts::{Link, RefusedLink};
 use crate::devices::{Recognition, SignInFindings};
 use crate::pending_links::PendingLink;
@@ -148,6 +149,11 @@ impl Entry {
     /// Entry of an operator's command, such as `users show`.
     pub(crate) fn of_operator_command(command: &str) -> Self {
         Self::done(AuditAction::OperatorCommand, command.to_owned())
+    }
+
+    /// Entry of a read of the audit log with this filter.
+    pub(crate) fn of_audit_read(filter: &AuditFilter) -> Self {
+        Self::done(AuditAction::AuditRead, filter.to_string())
     }
 
     /// Entry of a revocation that an operator had tried again.

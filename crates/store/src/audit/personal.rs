@@ -126,9 +126,11 @@ impl Entry {
             | Action::FactorEnabled
             | Action::FactorDisabled
             | Action::FactorVerified
+            | Action::FactorLocked
             | Action::FactorUnlocked
             | Action::FactorReset
             | Action::OperatorCommand
+            | Action::AuditRead
             | Action::JobRetried
             | Action::JobDiscarded
             | Action::UserErased

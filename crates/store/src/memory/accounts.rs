@@ -13,6 +13,7 @@ use crate::accounts::{
 };
 use crate::answers::Receipt;
 use crate::audit::Entry;
+use crate::operator::AccountOverview;
 use crate::rules::{self, Admission};
 
 #[async_trait]
@@ -20,6 +21,25 @@ impl Accounts for MemoryStore {
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
         let state = self.state();
         Ok(state.accounts_of(user).map(|linked| linked.account.clone()).collect())
+    }
+
+    async fn account_states(&self, user: &UserId) -> Result<Vec<AccountOverview>, StoreError> {
+        let state = self.state();
+        let states = state.accounts_of(user).filter_map(|linked| {
+            let account = linked.account.clone();
+            let sync_row = state.syncs.get(&(user.clone(), account.account_type.as_str()))?;
+            let tokens = linked.tokens.as_ref();
+            Some(AccountOverview {
+                account,
+                is_disconnected: sync_row.disconnected_generation == Some(linked.generation),
+                has_refresh_token: tokens.is_some_and(|tokens| tokens.refresh.is_some()),
+                token_expires_at: tokens.and_then(|tokens| tokens.expires_at),
+                next_sync_at: sync_row.next_sync_at.into(),
+                failures: i32::try_from(sync_row.failures).unwrap_or(i32::MAX),
+                paused_until: sync_row.paused_until.map(Into::into),
+            })
+        });
+        Ok(states.collect())
     }
 
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {

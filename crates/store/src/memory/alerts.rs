@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::slice;
 
 use async_trait::async_trait;
+use protocol::api::AlertState;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, UserId};
 use protocol::security::{Alert, AlertType};
 
 use super::{MemoryStore, in_time};
 use crate::StoreError;
-use crate::alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
+use crate::alerts::{Acknowledged, AlertPageQuery, AlertRequest, Alerts, FoundAlert, FoundAlerts, RaisedAlert, SignIn};
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::outbox::{OutboxId, SentEvent};
-use crate::rules;
+use crate::rules::{self, Examined, MOST_EXAMINED};
 
 #[async_trait]
 impl Alerts for MemoryStore {
@@ -78,6 +79,32 @@ impl Alerts for MemoryStore {
         ))
     }
 
+    async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError> {
+        let state = self.state();
+        let is_before = |number: i64| query.before.is_none_or(|before| number < before);
+        let mut examined: Vec<_> = state
+            .alerts_of(user)
+            .filter(|(number, raised)| {
+                is_before(*number) && (query.state != Some(AlertState::Open) || raised.is_open())
+            })
+            .collect();
+        examined.reverse();
+        examined.truncate(usize::try_from(MOST_EXAMINED).unwrap_or(usize::MAX));
+        let bounds = Examined {
+            count: i64::try_from(examined.len()).unwrap_or(i64::MAX),
+            last: examined.last().map(|(number, _)| *number),
+        };
+        let found = examined
+            .into_iter()
+            .filter(|(_, raised)| query.state != Some(AlertState::Acknowledged) || raised.acknowledged_at.is_some());
+        let found = found.take(query.limit.into()).map(|(number, raised)| FoundAlert {
+            number,
+            alert: raised.alert.clone(),
+            acknowledged_at: raised.acknowledged_at.map(Into::into),
+        });
+        Ok(rules::found_alerts(found.collect(), query.limit, &bounds))
+    }
+
     async fn acknowledge_alert(
         &self,
         user: &UserId,
@@ -92,7 +119,7 @@ impl Alerts for MemoryStore {
         let Some((number, raised)) = theirs.find(|(_, raised)| raised.alert.alert_id == *alert) else {
             return Ok(Acknowledged::Unknown);
         };
-        if raised.acknowledged {
+        if raised.acknowledged_at.is_some() {
             return Ok(Acknowledged::Yes);
         }
         let is_suspicious = raised.alert.kind == AlertType::SuspiciousLogin;
@@ -107,7 +134,7 @@ impl Alerts for MemoryStore {
         let entry = Entry::of_acknowledged(raised.alert.kind.as_str(), alert);
         drop((theirs, failed));
         if let Some(raised) = state.alerts.get_mut(&(user.clone(), number)) {
-            raised.acknowledged = true;
+            raised.acknowledged_at = Some(now);
         }
         state.audit(&self.audit, user, entry, receipt, now);
         Ok(Acknowledged::Yes)

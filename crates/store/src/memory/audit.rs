@@ -7,11 +7,14 @@ use async_trait::async_trait;
 use protocol::cluster::job::RefusedCommand;
 use protocol::id::UserId;
 
+use super::state::State;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
-use crate::audit::{Audit, AuditCheckpoint, AuditRow, ChainHead, ChainTip, Entry};
+use crate::audit::{Audit, AuditCheckpoint, AuditFilter, AuditFound, AuditRow, ChainHead, ChainTip, Entry};
+use crate::rules::{Examined, MOST_EXAMINED};
+use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Audit for MemoryStore {
@@ -66,6 +69,20 @@ impl Audit for MemoryStore {
         Ok(wanted.take(limit).map(with_key).collect())
     }
 
+    async fn read_audit(
+        &self,
+        user: &UserId,
+        filter: &AuditFilter,
+        receipt: &Receipt,
+    ) -> Result<AuditFound, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        in_time("read the audit log of a user", receipt)?;
+        let found = state.find_audit(&self.audit, user, filter);
+        state.audit(&self.audit, user, Entry::of_audit_read(filter), receipt, now);
+        Ok(found)
+    }
+
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
         let state = self.state();
         let chains = state.audit.range::<str, _>(after(user));
@@ -88,6 +105,34 @@ impl Audit for MemoryStore {
             }
         }
         Ok(())
+    }
+}
+
+impl State {
+    fn find_audit(&self, keys: &AuditKeys, user: &UserId, filter: &AuditFilter) -> AuditFound {
+        let rows = self.audit.get(user.as_str()).map_or(&[][..], |chain| &chain.rows);
+        let older = rows.iter().rev();
+        let older = older.filter(|row| filter.before.is_none_or(|before| row.seq < before));
+        let examined: Vec<_> = older
+            .take(usize::try_from(MOST_EXAMINED).unwrap_or(usize::MAX))
+            .collect();
+        let bounds = Examined {
+            count: i64::try_from(examined.len()).unwrap_or(i64::MAX),
+            last: examined.last().map(|row| row.seq),
+        };
+        let found = examined.into_iter().filter(|row| filter.selects(row));
+        let with_personal_data = |row: &AuditRow| {
+            let row = AuditRow {
+                user_key: self.user_keys.get(user).cloned(),
+                ..row.clone()
+            };
+            let personal = row.shown_personal_data(keys);
+            (row, personal)
+        };
+        let found: Vec<_> = found.take(filter.limit.into()).map(with_personal_data).collect();
+        let is_full = found.len() >= usize::from(filter.limit);
+        let next = bounds.next(is_full, found.last().map(|(row, _)| row.seq));
+        AuditFound { rows: found, next }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::StoreError;
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
+use crate::operator::{MAX_LISTED, SeenOverview};
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -38,6 +39,23 @@ impl Devices for MemoryStore {
             }
         }
         Ok(findings)
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<SeenOverview>, StoreError> {
+        let state = self.state();
+        let seen = state.seen.range((user.clone(), "", String::new())..);
+        let seen = seen.take_while(|((owner, ..), _)| owner == user);
+        let mut seen: Vec<_> = seen
+            .map(|((_, kind, name), at)| SeenOverview {
+                kind: (*kind).to_owned(),
+                name: name.clone(),
+                seen_at: (*at).into(),
+            })
+            .collect();
+        // Stable: those of one time stay ordered by kind and name.
+        seen.sort_by_key(|seen| std::cmp::Reverse(seen.seen_at));
+        seen.truncate(usize::try_from(MAX_LISTED).unwrap_or(usize::MAX));
+        Ok(seen)
     }
 }
 

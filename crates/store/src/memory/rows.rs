@@ -63,12 +63,17 @@ pub(super) struct PendingLinkRow {
 pub(super) struct AlertRow {
     pub(super) alert: Alert,
     pub(super) raised_at: SystemTime,
-    pub(super) acknowledged: bool,
+    pub(super) acknowledged_at: Option<SystemTime>,
     /// Session that the alert concerns.
     pub(super) subject: Option<SignIn>,
 }
 
 impl AlertRow {
+    /// True if the alert requires action and is not acknowledged.
+    pub(super) fn is_open(&self) -> bool {
+        self.alert.requires_action && self.acknowledged_at.is_none()
+    }
+
     /// True if this alert's subject is the session `by`, without a later sign-in, so that it may not acknowledge an alert that was
     /// raised at `raised_at`.
     pub(super) fn excludes(&self, by: &SignIn, raised_at: SystemTime) -> bool {

@@ -290,7 +290,7 @@ impl State {
         let raised = AlertRow {
             alert,
             raised_at: now,
-            acknowledged: false,
+            acknowledged_at: None,
             subject: subject.cloned(),
         };
         self.alerts.insert(key, raised);
@@ -316,7 +316,7 @@ impl State {
     /// Alerts of a user that require action and are not acknowledged, oldest first.
     pub(super) fn open_alerts_of(&self, user: &UserId) -> impl Iterator<Item = &AlertRow> {
         let raised = self.alerts_of(user).map(|(_, raised)| raised);
-        raised.filter(|raised| raised.alert.requires_action && !raised.acknowledged)
+        raised.filter(|raised| raised.is_open())
     }
 
     /// Reports whether a session has ended, by itself or with all others of its user.

@@ -98,6 +98,10 @@ pub struct FactorOverview {
     pub last_failed_at: Option<Timestamp>,
     /// Number of unused recovery codes.
     pub recovery_codes: usize,
+    /// Time at which the application locked it, if it has.
+    pub locked_at: Option<Timestamp>,
+    /// End of this lock, which may have passed; none if only an unlock ends it.
+    pub locked_until: Option<Timestamp>,
 }
 
 /// Device or network of a user.

@@ -4,6 +4,7 @@ mod exchange;
 mod link;
 mod refuse;
 mod revoke_all;
+pub(super) mod states;
 mod unlink;
 
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use crate::accounts::{
     Unlink, UnlinkOutcome, WriteOutcome,
 };
 use crate::answers::Receipt;
+use crate::operator::AccountOverview;
 use crate::step::Step;
 
 #[async_trait]
@@ -40,6 +42,12 @@ impl Accounts for PgStore {
         let rows = self.pool.query(step, list, &[&user.as_str()]).await?;
         let accounts = rows.iter().map(row::account).collect::<Result<_, _>>();
         accounts.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn account_states(&self, user: &UserId) -> Result<Vec<AccountOverview>, StoreError> {
+        let step = Step::ReadAccountStates;
+        let rows = self.pool.query(step, states::READ, &[&user.as_str()]).await?;
+        states::read(&rows).map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {

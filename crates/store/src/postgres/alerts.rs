@@ -1,24 +1,27 @@
 //! Security alerts.
 
 use async_trait::async_trait;
+use protocol::api::AlertState;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, UserId};
 use protocol::security::Alert;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::alert_groups::RaiseAlertGroup;
 use super::error::Failure;
+use super::parameter::Parameter;
 use super::pool::{Ending, Work};
 use super::row::written;
 use super::transaction::Transaction;
 use super::{PgStore, audit, locks, outbox, row};
 use crate::StoreError;
-use crate::alerts::{Acknowledged, AlertRequest, Alerts, RaisedAlert, SignIn};
+use crate::alerts::{Acknowledged, AlertPageQuery, AlertRequest, Alerts, FoundAlert, FoundAlerts, RaisedAlert, SignIn};
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::outbox::SentEvent;
-use crate::rules::{self, PAGE};
+use crate::rules::{self, Examined, MOST_EXAMINED, PAGE};
 use crate::step::Step;
 use crate::vault::AuditKeys;
 
@@ -66,6 +69,24 @@ impl Alerts for PgStore {
         self.page(step, &rows)
     }
 
+    async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError> {
+        let step = Step::ReadAlertPage;
+        let parameters: [&dyn Parameter; 5] = [
+            &user.as_str(),
+            &query.before.unwrap_or(i64::MAX),
+            &MOST_EXAMINED,
+            &(query.state == Some(AlertState::Acknowledged)),
+            &i64::from(query.limit),
+        ];
+        // The condition of the index of open alerts.
+        let open = match query.state {
+            Some(AlertState::Open) => " AND requires_action AND acked_at IS NULL",
+            Some(AlertState::Acknowledged) | None => "",
+        };
+        let rows = self.pool.query(step, &find_sql(open), &parameters).await?;
+        found_alerts(&rows, query.limit).map_err(|failure| self.pool.report(step, failure))
+    }
+
     async fn acknowledge_alert(
         &self,
         user: &UserId,
@@ -91,6 +112,38 @@ impl PgStore {
             .map(rules::page)
             .map_err(|failure| self.pool.report(step, failure))
     }
+}
+
+/// Statement that examines the newest alerts of user `$1` before number `$2`, at most `$3`, and returns at most `$5` of them, only
+/// acknowledged ones if `$4` says so.
+fn find_sql(examined: &str) -> String {
+    format!(
+        "WITH examined AS MATERIALIZED (SELECT id, user_id, alert_id, severity, type, message, at, requires_action, acked_at FROM alerts \
+         WHERE user_id = $1 AND id < $2{examined} ORDER BY id DESC LIMIT $3), \
+         found AS (SELECT * FROM examined WHERE NOT $4 OR acked_at IS NOT NULL ORDER BY id DESC LIMIT $5) \
+         SELECT bounds.examined, bounds.last, found.* FROM (SELECT count(*) AS examined, min(id) AS last FROM examined) AS bounds \
+         LEFT JOIN found ON true ORDER BY found.id DESC"
+    )
+}
+
+/// Page from the columns of [`find_sql`].
+fn found_alerts(rows: &[Row], limit: u16) -> Result<FoundAlerts, Failure> {
+    let mut examined = Examined { count: 0, last: None };
+    let mut alerts = Vec::with_capacity(rows.len());
+    for row in rows {
+        examined.count = row.try_get("examined")?;
+        examined.last = row.try_get("last")?;
+        // Where no alert meets the query, there is one row of the bounds alone.
+        if let Some(number) = row.try_get("id")? {
+            let acknowledged_at: Option<OffsetDateTime> = row.try_get("acked_at")?;
+            alerts.push(FoundAlert {
+                number,
+                alert: row::alert(row)?,
+                acknowledged_at: acknowledged_at.map(row::timestamp),
+            });
+        }
+    }
+    Ok(rules::found_alerts(alerts, limit, &examined))
 }
 
 struct RaiseAlert<'a> {

@@ -20,7 +20,8 @@ use crate::StoreError;
 use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 use crate::audit::{
-    Audit, AuditCheckpoint, AuditRow, ChainEnd, ChainHead, ChainTip, Entry, NewAuditRow, OPERATORS, extend,
+    Audit, AuditCheckpoint, AuditFilter, AuditFound, AuditRow, ChainEnd, ChainHead, ChainTip, Entry, NewAuditRow,
+    OPERATORS, extend,
 };
 use crate::step::Step;
 use crate::vault::{AuditKeys, Ciphertext};
@@ -274,6 +275,15 @@ impl Audit for PgStore {
         let rows = self.pool.query(step, read, &[&user, &after, &up_to, &limit]).await?;
         let rows = rows.iter().map(row).collect::<Result<_, _>>();
         rows.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn read_audit(
+        &self,
+        user: &UserId,
+        filter: &AuditFilter,
+        receipt: &Receipt,
+    ) -> Result<AuditFound, StoreError> {
+        self.read_audit_log(user, filter, receipt).await
     }
 
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {

@@ -1,5 +1,7 @@
 //! Devices and networks of users.
 
+pub(super) mod seen;
+
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
@@ -7,12 +9,14 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::error::Failure;
+use super::parameter::Parameter;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
 use super::{PgStore, audit, locks, outbox, row};
 use crate::StoreError;
 use crate::audit::Entry;
 use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
+use crate::operator::{MAX_LISTED, SeenOverview};
 use crate::step::Step;
 use crate::vault::AuditKeys;
 
@@ -24,6 +28,13 @@ impl Devices for PgStore {
             keys: &self.audit,
         };
         self.pool.transact(Step::CheckSignIn, &work).await
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<SeenOverview>, StoreError> {
+        let step = Step::ReadDevices;
+        let parameters: [&dyn Parameter; 2] = [&user.as_str(), &i64::from(MAX_LISTED)];
+        let rows = self.pool.query(step, seen::READ, &parameters).await?;
+        seen::read(&rows).map_err(|failure| self.pool.report(step, failure))
     }
 }
 

@@ -1,10 +1,11 @@
-//! Reads and changes of operators. Each is recorded in the audit log by the transaction that reads or changes, or before.
+//! Reads and changes of operators, and reads of the audit log for the application. Each is recorded in the audit log by the transaction that reads or changes, or before.
 //!
 //! They are methods of [`PgStore`] itself: only commands beside a deployment call them, and those have Postgres.
 
 mod app_webhooks;
 mod change_app_webhook;
 mod erase;
+mod read_audit;
 mod retry_task;
 mod tasks;
 mod user;
@@ -18,7 +19,7 @@ use super::transaction::Transaction;
 use super::{PgStore, audit, locks};
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::audit::{AuditEvent, Entry};
+use crate::audit::{AuditEvent, AuditFilter, AuditFound, Entry};
 use crate::operator::{
     AppWebhookChange, AppWebhookChangeOutcome, AppWebhookFilter, AppWebhookOverview, TaskFilter, TaskOverview,
     TaskRetryOutcome, UserOverview,
@@ -140,6 +141,24 @@ impl PgStore {
             AppWebhookChange::Discard => Step::DiscardAppWebhook,
         };
         self.pool.transact(step, &work).await
+    }
+
+    /// Reads the newest rows of a user's audit log, and records it.
+    pub(super) async fn read_audit_log(
+        &self,
+        user: &UserId,
+        filter: &AuditFilter,
+        receipt: &Receipt,
+    ) -> Result<AuditFound, StoreError> {
+        let work = read_audit::ReadAudit {
+            user,
+            filter,
+            command: OperatorCommand {
+                entry: Entry::of_audit_read(filter),
+                ..self.operator_command(Some(user), "", receipt)
+            },
+        };
+        self.pool.transact(Step::ReadAuditLogOfUser, &work).await
     }
 
     fn operator_command<'a>(

@@ -1,11 +1,11 @@
-//! `account:disconnect`: removes the link at once, and queues the revocation of its grant at the platform.
+//! `account:disconnect`, also by the application: removes the link at once, and queues the revocation of its grant at the platform.
 
 use std::time::Duration;
 
-use protocol::account::{AccountStatus, StatusChanged};
+use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::{AccountPayload, Answer, DisconnectAnswer};
+use protocol::command::{Answer, DisconnectAnswer};
 use protocol::event::Event;
 use protocol::fault::Fault;
 use store::{StoreError, Unlink, UnlinkOutcome};
@@ -17,12 +17,7 @@ impl AccountService {
     /// Unlinks an account, also of a platform that is no longer offered. It waits for the account's sync lease for a while, so that
     /// tokens that a running refresh receives are revoked with the link. Where too many unlinks wait already, the refresh revokes them
     /// itself.
-    pub(crate) async fn disconnect(
-        &self,
-        call: &Call,
-        payload: &AccountPayload,
-    ) -> Result<JobOutcome, DisconnectError> {
-        let account = payload.account_type;
+    pub(crate) async fn disconnect(&self, call: &Call, account: AccountType) -> Result<JobOutcome, DisconnectError> {
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
         let unlink = Unlink {
             user: call.user.clone(),

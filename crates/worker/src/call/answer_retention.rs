@@ -17,6 +17,7 @@ pub(super) fn answer_retention(work: &Work) -> Duration {
         | Work::EndAllSessions
         | Work::Refusals(_)
         | Work::RestoreLog
-        | Work::Webhook(_) => Duration::from_hours(1),
+        | Work::Webhook(_)
+        | Work::ApiRequest(_) => Duration::from_hours(1),
     }
 }

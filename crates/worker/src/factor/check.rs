@@ -142,6 +142,7 @@ mod tests {
             recovery_key: None,
             recovery_codes: vec![[1; 32], [2; 32]],
             recovery_attempts: Vec::new(),
+            lock: None,
         }
     }
 

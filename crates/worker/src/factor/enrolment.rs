@@ -92,6 +92,7 @@ impl FactorService {
                 .collect::<Result<_, _>>()?,
             recovery_key: Some(recovery_key),
             recovery_attempts: Vec::new(),
+            lock: None,
         };
         // An authorization that began without a second factor must not be completed without one.
         let effect = match record.factor {

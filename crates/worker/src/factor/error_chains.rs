@@ -9,6 +9,7 @@ use protocol::secret::Secret;
 use protocol::security::{FactorMethod, TwoFactorRequired};
 
 use super::change::FactorChangeError;
+use super::lock::LockError;
 use super::message::{Message, SendError};
 use super::settings_change::InvalidSettingsChange;
 use super::step_up::StepUpError;
@@ -43,6 +44,7 @@ pub(crate) fn step_up_errors() -> Vec<StepUpError> {
         StepUpError::Required(challenge()),
         StepUpError::TooManyMessages(challenge(), Duration::from_secs(1)),
         StepUpError::FactorChanged,
+        StepUpError::Locked,
     ];
     errors.extend(
         send_errors()
@@ -78,6 +80,7 @@ fn errors_of_the_second_factor_repeat_no_part() {
             | StepUpError::Unsent(..)
             | StepUpError::TooManyMessages(..)
             | StepUpError::FactorChanged
+            | StepUpError::Locked
             | StepUpError::Decrypt(_)
             | StepUpError::Store(_)
             | StepUpError::Bus(_) => step_up_errors(),
@@ -89,6 +92,10 @@ fn errors_of_the_second_factor_repeat_no_part() {
         VerifyError::Bus(_) => bus_errors().map(VerifyError::Bus),
         VerifyError::Store(_) => store_errors().map(VerifyError::Store),
         VerifyError::Recall(_) => recall_errors().map(VerifyError::Recall),
+    );
+    check_chains!(LockError:
+        LockError::Store(_) => store_errors().map(LockError::Store),
+        LockError::Recall(_) => recall_errors().map(LockError::Recall),
     );
     check_chains!(FactorChangeError:
         FactorChangeError::NotOffered

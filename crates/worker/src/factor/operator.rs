@@ -14,6 +14,7 @@ use store::{
 };
 
 use super::decision::audit_event;
+use super::lock::unlocked;
 use crate::call::operator_receipt;
 
 /// Outcome of an operator's command on a user's factor.
@@ -25,7 +26,7 @@ pub enum OperatorOutcome {
     NoFactor,
 }
 
-/// Resets a user's count of wrong codes, which ends delay and lock.
+/// Resets a user's count of wrong codes, which ends delay and lockout, and ends a lock by the application.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -35,19 +36,15 @@ pub async fn unlock_factor(
     operator: &Operator,
     entropy: &dyn Entropy,
 ) -> Result<OperatorOutcome, StoreError> {
-    let unlocked = |record: &SecurityRecord, factor: &Factor| OperatorChange {
+    let after = |record: &SecurityRecord, factor: &Factor| OperatorChange {
         record: SecurityRecord {
-            factor: Some(Factor {
-                failures: 0,
-                last_failed: None,
-                ..factor.clone()
-            }),
+            factor: Some(unlocked(factor)),
             ..record.clone()
         },
         events: Vec::new(),
         audit_event: audit_event(AuditAction::FactorUnlocked, factor.method.as_str()),
     };
-    change_factor(store, user, operator_receipt(operator, entropy), &unlocked).await
+    change_factor(store, user, operator_receipt(operator, entropy), &after).await
 }
 
 /// Removes a user's second factor with its recovery codes. The user's devices receive the new settings.

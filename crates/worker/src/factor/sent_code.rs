@@ -230,6 +230,7 @@ mod tests {
                 recovery_key: None,
                 recovery_codes: Vec::new(),
                 recovery_attempts: Vec::new(),
+                lock: None,
             }),
             ..SecurityRecord::default()
         }

@@ -92,6 +92,7 @@ mod tests {
             recovery_key: None,
             recovery_codes: Vec::new(),
             recovery_attempts: Vec::new(),
+            lock: None,
         }
     }
 

@@ -40,14 +40,14 @@ impl FactorService {
         let Some(factor) = self.store.security(&call.user).await?.factor else {
             return Ok(StepUp::NotNeeded);
         };
-        if self.challenges.was_answered(call).await? {
+        let now = self.clock.now().into();
+        // A factor that was given before the lock counts for nothing.
+        if factor.lock_at(now).is_none() && self.challenges.was_answered(call).await? {
             return Ok(StepUp::Given);
         }
         match command.kind().policy().sign_in {
             // A thief who has used up all attempts must not keep the user from ending the thief's session: a recent sign-in suffices.
-            SignInAge::RecentReplacesFactor if signed_in_recently(call, self.clock.now().into()) => {
-                Ok(StepUp::NotNeeded)
-            }
+            SignInAge::RecentReplacesFactor if signed_in_recently(call, now) => Ok(StepUp::NotNeeded),
             SignInAge::RecentReplacesFactor | SignInAge::RecentToEnrol | SignInAge::Any => {
                 Err(self.required(call, &factor).await?)
             }
@@ -62,8 +62,11 @@ impl FactorService {
         }
     }
 
-    /// Opens a challenge of this factor.
+    /// Opens a challenge of this factor, unless no code would be accepted.
     async fn required(&self, call: &Call, factor: &Factor) -> Result<StepUpError, StepUpError> {
+        if factor.lock_at(self.clock.now().into()).is_some() {
+            return Err(StepUpError::Locked);
+        }
         Ok(StepUpError::Required(match factor.method {
             FactorMethod::Totp => TwoFactorRequired {
                 user_id: call.user.clone(),
@@ -83,6 +86,8 @@ pub(crate) enum StepUpError {
     Required(TwoFactorRequired),
     #[error("a second factor is required, and its code could not be sent")]
     Unsent(TwoFactorRequired, #[source] SendError),
+    #[error("a second factor is required, and the application has locked it")]
+    Locked,
     #[error("a second factor is required, and too many codes were sent")]
     TooManyMessages(TwoFactorRequired, Duration),
     #[error("the second factor was changed meanwhile")]
@@ -100,6 +105,7 @@ impl Fault for StepUpError {
         match self {
             Self::Required(_) => ErrorCode::TwoFactorRequired,
             Self::Unsent(_, error) => error.code(),
+            Self::Locked => ErrorCode::TwoFactorLocked,
             Self::TooManyMessages(..) => ErrorCode::RateLimited,
             Self::FactorChanged => ErrorCode::Conflict,
             Self::Decrypt(error) => error.code(),

@@ -64,7 +64,17 @@ impl FactorService {
         now: Timestamp,
     ) -> Result<SecurityDecision, VaultError> {
         let call = presented.call;
-        let factor = match presented.target(record, now) {
+        let target = presented.target(record, now);
+        // A new factor must not replace the locked one either.
+        if target.is_some()
+            && record
+                .factor
+                .as_ref()
+                .is_some_and(|factor| factor.lock_at(now).is_some())
+        {
+            return Ok(refuse(call, ErrorCode::TwoFactorLocked));
+        }
+        let factor = match target {
             Some(CodeTarget::Enrolment(pending)) => {
                 return self.confirm(call, presented.code, (record, pending), end, now);
             }

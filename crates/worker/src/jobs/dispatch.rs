@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::cluster::api_request::ApiRequest;
 use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Command, Relay};
@@ -47,14 +48,31 @@ impl Dispatch {
             Work::OpenSession(payload) => Ok(self.session.open(call, payload).await?),
             Work::RestoreLog => Ok(self.relay.restore_for(call).await?),
             Work::Webhook(webhook) => Ok(self.webhooks.receive(webhook).await?),
+            Work::ApiRequest(request) => self.api_request(call, request).await,
         }
+    }
+
+    async fn api_request(&self, call: &Call, request: &ApiRequest) -> Result<JobOutcome, Box<dyn Refusal>> {
+        Ok(match request {
+            ApiRequest::Sessions => self.session.list_for_application(call).await?,
+            ApiRequest::Devices => self.security.devices(call).await?,
+            ApiRequest::Accounts => self.account.states(call).await?,
+            ApiRequest::Alerts(query) => self.security.alert_page(call, query).await?,
+            ApiRequest::Settings => self.factor.settings(call).await?,
+            ApiRequest::Audit(query) => self.security.audit_page(call, query).await?,
+            ApiRequest::EndSession(session) => self.session.end_one(call, session).await?,
+            ApiRequest::UnlinkAccount(account) => self.account.disconnect(call, *account).await?,
+            ApiRequest::RevokeAll => self.security.revoke_all_unconfirmed(call).await?,
+            ApiRequest::LockFactor(lock) => self.factor.lock(call, *lock).await?,
+            ApiRequest::UnlockFactor => self.factor.unlock(call).await?,
+        })
     }
 
     async fn command(&self, call: &Call, command: &Command, step_up: StepUp) -> Result<JobOutcome, Box<dyn Refusal>> {
         Ok(match command {
             Command::Authorize(data) => self.account.authorize(call, data).await?,
             Command::Connect(data) => self.account.connect(call, data).await?,
-            Command::Disconnect(data) => self.account.disconnect(call, data).await?,
+            Command::Disconnect(data) => self.account.disconnect(call, data.account_type).await?,
             Command::Sync(data) => self.account.sync(call, data).await?,
             Command::EndSessions(data) => self.session.end(call, data).await?,
             Command::List(_) => self.account.list(call).await?,

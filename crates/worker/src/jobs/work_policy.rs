@@ -4,7 +4,7 @@ use protocol::cluster::job::{Joined, Work};
 use protocol::command::{Effect, Relay};
 
 /// Effect of the work on durable state. A read is answered only if its session still lives; a join answers with open alerts, and
-/// records its sign-in whether or not the session lives.
+/// records its sign-in whether or not the session lives. A request of the internal API has no session.
 pub(super) fn effect(work: &Work) -> Effect {
     match work {
         Work::Command(command) => command.kind().policy().effect,
@@ -16,7 +16,8 @@ pub(super) fn effect(work: &Work) -> Effect {
         | Work::RaiseAlert(_)
         | Work::Refusals(_)
         | Work::RestoreLog
-        | Work::Webhook(_) => Effect::Write,
+        | Work::Webhook(_)
+        | Work::ApiRequest(_) => Effect::Write,
     }
 }
 
@@ -25,6 +26,7 @@ pub(super) fn relay(work: &Work) -> Relay {
     match work {
         Work::Command(command) => command.kind().policy().relay,
         Work::EndAllSessions => Relay::BeforeAnswer,
+        Work::ApiRequest(request) => request.relay(),
         Work::Joined(Joined { unseen: true, .. }) | Work::Callback(_) | Work::ConfirmLink(_) => Relay::WithAnswer,
         // An alert's group publishes it, and the restore of a log is a relay.
         Work::RaiseAlert(_)
@@ -40,6 +42,7 @@ pub(super) fn relay(work: &Work) -> Relay {
 pub(super) fn may_be_answered(work: &Work) -> bool {
     match work {
         Work::OpenSession(_) | Work::Joined(_) | Work::RaiseAlert(_) | Work::RestoreLog => false,
+        Work::ApiRequest(request) => request.is_change(),
         Work::Command(_)
         | Work::EndAllSessions
         | Work::Callback(_)

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::alerts::{AcknowledgeError, RaiseAlertError};
 use super::confirmation::RequestConfirmationError;
+use super::page_cursor::InvalidCursor;
+use super::pages::PageError;
 use super::revoke_all::RevokeAllError;
 use super::settings::UpdateSettingsError;
 use crate::error_chains::{bus_errors, check_chains, recall_errors, store_errors};
@@ -32,6 +34,10 @@ fn errors_of_alerts_confirmations_and_settings_repeat_no_part() {
         RequestConfirmationError::Bus(_) => bus_errors().map(RequestConfirmationError::Bus),
         RequestConfirmationError::Store(_) => store_errors().map(RequestConfirmationError::Store),
         RequestConfirmationError::Recall(_) => recall_errors().map(RequestConfirmationError::Recall),
+    );
+    check_chains!(PageError:
+        PageError::Cursor(_) => [PageError::Cursor(InvalidCursor)],
+        PageError::Store(_) => store_errors().map(PageError::Store),
     );
     check_chains!(RevokeAllError:
         RevokeAllError::Unconfirmed => [RevokeAllError::Unconfirmed],

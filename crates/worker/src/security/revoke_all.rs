@@ -1,4 +1,4 @@
-//! `security:revoke_all`: unlinks every account at once, and queues the revocation of each grant at its platform.
+//! `security:revoke_all`, also by the application: unlinks every account at once, and queues the revocation of each grant at its platform.
 //!
 //! It increments the access epoch. A connect that is running, or that follows an earlier `account:authorize`, has the old epoch: its
 //! link is not stored, and the grant that the platform issued is revoked.
@@ -16,7 +16,7 @@ use store::{RevokeAllOutcome, RevokeAllRecord, StoreError};
 
 use super::SecurityService;
 use super::confirmation::Confirmation;
-use crate::call::{Call, NewAlert, RecallError, Refusal};
+use crate::call::{Call, NewAlert, RecallError, Refusal, digest};
 
 impl SecurityService {
     /// Unlinks every account, also those of platforms that the operator no longer offers.
@@ -25,17 +25,27 @@ impl SecurityService {
         if self.challenges.read(&confirmation.key(call)).await?.is_none() {
             return Err(RevokeAllError::Unconfirmed);
         }
+        let outcome = self.commit_revocation(call, confirmation.0).await?;
+        self.remove(call, &confirmation).await;
+        Ok(outcome)
+    }
+
+    /// Unlinks every account for the application, without a confirmation of the user.
+    pub(crate) async fn revoke_all_unconfirmed(&self, call: &Call) -> Result<JobOutcome, RevokeAllError> {
+        // Stands for a confirmation that this job alone has.
+        let confirmation = digest([b"revoked by the application", call.job.as_str().as_bytes()]);
+        self.commit_revocation(call, confirmation).await
+    }
+
+    async fn commit_revocation(&self, call: &Call, confirmation: [u8; 32]) -> Result<JobOutcome, RevokeAllError> {
         let now = self.now();
         let all = store::RevokeAll {
             user: call.user.clone(),
-            confirmation: confirmation.0,
+            confirmation,
             record: &|accounts| notifications(call, accounts, now),
         };
         match self.accounts.revoke_all(&all).await? {
-            RevokeAllOutcome::Revoked(count) => {
-                self.remove(call, &confirmation).await;
-                Ok(revoked(count))
-            }
+            RevokeAllOutcome::Revoked(count) => Ok(revoked(count)),
             RevokeAllOutcome::Spent => Err(RevokeAllError::Unconfirmed),
             RevokeAllOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }

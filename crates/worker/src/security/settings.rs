@@ -60,6 +60,14 @@ impl SecurityService {
             // The factor was turned on after the step-up check of this command.
             return Ok(refuse(call, ErrorCode::Conflict));
         }
+        if before
+            .factor
+            .as_ref()
+            .is_some_and(|factor| factor.lock_at(now).is_some())
+        {
+            // The factor was locked after the step-up check of this command.
+            return Ok(refuse(call, ErrorCode::TwoFactorLocked));
+        }
         let applied = match self.factor.apply_change(call, payload, prepared, before, now)? {
             Ok(applied) => applied,
             Err(code) => return Ok(refuse(call, code)),

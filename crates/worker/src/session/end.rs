@@ -30,6 +30,11 @@ impl SessionService {
         self.end_which(call, which).await
     }
 
+    /// Ends one session, on request of the application's server. A session of another user has another key, whatever its id.
+    pub(crate) async fn end_one(&self, call: &Call, session: &SessionId) -> Result<JobOutcome, EndError> {
+        self.end_which(call, SessionSelector::One(session.clone())).await
+    }
+
     /// Ends all sessions of the user, on request of the application's server.
     pub(crate) async fn end_all(&self, call: &Call) -> Result<JobOutcome, EndError> {
         self.end_which(call, SessionSelector::All).await

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bus::{AliveSession, BusError, OpenSocket, Presence, SessionRegistry};
+use protocol::api::{SessionList, UserSession};
 use protocol::cluster::job::JobOutcome;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
@@ -20,23 +21,46 @@ use crate::call::{Call, Refusal};
 impl SessionService {
     /// Lists the user's live sessions.
     pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, ListError> {
+        let now = Timestamp::from(self.clock.now());
+        let listed = SessionsAnswer {
+            sessions: self.sessions(&call.user, Some(call), now).await?,
+            server_time: now,
+        };
+        Ok(JobOutcome::from(&Answer::Sessions(listed)))
+    }
+
+    /// Lists the user's live sessions for the application, oldest first.
+    pub(crate) async fn list_for_application(&self, call: &Call) -> Result<JobOutcome, ListError> {
+        let now = Timestamp::from(self.clock.now());
+        let sessions = self.sessions(&call.user, None, now).await?;
+        let mut sessions: Vec<_> = sessions.into_iter().map(UserSession::from).collect();
+        sessions.sort_by_key(|session| session.connected_at);
+        Ok(JobOutcome::success(&SessionList { sessions }))
+    }
+
+    /// Live sessions of a user, as a caller in one of them sees them, or one in none.
+    async fn sessions(
+        &self,
+        user: &UserId,
+        caller: Option<&Call>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionInfo>, ListError> {
         let sources = SessionSources {
             records: &*self.records,
             registry: &*self.registry,
             presence: &*self.presence,
         };
-        let sessions = sources.live_sessions(&call.user).await?;
-        let user_timeout = self.timeout(&call.user).await?;
-        let now = Timestamp::from(self.clock.now());
+        let sessions = sources.live_sessions(user).await?;
+        let user_timeout = self.timeout(user).await?;
         let sessions = sessions.into_iter().map(|LiveSession { opened, alive, sockets }| {
             let (left, timeout) = match alive {
                 Some(alive) => (alive.left, alive.timeout),
                 // Redis has lost the session.
                 None => (opened.left, user_timeout),
             };
-            let current = opened.session == call.session;
+            let caller = caller.filter(|call| call.session == opened.session);
             SessionInfo {
-                current,
+                current: caller.is_some(),
                 sockets,
                 session_id: opened.session,
                 device_name: opened.origin.device_name,
@@ -45,14 +69,10 @@ impl SessionService {
                 connected_at: opened.opened_at,
                 last_active_at: now.minus(timeout.saturating_sub(left)),
                 // Each socket of another session has a token of its own.
-                expiry: Expiry::new(now.plus(left), call.token_expires_at.filter(|_| current)),
+                expiry: Expiry::new(now.plus(left), caller.and_then(|call| call.token_expires_at)),
             }
         });
-        let listed = SessionsAnswer {
-            sessions: sessions.collect(),
-            server_time: now,
-        };
-        Ok(JobOutcome::from(&Answer::Sessions(listed)))
+        Ok(sessions.collect())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::outbox::OutboxRelay;
 use crate::platform::Offered;
 use crate::revocation::Revocations;
-use crate::security::{AlertQueue, SecurityService};
+use crate::security::{AlertQueue, PageCursors, SecurityService};
 use crate::session::{LiveSessions, SessionService};
 use crate::settings::Settings;
 use crate::sync::Syncer;
@@ -194,6 +194,7 @@ impl Assembly<'_> {
             audit: Arc::clone(&store.audit),
             challenges: Arc::clone(&bus.challenges),
             hints: Arc::clone(&bus.hints),
+            cursors: PageCursors(Arc::clone(&self.parts.vault)),
             relay: Arc::clone(&self.relay),
             factor: Arc::clone(factor),
             session: Arc::clone(session),

@@ -178,6 +178,7 @@ async fn store_wrong_codes(env: &TestEnv, client: &Client, failures: u32) {
             recovery_key: None,
             recovery_codes: Vec::new(),
             recovery_attempts: Vec::new(),
+            lock: None,
         };
         Ok(SecurityDecision::Change(Box::new(SecurityChange {
             record: SecurityRecord {

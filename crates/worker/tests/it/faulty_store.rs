@@ -12,13 +12,13 @@ use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use serde_json::Value;
 use store::{
-    Accounts, Acknowledged, Actor, AlertRequest, Alerts, Answers, Audit, Credentials, Deliveries, Delivery,
-    DeliveryOutcome, EncryptedTokens, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes,
-    LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, OutboxBacklog, PendingLink, PendingLinkId, PendingLinkOutcome,
-    PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, RaisedAlert, Receipt, RefusedLink, Relayed, Revocation,
-    RevokeAll, RevokeAllOutcome, RevokeScope, Security, SecurityOutcome, SecurityRecord, SecurityRule, SentEvent,
-    SignIn, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink,
-    UnlinkOutcome, WriteOutcome,
+    AccountOverview, Accounts, Acknowledged, Actor, AlertPageQuery, AlertRequest, Alerts, Answers, Audit, Credentials,
+    Deliveries, Delivery, DeliveryOutcome, EncryptedTokens, Exchange, ExchangeStart, FinishedSync, FoundAlerts,
+    Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, OutboxBacklog, PendingLink,
+    PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, RaisedAlert, Receipt,
+    RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security, SecurityOutcome,
+    SecurityRecord, SecurityRule, SentEvent, SignIn, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task,
+    TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
 };
 use worker::StoreRoles;
 
@@ -178,6 +178,10 @@ impl Accounts for FaultyStore {
         self.store.accounts(user).await
     }
 
+    async fn account_states(&self, user: &UserId) -> Result<Vec<AccountOverview>, StoreError> {
+        self.store.account_states(user).await
+    }
+
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
         self.store.credentials(user, account).await
     }
@@ -292,6 +296,10 @@ impl Alerts for FaultyStore {
 
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
         self.store.open_alerts(user).await
+    }
+
+    async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError> {
+        self.store.find_alerts(user, query).await
     }
 
     async fn acknowledge_alert(

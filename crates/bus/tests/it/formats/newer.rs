@@ -26,7 +26,7 @@ async fn job_of_a_newer_version_waits_for_a_newer_worker_and_delays_no_other_job
     bus.claim(Interactive, &worker("w-1"), 1, SHORT_WAIT).await.unwrap();
     let deadline = "9999999999999";
     for number in 0..5 {
-        let text = format!(r#"{{"v":2,"id":"new-{number}","user":"u","task":{{}}}}"#);
+        let text = format!(r#"{{"v":3,"id":"new-{number}","user":"u","task":{{}}}}"#);
         let entry = ["XADD", LANE, "*", "id", "new", "deadline", deadline, "job", &text];
         redis.command(&entry).await;
     }
@@ -49,10 +49,10 @@ async fn job_of_a_newer_version_waits_for_a_newer_worker_and_delays_no_other_job
 
     for name in ["w-1", "w-2"] {
         let found = bus.claim(Interactive, &worker(name), 9, RECLAIMED).await.unwrap();
-        assert!(found.is_empty(), "{name} decodes version 1");
+        assert!(found.is_empty(), "{name} decodes versions 1 and 2");
     }
     assert_eq!(redis.command(&["EXISTS", "pn:{jobs:interactive}:dead"]).await, "0");
-    // Those are due at once for a worker that reads version 2, and have both of their deliveries.
+    // Those are due at once for a worker that reads version 3, and have both of their deliveries.
     let pending = redis
         .command(&["XPENDING", LANE, "workers", "IDLE", "3000", "-", "+", "9"])
         .await;
@@ -65,7 +65,7 @@ async fn job_of_a_newer_version_is_dropped_at_its_deadline() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     bus.claim(Interactive, &worker("w-1"), 1, SHORT_WAIT).await.unwrap();
-    let text = r#"{"v":2}"#;
+    let text = r#"{"v":3}"#;
     let deadline = millis_ahead(&redis, 2).await;
     redis
         .command(&["XADD", LANE, "*", "id", "new", "deadline", &deadline, "job", text])

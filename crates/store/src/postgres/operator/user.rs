@@ -12,9 +12,11 @@ use crate::operator::{
     AccountOverview, FactorOverview, MAX_LISTED, SecurityOverview, SeenOverview, SessionsOverview, TaskFilter,
     TaskOverview, UserOverview,
 };
+use crate::postgres::accounts::states;
+use crate::postgres::devices::seen;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::row::{account, alert, timestamp};
+use crate::postgres::row::{alert, timestamp};
 use crate::postgres::security::columns;
 use crate::postgres::transaction::Transaction;
 use crate::security::SecurityRecord;
@@ -63,24 +65,7 @@ impl ReadUser<'_> {
     }
 
     async fn accounts(&self, tx: &Transaction<'_>) -> Result<Vec<AccountOverview>, Failure> {
-        let select = "SELECT account_type, platform_user_id, username, display_name, avatar_url, status, scopes, connected_at, \
-                      last_synced, error_message, token_expires_at, next_sync_at, failures, paused_until, \
-                      refresh_token IS NOT NULL AS has_refresh_token, \
-                      disconnected_generation IS NOT DISTINCT FROM generation AS is_disconnected \
-                      FROM accounts WHERE user_id = $1 ORDER BY account_type";
-        let rows = tx.query(select, &[&self.user.as_str()]).await?;
-        let read = |row: &Row| {
-            Ok(AccountOverview {
-                account: account(row)?,
-                is_disconnected: row.try_get("is_disconnected")?,
-                has_refresh_token: row.try_get("has_refresh_token")?,
-                token_expires_at: time(row, "token_expires_at")?,
-                next_sync_at: timestamp(row.try_get("next_sync_at")?),
-                failures: row.try_get("failures")?,
-                paused_until: time(row, "paused_until")?,
-            })
-        };
-        rows.iter().map(read).collect()
+        states::read(&tx.query(states::READ, &[&self.user.as_str()]).await?)
     }
 
     async fn security(&self, tx: &Transaction<'_>) -> Result<SecurityOverview, Failure> {
@@ -93,6 +78,8 @@ impl ReadUser<'_> {
                 failures: factor.failures,
                 last_failed_at: factor.last_failed,
                 recovery_codes: factor.recovery_codes.len(),
+                locked_at: factor.lock.map(|lock| lock.since),
+                locked_until: factor.lock.and_then(|lock| lock.until),
             }),
             pending_factor: record.pending.map(|pending| pending.method),
         })
@@ -106,17 +93,10 @@ impl ReadUser<'_> {
     }
 
     async fn seen(&self, tx: &Transaction<'_>) -> Result<Vec<SeenOverview>, Failure> {
-        let select =
-            "SELECT kind, name, seen_at FROM seen WHERE user_id = $1 ORDER BY seen_at DESC, kind, name LIMIT $2";
-        let rows = tx.query(select, &[&self.user.as_str(), &i64::from(MAX_LISTED)]).await?;
-        let read = |row: &Row| {
-            Ok(SeenOverview {
-                kind: row.try_get("kind")?,
-                name: row.try_get("name")?,
-                seen_at: timestamp(row.try_get("seen_at")?),
-            })
-        };
-        rows.iter().map(read).collect()
+        seen::read(
+            &tx.query(seen::READ, &[&self.user.as_str(), &i64::from(MAX_LISTED)])
+                .await?,
+        )
     }
 
     async fn tasks(&self, tx: &Transaction<'_>) -> Result<Vec<TaskOverview>, Failure> {

@@ -8,14 +8,15 @@ use tokio_postgres::Row;
 use crate::postgres::error::Failure;
 use crate::postgres::row::{timestamp, word, written};
 use crate::postgres::transaction::Transaction;
-use crate::security::{Factor, PendingFactor, RecoveryAttempt, SecurityRecord, SentCode};
+use crate::security::{Factor, FactorLock, PendingFactor, RecoveryAttempt, SecurityRecord, SentCode};
 use crate::vault::Ciphertext;
 
 /// Reads a user's row.
 pub(in crate::postgres) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
                                sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
                                recovery_tried_at, recovery_tried_in, pending_method, pending_secret, pending_code, \
-                               pending_challenge, pending_session, pending_until FROM security WHERE user_id = $1";
+                               pending_challenge, pending_session, pending_until, factor_locked_at, factor_locked_until \
+                               FROM security WHERE user_id = $1";
 
 /// Record from all columns.
 pub(in crate::postgres) fn record(row: &Row) -> Result<SecurityRecord, Failure> {
@@ -45,6 +46,16 @@ fn factor(row: &Row) -> Result<Option<Factor>, Failure> {
         recovery_key: recovery_key.map(Ciphertext::from_bytes),
         recovery_codes: codes.into_iter().map(mac).collect::<Result<_, _>>()?,
         recovery_attempts: recovery_attempts(row)?,
+        lock: lock(row)?,
+    }))
+}
+
+fn lock(row: &Row) -> Result<Option<FactorLock>, Failure> {
+    let since: Option<OffsetDateTime> = row.try_get("factor_locked_at")?;
+    let until: Option<OffsetDateTime> = row.try_get("factor_locked_until")?;
+    Ok(since.map(|since| FactorLock {
+        since: timestamp(since),
+        until: until.map(timestamp),
     }))
 }
 
@@ -118,13 +129,14 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
     let replace = "INSERT INTO security (user_id, session_timeout, factor_method, factor_secret, last_step, sent_challenges, \
              sent_sessions, sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
              recovery_tried_at, pending_method, pending_secret, pending_code, pending_challenge, pending_session, \
-             pending_until, recovery_tried_in) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
+             pending_until, recovery_tried_in, factor_locked_at, factor_locked_until) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) \
              ON CONFLICT (user_id) DO UPDATE SET session_timeout = $2, factor_method = $3, factor_secret = $4, \
              last_step = $5, sent_challenges = $6, sent_sessions = $7, sent_codes = $8, sent_until = $9, failures = $10, \
              last_failed_at = $11, recovery_key = $12, recovery_codes = $13, recovery_tried_at = $14, \
              pending_method = $15, pending_secret = $16, pending_code = $17, pending_challenge = $18, \
-             pending_session = $19, pending_until = $20, recovery_tried_in = $21";
+             pending_session = $19, pending_until = $20, recovery_tried_in = $21, factor_locked_at = $22, \
+             factor_locked_until = $23";
     let minutes = i32::try_from(record.session_timeout).map_err(Failure::row)?;
     let factor = record.factor.as_ref();
     let failures = factor.map(|factor| i32::try_from(factor.failures).unwrap_or(i32::MAX));
@@ -140,6 +152,7 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
     let tried = factor.map(|factor| &factor.recovery_attempts);
     let tried_at = tried.map(|tried| tried.iter().map(|tried| written(tried.at)).collect::<Vec<_>>());
     let tried_in = tried.map(|tried| tried.iter().map(|tried| tried.session.as_str()).collect::<Vec<_>>());
+    let lock = factor.and_then(|factor| factor.lock);
     let sent = factor.map(|factor| &factor.sent);
     let sent_challenges = sent.map(|sent| sent.iter().map(|sent| sent.challenge.as_str()).collect::<Vec<_>>());
     let sent_sessions = sent.map(|sent| sent.iter().map(|sent| sent.session.as_str()).collect::<Vec<_>>());
@@ -174,6 +187,8 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             &pending.map(|pending| pending.session.as_str()),
             &pending.map(|pending| written(pending.until)),
             &tried_in,
+            &lock.map(|lock| written(lock.since)),
+            &lock.and_then(|lock| lock.until).map(written),
         ],
     )
     .await?;

@@ -148,6 +148,7 @@ async fn findings_count_wrong_second_factors(store: &dyn Store) {
                 recovery_key: None,
                 recovery_codes: Vec::new(),
                 recovery_attempts: Vec::new(),
+                lock: None,
             };
             Ok(SecurityDecision::Change(Box::new(SecurityChange {
                 record: SecurityRecord {

@@ -227,6 +227,7 @@ pub(crate) fn guarded(user: &UserId, method: FactorMethod, vault: &Vault) -> Sec
             recovery_key: Some(vault.new_mac_key(&of_factor(user, "recovery"))),
             recovery_codes: vec![[1; 32]],
             recovery_attempts: Vec::new(),
+            lock: None,
         }),
         pending: Some(PendingFactor {
             method,

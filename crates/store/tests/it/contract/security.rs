@@ -10,8 +10,9 @@ use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{
-    AuditAction, AuditEvent, Factor, Link, LinkOutcome, PendingFactor, Receipt, RecoveryAttempt, SecurityChange,
-    SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SentCode, Store, StoreError, verify_audit,
+    AuditAction, AuditEvent, Factor, FactorLock, Link, LinkOutcome, PendingFactor, Receipt, RecoveryAttempt,
+    SecurityChange, SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SentCode, Store, StoreError,
+    verify_audit,
 };
 
 use crate::recorder::relayed;
@@ -81,6 +82,10 @@ async fn record_is_read_back_as_written(store: &dyn Store) {
             at: Timestamp::from_millis(1_795_451_460_009),
             session: session.clone(),
         }],
+        lock: Some(FactorLock {
+            since: Timestamp::from_millis(1_795_451_460_015),
+            until: Some(Timestamp::from_millis(1_795_451_460_017)),
+        }),
     };
     let pending = PendingFactor {
         method: FactorMethod::Sms,
@@ -97,7 +102,15 @@ async fn record_is_read_back_as_written(store: &dyn Store) {
         recovery_key: None,
         recovery_codes: Vec::new(),
         recovery_attempts: Vec::new(),
+        lock: Some(FactorLock {
+            since: Timestamp::from_millis(1_795_451_460_019),
+            until: None,
+        }),
         ..factor.clone()
+    };
+    let unlocked = Factor {
+        lock: None,
+        ..fresh.clone()
     };
     for record in [
         SecurityRecord {
@@ -107,6 +120,10 @@ async fn record_is_read_back_as_written(store: &dyn Store) {
         },
         SecurityRecord {
             factor: Some(fresh),
+            ..minutes(1)
+        },
+        SecurityRecord {
+            factor: Some(unlocked),
             ..minutes(1)
         },
         minutes(30),
