@@ -45,6 +45,7 @@ pub use platform::{
     PlatformNotification, Profile, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage,
     SyncSchedule, Tokens,
 };
+pub use rate_limit::retry_after;
 pub use schedules::sync_schedule;
 pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramBot, TelegramSettings};

@@ -104,7 +104,9 @@ fn is_throttled(answer: &Response<Vec<u8>>) -> bool {
     answer.status() == StatusCode::TOO_MANY_REQUESTS || github::is_rate_limited(answer)
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// Wait that `Retry-After` asks for: seconds, or an HTTP date, which is read by the server's clock.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, header::RETRY_AFTER.as_str())?;
     match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

@@ -3,6 +3,7 @@
 //! The argument types have the raw text; each section's `check` converts it to the plain settings of a crate and reports invalid
 //! values to [`Problems`]. No other module reads the environment.
 
+mod app_webhook;
 mod audit;
 mod database;
 mod effective;
@@ -34,6 +35,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use app_webhook::{AppWebhookEventArgs, AppWebhookSenderArgs};
 pub use audit::AuditVerifyArgs;
 pub use database::{DatabaseArgs, MigrateArgs, OwnerArgs};
 pub use effective::EffectiveSettings;

@@ -3,7 +3,7 @@
 //! Owns: the job engine, which claims jobs, runs each until its deadline and answers it once; the account commands; the second
 //! factor, its message senders, and the settings; the opening and ending of sessions; confirmations, alerts, and the revocation of
 //! all access; webhook deliveries and the inboxes of bots; the outbox relay; the expiry of pending links; grant revocation at the
-//! platforms; the gateways' refusals and the heads of the audit log.
+//! platforms; the webhooks to the application; the gateways' refusals and the heads of the audit log.
 //!
 //! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may stop at any
 //! line: another worker repeats the answer, or does the work, or has the client start again.
@@ -17,6 +17,7 @@ mod worker;
 mod jobs;
 
 mod account;
+mod app_webhook;
 mod audit;
 mod deliveries;
 mod factor;
@@ -38,6 +39,10 @@ mod metrics;
 mod outage;
 mod trace;
 
+pub use app_webhook::{
+    AppWebhookClient, AppWebhookClientError, AppWebhookSecrets, AppWebhookSendError, AppWebhookSettings,
+    InvalidAppWebhookSecrets, InvalidAppWebhookUrl,
+};
 pub use call::operator_receipt;
 pub use factor::{
     EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl,

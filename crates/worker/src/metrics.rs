@@ -18,7 +18,7 @@ use message::{MessageMetrics, MessageTimer};
 
 pub(crate) use backlog::{BacklogGauges, Backlogs};
 pub(crate) use label::{
-    ExchangeLabel, InboxReadLabel, MessageLabel, PauseLabel, RefreshLabel, RevocationLabel, SyncLabel,
+    AppWebhookLabel, ExchangeLabel, InboxReadLabel, MessageLabel, PauseLabel, RefreshLabel, RevocationLabel, SyncLabel,
 };
 
 /// Instruments of a worker. Clones share them.
@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     relays_stopped: Counter<u64>,
     resent: Counter<u64>,
     revocations: Counter<u64>,
+    app_webhooks: Counter<u64>,
     messages: MessageMetrics,
     syncs: Counter<u64>,
     sync_lag: Histogram<f64>,
@@ -88,6 +89,10 @@ impl Metrics {
                 "postern.worker.revocations",
                 "Attempts to revoke a grant by platform and outcome",
             ),
+            app_webhooks: counter(
+                "postern.worker.app_webhooks",
+                "Requests that send a webhook to the application, by outcome",
+            ),
             messages: MessageMetrics::new(meter),
             syncs: counter("postern.worker.syncs", "Syncs by platform and outcome"),
             sync_lag: seconds(
@@ -127,6 +132,9 @@ impl Metrics {
         }
         for counter in [&self.relayed, &self.relays_stopped, &self.resent] {
             counter.add(0, &[]);
+        }
+        for outcome in AppWebhookLabel::ALL {
+            self.app_webhooks.add(0, &of_app_webhook(outcome));
         }
         for platform in AccountType::ALL {
             let zero = |counter: &Counter<u64>, outcomes: &[&'static str]| {
@@ -180,6 +188,11 @@ impl Metrics {
     /// Counts an attempt to revoke a grant.
     pub(crate) fn revocation(&self, account: AccountType, outcome: RevocationLabel) {
         self.revocations.add(1, &of_platform(account, outcome.as_str()));
+    }
+
+    /// Counts a request that sends a webhook to the application.
+    pub(crate) fn app_webhook(&self, outcome: AppWebhookLabel) {
+        self.app_webhooks.add(1, &of_app_webhook(outcome));
     }
 
     /// Counts a sync.
@@ -251,6 +264,10 @@ impl Drop for Counted {
 
 fn of_job(command: &'static str, outcome: &'static str) -> [KeyValue; 2] {
     [KeyValue::new("command", command), KeyValue::new("outcome", outcome)]
+}
+
+fn of_app_webhook(outcome: AppWebhookLabel) -> [KeyValue; 1] {
+    [KeyValue::new("outcome", outcome.as_str())]
 }
 
 fn of_pause(account: AccountType, whose: PauseLabel) -> [KeyValue; 2] {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use self::assembly::Assembly;
 use crate::account::expire_pending_links;
+use crate::app_webhook::{AppWebhookClient, AppWebhookSender};
 use crate::audit::log_heads;
 use crate::deliveries::InboxReader;
 use crate::factor::MessageSenders;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub inboxes: Vec<Arc<dyn BotInbox>>,
     /// Senders of second-factor codes; methods without a sender are `not_supported`.
     pub message_senders: MessageSenders,
+    /// Sender of webhooks to the application; without one none are sent.
+    pub app_webhooks: Option<AppWebhookClient>,
     /// Time of day.
     pub clock: Arc<dyn Clock>,
     /// Randomness of states, verifiers and jitter.
@@ -66,6 +69,7 @@ pub struct Worker {
     sweep: Sweep,
     event_logs: EventLogWatch,
     revocations: Revocations,
+    app_webhooks: Option<AppWebhookSender>,
     schedule: Schedule,
     inboxes: Vec<InboxReader>,
     pruner: Pruner,
@@ -134,6 +138,7 @@ impl Worker {
             schedule: Schedule(assembly.syncer()),
             inboxes: assembly.inbox_readers(),
             revocations: assembly.revocations(),
+            app_webhooks: assembly.app_webhooks(),
             pruner,
             repeatable_codes: settings.dangerous_repeatable_codes,
             parts,
@@ -166,6 +171,7 @@ impl Worker {
         let drain = || tasks.soft();
         let backlogs = BacklogMonitor {
             outbox: Arc::clone(&store.outbox),
+            app_webhooks: store.app_webhooks,
             tasks: Arc::clone(&store.tasks),
             retention: store.retention,
             key_uses: store.key_uses,
@@ -179,6 +185,9 @@ impl Worker {
         let expiry = expire_pending_links(store.pending_links, queued, parts.entropy, drain());
         tasks.essential("pending links", expiry);
         tasks.essential("revocations", self.revocations.run());
+        if let Some(sender) = self.app_webhooks {
+            tasks.essential("application webhooks", sender.run());
+        }
         tasks.essential("syncs", self.schedule.run());
         for reader in self.inboxes {
             tasks.essential("bot's inbox", reader.run(drain()));

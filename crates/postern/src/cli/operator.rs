@@ -5,7 +5,7 @@ use nix::unistd::{Uid, User};
 use store::vault::VaultKeys;
 use store::{Operator, PgSettings};
 
-use crate::config::{ConfigError, DatabaseArgs, OwnerArgs, Problems, VaultKeysArgs};
+use crate::config::{AppWebhookEventArgs, ConfigError, DatabaseArgs, OwnerArgs, Problems, VaultKeysArgs};
 
 /// Operator, and what a command needs to record itself in the audit log.
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub struct OperatorArgs {
     /// Vault keys, which sign the audit log.
     #[command(flatten)]
     pub vault: VaultKeysArgs,
+    /// Events that are queued for the application, as workers queue them.
+    #[command(flatten)]
+    pub app_webhook_events: AppWebhookEventArgs,
 }
 
 /// Checked settings of an operator's command.
@@ -57,9 +60,10 @@ impl OperatorArgs {
             None => Some(process_user()),
         };
         let keys = self.vault.check(problems);
+        let app_webhooks = self.app_webhook_events.check(problems);
         Some(OperatorSettings {
             operator: operator?,
-            database: database?,
+            database: database?.queueing_app_webhooks(&app_webhooks?),
             keys: keys?,
         })
     }

@@ -36,6 +36,8 @@ pub(crate) const TELEGRAM: &str = "Telegram";
 pub(crate) const X: &str = "X";
 /// Senders of second-factor codes.
 pub(crate) const EMAIL_AND_SMS: &str = "Email and SMS";
+/// Webhooks to the application.
+pub(crate) const APP_WEBHOOKS: &str = "Webhooks to the application";
 /// Log.
 pub(crate) const LOG: &str = "Log";
 /// Export of traces, metrics and logs.

@@ -7,12 +7,12 @@ use lifecycle::FileWatch;
 use protocol::account::AccountType;
 use store::vault::VaultKeys;
 use url::Url;
-use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SmsSettings};
+use worker::{AppWebhookSettings, ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SmsSettings};
 
 use super::{
-    ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, HEALTH_LISTEN, Problems, RedisArgs, RedisFiles,
-    RetentionArgs, SessionArgs, SmsArgs, TelegramArgs, TelemetryArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs,
-    address, heading,
+    AppWebhookEventArgs, AppWebhookSenderArgs, ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs,
+    HEALTH_LISTEN, Problems, RedisArgs, RedisFiles, RetentionArgs, SessionArgs, SmsArgs, TelegramArgs, TelemetryArgs,
+    VaultKeysArgs, WebhookArgs, XTwitterArgs, address, heading,
 };
 
 /// Flags and variables of the worker.
@@ -66,6 +66,12 @@ pub struct WorkerArgs {
     /// Second factors by SMS.
     #[command(flatten)]
     pub sms: SmsArgs,
+    /// Events that are queued for the application.
+    #[command(flatten)]
+    pub app_webhook_events: AppWebhookEventArgs,
+    /// Webhooks to the application.
+    #[command(flatten)]
+    pub app_webhooks: AppWebhookSenderArgs,
     /// Export of telemetry.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -106,6 +112,10 @@ pub struct WorkerNode {
     pub email: Option<EmailSettings>,
     /// SMS API, if configured.
     pub sms: Option<SmsSettings>,
+    /// Receiver of webhooks to the application, if configured.
+    pub app_webhooks: Option<AppWebhookSettings>,
+    /// Watch of the file of the secrets that sign them.
+    pub app_webhook_file: Option<FileWatch<1>>,
     /// Settings of the worker itself.
     pub worker: worker::Settings,
 }
@@ -136,6 +146,8 @@ impl WorkerArgs {
         let telegram_bot = self.telegram.bot(telegram.as_ref(), has_webhook, problems);
         let email = self.email.check(problems);
         let sms = self.sms.check(problems);
+        let app_webhook_events = self.app_webhook_events.check(problems);
+        let app_webhooks = self.app_webhooks.check(&self.app_webhook_events, problems);
         let redirects = self.redirects(problems);
         let sessions = self.sessions.check(problems);
         let retention = self.retention.check(problems);
@@ -160,7 +172,7 @@ impl WorkerArgs {
         Some(WorkerNode {
             health_listen: health_listen?,
             redis,
-            database: database?,
+            database: database?.queueing_app_webhooks(&app_webhook_events?),
             vault_keys: vault_keys?,
             redis_files,
             database_file: self.database.file(),
@@ -174,6 +186,8 @@ impl WorkerArgs {
             hooks,
             email,
             sms,
+            app_webhooks,
+            app_webhook_file: self.app_webhooks.file(),
             worker,
         })
     }

@@ -115,6 +115,7 @@ impl Nodes {
             inboxes: vec![Arc::new(discord_bot), Arc::new(telegram_bot)],
             hooks: Vec::new(),
             message_senders: worker::MessageSenders::default(),
+            app_webhooks: None,
             clock: Arc::clone(&runtime.clock),
             entropy: Arc::clone(&runtime.entropy),
         };

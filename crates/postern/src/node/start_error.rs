@@ -23,6 +23,9 @@ pub enum StartError {
     /// The sender of text messages could not be built.
     #[error(transparent)]
     Sms(#[from] worker::SmsError),
+    /// The sender of webhooks to the application could not be built.
+    #[error(transparent)]
+    AppWebhooks(#[from] worker::AppWebhookClientError),
     /// A platform has an insecure URL.
     #[error("set up a platform")]
     Platform(#[from] platforms::InsecureUrl),

@@ -15,7 +15,10 @@ use store::vault::{AuditKeys, Vault, VaultKeys};
 use store::{PgStore, check_key_change};
 use telemetry::export::Exports;
 use tracing::Instrument;
-use worker::{BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles, Worker};
+use worker::{
+    AppWebhookClient, BusRoles, EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, StoreRoles,
+    Worker,
+};
 
 use super::{HttpListener, ListenerKind, NodeRuntime, StartError, StopSignals};
 use crate::config::WorkerNode;
@@ -37,6 +40,12 @@ async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) 
     reloads.watch(node.database_file, move |text| {
         ready(database.replace_credentials(&text))
     });
+    let app_webhooks = node.app_webhooks.clone().map(AppWebhookClient::new).transpose()?;
+    if let Some(settings) = node.app_webhooks {
+        reloads.watch(node.app_webhook_file, move |text| {
+            ready(settings.replace_secrets(&text))
+        });
+    }
     let http = Http::new(Timeouts::default())?
         .metered(&runtime.metrics.meter())
         .reporting_to(runtime.dependencies.clone());
@@ -76,6 +85,7 @@ async fn run(node: WorkerNode, runtime: NodeRuntime, signals: &mut StopSignals) 
         inboxes,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
         message_senders,
+        app_webhooks,
         clock: Arc::clone(&runtime.clock),
         entropy: Arc::clone(&runtime.entropy),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lifecycle::{OutageReporter, PeriodicLoop};
 use store::vault::Vault;
-use store::{KeyUses, Outbox, Retention, StoreError, TaskQueue};
+use store::{AppWebhooks, KeyUses, Outbox, Retention, StoreError, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{BacklogGauges, Backlogs};
@@ -15,6 +15,7 @@ use crate::outage::report_failure;
 /// Measures backlogs, and the age of the vault key that encrypts.
 pub(crate) struct BacklogMonitor {
     pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) app_webhooks: Arc<dyn AppWebhooks>,
     pub(crate) tasks: Arc<dyn TaskQueue>,
     pub(crate) retention: Arc<dyn Retention>,
     pub(crate) key_uses: Arc<dyn KeyUses>,
@@ -40,6 +41,7 @@ impl BacklogMonitor {
     async fn measure(&self, key_in_use: &mut Option<String>) -> Result<(), StoreError> {
         self.gauges.measured(Backlogs {
             outbox: self.outbox.outbox_backlog().await?,
+            app_webhooks: self.app_webhooks.app_webhook_backlog().await?,
             dead_tasks: self.tasks.dead_tasks().await?,
             prune_ages: self.retention.prune_ages().await?,
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use store::{OutboxBacklog, PrunedTable};
+use store::{AppWebhookBacklog, OutboxBacklog, PrunedTable};
 use tokio::time::Instant;
 
 /// Backlogs in the store.
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 pub(crate) struct Backlogs {
     /// Unsent events.
     pub(crate) outbox: OutboxBacklog,
+    /// Webhooks to the application.
+    pub(crate) app_webhooks: AppWebhookBacklog,
     /// Tasks that were given up.
     pub(crate) dead_tasks: u64,
     /// Time since all expired rows of each table were deleted.
@@ -64,6 +66,7 @@ impl BacklogGauges {
                 }
             })
             .build();
+        register_app_webhooks(meter, &gauges);
         let measured = gauges.clone();
         meter
             .f64_observable_gauge("postern.store.prune_age")
@@ -118,6 +121,41 @@ impl BacklogGauges {
     fn lock(&self) -> MutexGuard<'_, Measured> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Registers the gauges of the webhooks to the application.
+fn register_app_webhooks(meter: &Meter, gauges: &BacklogGauges) {
+    let measured = gauges.clone();
+    meter
+        .u64_observable_gauge("postern.store.app_webhooks.depth")
+        .with_description("Webhooks to the application that are not accepted yet, up to 10,000")
+        .with_callback(move |gauge| {
+            if let Some(backlogs) = measured.backlogs() {
+                gauge.observe(backlogs.app_webhooks.waiting, &[]);
+            }
+        })
+        .build();
+    let measured = gauges.clone();
+    meter
+        .f64_observable_gauge("postern.store.app_webhooks.oldest_age")
+        .with_unit("s")
+        .with_description("Age of the oldest webhook to the application that is not accepted yet; 0 if there is none")
+        .with_callback(move |gauge| {
+            if let Some(backlogs) = measured.backlogs() {
+                gauge.observe(backlogs.app_webhooks.oldest.as_secs_f64(), &[]);
+            }
+        })
+        .build();
+    let measured = gauges.clone();
+    meter
+        .u64_observable_gauge("postern.store.dead_app_webhooks")
+        .with_description("Webhooks to the application that were given up and wait for an operator, up to 1,000")
+        .with_callback(move |gauge| {
+            if let Some(backlogs) = measured.backlogs() {
+                gauge.observe(backlogs.app_webhooks.dead, &[]);
+            }
+        })
+        .build();
 }
 
 /// Time after which a measurement is no longer observed.

@@ -80,6 +80,18 @@ label! {
 }
 
 label! {
+    /// Outcome of a request that sends a webhook to the application.
+    AppWebhookLabel {
+        Sent => "sent",
+        Retried => "retried",
+        /// Given up.
+        Dead => "dead",
+        /// Another worker has the lease, or the webhook was deleted.
+        Lost => "lost",
+    }
+}
+
+label! {
     /// Outcome of a read of a bot's inbox.
     InboxReadLabel {
         Ok => "ok",

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::Parts;
 use crate::account::{AccountPermits, AccountService, Authorizations};
+use crate::app_webhook::AppWebhookSender;
 use crate::audit::Refusals;
 use crate::deliveries::{Addressees, InboxReader, Webhooks};
 use crate::factor::{FactorChallenges, FactorService};
@@ -69,6 +70,20 @@ impl Assembly<'_> {
             tasks: self.tasks.clone(),
             metrics: self.metrics.clone(),
         }
+    }
+
+    /// Sender of webhooks to the application, if it has a receiver.
+    pub(super) fn app_webhooks(&self) -> Option<AppWebhookSender> {
+        let client = self.parts.app_webhooks.as_ref()?;
+        Some(AppWebhookSender {
+            worker: self.id.clone(),
+            webhooks: Arc::clone(&self.parts.store.app_webhooks),
+            client: client.clone(),
+            clock: Arc::clone(&self.parts.clock),
+            entropy: Arc::clone(&self.parts.entropy),
+            tasks: self.tasks.clone(),
+            metrics: self.metrics.clone(),
+        })
     }
 
     pub(super) fn inbox_readers(&self) -> Vec<InboxReader> {

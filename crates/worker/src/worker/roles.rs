@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bus::{Bus, Challenges, Events, Hints, Jobs, Limits, Presence, SessionRegistry};
 use store::{
-    Accounts, Alerts, Answers, Audit, Deliveries, Devices, Inboxes, KeyUses, Outbox, Pauses, PendingLinks, Refreshes,
-    Retention, Security, SessionRecords, Store, Syncs, TaskQueue,
+    Accounts, Alerts, Answers, AppWebhooks, Audit, Deliveries, Devices, Inboxes, KeyUses, Outbox, Pauses, PendingLinks,
+    Refreshes, Retention, Security, SessionRecords, Store, Syncs, TaskQueue,
 };
 
 /// Roles of the bus.
@@ -44,6 +44,7 @@ pub struct StoreRoles {
     pub accounts: Arc<dyn Accounts>,
     pub alerts: Arc<dyn Alerts>,
     pub answers: Arc<dyn Answers>,
+    pub app_webhooks: Arc<dyn AppWebhooks>,
     pub audit: Arc<dyn Audit>,
     pub deliveries: Arc<dyn Deliveries>,
     pub devices: Arc<dyn Devices>,
@@ -68,6 +69,7 @@ impl StoreRoles {
             accounts: Arc::<dyn Store>::clone(&store),
             alerts: Arc::<dyn Store>::clone(&store),
             answers: Arc::<dyn Store>::clone(&store),
+            app_webhooks: Arc::<dyn Store>::clone(&store),
             audit: Arc::<dyn Store>::clone(&store),
             deliveries: Arc::<dyn Store>::clone(&store),
             devices: Arc::<dyn Store>::clone(&store),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lifecycle::{Clock, Entropy, ManualClock, OsEntropy, Readiness, SystemClock};
 use platforms::{BotInbox, Platform};
 use protocol::account::AccountType;
+use protocol::app_webhook::AppWebhookType;
 use protocol::id::WorkerId;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
@@ -16,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 use worker::{
-    ConnectState, JobConcurrency, MessageSenders, Parts, RedirectPolicy, Running, SessionTimes, Settings, Worker,
+    AppWebhookClient, ConnectState, JobConcurrency, MessageSenders, Parts, RedirectPolicy, Running, SessionTimes,
+    Settings, Worker,
 };
 
 use crate::client::{Client, DEADLINE};
@@ -37,6 +39,7 @@ pub(crate) struct TestEnv {
     platforms: Vec<Arc<dyn Platform>>,
     pub(crate) inboxes: Vec<Arc<dyn BotInbox>>,
     pub(crate) message_senders: MessageSenders,
+    pub(crate) app_webhooks: Option<AppWebhookClient>,
 }
 
 impl TestEnv {
@@ -45,10 +48,10 @@ impl TestEnv {
         let keys = VaultKeys::parse(&Secret::new(format!("test:{}=", "A".repeat(43)))).unwrap();
         Self {
             bus: Arc::new(FaultyBus::new()),
-            store: Arc::new(FaultyStore::new(MemoryStore::new(
-                Arc::<ManualClock>::clone(&clock),
-                keys.audit_keys(),
-            ))),
+            store: Arc::new(FaultyStore::new(
+                MemoryStore::new(Arc::<ManualClock>::clone(&clock), keys.audit_keys())
+                    .queueing_app_webhooks(&AppWebhookType::ALL),
+            )),
             clock,
             settings: Settings {
                 concurrency: JobConcurrency::default(),
@@ -63,6 +66,7 @@ impl TestEnv {
             platforms,
             inboxes: Vec::new(),
             message_senders: MessageSenders::default(),
+            app_webhooks: None,
         }
     }
 
@@ -78,6 +82,7 @@ impl TestEnv {
             platforms: self.platforms.clone(),
             inboxes: self.inboxes.clone(),
             message_senders: self.message_senders.clone(),
+            app_webhooks: self.app_webhooks.clone(),
         }
     }
 
@@ -113,6 +118,7 @@ impl TestEnv {
             hooks: Vec::new(),
             inboxes: self.inboxes.clone(),
             message_senders: self.message_senders.clone(),
+            app_webhooks: self.app_webhooks.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
             entropy: Arc::new(OsEntropy),
         };

@@ -67,6 +67,7 @@ const GUARDED: &[Guarded] = &[
         homes: &[
             "crates/platforms/src/http",
             "crates/jwks/src/client",
+            "crates/worker/src/app_webhook/client",
             "crates/worker/src/factor/sms",
             "crates/postern/src/publish",
             "crates/telemetry/src/export",
