@@ -32,4 +32,4 @@ pub mod wire;
 pub mod app_webhook;
 
 #[cfg(feature = "schema")]
-mod schema;
+pub mod schema;

@@ -12,6 +12,7 @@ use crate::json::Json;
 
 pub mod auth;
 pub mod native;
+pub mod ready;
 pub mod socketio;
 
 mod engineio;

@@ -1,7 +1,9 @@
-//! The workspace's own tools: `cargo xtask tidy`, and `cargo xtask long` for long forms of tests.
+//! The workspace's own tools: `cargo xtask tidy`, `cargo xtask export` for the documents of the API, and `cargo xtask long` for long
+//! forms of tests.
 //!
 //! It depends on nothing of ours, so that it answers in seconds and before anything else is built.
 
+mod export;
 mod long;
 mod tidy;
 
@@ -17,6 +19,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let metadata = MetadataCommand::new().no_deps().exec().context("read the workspace")?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy(&metadata),
+        ["export"] => export::export(
+            metadata.workspace_root.as_std_path(),
+            metadata.target_directory.join("reference").as_std_path(),
+        ),
+        ["export", "--out", directory] => export::export(metadata.workspace_root.as_std_path(), Path::new(directory)),
         ["long", "autobahn"] => long::autobahn(
             metadata.workspace_root.as_std_path(),
             metadata.target_directory.as_std_path(),
@@ -30,7 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["long", "servers", name] => long::servers(metadata.workspace_root.as_std_path(), Some(*name)),
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
         _ => bail!(
-            "usage: cargo xtask tidy | long autobahn | long clients | long drill | long prune | long releases \
+            "usage: cargo xtask tidy | export [--out DIR] | long autobahn | long clients | long drill | long prune | long releases \
              | long rollout | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
         ),
     }

@@ -8,12 +8,12 @@ use lifecycle::{Clock, Entropy};
 use protocol::cluster::origin::Origin;
 use protocol::event::name;
 use protocol::expiry::Expiry;
-use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::id::ConnectionId;
 use protocol::json::Json;
 use protocol::time::Timestamp;
 use protocol::wire::auth::Resume;
+use protocol::wire::ready::Ready;
 use protocol::wire::{Message, RequestId, native, socketio};
-use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use tracing::Span;
 
@@ -221,9 +221,9 @@ impl Authenticated {
             return socketio::connected(encoding.dialect(), self.connection.as_str(), token);
         };
         let ready = Ready {
-            user_id: &self.identity.user,
-            session_id: &self.identity.session,
-            resume_token: token.unwrap_or_default(),
+            user_id: self.identity.user.clone(),
+            session_id: self.identity.session.clone(),
+            resume_token: token.unwrap_or_default().to_owned(),
             offset: start.after.to_string(),
             recovered: start.recovered,
             expiry,
@@ -231,21 +231,4 @@ impl Authenticated {
         };
         native::answer(encoding, name::READY, &Json::of(&ready), self.options.request.as_ref())
     }
-}
-
-/// `ready`: greeting of a plain WebSocket.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Ready<'a> {
-    user_id: &'a UserId,
-    session_id: &'a SessionId,
-    /// Resume token.
-    resume_token: &'a str,
-    /// Offset after which events follow.
-    offset: String,
-    recovered: bool,
-    /// End of the session and of the token.
-    #[serde(flatten)]
-    expiry: Expiry,
-    server_time: Timestamp,
 }

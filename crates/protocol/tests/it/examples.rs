@@ -7,14 +7,13 @@ use protocol::account::{AccountStatus, AccountType};
 use protocol::code::TokenFault;
 use protocol::command::{Answer, Command, CommandKind};
 use protocol::event::{Event, Notice, name};
-use protocol::expiry::{Expiry, ExtensionLimit};
-use protocol::id::{ResumeTokenId, SessionId, UserId};
+use protocol::expiry::ExtensionLimit;
 use protocol::notification::NotificationType;
 use protocol::security::{AlertType, FactorMethod, SessionEnd, Severity};
 use protocol::time::Timestamp;
 use protocol::wire::auth::Auth;
+use protocol::wire::ready::Ready;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::enumerations::variants;
@@ -159,7 +158,7 @@ fn quoted(row: &'static str, column: usize) -> &'static str {
 }
 
 /// JSON blocks of the page.
-fn examples() -> Vec<Value> {
+pub(crate) fn examples() -> Vec<Value> {
     let blocks = PAGE.split("```json\n").skip(1);
     blocks
         .map(|block| {
@@ -241,20 +240,6 @@ fn answer(kind: CommandKind, data: &Value) -> Answer {
         CommandKind::Alerts => Answer::Alerts(read(data)),
         CommandKind::Refresh => Answer::Refresh(read(data)),
     }
-}
-
-/// Greeting of a plain WebSocket, as the gateway writes it.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ready {
-    user_id: UserId,
-    session_id: SessionId,
-    resume_token: ResumeTokenId,
-    offset: String,
-    recovered: bool,
-    #[serde(flatten)]
-    expiry: Expiry,
-    server_time: Timestamp,
 }
 
 /// Fields of `auth` that the gateway reads.

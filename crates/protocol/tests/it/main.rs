@@ -15,5 +15,7 @@ mod msgpack;
 mod native;
 mod peer;
 mod reference;
+#[cfg(feature = "schema")]
+mod schemas;
 mod strategy;
 mod survival;

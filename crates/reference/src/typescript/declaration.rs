@@ -1,0 +1,143 @@
+//! Declaration of one type. The schemas of the wire types use few keywords; another one is written as `unknown`.
+
+use serde_json::{Map, Value};
+
+/// Exported declaration of a definition.
+pub(super) fn declare(name: &str, schema: &Value) -> String {
+    let doc = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let doc = comment(doc, "");
+    match object(schema) {
+        Some(body) => format!("{doc}export interface {name} {body}\n"),
+        None => format!("{doc}export type {name} = {};\n", written(schema)),
+    }
+}
+
+/// Name of the type behind a reference.
+pub(super) fn name_of(schema: &Value) -> String {
+    written(schema)
+}
+
+/// Documentation comment with its line break; nothing for an empty text.
+pub(super) fn comment(text: &str, indent: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!("{indent}/** {} */\n", text.replace("*/", "* /").replace("\n\n", " "))
+}
+
+/// Body of an object type.
+fn object(schema: &Value) -> Option<String> {
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        return None;
+    }
+    let none = Map::new();
+    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+    let required: Vec<_> = match schema.get("required") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let optional = properties
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !required.contains(name));
+    let fields = required
+        .iter()
+        .copied()
+        .map(|name| (name, ""))
+        .chain(optional.map(|name| (name, "?")));
+    let mut body = "{\n".to_owned();
+    for (name, mark) in fields {
+        let Some(schema) = properties.get(name) else { continue };
+        let doc = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        body.push_str(&comment(doc, "  "));
+        let written = if mark.is_empty() {
+            written(schema)
+        } else {
+            without_null(schema)
+        };
+        body.push_str(&format!("  {name}{mark}: {written};\n"));
+    }
+    body.push('}');
+    Some(body)
+}
+
+/// Type of a field that may be absent: an absent field is not written as null.
+fn without_null(schema: &Value) -> String {
+    let text = written(schema);
+    // A choice with null that stands for a value of its own is a `oneOf`.
+    if schema.get("oneOf").is_some() {
+        return text;
+    }
+    text.strip_suffix(" | null").map_or(text.clone(), ToOwned::to_owned)
+}
+
+fn written(schema: &Value) -> String {
+    let Some(fields) = schema.as_object() else {
+        return "unknown".to_owned();
+    };
+    if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+        return reference.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    if let Some(constant) = fields.get("const") {
+        return constant.to_string();
+    }
+    if let Some(values) = fields.get("enum").and_then(Value::as_array) {
+        return union(values.iter().map(Value::to_string));
+    }
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(choices) = fields.get(choice).and_then(Value::as_array) {
+            return union(choices.iter().map(written));
+        }
+    }
+    match fields.get("type") {
+        Some(Value::Array(kinds)) => union(kinds.iter().filter_map(Value::as_str).map(|kind| of_type(kind, schema))),
+        Some(Value::String(kind)) => of_type(kind, schema),
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn of_type(kind: &str, schema: &Value) -> String {
+    match kind {
+        "string" | "boolean" | "null" => kind.to_owned(),
+        "integer" | "number" => "number".to_owned(),
+        "array" => schema.get("items").map_or("unknown[]".to_owned(), |items| {
+            let item = written(items);
+            if item.contains(' ') {
+                format!("({item})[]")
+            } else {
+                format!("{item}[]")
+            }
+        }),
+        _ => "Record<string, unknown>".to_owned(),
+    }
+}
+
+fn union(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn object_has_its_required_fields_first_and_no_null_in_the_others() {
+        let schema = json!({
+            "type": "object",
+            "description": "Something.",
+            "required": ["type", "items"],
+            "properties": {
+                "after": {"type": ["string", "null"]},
+                "at": {"oneOf": [{"$ref": "#/$defs/Timestamp"}, {"type": "null"}], "description": "Time of it."},
+                "by": {"anyOf": [{"$ref": "#/$defs/UserId"}, {"type": "null"}]},
+                "items": {"type": "array", "items": {"type": ["string", "integer"]}},
+                "type": {"type": "string", "enum": ["a", "b"]},
+            },
+        });
+        let expected = "/** Something. */\nexport interface Thing {\n  type: \"a\" | \"b\";\n  items: (string | number)[];\n  \
+                        after?: string;\n  /** Time of it. */\n  at?: Timestamp | null;\n  by?: UserId;\n}\n";
+        assert_eq!(declare("Thing", &schema), expected);
+    }
+}
