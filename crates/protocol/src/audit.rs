@@ -15,6 +15,9 @@ macro_rules! actions {
             /// All actions.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$action),+];
 
+            /// Names of all actions.
+            pub const NAMES: [&'static str; Self::ALL.len()] = [$($name),+];
+
             /// Name in the rows.
             #[must_use]
             pub fn as_str(self) -> &'static str {

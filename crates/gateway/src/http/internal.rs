@@ -1,4 +1,4 @@
-//! Internal API of the application's servers: publish events to users, list a user's connections, end its sessions.
+//! Internal API of the application's servers: publish events to users, read and change what Postern has about a user.
 
 mod append;
 mod authorize;
@@ -13,6 +13,7 @@ mod publish;
 mod route;
 mod sessions;
 pub mod table;
+mod user;
 mod work;
 
 use std::net::SocketAddr;
@@ -26,9 +27,12 @@ use bus::{Events, Presence};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use lifecycle::{Clock, Entropy, KeyedLocks, Reloadable};
+use protocol::api::{AccountList, DeviceList, RevokeAllAnswer, SecondFactor, SessionList, UserSettings};
+use protocol::cluster::api_request::ApiRequest;
 use protocol::id::UserId;
 use protocol::json::Json;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub(crate) use self::append::RestoreRequests;
 pub(crate) use self::budget::CallerBudgets;
@@ -111,8 +115,27 @@ impl Internal {
             Operation::PublishEvents => Box::pin(batch::publish(self, call, body)).await,
             Operation::ListConnections => Box::pin(sessions::connections(self, call)).await,
             Operation::EndSessions => Box::pin(sessions::end(self, call)).await,
+            Operation::ListSessions => execute::<SessionList>(self, call, ApiRequest::Sessions).await,
+            Operation::EndSession => Box::pin(user::end_session(self, call)).await,
+            Operation::ListDevices => execute::<DeviceList>(self, call, ApiRequest::Devices).await,
+            Operation::ListAccounts => execute::<AccountList>(self, call, ApiRequest::Accounts).await,
+            Operation::UnlinkAccount => Box::pin(user::unlink_account(self, call)).await,
+            Operation::RevokeAll => execute::<RevokeAllAnswer>(self, call, ApiRequest::RevokeAll).await,
+            Operation::ListAlerts => Box::pin(user::alerts(self, call)).await,
+            Operation::GetSettings => execute::<UserSettings>(self, call, ApiRequest::Settings).await,
+            Operation::LockFactor => Box::pin(user::lock_factor(self, call, body)).await,
+            Operation::UnlockFactor => execute::<SecondFactor>(self, call, ApiRequest::UnlockFactor).await,
+            Operation::ReadAudit => Box::pin(user::audit(self, call)).await,
         }
     }
+}
+
+/// Has a worker execute a request about a user. Boxed, as the other rare operations are.
+async fn execute<T>(internal: &Internal, call: &Call<'_>, request: ApiRequest) -> Result<Response, ApiError>
+where
+    T: Serialize + DeserializeOwned,
+{
+    Box::pin(user::execute::<T>(internal, call, request)).await
 }
 
 /// Checks the user of a request.

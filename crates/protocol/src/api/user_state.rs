@@ -147,12 +147,16 @@ impl AlertState {
     /// All states.
     pub const ALL: [Self; 2] = [Self::Open, Self::Acknowledged];
 
+    /// Names of all states.
+    pub const NAMES: [&'static str; 2] = ["open", "acknowledged"];
+
     /// Name in queries.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        let [open, acknowledged] = Self::NAMES;
         match self {
-            Self::Open => "open",
-            Self::Acknowledged => "acknowledged",
+            Self::Open => open,
+            Self::Acknowledged => acknowledged,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Table of the routes of the internal API: from it requests are matched and authorized, and the documents of the API are generated.
 
+use protocol::api::{AlertState, MAX_PAGE};
+use protocol::audit::AuditAction;
+
 pub use crate::settings::Scope;
 
 /// Operation of the internal API.
@@ -13,6 +16,28 @@ pub enum Operation {
     ListConnections,
     /// End of all sessions of a user.
     EndSessions,
+    /// List of a user's live sessions.
+    ListSessions,
+    /// End of one session.
+    EndSession,
+    /// List of a user's devices and networks.
+    ListDevices,
+    /// List of a user's linked accounts.
+    ListAccounts,
+    /// Unlink of one account.
+    UnlinkAccount,
+    /// Unlink of all accounts.
+    RevokeAll,
+    /// Page of a user's alerts.
+    ListAlerts,
+    /// Security settings of a user.
+    GetSettings,
+    /// Lock of a user's second factor.
+    LockFactor,
+    /// End of that lock.
+    UnlockFactor,
+    /// Page of a user's audit log.
+    ReadAudit,
 }
 
 /// Route of an operation. A request that is served has a token with the scope.
@@ -56,6 +81,10 @@ pub struct QueryParameter {
 pub enum QuerySchema {
     /// Any text.
     Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// ISO 8601 time.
+    Time,
     /// Integer of a range, the ends included.
     Integer {
         /// Least value.
@@ -165,7 +194,218 @@ pub const ROUTES: &[ApiRoute] = &[
             schema: "EndSessionsAnswer",
         },
     },
+    ApiRoute {
+        operation: Operation::ListSessions,
+        operation_id: "listSessions",
+        method: "GET",
+        path: "/v1/users/{id}/sessions",
+        scope: Scope::ReadUsers,
+        summary: "Lists the live sessions of a user.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::None,
+        response: ResponseBody {
+            status: 200,
+            schema: "SessionList",
+        },
+    },
+    ApiRoute {
+        operation: Operation::EndSession,
+        operation_id: "endSession",
+        method: "DELETE",
+        path: "/v1/users/{id}/sessions/{session}",
+        scope: Scope::EndSessions,
+        summary: "Ends one session of a user and closes its sockets.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::Header,
+        response: ResponseBody {
+            status: 200,
+            schema: "EndSessionsAnswer",
+        },
+    },
+    ApiRoute {
+        operation: Operation::ListDevices,
+        operation_id: "listDevices",
+        method: "GET",
+        path: "/v1/users/{id}/devices",
+        scope: Scope::ReadUsers,
+        summary: "Lists the devices and networks from which a user signed in.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::None,
+        response: ResponseBody {
+            status: 200,
+            schema: "DeviceList",
+        },
+    },
+    ApiRoute {
+        operation: Operation::ListAccounts,
+        operation_id: "listAccounts",
+        method: "GET",
+        path: "/v1/users/{id}/accounts",
+        scope: Scope::ReadUsers,
+        summary: "Lists the linked accounts of a user with the state of their syncs.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::None,
+        response: ResponseBody {
+            status: 200,
+            schema: "AccountList",
+        },
+    },
+    ApiRoute {
+        operation: Operation::UnlinkAccount,
+        operation_id: "unlinkAccount",
+        method: "DELETE",
+        path: "/v1/users/{id}/accounts/{platform}",
+        scope: Scope::ManageAccounts,
+        summary: "Unlinks an account of a user and has its tokens revoked at the platform.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::Header,
+        response: ResponseBody {
+            status: 200,
+            schema: "DisconnectAnswer",
+        },
+    },
+    ApiRoute {
+        operation: Operation::RevokeAll,
+        operation_id: "revokeAll",
+        method: "DELETE",
+        path: "/v1/users/{id}/accounts",
+        scope: Scope::ManageAccounts,
+        summary: "Unlinks all accounts of a user, without the user's confirmation.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::Header,
+        response: ResponseBody {
+            status: 200,
+            schema: "RevokeAllAnswer",
+        },
+    },
+    ApiRoute {
+        operation: Operation::ListAlerts,
+        operation_id: "listAlerts",
+        method: "GET",
+        path: "/v1/users/{id}/alerts",
+        scope: Scope::ReadUsers,
+        summary: "Lists the alerts of a user, the newest first.",
+        query: &[
+            QueryParameter {
+                name: "state",
+                summary: "Only open alerts, or only acknowledged ones.",
+                schema: QuerySchema::Word(&AlertState::NAMES),
+            },
+            CURSOR,
+            LIMIT,
+        ],
+        request: None,
+        idempotency: IdempotencyKey::None,
+        response: ResponseBody {
+            status: 200,
+            schema: "AlertPage",
+        },
+    },
+    ApiRoute {
+        operation: Operation::GetSettings,
+        operation_id: "getSettings",
+        method: "GET",
+        path: "/v1/users/{id}/settings",
+        scope: Scope::ReadUsers,
+        summary: "Returns the security settings of a user and the state of the second factor.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::None,
+        response: ResponseBody {
+            status: 200,
+            schema: "UserSettings",
+        },
+    },
+    ApiRoute {
+        operation: Operation::LockFactor,
+        operation_id: "lockFactor",
+        method: "PUT",
+        path: "/v1/users/{id}/second-factor/lock",
+        scope: Scope::ManageFactors,
+        summary: "Locks the second factor of a user: no code is accepted until a time or an unlock.",
+        query: &[],
+        request: Some(RequestBody {
+            schema: "FactorLockRequest",
+            max_bytes: 64 * 1024,
+        }),
+        idempotency: IdempotencyKey::Header,
+        response: ResponseBody {
+            status: 200,
+            schema: "SecondFactor",
+        },
+    },
+    ApiRoute {
+        operation: Operation::UnlockFactor,
+        operation_id: "unlockFactor",
+        method: "DELETE",
+        path: "/v1/users/{id}/second-factor/lock",
+        scope: Scope::ManageFactors,
+        summary: "Ends a lock of the second factor of a user, and the lockout after wrong codes.",
+        query: &[],
+        request: None,
+        idempotency: IdempotencyKey::Header,
+        response: ResponseBody {
+            status: 200,
+            schema: "SecondFactor",
+        },
+    },
+    ApiRoute {
+        operation: Operation::ReadAudit,
+        operation_id: "readAudit",
+        method: "GET",
+        path: "/v1/users/{id}/audit",
+        scope: Scope::ReadAudit,
+        summary: "Lists the audit log of a user, the newest entry first.",
+        query: &[
+            QueryParameter {
+                name: "since",
+                summary: "Only entries from this time on.",
+                schema: QuerySchema::Time,
+            },
+            QueryParameter {
+                name: "until",
+                summary: "Only entries before this time.",
+                schema: QuerySchema::Time,
+            },
+            QueryParameter {
+                name: "action",
+                summary: "Only entries of this action.",
+                schema: QuerySchema::Word(&AuditAction::NAMES),
+            },
+            CURSOR,
+            LIMIT,
+        ],
+        request: None,
+        idempotency: IdempotencyKey::None,
+        response: ResponseBody {
+            status: 200,
+            schema: "AuditPage",
+        },
+    },
 ];
+
+/// Cursor of a page.
+const CURSOR: QueryParameter = QueryParameter {
+    name: "cursor",
+    summary: "Cursor of the page before.",
+    schema: QuerySchema::Text,
+};
+
+/// Number of entries of a page.
+const LIMIT: QueryParameter = QueryParameter {
+    name: "limit",
+    summary: "Most entries of the page; 50 without it.",
+    schema: QuerySchema::Integer {
+        min: 1,
+        max: MAX_PAGE as u32,
+    },
+};
 
 #[cfg(test)]
 mod tests {
