@@ -21,6 +21,7 @@ mod tasks;
 mod token;
 mod users;
 mod vault;
+mod webhooks;
 
 use std::ffi::OsString;
 
@@ -48,6 +49,7 @@ pub use self::tasks::{TasksCommand, TasksListArgs, TasksRetryArgs, TasksToRetry}
 pub use self::token::TokenArgs;
 pub use self::users::{UsersCommand, UsersEraseArgs, UsersShowArgs};
 pub use self::vault::VaultCommand;
+pub use self::webhooks::{WebhooksChangeArgs, WebhooksCommand, WebhooksListArgs, WebhooksTestArgs, WebhooksToChange};
 use crate::config::{EffectiveSettings, Environment, GatewayArgs, LogArgs, TelemetryArgs, WorkerArgs, with_files};
 
 /// Real-time account-security gateway.
@@ -114,6 +116,9 @@ pub enum Command {
     /// List or retry the tasks of the durable queue.
     #[command(subcommand)]
     Tasks(TasksCommand),
+    /// List, retry or discard the webhooks that the application has not accepted, or send one as a test.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// Show what the store has about a user.
     #[command(subcommand)]
     Users(UsersCommand),
@@ -158,6 +163,7 @@ impl Command {
             Self::Sessions(_) => Properties::OF_DEPLOYMENT,
             Self::Jobs(_) => Properties::OF_DEPLOYMENT,
             Self::Tasks(_) => Properties::OF_DEPLOYMENT,
+            Self::Webhooks(_) => Properties::OF_DEPLOYMENT,
             Self::Users(_) => Properties::OF_DEPLOYMENT,
             Self::Prune(_) => Properties::OF_DEPLOYMENT,
             Self::Pins(_) => Properties::OF_SHELL,

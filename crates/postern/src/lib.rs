@@ -191,6 +191,7 @@ async fn command(
         Command::Sessions(command) => Ok(Box::pin(operator::sessions(&command, problems)).await?),
         Command::Jobs(command) => Ok(Box::pin(operator::jobs(&command, problems)).await?),
         Command::Tasks(command) => Ok(operator::tasks(&command, problems).await?),
+        Command::Webhooks(command) => Ok(Box::pin(operator::webhooks(&command, problems)).await?),
         Command::Users(command) => Ok(operator::users(&command, problems).await?),
         Command::Prune(args) => Ok(operator::prune(&args, problems).await?),
         Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),

@@ -6,6 +6,7 @@ mod redis;
 mod sessions;
 mod tasks;
 mod users;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use opentelemetry::metrics::{Meter, MeterProvider as _, NoopMeterProvider};
 use protocol::cluster::job::Lane;
 use protocol::id::{InvalidId, UserId};
 use store::{PgStore, Receipt, SetupError, StoreError};
-use worker::{OperatorSessionsError, operator_receipt};
+use worker::{AppWebhookClientError, AppWebhookSendError, OperatorSessionsError, operator_receipt};
 
 pub(crate) use self::jobs::jobs;
 pub(crate) use self::prune::prune;
@@ -22,6 +23,7 @@ pub(crate) use self::redis::with_redis;
 pub(crate) use self::sessions::sessions;
 pub(crate) use self::tasks::tasks;
 pub(crate) use self::users::users;
+pub(crate) use self::webhooks::webhooks;
 use crate::cli::OperatorSettings;
 use crate::config::ConfigError;
 
@@ -74,6 +76,21 @@ pub enum OperatorError {
     /// Task that a worker has leased.
     #[error("a worker is executing task {0}")]
     LeasedTask(i64),
+    /// Unknown webhook.
+    #[error("there is no webhook {0}")]
+    UnknownWebhook(i64),
+    /// Webhook that a worker has leased.
+    #[error("a worker is sending webhook {0}")]
+    LeasedWebhook(i64),
+    /// No receiver of webhooks is configured.
+    #[error("POSTERN_APP_WEBHOOK_URL is not set")]
+    NoReceiver,
+    /// The client for webhooks could not be built.
+    #[error(transparent)]
+    WebhookClient(#[from] AppWebhookClientError),
+    /// The receiver did not accept the webhook.
+    #[error("send a webhook")]
+    Webhook(#[from] AppWebhookSendError),
     /// The result could not be serialized.
     #[error("serialize the result")]
     Report(#[from] serde_json::Error),
