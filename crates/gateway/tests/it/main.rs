@@ -47,6 +47,7 @@ mod rates;
 mod redundant_paths;
 mod response_headers;
 mod resume;
+mod session_expiry;
 mod session_timeouts;
 mod sessions;
 mod sign_in_checks;

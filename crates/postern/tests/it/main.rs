@@ -64,6 +64,7 @@ mod rotation;
 mod secrets;
 mod series;
 mod session_ends;
+mod session_expiry;
 mod sessions;
 mod silent_clients;
 mod smoke_test;

@@ -392,6 +392,45 @@ async fn repeated_verification_returns_first_answer() {
 async fn verification_reports_expiry_of_the_session() {
     let guarded = FactorUser::new().await;
     let (mut client, challenge) = guarded.challenged("s-2").await;
+    open_session(&guarded, &client).await;
+    let verified = verify(&mut client, &challenge, &guarded.code()).await;
+    assert_eq!(verified["sessionExtended"], true, "{verified}");
+    let left = time(&verified["expiresAt"]).since(guarded.env.clock.now().into());
+    assert!(
+        left <= Duration::from_mins(90) && left > Duration::from_mins(89),
+        "{left:?}"
+    );
+    assert_eq!(verified["sessionExpiresAt"], verified["expiresAt"]);
+    // As for a gateway of the previous release, which does not state the end of the token.
+    assert!(
+        verified["tokenExpiresAt"].is_null() && verified["reason"].is_null(),
+        "{verified}"
+    );
+}
+
+#[tokio::test]
+async fn verification_reports_the_token_s_end_if_that_is_earlier() {
+    let guarded = FactorUser::new().await;
+    let (mut client, challenge) = guarded.challenged("s-2").await;
+    let token_ends = Timestamp::from(guarded.env.clock.now()).plus(Duration::from_mins(15));
+    client.token_expires_at = Some(token_ends);
+    open_session(&guarded, &client).await;
+    let verified = verify(&mut client, &challenge, &guarded.code()).await;
+    assert_eq!(verified["sessionExtended"], true, "{verified}");
+    assert_eq!(verified["reason"], "token_expires_first", "{verified}");
+    for field in ["expiresAt", "tokenExpiresAt"] {
+        assert_eq!(time(&verified[field]), token_ends, "{field}: {verified}");
+    }
+    let left = time(&verified["sessionExpiresAt"]).since(time(&verified["serverTime"]));
+    assert!(left > Duration::from_mins(89), "{verified}");
+}
+
+/// Opens session `s-2` in Redis, for 90 minutes.
+async fn open_session(guarded: &FactorUser, client: &Client) {
+    let session = SessionKey {
+        user: client.user.clone(),
+        session: SessionId::new("s-2").unwrap(),
+    };
     let seed = SessionSeed {
         left: Duration::from_mins(90),
         timeout: Duration::from_mins(90),
@@ -400,21 +439,13 @@ async fn verification_reports_expiry_of_the_session() {
         tokens: TokenTimes::UNKNOWN,
         announced: None,
     };
-    let session = SessionKey {
-        user: client.user.clone(),
-        session: SessionId::new("s-2").unwrap(),
-    };
     bus::SessionRegistry::seed(&*guarded.env.bus, &session, seed)
         .await
         .unwrap();
-    let verified = verify(&mut client, &challenge, &guarded.code()).await;
-    assert_eq!(verified["sessionExtended"], true, "{verified}");
-    let ends: Timestamp = serde_json::from_value(verified["expiresAt"].clone()).unwrap();
-    let left = ends.since(guarded.env.clock.now().into());
-    assert!(
-        left <= Duration::from_mins(90) && left > Duration::from_mins(89),
-        "{left:?}"
-    );
+}
+
+fn time(value: &Value) -> Timestamp {
+    serde_json::from_value(value.clone()).unwrap()
 }
 
 fn operator() -> Operator {

@@ -71,6 +71,27 @@ async fn listed(client: &mut Client) -> Vec<String> {
     names
 }
 
+#[tokio::test]
+async fn listed_sessions_end_with_the_token_where_that_is_known_and_earlier() {
+    let (env, _worker, [mut owner, ..]) = open_sessions(["mine", "one"]).await;
+    for minutes in [5, 500] {
+        let token_ends = env.now().plus(Duration::from_mins(minutes));
+        owner.token_expires_at = Some(token_ends);
+        let answer = owner.ask(CommandKind::Sessions, json!({})).await;
+        let time = |value: &Value| -> Timestamp { serde_json::from_value(value.clone()).unwrap() };
+        for session in answer["sessions"].as_array().unwrap() {
+            let (ends, session_ends) = (time(&session["expiresAt"]), time(&session["sessionExpiresAt"]));
+            if session["current"] == true {
+                assert_eq!(time(&session["tokenExpiresAt"]), token_ends, "{answer}");
+                assert_eq!(ends, session_ends.min(token_ends), "{answer}");
+            } else {
+                assert!(session["tokenExpiresAt"].is_null() && ends == session_ends, "{answer}");
+            }
+            assert!(session_ends > time(&answer["serverTime"]), "{answer}");
+        }
+    }
+}
+
 /// Longer than the timeout of a session whose deadline no worker has copied.
 const UNWATCHED: Duration = Duration::from_hours(2);
 
