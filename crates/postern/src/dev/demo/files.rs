@@ -37,13 +37,65 @@ pub(super) fn serve(method: &Method, path: &str) -> Result<Response, Refusal> {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Table of files that names each file once.
+macro_rules! files {
+    ($($name:literal: $media_type:ident),* $(,)?) => {
+        &[$(File {
+            name: $name,
+            media_type: $media_type,
+            text: include_str!(concat!("../../../demo/", $name)),
+        }),*]
+    };
+}
 
 /// All files of the folder.
-const FILES: &[File] = &[File {
-    name: "index.html",
-    media_type: HTML,
-    text: include_str!("../../../demo/index.html"),
-}];
+const FILES: &[File] = files! {
+    "account_tile.js": JAVASCRIPT,
+    "accounts.js": JAVASCRIPT,
+    "alerts.js": JAVASCRIPT,
+    "api.js": JAVASCRIPT,
+    "authenticator.js": JAVASCRIPT,
+    "cards.css": CSS,
+    "clock.js": JAVASCRIPT,
+    "commands.js": JAVASCRIPT,
+    "controls.css": CSS,
+    "devices.js": JAVASCRIPT,
+    "dialogs.js": JAVASCRIPT,
+    "dom.js": JAVASCRIPT,
+    "emitter.js": JAVASCRIPT,
+    "factor.js": JAVASCRIPT,
+    "gateways.js": JAVASCRIPT,
+    "glossary.js": JAVASCRIPT,
+    "identity.js": JAVASCRIPT,
+    "index.html": HTML,
+    "json.js": JAVASCRIPT,
+    "layout.css": CSS,
+    "link.js": JAVASCRIPT,
+    "main.js": JAVASCRIPT,
+    "mask.js": JAVASCRIPT,
+    "notifications.js": JAVASCRIPT,
+    "platforms.js": JAVASCRIPT,
+    "reauthentication.js": JAVASCRIPT,
+    "reconnect.js": JAVASCRIPT,
+    "revocation.js": JAVASCRIPT,
+    "session.js": JAVASCRIPT,
+    "session_end.js": JAVASCRIPT,
+    "settings.js": JAVASCRIPT,
+    "sign_in.js": JAVASCRIPT,
+    "status_bar.js": JAVASCRIPT,
+    "step_up.js": JAVASCRIPT,
+    "theme.css": CSS,
+    "theme.js": JAVASCRIPT,
+    "toasts.js": JAVASCRIPT,
+    "totp.js": JAVASCRIPT,
+    "tour.js": JAVASCRIPT,
+    "wire.css": CSS,
+    "wire.js": JAVASCRIPT,
+    "workspace.js": JAVASCRIPT,
+};
 
 #[cfg(test)]
 mod tests {
