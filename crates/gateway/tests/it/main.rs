@@ -37,6 +37,7 @@ mod heartbeat;
 mod hot_users;
 mod internal_callers;
 mod jwks;
+mod kill;
 mod lossy_links;
 mod metrics;
 mod no_worker;

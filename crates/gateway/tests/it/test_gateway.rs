@@ -219,6 +219,12 @@ impl TestGateway {
         self.authority.issue_expired_files(SERVER);
     }
 
+    /// Kills the gateway; the bus remains.
+    pub(crate) async fn kill(self) -> Arc<FaultyBus> {
+        self.running.kill().await;
+        self.bus
+    }
+
     /// Drains the gateway.
     pub(crate) async fn drain(self, within: Duration) -> GatewayDrainReport {
         self.running.drain(within).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
+use testkit::client::http::{Request, Response, plain};
 use testkit::client::{Endpoint, SocketIo};
 use testkit::process::{Launch, Process};
 use testkit::scratch::Scratch;
@@ -65,11 +66,25 @@ impl Dev {
         self.endpoint_at(0)
     }
 
-    fn endpoint_at(&self, gateway: usize) -> Endpoint {
+    /// Endpoint of one of the gateways.
+    pub(crate) fn endpoint_at(&self, gateway: usize) -> Endpoint {
         let ca = std::fs::read_to_string(self.ca()).unwrap();
         let gateway = self.gateways().swap_remove(gateway);
         let address = gateway.strip_prefix("https://").unwrap().parse().unwrap();
         Endpoint::new(address, tls::client_trusting(&ca))
+    }
+
+    /// URL of the demo.
+    pub(crate) fn demo(&self) -> String {
+        self.ready["demo"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a request to the internal API of one of the gateways.
+    pub(crate) async fn internal(&self, gateway: usize, request: Request) -> Response {
+        let url = self.ready["internal"][gateway].as_str().unwrap();
+        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let request = request.bearer(self.ready["internalToken"].as_str().unwrap());
+        plain(address, &request).await.unwrap()
     }
 
     /// URL of its simulated platforms.
@@ -122,7 +137,7 @@ async fn dev_prints_one_ready_line_and_nothing_else() {
     for field in ["internal", "health"] {
         assert_eq!(dev.ready[field].as_array().unwrap().len(), 2, "{field}");
     }
-    for field in ["simulator", "internalToken", "ca", "jwtSecret"] {
+    for field in ["demo", "simulator", "internalToken", "ca", "jwtSecret"] {
         assert!(dev.ready[field].is_string(), "{field}");
     }
     assert!(dev.ca().exists());

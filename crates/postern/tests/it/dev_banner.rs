@@ -71,6 +71,11 @@ async fn paste(command: &str) -> node::Output {
 #[tokio::test]
 async fn printed_commands_work_in_another_folder_and_beside_other_secrets() {
     let dev = Terminal::start(&[]).await;
+    let first = dev.banner.lines().nth(2).unwrap().split_whitespace();
+    assert_eq!(
+        first.collect::<Vec<_>>(),
+        ["demo", format!("https://{}/demo", dev.gateway().addr()).as_str()]
+    );
     let token = paste(dev.line("A token:")).await.stdout;
     let client = SocketIo::connect(&dev.gateway(), token.trim()).await.unwrap();
     let (_, rest) = dev.banner.split_once("An alert:").unwrap();

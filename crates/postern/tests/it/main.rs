@@ -21,6 +21,8 @@ mod chaos;
 mod command_line;
 mod configuration;
 mod delivery;
+mod demo_api;
+mod demo_kill;
 mod dependency;
 mod dev_banner;
 mod devices;
