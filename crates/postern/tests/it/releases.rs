@@ -123,6 +123,13 @@ async fn what_one_release_has_stored_the_other_continues() {
         succeeds(&caller, "security:update_settings", change).await;
         let sessions = succeeds(&caller, "security:sessions", json!({})).await;
         assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1), "{sessions}");
+        let extended = succeeds(&caller, "security:extend_session", json!({})).await;
+        for ending in [&sessions["sessions"][0], &extended] {
+            assert!(ending["expiresAt"].is_string(), "{ending}");
+            // A job of the previous gateway has no end of the token, and a previous worker names none.
+            let names_both = ending["tokenExpiresAt"].is_string() && ending["sessionExpiresAt"].is_string();
+            assert!(names_both || gateway == old || worker == old, "{ending}");
+        }
     }
     assert_eq!(platforms.exchanges("test_code_two_releases"), 1);
     verify_audit_log(&cluster).await;
