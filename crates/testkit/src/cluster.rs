@@ -208,6 +208,11 @@ impl Cluster {
         self.finish_with(|| receiver.received().text()).await
     }
 
+    /// Same as [`Cluster::finish`], with this text.
+    pub async fn finish_with_text(self, text: String) -> Vec<String> {
+        self.finish_with(|| text).await
+    }
+
     async fn finish_with(self, exported: impl FnOnce() -> String) -> Vec<String> {
         self.expiries_arrive().await;
         let mut canaries = self.canaries.all();

@@ -28,6 +28,7 @@ pub mod spans;
 pub mod subscriber;
 pub mod tls;
 pub mod token;
+pub mod webhook_receiver;
 
 pub mod client;
 pub mod cluster;

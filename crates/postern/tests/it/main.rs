@@ -9,6 +9,7 @@
 mod absent_at_start;
 mod alert_groups;
 mod alerts;
+mod app_webhooks;
 mod audience;
 mod audit;
 mod audit_archive;

@@ -10,6 +10,7 @@
 mod alert_groups;
 mod alert_subjects;
 mod alerts;
+mod app_webhooks;
 mod authorization_state;
 mod callback;
 mod code_guessing;
