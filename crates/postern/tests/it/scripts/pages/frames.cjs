@@ -1,0 +1,67 @@
+// Frames of the pages in a page of another origin: Chromium must show none of them.
+const assert = require("node:assert/strict");
+const http = require("node:http");
+const { launch } = require("./chromium.cjs");
+
+// TARGETS: URLs to frame. PAGES: those of them that are pages, to see each header block alone.
+const { TARGETS, PAGES } = process.env;
+const BLOCKED = ["chrome-error://chromewebdata/", "about:blank", ""];
+
+// Page of an attacker, that frames whatever its query names, in every element that can.
+const attacker = http.createServer((request, response) => {
+  const urls = new URL(request.url, "http://localhost").searchParams.getAll("url");
+  const quoted = urls.map((url) => url.replaceAll("&", "&amp;").replaceAll('"', "&quot;"));
+  const frames = quoted.map((url) => `<iframe src="${url}"></iframe><object data="${url}"></object><embed src="${url}">`);
+  response.setHeader("content-type", "text/html");
+  response.end(`<!doctype html><title>attacker</title>${frames.join("")}`);
+});
+
+// URLs that are shown in the frames of the attacker's page, once everything there is loaded.
+async function framed(context, urls) {
+  const page = await context.newPage();
+  const query = urls.map((url) => `url=${encodeURIComponent(url)}`).join("&");
+  await page.goto(`http://localhost:${attacker.address().port}/?${query}`, { waitUntil: "load" });
+  const frames = page.frames().slice(1);
+  const shown = frames.map((frame) => frame.url());
+  await page.close();
+  assert.ok(shown.length >= urls.length, "an iframe of each URL");
+  return shown.filter((url) => !BLOCKED.includes(url));
+}
+
+// A context in which responses lack these headers.
+async function without(browser, dropped) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  await context.route(/^https?:\/\/127\.0\.0\.1/, async (route) => {
+    const response = await route.fetch();
+    const headers = response.headers();
+    for (const name of dropped) delete headers[name];
+    // An object shows no response with the status of an error.
+    await route.fulfill({ response, headers, status: 200 });
+  });
+  return context;
+}
+
+async function main() {
+  await new Promise((listening) => attacker.listen(0, "localhost", listening));
+  const browser = await launch();
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  assert.deepEqual(await framed(context, JSON.parse(TARGETS)), []);
+  const pages = JSON.parse(PAGES);
+  const [policy, option] = ["content-security-policy", "x-frame-options"];
+  for (const dropped of [[policy], [option]]) {
+    const weakened = await without(browser, dropped);
+    assert.deepEqual(await framed(weakened, pages), [], `without ${dropped}`);
+    await weakened.close();
+  }
+  // Without both, each of the three elements shows each page.
+  const open = await without(browser, [policy, option]);
+  const expected = pages.flatMap((url) => [url, url, url]);
+  assert.deepEqual((await framed(open, pages)).sort(), expected.sort());
+  await browser.close();
+  attacker.close();
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
