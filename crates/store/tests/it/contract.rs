@@ -28,6 +28,7 @@ pub(crate) mod sessions;
 mod sync_leases;
 mod syncs;
 mod tokenless;
+mod user_reads;
 
 /// Makes each promise, a function of a store, a test of each store. Postgres is tried twice: behind a pooler every transaction may have
 /// another connection of the server's.

@@ -3,6 +3,7 @@
 mod alert_groups;
 mod audit;
 mod audit_partitions;
+mod audit_reads;
 mod audit_scale;
 mod backlogs;
 mod credentials;
