@@ -19,7 +19,7 @@ async fn enable_factor(env: &TestEnv, owner: &mut Client) {
 }
 
 /// Payload of the `account:connect` that follows this redirect.
-fn connect_of(callback: &Callback) -> Value {
+pub(crate) fn connect_of(callback: &Callback) -> Value {
     let AuthorizationResponse::Code(code) = &callback.response else {
         panic!("the redirect has no code");
     };

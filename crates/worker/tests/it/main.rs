@@ -10,6 +10,7 @@
 mod alert_groups;
 mod alert_subjects;
 mod alerts;
+mod api_requests;
 mod app_webhooks;
 mod authorization_state;
 mod callback;
@@ -21,6 +22,7 @@ mod ended_sessions;
 mod engine;
 mod factor;
 mod factor_authorizations;
+mod factor_locks;
 mod fairness;
 mod idempotency;
 mod inboxes;
