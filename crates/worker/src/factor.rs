@@ -15,6 +15,7 @@ mod challenge;
 mod check;
 mod code;
 mod lockout;
+mod qr_code;
 mod recovery;
 mod totp;
 mod totp_replay;

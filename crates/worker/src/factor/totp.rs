@@ -1,12 +1,14 @@
 //! Time-based one-time passwords (RFC 6238): six digits, steps of 30 s, SHA-1, which all authenticators support.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use lifecycle::Entropy;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use totp_rs::{Builder, Secret as Base32, Totp};
 
-use super::totp_replay;
+use super::{qr_code, totp_replay};
 
 /// Generates a shared secret of 160 bits (RFC 4226, section 4, requirement 6), base32.
 pub(super) fn generate(entropy: &dyn Entropy) -> Secret {
@@ -33,9 +35,11 @@ pub(super) fn authenticator_setup(secret: &Secret, user: &str) -> Result<Authent
         .with_account_name(user.replace(':', "."))
         .build()
         .map_err(malformed)?;
+    let url = totp.to_url().map_err(malformed)?;
+    let image = qr_code::png(&url).map_err(|_too_long| VaultError::Malformed)?;
     Ok(AuthenticatorSetup {
-        url: Secret::new(totp.to_url().map_err(malformed)?),
-        qr_png: Secret::new(totp.to_qr_base64().map_err(malformed)?),
+        url: Secret::new(url),
+        qr_png: Secret::new(BASE64_STANDARD.encode(image)),
     })
 }
 
