@@ -11,7 +11,7 @@ pub use audit_log::{AuditEntry, AuditPage, AuditQuery};
 pub use connection::{Connection, ConnectionList};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, PageRequest};
 pub use problem::Problem;
-pub use publication::{BatchResult, BatchResults, Publication, PublicationBatch, PublishedEvent};
+pub use publication::{BatchResult, BatchResults, MAX_BATCH, Publication, PublicationBatch, PublishedEvent};
 pub use user_state::{
     AccountList, AlertPage, AlertQuery, AlertState, Device, DeviceList, FactorLockRequest, LinkedAccount, Network,
     SecondFactor, SessionList, StoredAlert, UserSession, UserSettings,

@@ -3,6 +3,7 @@
 //! What Postern writes and what it reads are described apart: a field that may be absent is never null in what it writes, and may be in
 //! what it reads.
 
+mod api;
 mod catalogue;
 mod contract;
 mod normalize;
@@ -11,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::code::CloseCode;
 
+pub use self::api::ApiCatalogue;
 pub use self::catalogue::{Catalogue, CommandSchemas, MessageSchema, PUSHED_ANSWERS, reference_to};
 
 /// Schema of a `T` or null. A derived `Option` is a field that may be absent; this one is a value.

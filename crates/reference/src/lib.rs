@@ -5,21 +5,26 @@
 
 mod asyncapi;
 mod document;
+mod openapi;
 mod schemas;
 mod typescript;
 
 pub use self::document::Document;
+pub use self::openapi::ExportError;
 
 use protocol::schema::Catalogue;
 
 /// All documents.
-#[must_use]
-pub fn documents() -> Vec<Document> {
+///
+/// # Errors
+/// [`ExportError`] when a route has no schema or no description.
+pub fn documents() -> Result<Vec<Document>, ExportError> {
     let catalogue = Catalogue::new();
     let mut documents = schemas::documents(&catalogue);
     documents.push(asyncapi::document(&catalogue));
+    documents.push(openapi::document()?);
     documents.push(typescript::document(&catalogue));
-    documents
+    Ok(documents)
 }
 
 /// Version of Postern, which the documents state.

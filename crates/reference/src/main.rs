@@ -19,7 +19,7 @@ fn main() -> anyhow::Result<()> {
             directory.display()
         );
     }
-    for document in reference::documents() {
+    for document in reference::documents().context("generate the documents")? {
         let path = directory.join(&document.path);
         let parent = path.parent().unwrap_or(&directory);
         std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;

@@ -25,13 +25,21 @@ use crate::metrics::{CONTENT_TYPE, Metrics};
 /// Everything else is 404 or 405 as plain text.
 pub fn router(readiness: Readiness, dependencies: Dependencies, metrics: Metrics) -> Router {
     Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state(readiness))
-        .route("/healthz/dependencies", get(report).with_state(dependencies))
-        .route("/metrics", get(render).with_state(metrics))
+        .route(LIVEZ, get(async || "ok\n"))
+        .route(READYZ, get(readyz).with_state(readiness))
+        .route(DEPENDENCIES, get(report).with_state(dependencies))
+        .route(METRICS, get(render).with_state(metrics))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
 }
+
+/// Paths of all routes. Each has GET alone.
+pub const PATHS: [&str; 4] = [LIVEZ, READYZ, DEPENDENCIES, METRICS];
+
+const LIVEZ: &str = "/livez";
+const READYZ: &str = "/readyz";
+const DEPENDENCIES: &str = "/healthz/dependencies";
+const METRICS: &str = "/metrics";
 
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let parts = readiness.parts();

@@ -286,13 +286,13 @@ fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a JobOutcome) -> Result<T, Fai
 }
 
 /// Route of [`receive`].
-const RECEIVE: HttpRoute = HttpRoute {
+pub(super) const RECEIVE: HttpRoute = HttpRoute {
     method: "GET",
     path: "/oauth/callback/{platform}",
 };
 
 /// Route of [`confirm`].
-const CONFIRM: HttpRoute = HttpRoute {
+pub(super) const CONFIRM: HttpRoute = HttpRoute {
     method: "POST",
     ..RECEIVE
 };

@@ -203,13 +203,13 @@ fn refused(failure: &Failure) -> Response {
 }
 
 /// Route of [`deliver`].
-const DELIVERY: HttpRoute = HttpRoute {
+pub(super) const DELIVERY: HttpRoute = HttpRoute {
     method: "POST",
     path: "/webhooks/{platform}",
 };
 
 /// Route of [`challenge`].
-const CHALLENGE: HttpRoute = HttpRoute {
+pub(super) const CHALLENGE: HttpRoute = HttpRoute {
     method: "GET",
     ..DELIVERY
 };

@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// Response of `GET /v1/users/{id}/connections`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConnectionList {
     /// Sockets of the user on all gateways, oldest first.
     pub connections: Vec<Connection>,
@@ -14,6 +15,7 @@ pub struct ConnectionList {
 
 /// Socket of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
     /// Id of the socket.

@@ -8,6 +8,7 @@ use crate::code::ErrorCode;
 /// Body of an error, `application/problem+json`. `error` and `message` are members of all errors of Postern; the others are those of the
 /// RFC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// URI of the kind of error, `urn:postern:problem:` and its code. It names the kind and cannot be fetched.

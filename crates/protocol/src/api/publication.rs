@@ -32,8 +32,12 @@ pub struct PublicationBatch<'a> {
     pub events: Vec<&'a RawValue>,
 }
 
+/// Most events of a batch.
+pub const MAX_BATCH: usize = 1_000;
+
 /// Response to a published event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedEvent<'a> {
     /// Id of the event, which clients receive with it.
@@ -42,6 +46,7 @@ pub struct PublishedEvent<'a> {
 
 /// Response to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BatchResults {
     /// Result of each event, in the sequence of the events.
     pub results: Vec<BatchResult>,
@@ -49,6 +54,7 @@ pub struct BatchResults {
 
 /// Result of one event of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum BatchResult {
     /// The event is published.
@@ -65,3 +71,6 @@ pub enum BatchResult {
         message: String,
     },
 }
+
+#[cfg(feature = "schema")]
+mod schema;

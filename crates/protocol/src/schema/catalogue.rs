@@ -1,11 +1,10 @@
 //! All messages of the sockets with their schemas, and the definitions that these refer to.
 
-use schemars::generate::{Contract, SchemaSettings};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::generate::Contract;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::contract::{DEFINITIONS, differing, input_name, referenced, rename};
-use super::normalize::normalize;
+use super::contract::{Contracted, DEFINITIONS, merge, referenced};
 use crate::answer::Failure;
 use crate::code::{CloseCode, ErrorCode, TokenFault};
 use crate::command::{CommandKind, FailureFields};
@@ -72,8 +71,8 @@ impl Catalogue {
     #[must_use]
     pub fn new() -> Self {
         let mut written = Contracted::new(Contract::Serialize);
-        let events = written.messages(Event::schemas);
-        let notices = written.messages(Notice::schemas);
+        let events = messages(&mut written, Event::schemas);
+        let notices = messages(&mut written, Notice::schemas);
         written.add::<CloseCode>();
         written.add::<ErrorCode>();
         written.add::<EventId>();
@@ -136,60 +135,12 @@ impl Default for Catalogue {
     }
 }
 
-/// Generator of the schemas of one contract.
-struct Contracted {
-    generator: SchemaGenerator,
-    contract: Contract,
-}
-
-impl Contracted {
-    fn new(contract: Contract) -> Self {
-        let settings = SchemaSettings::draft2020_12().with(|settings| settings.contract = contract.clone());
-        Self {
-            generator: settings.into_generator(),
-            contract,
-        }
-    }
-
-    /// Adds the definition of a type.
-    fn add<T: JsonSchema>(&mut self) {
-        let _reference = self.generator.subschema_for::<T>();
-    }
-
-    fn schema(&mut self, of: impl FnOnce(&mut SchemaGenerator) -> Schema) -> Value {
-        let mut schema = of(&mut self.generator).to_value();
-        normalize(&mut schema, &self.contract);
-        schema
-    }
-
-    fn messages(&mut self, of: fn(&mut SchemaGenerator) -> Vec<(&'static str, Schema)>) -> Vec<MessageSchema> {
-        let messages = of(&mut self.generator).into_iter();
-        messages
-            .map(|(name, schema)| MessageSchema {
-                name,
-                data: self.schema(|_generator| schema),
-            })
-            .collect()
-    }
-
-    fn definitions(mut self) -> Map<String, Value> {
-        let mut definitions = self.generator.take_definitions(false);
-        definitions
-            .values_mut()
-            .for_each(|schema| normalize(schema, &self.contract));
-        definitions
-    }
-}
-
-/// Adds what is read to what is written, under another name where it differs.
-fn merge(definitions: &mut Map<String, Value>, mut read: Map<String, Value>, payloads: &mut [Value]) {
-    let names = differing(&read, definitions);
-    read.values_mut().for_each(|schema| rename(schema, &names));
-    payloads.iter_mut().for_each(|schema| rename(schema, &names));
-    for (name, schema) in read {
-        let name = if names.contains(&name) { input_name(&name) } else { name };
-        definitions.insert(name, schema);
-    }
+fn messages(
+    written: &mut Contracted,
+    of: fn(&mut SchemaGenerator) -> Vec<(&'static str, Schema)>,
+) -> Vec<MessageSchema> {
+    let messages = written.schemas(of).into_iter();
+    messages.map(|(name, data)| MessageSchema { name, data }).collect()
 }
 
 /// Adds the field `success` to an answer.

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::StatusCode;
 use protocol::answer::Failure;
-use protocol::api::{BatchResult, BatchResults, PublicationBatch};
+use protocol::api::{BatchResult, BatchResults, MAX_BATCH, PublicationBatch};
 use protocol::event::Event;
 use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
@@ -162,12 +162,10 @@ impl Internal {
 fn events(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
     let batch: Option<PublicationBatch<'_>> = serde_json::from_slice(body).ok();
     let events = batch.map(|batch| batch.events);
-    let events = events.filter(|events| (1..=MAX_EVENTS).contains(&events.len()));
-    events.ok_or_else(|| ApiError::invalid(format!("events: a list of 1 to {MAX_EVENTS} events was expected")))
+    let events = events.filter(|events| (1..=MAX_BATCH).contains(&events.len()));
+    events.ok_or_else(|| ApiError::invalid(format!("events: a list of 1 to {MAX_BATCH} events was expected")))
 }
 
-/// Events of one batch.
-const MAX_EVENTS: usize = 1_000;
 /// Users of a batch whose events are published at the same time.
 const MAX_USERS_AT_ONCE: usize = 256;
 /// Events of one step of the bus.
