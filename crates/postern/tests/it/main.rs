@@ -42,6 +42,7 @@ mod interleavings;
 mod internal_api;
 mod internal_tls;
 mod internal_tokens;
+mod internal_user;
 mod jwks;
 mod memory_limit;
 mod no_worker;
