@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 use crate::{
     clock,
-    consent::{Application, AuthorizeCall, ConsentForm, Decision},
+    consent::{Application, AuthorizeCall, ConsentSubmission, Decision},
     grant::{CLIENT_ID, Consent, Terms},
     html::HtmlPage,
     oauth::AuthorizeQuery,
@@ -52,8 +52,9 @@ struct AuthorizationRequest {
 impl AuthorizeEndpoint {
     /// Page and form.
     pub(crate) fn methods(self) -> MethodRouter<World> {
-        get(move |call: AuthorizeCall| async move { self.show(&call) })
-            .post(move |call: AuthorizeCall, Form(form): Form<ConsentForm>| async move { self.decide(&call, form) })
+        get(move |call: AuthorizeCall| async move { self.show(&call) }).post(
+            move |call: AuthorizeCall, Form(form): Form<ConsentSubmission>| async move { self.decide(&call, form) },
+        )
     }
 
     /// Consent page; the redirect where the request decides itself: by an error, or by the simulator's parameter `login`.
@@ -80,7 +81,7 @@ impl AuthorizeEndpoint {
     }
 
     /// Redirect after the user's decision.
-    pub(crate) fn decide(&self, call: &AuthorizeCall, form: ConsentForm) -> Response {
+    pub(crate) fn decide(&self, call: &AuthorizeCall, form: ConsentSubmission) -> Response {
         let decided = self
             .check(call)
             .and_then(|request| Ok((request, call.decision(self.terms.platform, form)?)));

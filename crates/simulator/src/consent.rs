@@ -53,7 +53,7 @@ pub(crate) struct Application<'a> {
 
 /// Form of the page.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ConsentForm {
+pub(crate) struct ConsentSubmission {
     #[serde(default)]
     token: String,
     login: Option<String>,
@@ -81,7 +81,7 @@ impl AuthorizeCall {
         let title = format!("Simulated {}", application.platform.title());
         let heading = format!("Authorize {}", application.name);
         let page = HtmlPage::new(StatusCode::OK, title, heading, body(application, &token));
-        let mut response = page.with_form_target(application.redirect).into_response();
+        let mut response = page.allowing_redirect_to(application.redirect).into_response();
         // `Lax`, so that it is there when another site leads here; forms of other sites come without it.
         let cookie = format!("{COOKIE}={browser}; Path=/; HttpOnly; SameSite=Lax");
         if let Ok(cookie) = HeaderValue::try_from(cookie) {
@@ -91,7 +91,7 @@ impl AuthorizeCall {
     }
 
     /// Decision of a form, or the page that refuses it.
-    pub(crate) fn decision(&self, platform: Platform, form: ConsentForm) -> Result<Decision, HtmlPage> {
+    pub(crate) fn decision(&self, platform: Platform, form: ConsentSubmission) -> Result<Decision, HtmlPage> {
         let is_from_page = browser(&self.headers).is_some_and(|browser| {
             let tokens = &self.world.lock().consent_tokens;
             tokens.accepts(&form.token, browser, platform, self.query())

@@ -15,7 +15,7 @@ pub(crate) struct HtmlPage {
     /// HTML.
     body: String,
     /// Source expression of the address that the page's form may redirect to.
-    form_target: Option<String>,
+    redirect_source: Option<String>,
 }
 
 impl HtmlPage {
@@ -26,7 +26,7 @@ impl HtmlPage {
             title: title.into(),
             heading: heading.into(),
             body,
-            form_target: None,
+            redirect_source: None,
         }
     }
 
@@ -41,16 +41,16 @@ impl HtmlPage {
     }
 
     /// The same page, whose form may redirect to this URL: Chromium applies `form-action` to redirects too.
-    pub(crate) fn with_form_target(self, url: &Url) -> Self {
+    pub(crate) fn allowing_redirect_to(self, url: &Url) -> Self {
         Self {
-            form_target: Some(source_expression(url)),
+            redirect_source: Some(source_expression(url)),
             ..self
         }
     }
 
     fn policy(&self) -> String {
         let style = STANDARD.encode(Sha256::digest(STYLE));
-        let target = self.form_target.as_deref().unwrap_or_default();
+        let target = self.redirect_source.as_deref().unwrap_or_default();
         format!(
             "default-src 'none'; style-src 'sha256-{style}'; img-src 'self'; form-action 'self' {target}; base-uri 'none'; \
              frame-ancestors 'none'"
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn form_target_is_an_origin_or_a_scheme_and_adds_no_directive() {
+    fn redirect_source_is_an_origin_or_a_scheme_and_adds_no_directive() {
         let of = |url: &str| source_expression(&Url::parse(url).unwrap());
         assert_eq!(of("http://127.0.0.1:3000/callback?a=b"), "http://127.0.0.1:3000");
         assert_eq!(of("https://app.example/back"), "https://app.example");

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::{
     authorize::{AuthorizeEndpoint, space_separated},
     avatar,
-    consent::{AuthorizeCall, ConsentForm},
+    consent::{AuthorizeCall, ConsentSubmission},
     fault::Limit,
     middleware::Middleware,
     platform::{Platform, Route},
@@ -63,7 +63,7 @@ async fn show(call: AuthorizeCall) -> Response {
     }
 }
 
-async fn decide(call: AuthorizeCall, Form(form): Form<ConsentForm>) -> Response {
+async fn decide(call: AuthorizeCall, Form(form): Form<ConsentSubmission>) -> Response {
     match widget::request(&call) {
         Some(widget) => widget.decide(&call, form),
         None => AUTHORIZE.decide(&call, form),

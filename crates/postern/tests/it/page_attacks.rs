@@ -40,6 +40,17 @@ async fn hostile_names_and_queries_are_text_on_consent_and_callback_pages() {
 }
 
 #[tokio::test]
+async fn hostile_names_alerts_and_notifications_are_text_in_the_demo() {
+    let dev = Dev::start(&[]).await;
+    let texts = Script::new(script("pages/demo.cjs"))
+        .trusting(&dev.ca())
+        .env("GATEWAYS", dev.gateways().join(","))
+        .env("SIMULATOR", dev.simulator());
+    run(texts).await;
+    dev.stop().await;
+}
+
+#[tokio::test]
 async fn chromium_frames_no_page_and_each_of_both_headers_suffices() {
     let dev = Dev::start(&[]).await;
     let caller = dev.client("GEN-001").await;
@@ -79,16 +90,16 @@ async fn chromium_frames_no_page_and_each_of_both_headers_suffices() {
 }
 
 #[tokio::test]
-async fn forms_of_other_origins_change_nothing() {
+async fn submissions_and_requests_of_other_origins_change_nothing() {
     let dev = Dev::start(&[]).await;
     let victim = dev.client("GEN-001").await;
     let attacker = dev.client("GEN-002").await;
-    let forms = Script::new(script("pages/foreign_forms.cjs"))
+    let attack = Script::new(script("pages/foreign_requests.cjs"))
         .env("GATEWAY", gateway(&dev))
         .env("SIMULATOR", dev.simulator())
         .env("VICTIM", authorize(&dev, &victim).await)
         .env("ATTACKER", authorize(&dev, &attacker).await);
-    run(forms).await;
+    run(attack).await;
     let list = async |socket: &SocketIo| socket.emit_with_ack("account:list", json!({})).await["accounts"].clone();
     assert_eq!(list(&victim).await[0]["username"], "ada");
     assert_eq!(list(&attacker).await, json!([]));

@@ -19,7 +19,7 @@ use crate::{
     authorize::registered,
     chat::BOT_TOKEN,
     clock,
-    consent::{Application, AuthorizeCall, ConsentForm, Decision},
+    consent::{Application, AuthorizeCall, ConsentSubmission, Decision},
     html::HtmlPage,
     platform::Platform,
 };
@@ -66,7 +66,7 @@ impl WidgetRequest {
         }
     }
 
-    pub(super) fn decide(&self, call: &AuthorizeCall, form: ConsentForm) -> Response {
+    pub(super) fn decide(&self, call: &AuthorizeCall, form: ConsentSubmission) -> Response {
         let decided = self
             .check()
             .and_then(|return_to| Ok((return_to, call.decision(Platform::Telegram, form)?)));

@@ -198,7 +198,7 @@ async fn denied_request_redirects_with_the_platforms_error() {
 }
 
 #[tokio::test]
-async fn form_is_refused_without_the_cookie_and_the_token_of_its_request() {
+async fn submission_is_refused_without_the_cookie_and_the_token_of_its_request() {
     simulate(async |client| {
         for (_, endpoint, ..) in ENDPOINTS {
             let page = Page::open(&client, &request(endpoint, "s-1")).await;

@@ -73,6 +73,27 @@ async function main() {
     }
   }
 
+  // The demo's API, by forms of plain text and by requests of scripts; its answers to other origins cannot be read either.
+  for (const origin of origins) {
+    for (const [name, json] of [["kill", '{"gateway":1,"x":"'], ["token", '{"userId":"GEN-001","x":"']]) {
+      for (const isSandboxed of [false, true]) {
+        const form = { action: `${GATEWAY}/demo/api/${name}`, fields: { [json]: '"}' }, type: "text/plain" };
+        assert.equal((await send(victim, origin, form, isSandboxed)).status, 403, `${origin} ${name}`);
+      }
+    }
+    const page = await victim.newPage();
+    await page.goto(origin);
+    const outcomes = await page.evaluate(async (url) => {
+      const json = { method: "POST", headers: { "content-type": "application/json" }, body: '{"gateway":1}' };
+      const blind = { method: "POST", mode: "no-cors", body: '{"gateway":1}' };
+      const outcome = (options) => fetch(`${url}/demo/api/kill`, options).then(({ type }) => type, () => "refused");
+      const readable = await fetch(`${url}/demo/api/cluster`).then(() => "readable", () => "refused");
+      return [await outcome(json), await outcome(blind), readable];
+    }, GATEWAY);
+    assert.deepEqual(outcomes, ["refused", "opaque", "refused"], origin);
+    await page.close();
+  }
+
   // The confirmation page: the attacker's own pending link, and none at all.
   await ofThief.page.goto(ATTACKER);
   await ofThief.page.getByRole("button", { name: "Continue as alan", exact: true }).click();
@@ -92,6 +113,8 @@ async function main() {
   }
 
   // Nothing has happened, and the victim's own button links the account.
+  const { gateways } = await (await victim.request.get(`${GATEWAY}/demo/api/cluster`)).json();
+  assert.deepEqual(gateways.map((gateway) => gateway.isRunning), [true, true]);
   const state = await (await fetch(`${SIMULATOR}/_control/state`)).json();
   assert.deepEqual([state.faults, state.blocked], [[], []]);
   assert.deepEqual(state.tokens.map((token) => token.login).sort(), ["ada", "alan"]);
