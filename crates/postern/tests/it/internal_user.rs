@@ -1,4 +1,4 @@
-//! What a back end reads and changes of a user through the internal API.
+//! State and changes of a user through the internal API, as a back end uses it.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -137,9 +137,9 @@ pub struct AlertQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
-    /// It requires action, and is not acknowledged.
+    /// Requires action, and is not acknowledged.
     Open,
-    /// It is acknowledged.
+    /// Acknowledged by the user.
     Acknowledged,
 }
 

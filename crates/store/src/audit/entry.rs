@@ -7,7 +7,6 @@ use protocol::code::ErrorCode;
 use protocol::id::{AlertId, EventId, SessionId, UserId};
 use protocol::security::Alert;
 
-use super::AuditFilter;
 use crate::accounts::{Link, RefusedLink};
 use crate::devices::{Recognition, SignInFindings};
 use crate::pending_links::PendingLink;
@@ -152,8 +151,8 @@ impl Entry {
     }
 
     /// Entry of a read of the audit log with this filter.
-    pub(crate) fn of_audit_read(filter: &AuditFilter) -> Self {
-        Self::done(AuditAction::AuditRead, filter.to_string())
+    pub(crate) fn of_audit_read(filter: &str) -> Self {
+        Self::done(AuditAction::AuditRead, filter.to_owned())
     }
 
     /// Entry of a revocation that an operator had tried again.

@@ -79,7 +79,13 @@ impl Audit for MemoryStore {
         let mut state = self.state();
         in_time("read the audit log of a user", receipt)?;
         let found = state.find_audit(&self.audit, user, filter);
-        state.audit(&self.audit, user, Entry::of_audit_read(filter), receipt, now);
+        state.audit(
+            &self.audit,
+            user,
+            Entry::of_audit_read(&filter.to_string()),
+            receipt,
+            now,
+        );
         Ok(found)
     }
 

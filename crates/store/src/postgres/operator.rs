@@ -154,7 +154,7 @@ impl PgStore {
             user,
             filter,
             command: OperatorCommand {
-                entry: Entry::of_audit_read(filter),
+                entry: Entry::of_audit_read(&filter.to_string()),
                 ..self.operator_command(Some(user), "", receipt)
             },
         };

@@ -65,7 +65,7 @@ async fn page_is_read_by_the_index_of_the_partitions_of_its_time_alone() {
 }
 
 #[tokio::test]
-async fn rare_action_is_found_over_pages_that_examine_a_bounded_number_of_rows() {
+async fn rare_action_is_found_by_pages_that_examine_a_bounded_number_of_rows() {
     let schema = database::migrated().await;
     fill(&schema, 5_000, 1).await;
     let store = database::store(&schema).await;
