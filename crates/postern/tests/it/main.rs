@@ -50,6 +50,7 @@ mod node_ids;
 mod numbered_alerts;
 mod operation_costs;
 mod operators;
+mod page_accessibility;
 mod page_attacks;
 mod pins;
 mod postgres_away;

@@ -107,18 +107,19 @@ async fn submissions_and_requests_of_other_origins_change_nothing() {
 }
 
 /// Runs a script, which fails where an attack succeeds.
-async fn run(attack: Script) {
+pub(crate) async fn run(attack: Script) {
     let attack = attack.start();
     let status = attack.wait(WITHIN).await;
     assert_eq!(status, 0, "{}", attack.logs());
 }
 
-fn gateway(dev: &Dev) -> String {
+/// URL of the first gateway.
+pub(crate) fn gateway(dev: &Dev) -> String {
     dev.gateways().swap_remove(0)
 }
 
 /// URL of an authorization at GitHub, with the hosted callback as redirect URI.
-async fn authorize(dev: &Dev, caller: &SocketIo) -> String {
+pub(crate) async fn authorize(dev: &Dev, caller: &SocketIo) -> String {
     let redirect = format!("{}/oauth/callback/github", gateway(dev));
     let asked = json!({ "accountType": "github", "redirectUri": redirect });
     let answer = caller.emit_with_ack("account:authorize", asked).await;

@@ -162,7 +162,10 @@ const HEADERS: [(HeaderName, &str); 8] = [
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0;color:#1b1b1f;background:#f4f4f6}\
                      main{max-width:32rem;margin:10vh auto;padding:2rem;background:#fff;border-radius:12px}\
                      h1{font-size:1.3rem;margin-top:0}.name{font-weight:600;overflow-wrap:anywhere}\
-                     button{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:8px;color:#fff;background:#1f5fd0}";
+                     button{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:8px;color:#fff;background:#1f5fd0}\
+                     :focus-visible{outline:3px solid #1f5fd0;outline-offset:2px}\
+                     @media(prefers-color-scheme:dark){:root{color-scheme:dark}body{color:#ededf2;background:#16161a}\
+                     main{background:#222228}button{color:#10131a;background:#9dc0ff}:focus-visible{outline-color:#9dc0ff}}";
 
 /// Returns the display name of a platform.
 fn title(platform: AccountType) -> &'static str {
