@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use bus::RedisSettings;
 use clap::Args;
 use gateway::Origins;
+use protocol::app_webhook::AppWebhookType;
 use store::PgSettings;
-use worker::SessionTimes;
+use worker::{AppWebhookSettings, SessionTimes};
 
 use crate::config::{
-    ConfigError, DatabaseArgs, Problems, RedisArgs, RedisTlsArgs, SecretArg, SessionArgs, TelemetryArgs, heading,
+    AppWebhookEventArgs, AppWebhookSenderArgs, ConfigError, DatabaseArgs, Problems, RedisArgs, RedisTlsArgs, SecretArg,
+    SessionArgs, TelemetryArgs, heading,
 };
 
 /// `postern dev`.
@@ -39,6 +41,12 @@ pub struct DevArgs {
     /// Session timeout and its warning.
     #[command(flatten)]
     pub sessions: SessionArgs,
+    /// Events that are queued for the application.
+    #[command(flatten)]
+    pub app_webhook_events: AppWebhookEventArgs,
+    /// Webhooks to the application.
+    #[command(flatten)]
+    pub app_webhooks: AppWebhookSenderArgs,
     /// Export of telemetry.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -63,6 +71,17 @@ impl DevArgs {
         let mut problems = Problems::default();
         let sessions = self.sessions.check(&mut problems);
         problems.finish(sessions)
+    }
+
+    /// Types of the webhooks to the application, and their receiver, if any.
+    ///
+    /// # Errors
+    /// Invalid values.
+    pub fn app_webhooks(&self) -> Result<(Vec<AppWebhookType>, Option<AppWebhookSettings>), ConfigError> {
+        let mut problems = Problems::default();
+        let types = self.app_webhook_events.check(&mut problems);
+        let receiver = self.app_webhooks.check(&self.app_webhook_events, &mut problems);
+        problems.finish(types.map(|types| (types, receiver)))
     }
 
     /// Settings of the given Redis, if any.

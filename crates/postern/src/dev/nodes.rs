@@ -15,7 +15,7 @@ use platforms::{Discord, DiscordBot, Github, Http, Telegram, TelegramBot, Timeou
 use store::vault::{Vault, VaultKeys};
 use store::{MemoryStore, PgStore, RetentionTimes, Store};
 use url::Url;
-use worker::{ConnectState, JobConcurrency, RedirectPolicy, SessionTimes, Worker};
+use worker::{AppWebhookClient, ConnectState, JobConcurrency, RedirectPolicy, SessionTimes, Worker};
 
 use super::error::DevError;
 use super::identity::Identity;
@@ -30,6 +30,7 @@ pub(super) struct Nodes {
     bus: DevBus,
     origins: Origins,
     sessions: SessionTimes,
+    app_webhooks: Option<AppWebhookClient>,
 }
 
 /// Bus of a dev cluster: shared in memory, or a Redis with connections per node.
@@ -50,13 +51,20 @@ impl Nodes {
         runtime: &NodeRuntime,
     ) -> Result<Self, DevError> {
         let (origins, sessions) = (args.origins()?, args.session_times()?);
+        let (webhook_types, receiver) = args.app_webhooks()?;
+        let app_webhooks = receiver.map(AppWebhookClient::new).transpose();
+        let app_webhooks = app_webhooks.map_err(StartError::from)?;
         let bus = match args.redis()? {
             None => DevBus::Memory(MemoryBus::new(Arc::clone(&runtime.entropy))),
             Some(settings) => DevBus::Redis(settings),
         };
         let store: Arc<dyn Store> = match args.postgres()? {
-            None => Arc::new(MemoryStore::new(Arc::clone(&runtime.clock), keys.audit_keys())),
+            None => {
+                let store = MemoryStore::new(Arc::clone(&runtime.clock), keys.audit_keys());
+                Arc::new(store.queueing_app_webhooks(&webhook_types))
+            }
             Some(settings) => {
+                let settings = settings.queueing_app_webhooks(&webhook_types);
                 store::migrate(&settings, &[]).await.map_err(DevError::Migrate)?;
                 Arc::new(
                     PgStore::connect(&settings, keys.audit_keys(), &runtime.metrics.meter())
@@ -71,6 +79,7 @@ impl Nodes {
             bus,
             origins,
             sessions,
+            app_webhooks,
         })
     }
 
@@ -115,7 +124,7 @@ impl Nodes {
             inboxes: vec![Arc::new(discord_bot), Arc::new(telegram_bot)],
             hooks: Vec::new(),
             message_senders: worker::MessageSenders::default(),
-            app_webhooks: None,
+            app_webhooks: self.app_webhooks.clone(),
             clock: Arc::clone(&runtime.clock),
             entropy: Arc::clone(&runtime.entropy),
         };
