@@ -148,10 +148,10 @@ async fn me(State(world): State<World>, Query(wanted): Query<UserQuery>, headers
     };
     let account = Account::named(&token.login);
     let mut user = json!({ "id": account.snowflake(), "name": account.name, "username": account.login });
-    if wanted.fields.split(',').any(|field| field == PICTURE) {
+    let wants_picture = wanted.fields.split(',').any(|field| field == PICTURE);
+    if let Some(fields) = user.as_object_mut().filter(|_| wants_picture) {
         let avatar = account.avatar_path(Platform::XTwitter);
-        let fields = user.as_object_mut();
-        fields.map(|fields| fields.insert(PICTURE.to_owned(), format!("{}{avatar}", world.base()).into()));
+        fields.insert(PICTURE.to_owned(), format!("{}{avatar}", world.base()).into());
     }
     Json(json!({ "data": user })).into_response()
 }
