@@ -16,7 +16,7 @@ macro_rules! actions {
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$action),+];
 
             /// Names of all actions.
-            pub const NAMES: [&'static str; Self::ALL.len()] = [$($name),+];
+            pub const NAMES: [&'static str; [$($name),+].len()] = [$($name),+];
 
             /// Name in the rows.
             #[must_use]

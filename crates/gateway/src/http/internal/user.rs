@@ -92,7 +92,7 @@ fn page(call: &Call<'_>) -> Result<PageRequest, ApiError> {
     let limit = match call.query("limit") {
         None => DEFAULT_PAGE,
         Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
+            let limit = text.parse::<u16>().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
             limit.ok_or_else(|| ApiError::invalid(format!("limit: an integer from 1 to {MAX_PAGE} was expected")))?
         }
     };
