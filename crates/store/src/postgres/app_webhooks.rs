@@ -134,8 +134,10 @@ fn backlog(row: &Row) -> Result<AppWebhookBacklog, Failure> {
 /// Queues webhooks. One behind another of its user that has not been tried, or is being tried, waits for the end of that try; the last
 /// parameter bounds the wait in seconds, for a worker that queues this one while another ends that try.
 const QUEUE: &str = "INSERT INTO app_webhooks (user_id, event_id, type, data, due_at) \
-                     SELECT user_id, event_id, type, data, now() + CASE WHEN is_behind OR EXISTS (SELECT FROM app_webhooks AS earlier \
-                     WHERE earlier.user_id = new.user_id AND dead_at IS NULL AND (tries = 0 OR leased_until IS NOT NULL)) \
+                     SELECT user_id, event_id, type, data, now() + CASE WHEN is_behind \
+                     OR EXISTS (SELECT FROM app_webhooks AS earlier WHERE earlier.user_id = new.user_id AND dead_at IS NULL AND tries = 0) \
+                     OR EXISTS (SELECT FROM app_webhooks AS earlier WHERE earlier.user_id = new.user_id AND dead_at IS NULL \
+                     AND leased_until IS NOT NULL) \
                      THEN $5 * interval '1 second' ELSE interval '0' END \
                      FROM (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY position) > 1 AS is_behind \
                      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY \
@@ -152,21 +154,32 @@ const LEASE: &str = "UPDATE app_webhooks SET fence = fence + 1, tries = tries + 
                      ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)) \
                      RETURNING id, fence, event_id, user_id, type, data, created_at, tries";
 
+/// Makes the user's next webhook due, behind the webhook `$1` that `ended` has.
+macro_rules! with_next_due {
+    ($ended:literal) => {
+        concat!(
+            "WITH ended AS (",
+            $ended,
+            " RETURNING user_id), next AS (UPDATE app_webhooks SET due_at = now() WHERE due_at > now() \
+             AND id = (SELECT later.id FROM ended CROSS JOIN LATERAL (SELECT id FROM app_webhooks \
+             WHERE user_id = ended.user_id AND id > $1 AND dead_at IS NULL AND tries = 0 ORDER BY id LIMIT 1) AS later)) \
+             SELECT FROM ended"
+        )
+    };
+}
+
 /// Removes the webhook `$1` of the lease `$2`.
-const FINISH: &str = "WITH ended AS (DELETE FROM app_webhooks \
-                      WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING user_id), \
-                      next AS (UPDATE app_webhooks SET due_at = now() WHERE due_at > now() AND id = (SELECT later.id FROM ended \
-                      JOIN app_webhooks AS later USING (user_id) WHERE later.id > $1 AND dead_at IS NULL AND tries = 0 \
-                      ORDER BY later.id LIMIT 1)) SELECT FROM ended";
+const FINISH: &str = with_next_due!(
+    "DELETE FROM app_webhooks WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL"
+);
 
 /// Schedules the webhook `$1` of the lease `$2` for a try in `$3` seconds, or gives it up where that is NULL.
-const RESCHEDULE: &str = "WITH ended AS (UPDATE app_webhooks SET leased_by = NULL, leased_until = NULL, last_error = $4, \
-                          due_at = now() + coalesce($3::float8, 0) * interval '1 second', \
-                          dead_at = CASE WHEN $3::float8 IS NULL THEN now() END \
-                          WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING user_id), \
-                          next AS (UPDATE app_webhooks SET due_at = now() WHERE due_at > now() AND id = (SELECT later.id FROM ended \
-                          JOIN app_webhooks AS later USING (user_id) WHERE later.id > $1 AND dead_at IS NULL AND tries = 0 \
-                          ORDER BY later.id LIMIT 1)) SELECT FROM ended";
+const RESCHEDULE: &str = with_next_due!(
+    "UPDATE app_webhooks SET leased_by = NULL, leased_until = NULL, last_error = $4, \
+     due_at = now() + coalesce($3::float8, 0) * interval '1 second', \
+     dead_at = CASE WHEN $3::float8 IS NULL THEN now() END \
+     WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL"
+);
 
 const MEASURE: &str = "SELECT (SELECT count(*) FROM (SELECT FROM app_webhooks WHERE dead_at IS NULL LIMIT $1) AS waiting) AS waiting, \
                        (SELECT extract(epoch FROM now() - created_at)::double precision FROM app_webhooks \
