@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use data_encoding::BASE64URL_NOPAD;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
-use protocol::id::UserId;
+use protocol::id::{EventId, UserId};
+use sha2::{Digest, Sha256};
 
 use crate::BusError;
 use crate::message_queue::ChannelMessages;
@@ -52,6 +54,12 @@ pub trait Events: Send + Sync {
         }
         Ok(outcomes)
     }
+
+    /// Reports whether an event was published under this id with [`Repeats::Compared`], as far as ids are kept.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn is_compared(&self, user: &UserId, id: &EventId) -> Result<bool, BusError>;
 
     /// Publishes an event with [`PublishMode::IMMEDIATE`].
     ///
@@ -115,9 +123,40 @@ impl PublishMode<'_> {
 pub enum Repeats {
     /// The id is recorded, and a second event with it is dropped.
     Dropped,
+    /// The id is recorded with a digest of the content. A second event with it is dropped if its content is the same, else refused.
+    Compared(ContentDigest),
     /// The id need not be recorded: it was made for this call and is in no other.
     Unrecorded,
 }
+
+/// Digest of the id and the content of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentDigest([u8; DIGEST]);
+
+impl ContentDigest {
+    /// Digest of an event with this id. Each part of the content is ended by its length.
+    #[must_use]
+    pub fn of<'a>(id: &EventId, content: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut digest = Sha256::new();
+        for part in std::iter::once(id.as_str()).chain(content) {
+            digest.update(part);
+            digest.update(part.len().to_le_bytes());
+        }
+        let mut bytes = [0; DIGEST];
+        for (byte, of_digest) in bytes.iter_mut().zip(digest.finalize()) {
+            *byte = of_digest;
+        }
+        Self(bytes)
+    }
+
+    /// Text that stands beside ids, and is none: those of events begin with another character.
+    pub(crate) fn mark(&self) -> String {
+        format!("#{}", BASE64URL_NOPAD.encode(&self.0))
+    }
+}
+
+/// Bytes of a digest, enough to tell the events of one user apart.
+const DIGEST: usize = 12;
 
 /// Time of a publish relative to a restore of the event log, which publishes the recent events again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +176,8 @@ pub enum PublishOutcome {
     Assigned(Offset),
     /// The event id was published before; nothing was done.
     Duplicate,
+    /// The event id was published before, with other content; nothing was done.
+    Conflict,
     /// The event log is unrestored; the event was not published.
     Unrestored,
 }

@@ -39,6 +39,7 @@ impl Operation {
                 | Self::DropSessions
                 | Self::EndAllSessions
                 | Self::EndSession
+                | Self::FindEvent
                 | Self::FindSession
                 | Self::FinishJobs
                 | Self::ListDeadLetters
@@ -81,6 +82,7 @@ operations! {
     DropSessions = "drop_sessions",
     EndAllSessions = "end_all_sessions",
     EndSession = "end_session",
+    FindEvent = "find_event",
     FindSession = "find_session",
     FinishJobs = "finish_jobs",
     Gcra = "gcra",

@@ -43,6 +43,12 @@ pub trait Alerts: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError>;
 
+    /// Alert with this id, as it was raised.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn find_alert(&self, user: &UserId, alert: &AlertId) -> Result<Option<Alert>, StoreError>;
+
     /// Newest alerts of a user that meet the query. It examines a bounded number of rows, however few of them meet the query.
     ///
     /// # Errors

@@ -90,6 +90,7 @@ steps! {
     RaiseAlertGroup => "raise a group of alerts",
     ReadAccountStates => "read the states of the accounts",
     ReadAlertPage => "read a page of the alerts",
+    ReadAlert => "read an alert",
     ReadAlerts => "read the alerts",
     ReadArchivedTimes => "read the archived times",
     ReadAuditLogOfUser => "read the audit log of a user",

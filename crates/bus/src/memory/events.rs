@@ -19,7 +19,7 @@ use crate::trace;
 use crate::versioned_message::VersionedMessage;
 use crate::{
     BusError, ChannelMessage, ChannelMessages, Events, LogRead, MessageQueue, PublishMode, PublishOutcome,
-    PublishPhase, UserSubscriptions,
+    PublishPhase, Repeats, UserSubscriptions,
 };
 
 /// Event logs of all users, and subscriptions of all nodes.
@@ -53,8 +53,9 @@ impl Events for MemoryBus {
             published_at: Some(self.shared.time()),
             ..envelope.into_owned()
         });
-        let Some(offset) = log.append(&envelope, bytes) else {
-            return Ok(PublishOutcome::Duplicate);
+        let offset = match log.record(&envelope.id, mode.repeats) {
+            Some(refused) => return Ok(refused),
+            None => log.append(&envelope, bytes),
         };
         let event = ChannelMessage::Event {
             user: user.clone(),
@@ -63,6 +64,14 @@ impl Events for MemoryBus {
         };
         state.deliver(user, &event);
         Ok(PublishOutcome::Assigned(offset))
+    }
+
+    async fn is_compared(&self, user: &UserId, id: &EventId) -> Result<bool, BusError> {
+        let mut state = lock(&self.shared.events);
+        let log = state.log(user, &*self.shared.entropy);
+        Ok(log
+            .recorded(id)
+            .is_some_and(|known| matches!(known.repeats, Repeats::Compared(_))))
     }
 
     async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {
@@ -133,7 +142,24 @@ struct EventLog {
     entries: VecDeque<LogEntry>,
     bytes: usize,
     expires_at: Instant,
-    event_ids: VecDeque<EventId>,
+    event_ids: VecDeque<RecordedId>,
+}
+
+/// Id of a published event.
+#[derive(Debug)]
+struct RecordedId {
+    id: EventId,
+    repeats: Repeats,
+}
+
+impl RecordedId {
+    /// Number of members in Redis, by which the ids are bounded.
+    fn members(&self) -> usize {
+        match self.repeats {
+            Repeats::Compared(_) => 2,
+            Repeats::Dropped | Repeats::Unrecorded => 1,
+        }
+    }
 }
 
 /// Event in a log.
@@ -172,15 +198,28 @@ impl EventLog {
         }
     }
 
-    /// Appends an event at the next offset; none if its id was published before.
-    fn append(&mut self, envelope: &Arc<Envelope>, bytes: usize) -> Option<Offset> {
-        if self.event_ids.contains(&envelope.id) {
-            return None;
+    /// Records the id of an event; an outcome if it was published before.
+    fn record(&mut self, id: &EventId, repeats: Repeats) -> Option<PublishOutcome> {
+        if let Some(known) = self.recorded(id) {
+            return Some(match (known.repeats, repeats) {
+                (known, Repeats::Compared(_)) if known != repeats => PublishOutcome::Conflict,
+                _ => PublishOutcome::Duplicate,
+            });
         }
-        self.event_ids.push_back(envelope.id.clone());
-        if self.event_ids.len() > MAX_EVENT_IDS {
+        let id = id.clone();
+        self.event_ids.push_back(RecordedId { id, repeats });
+        while self.event_ids.iter().map(RecordedId::members).sum::<usize>() > MAX_EVENT_IDS {
             self.event_ids.pop_front();
         }
+        None
+    }
+
+    fn recorded(&self, id: &EventId) -> Option<&RecordedId> {
+        self.event_ids.iter().find(|known| known.id == *id)
+    }
+
+    /// Appends an event at the next offset.
+    fn append(&mut self, envelope: &Arc<Envelope>, bytes: usize) -> Offset {
         self.seq += 1;
         self.expire();
         self.bytes += bytes;
@@ -194,7 +233,7 @@ impl EventLog {
             self.bytes -= oldest.bytes;
         }
         self.expires_at = Instant::now() + LOG_TTL;
-        Some(self.offset())
+        self.offset()
     }
 
     fn read(&mut self, after: &Offset, limit: usize) -> LogRead {

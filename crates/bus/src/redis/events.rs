@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::fault::{Fault, chain};
-use protocol::id::UserId;
+use protocol::id::{EventId, UserId};
 use tracing::Instrument;
 
 pub(super) use self::publish_lines::PublishLines;
@@ -37,6 +37,7 @@ pub(super) struct EventScripts {
     offset: Script,
     restored: Script,
     since: Script,
+    find: Script,
 }
 
 impl EventScripts {
@@ -69,6 +70,7 @@ impl EventScripts {
                     include_str!("script/read_log.lua")
                 ),
             ),
+            find: Script::new(Operation::FindEvent, include_str!("script/find_event.lua")),
         }
     }
 
@@ -79,8 +81,9 @@ impl EventScripts {
             offset,
             since,
             restored,
+            find,
         } = self;
-        [publish, offset, since, restored].into_iter()
+        [publish, offset, since, restored, find].into_iter()
     }
 }
 
@@ -147,6 +150,14 @@ impl Events for RedisBus {
                 .for_each(|span| telemetry::trace::failed(span, code.as_str(), error));
         }
         published
+    }
+
+    async fn is_compared(&self, user: &UserId, id: &EventId) -> Result<bool, BusError> {
+        let shared = &self.shared;
+        let (keys, args) = ([shared.names.event_ids(user)], [Arg::from(id.as_str())]);
+        let find = &shared.events.find;
+        let mut reply = shared.commands.run("find an event", find, keys, args).await?;
+        Ok(reply.read::<u8>()? == 1)
     }
 
     async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, BusError, PublishMode, PublishOutcome, PublishPhase, Repeats, SessionSeed, TokenTimes};
+use bus::{Bus, BusError, ContentDigest, PublishMode, PublishOutcome, PublishPhase, Repeats, SessionSeed, TokenTimes};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
@@ -75,7 +75,7 @@ pub(crate) fn event(number: u64) -> Envelope {
 pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Offset {
     match bus.publish(user, &event(number)).await.unwrap() {
         PublishOutcome::Assigned(offset) => offset,
-        PublishOutcome::Duplicate => panic!("event {number} was published before"),
+        PublishOutcome::Duplicate | PublishOutcome::Conflict => panic!("event {number} was published before"),
         PublishOutcome::Unrestored => panic!("event {number} was refused before a restore"),
     }
 }
@@ -87,6 +87,16 @@ pub(crate) async fn publish_unrecorded(bus: &dyn Bus, user: &UserId, number: u64
         phase: PublishPhase::Immediate,
     };
     bus.publish_with(user, &event(number), mode).await
+}
+
+/// Publishes an event once for each content.
+pub(crate) async fn publish_compared(bus: &dyn Bus, user: &UserId, number: u64, content: &str) -> PublishOutcome {
+    let event = event(number);
+    let mode = PublishMode {
+        repeats: Repeats::Compared(ContentDigest::of(&event.id, [content])),
+        phase: PublishPhase::Immediate,
+    };
+    bus.publish_with(user, &event, mode).await.unwrap()
 }
 
 /// Publishes an event at this time relative to the restore of its event log.

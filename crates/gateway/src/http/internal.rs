@@ -1,5 +1,6 @@
 //! Internal API of the application's servers: publish events to users, read and change what Postern has about a user.
 
+mod alert;
 mod append;
 mod authorize;
 mod batch;

@@ -19,7 +19,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::code::ErrorCode;
-use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
+use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::time::Timestamp;
 use testkit::wait;
@@ -284,6 +284,11 @@ impl Events for FaultyBus {
     ) -> Result<PublishOutcome, BusError> {
         self.check("publish")?;
         self.bus.publish_with(user, envelope, mode).await
+    }
+
+    async fn is_compared(&self, user: &UserId, id: &EventId) -> Result<bool, BusError> {
+        self.check("is_compared")?;
+        self.bus.is_compared(user, id).await
     }
 
     async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {

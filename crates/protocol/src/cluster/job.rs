@@ -70,7 +70,7 @@ pub enum Work {
     OpenSession(OpenSession),
     /// Sign-in check of a socket that has joined: returns open alerts, and raises alerts for a first-seen device or network.
     Joined(Joined),
-    /// Alert that the application's server published.
+    /// Alert that the application's server published. The answer is a [`RaisedAlert`].
     RaiseAlert(Alert),
     /// End of all sessions of the user, requested by the application's server.
     EndAllSessions,
@@ -325,6 +325,14 @@ impl JobOutcome {
             data: success(fields),
         }
     }
+}
+
+/// Answer to [`Work::RaiseAlert`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaisedAlert {
+    /// Alert that is stored under this id, for a job with an idempotency key whose alert may have been raised before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Alert>,
 }
 
 impl From<&Answer> for JobOutcome {

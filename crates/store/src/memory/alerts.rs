@@ -79,6 +79,12 @@ impl Alerts for MemoryStore {
         ))
     }
 
+    async fn find_alert(&self, user: &UserId, alert: &AlertId) -> Result<Option<Alert>, StoreError> {
+        let state = self.state();
+        let mut raised = state.alerts_of(user).map(|(_, raised)| &raised.alert);
+        Ok(raised.find(|raised| raised.alert_id == *alert).cloned())
+    }
+
     async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError> {
         let state = self.state();
         let is_before = |number: i64| query.before.is_none_or(|before| number < before);

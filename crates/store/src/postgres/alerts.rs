@@ -69,6 +69,15 @@ impl Alerts for PgStore {
         self.page(step, &rows)
     }
 
+    async fn find_alert(&self, user: &UserId, alert: &AlertId) -> Result<Option<Alert>, StoreError> {
+        let step = Step::ReadAlert;
+        let read = "SELECT user_id, alert_id, severity, type, message, at, requires_action FROM alerts \
+                    WHERE user_id = $1 AND alert_id = $2";
+        let rows = self.pool.query(step, read, &[&user.as_str(), &alert.as_str()]).await?;
+        let found = rows.first().map(row::alert).transpose();
+        found.map_err(|failure| self.pool.report(step, failure))
+    }
+
     async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError> {
         let step = Step::ReadAlertPage;
         let parameters: [&dyn Parameter; 5] = [

@@ -31,7 +31,10 @@ impl Publisher for BusPublisher {
             phase: restored.map_or(PublishPhase::AfterRestore, PublishPhase::DuringRestore),
         };
         match self.reported(self.events.publish_with(user, event, mode).await)? {
-            PublishOutcome::Assigned(_) | PublishOutcome::Duplicate => Ok(Publication::Accepted),
+            // What is dropped is not compared.
+            PublishOutcome::Assigned(_) | PublishOutcome::Duplicate | PublishOutcome::Conflict => {
+                Ok(Publication::Accepted)
+            }
             PublishOutcome::Unrestored => Ok(Publication::Unrestored),
         }
     }

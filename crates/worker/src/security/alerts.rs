@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::answer::Failure;
-use protocol::cluster::job::JobOutcome;
+use protocol::cluster::job::{self, JobOutcome};
 use protocol::code::ErrorCode;
 use protocol::command::{Acknowledge, Alerts, AlertsAnswer, Answer};
 use protocol::event::Notice;
@@ -40,7 +40,8 @@ impl SecurityService {
         }
     }
 
-    /// Raises an alert that the application's server published. The answer means that it is stored and will reach the user's devices.
+    /// Raises an alert that the application's server published. The answer means that it is stored and will reach the user's devices. With
+    /// an idempotency key it has the alert that is stored, unless that is certainly this one: the gateway compares them.
     pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<JobOutcome, RaiseAlertError> {
         let alert = Alert {
             user_id: call.user.clone(),
@@ -55,8 +56,12 @@ impl SecurityService {
                 self.alerts.raise_alert(&alert, &receipt).await?;
             }
         }
+        let stored = match &call.idempotency {
+            Some(_) => self.alerts.find_alert(&call.user, &alert.alert_id).await?,
+            None => None,
+        };
         self.relay.user(&call.user).await;
-        Ok(JobOutcome::done())
+        Ok(JobOutcome::success(&job::RaisedAlert { stored }))
     }
 }
 

@@ -16,7 +16,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::cluster::origin::Origin;
-use protocol::id::{JobId, NodeId, UserId, WorkerId};
+use protocol::id::{EventId, JobId, NodeId, UserId, WorkerId};
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 use worker::BusRoles;
@@ -110,6 +110,10 @@ impl Events for FaultyBus {
             return Err(unavailable("publish an event"));
         }
         self.bus().publish_with(user, envelope, mode).await
+    }
+
+    async fn is_compared(&self, user: &UserId, id: &EventId) -> Result<bool, BusError> {
+        self.bus().is_compared(user, id).await
     }
 
     async fn unrestored_epoch(&self, user: &UserId) -> Result<Option<Epoch>, BusError> {

@@ -298,6 +298,10 @@ impl Alerts for FaultyStore {
         self.store.open_alerts(user).await
     }
 
+    async fn find_alert(&self, user: &UserId, alert: &AlertId) -> Result<Option<Alert>, StoreError> {
+        self.store.find_alert(user, alert).await
+    }
+
     async fn find_alerts(&self, user: &UserId, query: &AlertPageQuery) -> Result<FoundAlerts, StoreError> {
         self.store.find_alerts(user, query).await
     }

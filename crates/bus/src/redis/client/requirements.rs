@@ -53,6 +53,7 @@ const OF_SCRIPTS: &[&str] = &[
     "ZREM <key> member",
     "ZREMRANGEBYRANK <key> 0 0",
     "ZREMRANGEBYSCORE <key> 0 0",
+    "ZSCORE <key> member",
     "DEL <key>",
 ];
 

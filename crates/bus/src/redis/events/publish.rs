@@ -28,17 +28,22 @@ struct EncodedEvent {
     envelope: Vec<u8>,
     /// Id to record, or empty.
     id: String,
+    /// Mark of the content to record, or empty.
+    content: String,
 }
 
 impl Publish {
     /// Encodes an event.
     pub(super) fn new(event: &Envelope, repeats: Repeats, phase: PublishPhase<'_>) -> Result<Self, BusError> {
+        let (id, content) = match repeats {
+            Repeats::Dropped => (event.id.as_str(), String::new()),
+            Repeats::Compared(content) => (event.id.as_str(), content.mark()),
+            Repeats::Unrecorded => ("", String::new()),
+        };
         let encoded = EncodedEvent {
             envelope: event.write()?,
-            id: match repeats {
-                Repeats::Dropped => event.id.as_str().to_owned(),
-                Repeats::Unrecorded => String::new(),
-            },
+            id: id.to_owned(),
+            content,
         };
         Ok(Self {
             events: vec![encoded],
@@ -108,6 +113,7 @@ impl RedisBus {
             [
                 Arg::from(published_at(now, &event.envelope)),
                 Arg::from(event.id.as_str()),
+                Arg::from(event.content.as_str()),
             ]
         });
         let script = &shared.events.publish;
@@ -135,10 +141,13 @@ fn outcomes(mut reply: RedisReply, events: usize) -> Result<Option<Vec<PublishOu
     Ok(Some(outcomes))
 }
 
-/// Outcome by the text `<epoch>-<seq>`, or an empty one.
+/// Outcome by the text `<epoch>-<seq>`, `conflict`, or an empty one.
 fn outcome(reply: &RedisReply, text: &Bytes) -> Result<PublishOutcome, BusError> {
     if text.is_empty() {
         return Ok(PublishOutcome::Duplicate);
+    }
+    if text == CONFLICT {
+        return Ok(PublishOutcome::Conflict);
     }
     let offset = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     let offset = offset.ok_or_else(|| reply.unreadable("invalid offset"))?;
@@ -153,6 +162,8 @@ fn published_at(time: Timestamp, event: &[u8]) -> Vec<u8> {
     published
 }
 
+/// Reply for an event whose id was published with other content.
+const CONFLICT: &[u8] = b"conflict";
 /// Step of the errors.
 const STEP: &str = "publish an event";
 /// Phase of events that wait for no restore.

@@ -2,10 +2,11 @@
 -- Keys: offset, log, event ids, and if an alert is among the events the alert check, which is withdrawn first. The channel is not declared
 -- as a key: a missing key is an error while its slot migrates.
 -- Arguments: channel, phase (`immediate`, empty for events that wait for the restore, or the epoch that a restore publishes in), time of
--- the publish (ms); then for each event its envelope, and its id if it is published once per id, or nothing. TTLs (seconds) and bounds are
--- constants above the script.
--- Replies `<epoch>-<seq>` for each event, or nothing for one whose id was published before; or, before it has written anything,
--- `unrestored` for a log without a current offset, and for one whose recent events are to be published again first.
+-- the publish (ms); then for each event its envelope, its id if it is published once per id, or nothing, and the mark of its content if a
+-- repetition is compared, or nothing. TTLs (seconds) and bounds are constants above the script.
+-- Replies `<epoch>-<seq>` for each event, nothing for one whose id was published before, or `conflict` where that was with other content;
+-- or, before it has written anything, `unrestored` for a log without a current offset, and for one whose recent events are to be published
+-- again first.
 --
 -- Each publish runs this, most of them with one event, so it calls few commands, and makes no string of the envelope's length but the
 -- message: Lua hashes each string byte by byte.
@@ -21,16 +22,38 @@ if not epoch or (fresh and phase ~= epoch and phase ~= 'immediate') then
   return 'unrestored'
 end
 
+-- Records an id with the mark of its content, and returns the number of new members; or nothing and the reply if it is known. The
+-- fraction of an id's score says what else is recorded: `.5` a mark, `.25` none, as the event is to be published once, whatever it holds;
+-- releases before had none. The mark has a higher score than its id, so that no id outlasts it.
+local function record(id, content)
+  if redis.call('ZADD', ids, 'NX', now .. (content == '' and '.25' or '.5'), id) == 1 then
+    if content == '' then
+      return 1
+    end
+    redis.call('ZADD', ids, now .. '.75', content)
+    return 2
+  end
+  if content == '' or redis.call('ZSCORE', ids, content) then
+    return nil, ''
+  end
+  local known = redis.call('ZSCORE', ids, id)
+  return nil, string.find(known, '.', 1, true) and 'conflict' or ''
+end
+
 -- An expired log has no bytes.
 local log_ttl = redis.call('TTL', log)
 bytes = log_ttl == -2 and 0 or bytes
 local assigned, events, recorded, first = {}, nil, 0, last
-for i = 4, #ARGV, 2 do
+for i = 4, #ARGV, 3 do
   local envelope, id = ARGV[i], ARGV[i + 1]
-  if id ~= '' and redis.call('ZADD', ids, 'NX', now, id) == 0 then
-    assigned[#assigned + 1] = ''
+  local members, refused = 0, nil
+  if id ~= '' then
+    members, refused = record(id, ARGV[i + 2])
+  end
+  if refused then
+    assigned[#assigned + 1] = refused
   else
-    recorded = recorded + (id ~= '' and 1 or 0)
+    recorded = recorded + members
     bytes = bytes + #envelope
     -- The log has no more entries than its epoch had events.
     if not events and (last >= MAX_LOG_EVENTS or bytes > MAX_LOG_BYTES) then
@@ -69,8 +92,8 @@ if log_ttl < LOG_TTL then
 end
 
 for i, position in ipairs(assigned) do
-  if position ~= '' then
-    redis.call('SPUBLISH', channel, position .. ' ' .. ARGV[2 * i + 2])
+  if position ~= '' and position ~= 'conflict' then
+    redis.call('SPUBLISH', channel, position .. ' ' .. ARGV[3 * i + 1])
   end
 end
 return assigned

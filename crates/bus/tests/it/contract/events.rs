@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
-use bus::{Bus, ChannelMessage, LogRead, PublishOutcome, PublishPhase, Repeats};
+use bus::{Bus, ChannelMessage, ContentDigest, LogRead, PublishOutcome, PublishPhase, Repeats};
 use futures_util::future::join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::{Epoch, Offset};
 use protocol::json::Json;
 
 use crate::nodes::TestSubscriptions;
-use crate::sample::{event, offset, publish, publish_in, publish_unrecorded, user};
+use crate::sample::{event, offset, publish, publish_compared, publish_in, publish_unrecorded, user};
 
 test_all!(
     events_have_consecutive_offsets_in_one_epoch,
     event_id_gets_one_offset_however_often_published,
     latest_512_event_ids_are_deduplicated,
+    event_with_other_content_under_a_used_id_is_refused,
+    latest_256_ids_with_content_are_compared,
+    one_of_several_contents_at_once_is_published,
+    conflict_among_events_published_together_refuses_itself_alone,
+    id_of_an_event_published_without_content_is_a_conflict_with_any,
     unrecorded_events_are_in_the_sequence_of_the_others,
     unrestored_log_takes_only_events_of_its_restore_and_immediate_ones,
     restore_of_another_epoch_neither_publishes_nor_marks,
@@ -68,6 +73,89 @@ async fn latest_512_event_ids_are_deduplicated(bus: &dyn Bus) {
     ));
 }
 
+async fn event_with_other_content_under_a_used_id_is_refused(bus: &dyn Bus) {
+    let (user, other) = (user("GEN-001"), user("GEN-002"));
+    let mut subscriptions = TestSubscriptions::open(bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
+    assert_eq!(seq(&publish_compared(bus, &user, 1, "a").await), Some(1));
+    assert_eq!(publish_compared(bus, &user, 1, "a").await, PublishOutcome::Duplicate);
+    assert_eq!(publish_compared(bus, &user, 1, "b").await, PublishOutcome::Conflict);
+    // The refused content has left nothing behind.
+    assert_eq!(publish_compared(bus, &user, 1, "b").await, PublishOutcome::Conflict);
+    assert_eq!(publish_compared(bus, &user, 1, "a").await, PublishOutcome::Duplicate);
+    assert_eq!(seq(&publish_compared(bus, &user, 2, "b").await), Some(2));
+    assert_eq!(seq(&publish_compared(bus, &other, 1, "b").await), Some(1));
+    // What may not be compared is dropped, as before.
+    assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), PublishOutcome::Duplicate);
+    assert_eq!((subscriptions.next_seq().await, subscriptions.next_seq().await), (1, 2));
+}
+
+async fn latest_256_ids_with_content_are_compared(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    for number in 1..=257 {
+        assert!(seq(&publish_compared(bus, &user, number, "a").await).is_some());
+    }
+    assert_eq!(publish_compared(bus, &user, 2, "a").await, PublishOutcome::Duplicate);
+    assert_eq!(publish_compared(bus, &user, 2, "b").await, PublishOutcome::Conflict);
+    assert_eq!(seq(&publish_compared(bus, &user, 1, "b").await), Some(258));
+}
+
+async fn one_of_several_contents_at_once_is_published(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    offset(bus, &user).await;
+    let contents: Vec<_> = (0..16).map(|number| number.to_string()).collect();
+    let outcomes = join_all(contents.iter().map(|content| publish_compared(bus, &user, 1, content))).await;
+    let count = |of: PublishOutcome| outcomes.iter().filter(|outcome| **outcome == of).count();
+    assert_eq!(outcomes.iter().filter_map(seq).count(), 1, "{outcomes:?}");
+    assert_eq!(count(PublishOutcome::Conflict), 15, "{outcomes:?}");
+}
+
+async fn conflict_among_events_published_together_refuses_itself_alone(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let mut subscriptions = TestSubscriptions::open(bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
+    assert_eq!(seq(&publish_compared(bus, &user, 1, "a").await), Some(1));
+    let content = |number: u64, content| Repeats::Compared(ContentDigest::of(&event(number).id, [content]));
+    let events = [
+        (event(2), content(2, "a")),
+        (event(1), content(1, "b")),
+        (event(3), Repeats::Unrecorded),
+        (event(2), content(2, "b")),
+        (event(1), content(1, "a")),
+        (event(4), content(4, "a")),
+    ];
+    let outcomes = bus.publish_all(&user, &events, PublishPhase::Immediate).await.unwrap();
+    assert_eq!(
+        outcomes.iter().map(seq).collect::<Vec<_>>(),
+        [Some(2), None, Some(3), None, None, Some(4)]
+    );
+    let conflicts: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| *outcome == PublishOutcome::Conflict)
+        .collect();
+    assert_eq!(conflicts, [false, true, false, true, false, false]);
+    for (expected, number) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
+        match subscriptions.next().await {
+            ChannelMessage::Event { offset, envelope, .. } => {
+                assert_eq!((offset.seq, as_sent(&envelope)), (expected, event(number)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn id_of_an_event_published_without_content_is_a_conflict_with_any(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    publish(bus, &user, 1).await;
+    assert_eq!(publish_compared(bus, &user, 1, "a").await, PublishOutcome::Conflict);
+    assert_eq!(seq(&publish_compared(bus, &user, 2, "a").await), Some(2));
+    let mut compared = Vec::new();
+    for number in 1..=3 {
+        compared.push(bus.is_compared(&user, &event(number).id).await.unwrap());
+    }
+    assert_eq!(compared, [false, true, false]);
+}
+
 async fn unrecorded_events_are_in_the_sequence_of_the_others(bus: &dyn Bus) {
     let user = user("GEN-001");
     let mut subscriptions = TestSubscriptions::open(bus).await;
@@ -114,7 +202,7 @@ async fn unrestored_log_takes_only_events_of_its_restore_and_immediate_ones(bus:
             Some(offset.seq)
         }
         PublishOutcome::Duplicate => None,
-        PublishOutcome::Unrestored => panic!("event {number} was refused"),
+        refused => panic!("event {number}: {refused:?}"),
     };
     assert_eq!(seq(PublishPhase::DuringRestore(&epoch), 1).await, Some(1));
     assert_eq!(seq(PublishPhase::Immediate, 2).await, Some(2));
@@ -452,7 +540,7 @@ async fn events_published_together_wait_for_the_restore(bus: &dyn Bus) {
 fn seq(outcome: &PublishOutcome) -> Option<u64> {
     match outcome {
         PublishOutcome::Assigned(offset) => Some(offset.seq),
-        PublishOutcome::Duplicate | PublishOutcome::Unrestored => None,
+        PublishOutcome::Duplicate | PublishOutcome::Conflict | PublishOutcome::Unrestored => None,
     }
 }
 

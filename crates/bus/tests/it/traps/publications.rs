@@ -4,7 +4,7 @@ use bus::PublishOutcome;
 use testkit::Redis;
 
 use crate::nodes::connect;
-use crate::sample::{event, publish, publish_unrecorded, user};
+use crate::sample::{event, offset, publish, publish_compared, publish_unrecorded, user};
 
 const LOG: &str = "pn:{GEN-001}:log";
 const IDS: &str = "pn:{GEN-001}:eids";
@@ -19,6 +19,23 @@ async fn id_of_an_unrepeated_event_is_not_recorded() {
     publish(&*bus, &user, 2).await;
     assert_eq!(redis.command(&["ZRANGE", IDS, "0", "-1"]).await, "e-2");
     assert_eq!(bus.publish(&user, &event(2)).await.unwrap(), PublishOutcome::Duplicate);
+}
+
+#[tokio::test]
+async fn id_that_an_older_release_recorded_is_a_repetition_with_any_content() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    offset(&*bus, &user).await;
+    redis.command(&["ZADD", IDS, "1796000000000", "e-1"]).await;
+    for content in ["a", "b"] {
+        let repeated = publish_compared(&*bus, &user, 1, content).await;
+        assert_eq!(repeated, PublishOutcome::Duplicate, "{content}");
+    }
+    assert!(!bus.is_compared(&user, &event(1).id).await.unwrap());
+    // Releases before find the id of this one's record.
+    publish_compared(&*bus, &user, 2, "a").await;
+    assert_eq!(redis.command(&["ZADD", IDS, "NX", "1796000000001", "e-2"]).await, "0");
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use futures_util::stream::FuturesUnordered;
 use http::StatusCode;
 use protocol::answer::Failure;
 use protocol::api::{BatchResult, BatchResults, MAX_BATCH, PublicationBatch};
-use protocol::event::Event;
 use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
 use serde_json::value::RawValue;
@@ -19,7 +18,7 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::error::ApiError;
 use super::event::Publication;
-use super::publish::PreparedEvent;
+use super::publish::{LoggedEvent, PreparedEvent};
 use super::{Internal, body, json_response};
 
 /// `POST /v1/events`: 200 with a result for each event, in the sequence of the events.
@@ -101,17 +100,13 @@ impl Internal {
         for (number, publication) in events {
             match self.prepare(&user, publication) {
                 Err(error) => results.push((number, result(Err(error)))),
-                Ok(PreparedEvent {
-                    id,
-                    event: Event::Alert(alert),
-                    ..
-                }) => {
+                Ok(PreparedEvent::Alert(alert)) => {
                     results.extend(self.publish_group(call, &user, &mut group).await);
-                    let raised = Box::pin(self.raise(alert, call, &user)).await;
-                    results.push((number, result(raised.map(|()| id))));
+                    let raised = Box::pin(self.raise(call, &user, alert)).await;
+                    results.push((number, result(raised)));
                 }
-                Ok(prepared) => {
-                    group.push((number, prepared));
+                Ok(PreparedEvent::Logged(event)) => {
+                    group.push((number, event));
                     if group.len() >= MAX_GROUP {
                         results.extend(self.publish_group(call, &user, &mut group).await);
                     }
@@ -127,14 +122,11 @@ impl Internal {
         &self,
         call: &Call<'_>,
         user: &UserId,
-        group: &mut Vec<Numbered<PreparedEvent>>,
+        group: &mut Vec<Numbered<LoggedEvent>>,
     ) -> Vec<Numbered<BatchResult>> {
         let (events, heads): (Vec<_>, Vec<_>) = group
             .drain(..)
-            .map(|(number, prepared)| {
-                let head = (number, prepared.id, prepared.event.name());
-                ((prepared.envelope, prepared.repeats), head)
-            })
+            .map(|(number, event)| ((event.envelope, event.repeats), (number, event.id, event.name)))
             .unzip();
         if events.is_empty() {
             return Vec::new();

@@ -45,6 +45,12 @@ impl ApiError {
         Self::Invalid(message.into())
     }
 
+    /// Refusal of an idempotency key that was used with other content.
+    pub(super) fn other_content() -> Self {
+        let sentence = "This idempotency key was used with another request.";
+        Self::Refused(Box::new(Failure::with_message(ErrorCode::Conflict, sentence)))
+    }
+
     /// Failure in the body of the response.
     pub(super) fn failure(&self) -> Failure {
         match self {

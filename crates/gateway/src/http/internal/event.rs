@@ -34,6 +34,14 @@ enum Data<'a> {
     Value(Value),
 }
 
+/// Event of a publication.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PublishedEvent {
+    pub(super) event: Event,
+    /// True if the payload has the time. Otherwise it is that of the request, and a repetition has another one.
+    pub(super) has_time: bool,
+}
+
 /// Fields that the event gets where its payload lacks them.
 pub(super) struct Defaults<'a> {
     /// User of the event; another one in the payload is refused.
@@ -88,18 +96,18 @@ impl<'a> Publication<'a> {
     }
 
     /// Validates the event. `userId` must be the user of the request, `timestamp` defaults to now, and `alertId` is the event id.
-    pub(super) fn event(self, defaults: &Defaults<'_>) -> Result<Event, ApiError> {
-        let event = match self.data {
+    pub(super) fn event(self, defaults: &Defaults<'_>) -> Result<PublishedEvent, ApiError> {
+        let published = match self.data {
             Data::Value(data) => lenient_event(&self.event, data, defaults)?,
             Data::Text(data) => match plain::event(&self.event, data, defaults) {
-                Some(event) => event,
+                Some(published) => published,
                 None => lenient_event(&self.event, parse(data)?, defaults)?,
             },
         };
-        if event_user(&event) != defaults.user {
+        if event_user(&published.event) != defaults.user {
             return Err(ApiError::invalid("data.userId: the user of the path was expected"));
         }
-        Ok(event)
+        Ok(published)
     }
 }
 
@@ -118,27 +126,31 @@ fn parse(data: &str) -> Result<Value, ApiError> {
     lenient::parse(data.as_bytes()).map_err(|_invalid_json| ApiError::invalid("data: JSON was expected"))
 }
 
-fn lenient_event(event: &str, data: Value, defaults: &Defaults<'_>) -> Result<Event, ApiError> {
+fn lenient_event(event: &str, data: Value, defaults: &Defaults<'_>) -> Result<PublishedEvent, ApiError> {
     let Value::Object(mut data) = data else {
         return Err(ApiError::invalid("data: an object was expected"));
     };
+    let has_time = data.contains_key("timestamp");
     data.entry("userId").or_insert_with(|| defaults.user.as_str().into());
     data.entry("timestamp")
         .or_insert_with(|| Timestamp::from(defaults.now).to_string().into());
-    match event {
+    let event = match event {
         name::ALERT => {
             data.insert("alertId".to_owned(), defaults.id.as_str().into());
-            Ok(Event::Alert(read(data.into())?))
+            Event::Alert(read(data.into())?)
         }
-        name::NOTIFICATION => Ok(Event::Notification(read(data.into())?)),
-        name::STATUS_CHANGED => Ok(Event::StatusChanged(read(data.into())?)),
-        _ => Err(ApiError::invalid(format!(
-            "event: {}, {} or {} was expected",
-            name::ALERT,
-            name::NOTIFICATION,
-            name::STATUS_CHANGED
-        ))),
-    }
+        name::NOTIFICATION => Event::Notification(read(data.into())?),
+        name::STATUS_CHANGED => Event::StatusChanged(read(data.into())?),
+        _ => {
+            return Err(ApiError::invalid(format!(
+                "event: {}, {} or {} was expected",
+                name::ALERT,
+                name::NOTIFICATION,
+                name::STATUS_CHANGED
+            )));
+        }
+    };
+    Ok(PublishedEvent { event, has_time })
 }
 
 fn event_user(event: &Event) -> &UserId {

@@ -2,26 +2,24 @@
 
 use std::borrow::Cow;
 use std::pin::pin;
+use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::response::Response;
-use bus::{BusError, PublishOutcome, Repeats};
+use bus::{BusError, ContentDigest, PublishOutcome, Repeats};
 use http::StatusCode;
-use lifecycle::KeyedLocks;
-use protocol::api::PublishedEvent;
+use protocol::api;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Work;
-use protocol::code::ErrorCode;
-use protocol::event::{Event, name};
+use protocol::event::Event;
 use protocol::fault::Fault;
 use protocol::id::{EventId, UserId};
-use protocol::security::Alert;
+use protocol::time::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
 
+use super::alert::{AlertKey, PreparedAlert};
 use super::call::Call;
 use super::error::ApiError;
-use super::event::{Defaults, Publication};
+use super::event::{Defaults, Publication, PublishedEvent};
 use super::{Internal, body, json_response};
 use crate::ids;
 
@@ -34,68 +32,72 @@ pub(super) async fn publish(internal: &Internal, call: &Call<'_>, body: Body) ->
         let publication = Publication::read(&body)?;
         let event_id = internal.publish(call, &user, publication).await?;
         let event_id = Cow::Borrowed(&event_id);
-        Ok(json_response(StatusCode::ACCEPTED, &PublishedEvent { event_id }))
+        Ok(json_response(StatusCode::ACCEPTED, &api::PublishedEvent { event_id }))
     });
     Ok(call.run(Some(&user), published).await)
 }
 
-/// Event with its envelope, ready to be published.
-pub(super) struct PreparedEvent {
+/// Event that is ready to be published.
+pub(super) enum PreparedEvent {
+    /// Alert, which a worker commits.
+    Alert(PreparedAlert),
+    /// Event that goes to the user's event log directly.
+    Logged(LoggedEvent),
+}
+
+/// Event for the event log of its user.
+pub(super) struct LoggedEvent {
     /// Id that the response has.
     pub(super) id: EventId,
-    pub(super) event: Event,
+    /// Name of the event.
+    pub(super) name: &'static str,
     pub(super) envelope: Envelope,
     /// Only the id of an event with an idempotency key may come again.
     pub(super) repeats: Repeats,
 }
 
 impl Internal {
-    /// Bound of the alerts of a user that are with the workers: a flood of one user would fill the lane of all.
-    pub(crate) fn alert_locks() -> KeyedLocks<UserId> {
-        KeyedLocks::with_bound(MAX_ALERTS)
-    }
-
     /// Publishes one event of a user, and returns its id.
     async fn publish(&self, call: &Call<'_>, user: &UserId, publication: Publication<'_>) -> Result<EventId, ApiError> {
-        let PreparedEvent {
+        let LoggedEvent {
             id,
-            event,
+            name,
             envelope,
             repeats,
-        } = self.prepare(user, publication)?;
-        let name = event.name();
-        if let Event::Alert(alert) = event {
+        } = match self.prepare(user, publication)? {
             // Boxed: inline, an alert on its way to a worker would be in the task of every publish.
-            Box::pin(self.raise(alert, call, user)).await?;
-        } else {
-            let published = self.append(call, user, &envelope, repeats).await;
-            self.published(name, published)?;
-        }
+            PreparedEvent::Alert(alert) => return Box::pin(self.raise(call, user, alert)).await,
+            PreparedEvent::Logged(event) => event,
+        };
+        let published = self.append(call, user, &envelope, repeats).await;
+        self.published(name, published)?;
         Ok(id)
     }
 
     /// Checks an event, and encodes it.
-    pub(super) fn prepare(&self, user: &UserId, publication: Publication<'_>) -> Result<PreparedEvent, ApiError> {
-        let id = self.event_id(user, publication.idempotency_key.as_deref());
-        let repeats = match publication.idempotency_key {
-            Some(_) => Repeats::Dropped,
-            None => Repeats::Unrecorded,
-        };
-        let event = publication.event(&Defaults {
-            user,
-            id: &id,
-            now: self.clock.now(),
-        })?;
+    pub(super) fn prepare(&self, user: &UserId, mut publication: Publication<'_>) -> Result<PreparedEvent, ApiError> {
+        let key = publication.idempotency_key.take();
+        let id = self.event_id(user, key.as_deref());
+        let now = self.clock.now();
+        let PublishedEvent { event, has_time } = publication.event(&Defaults { user, id: &id, now })?;
         let envelope = Envelope::of(id.clone(), &event);
         if envelope.data.as_str().len() > MAX_EVENT {
             return Err(ApiError::invalid("data: at most 16 KiB were expected"));
         }
-        Ok(PreparedEvent {
+        if let Event::Alert(alert) = event {
+            let key = key.map(|key| AlertKey { key, has_time });
+            return Ok(PreparedEvent::Alert(PreparedAlert { id, alert, key }));
+        }
+        let repeats = match key {
+            Some(_) => Repeats::Compared(content(&envelope, (!has_time).then_some(now))),
+            None => Repeats::Unrecorded,
+        };
+        Ok(PreparedEvent::Logged(LoggedEvent {
             id,
-            event,
+            name: event.name(),
             envelope,
             repeats,
-        })
+        }))
     }
 
     /// Records the outcome of an event that was published directly to the user's event log. If the log is lost, clients reload the state
@@ -106,31 +108,12 @@ impl Internal {
         published: Result<PublishOutcome, BusError>,
     ) -> Result<(), ApiError> {
         let published = self.outage.record("event publish", published);
-        published.map_err(|error| ApiError::Failed(error.code()))?;
+        let outcome = published.map_err(|error| ApiError::Failed(error.code()))?;
+        if outcome == PublishOutcome::Conflict {
+            return Err(ApiError::other_content());
+        }
         self.metrics.published(event);
         Ok(())
-    }
-
-    /// Has a worker commit an alert, which is stored before it is published.
-    pub(super) async fn raise(&self, alert: Alert, call: &Call<'_>, user: &UserId) -> Result<(), ApiError> {
-        let deadline = Instant::now() + self.job_timeout;
-        let lock = timeout_at(deadline, self.alerts.lock(user)).await;
-        let _lock = lock.map_err(|_elapsed| ApiError::Failed(ErrorCode::Unavailable))?;
-        let within = deadline.saturating_duration_since(Instant::now());
-        let work = Work::RaiseAlert(alert);
-        let raised = self.workers.request(call.requester(user), work, within).await;
-        let raised = raised.map_err(|error| ApiError::Failed(error.code()))?;
-        match raised.map(|outcome| outcome.error) {
-            Some(None) => {
-                self.metrics.published(name::ALERT);
-                Ok(())
-            }
-            // The outcome is unknown: the alert may have been committed.
-            None | Some(Some(ErrorCode::Unavailable | ErrorCode::Timeout)) => {
-                Err(ApiError::Failed(ErrorCode::Unavailable))
-            }
-            Some(Some(code)) => Err(ApiError::Failed(code)),
-        }
     }
 
     /// Returns the id of an event. Requests of one user with the same idempotency key have the same id.
@@ -143,7 +126,15 @@ impl Internal {
     }
 }
 
+/// Digest of the content of an event, without the time if it is that of the request.
+fn content(envelope: &Envelope, default_time: Option<SystemTime>) -> ContentDigest {
+    let data = envelope.data.as_str();
+    // A quote in a text is escaped, so only the field itself is found.
+    let field = default_time.map(|time| format!(r#""timestamp":"{}""#, Timestamp::from(time)));
+    let parts = field.and_then(|field| data.split_once(&field));
+    let (before, after) = parts.unwrap_or((data, ""));
+    ContentDigest::of(&envelope.id, [envelope.event.as_str(), before, after])
+}
+
 /// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
 const MAX_EVENT: usize = 16 * 1024;
-/// Alerts of one user that are with the workers at once; the others wait, until the timeout of a job.
-const MAX_ALERTS: usize = 64;

@@ -8,7 +8,7 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::Defaults;
+use super::{Defaults, PublishedEvent};
 
 /// Parses a body that is what the type says.
 pub(super) fn publication(body: &[u8]) -> Option<api::Publication<'_>> {
@@ -21,16 +21,22 @@ pub(super) fn publication(body: &[u8]) -> Option<api::Publication<'_>> {
 }
 
 /// Reads the event of this name from the text of its payload.
-pub(super) fn event(event: &str, data: &str, defaults: &Defaults<'_>) -> Option<Event> {
-    match event {
-        name::STATUS_CHANGED => payload(data, defaults, false).map(Event::StatusChanged),
-        name::NOTIFICATION => payload(data, defaults, false).map(Event::Notification),
-        name::ALERT => payload(data, defaults, true).map(Event::Alert),
-        _ => None,
-    }
+pub(super) fn event(event: &str, data: &str, defaults: &Defaults<'_>) -> Option<PublishedEvent> {
+    let (event, has_time) = match event {
+        name::STATUS_CHANGED => event_of(Event::StatusChanged, payload(data, defaults, false)?),
+        name::NOTIFICATION => event_of(Event::Notification, payload(data, defaults, false)?),
+        name::ALERT => event_of(Event::Alert, payload(data, defaults, true)?),
+        _ => return None,
+    };
+    Some(PublishedEvent { event, has_time })
 }
 
-fn payload<T: DeserializeOwned>(data: &str, defaults: &Defaults<'_>, is_alert: bool) -> Option<T> {
+fn event_of<T>(event: fn(T) -> Event, (payload, has_time): (T, bool)) -> (Event, bool) {
+    (event(payload), has_time)
+}
+
+/// Payload, and whether it has the time of the event.
+fn payload<T: DeserializeOwned>(data: &str, defaults: &Defaults<'_>, is_alert: bool) -> Option<(T, bool)> {
     /// Fields that the payload has. `null` counts as missing: the field is then there twice below, which is an error.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -53,7 +59,8 @@ fn payload<T: DeserializeOwned>(data: &str, defaults: &Defaults<'_>, is_alert: b
         push(&mut text, "timestamp", &Timestamp::from(defaults.now).to_string());
     }
     text.push_str(fields);
-    serde_json::from_str(&text).ok()
+    let payload = serde_json::from_str(&text).ok()?;
+    Some((payload, given.timestamp.is_some()))
 }
 
 fn push(text: &mut String, name: &str, value: &str) {

@@ -7,10 +7,10 @@ use protocol::event::Event;
 use protocol::id::{EventId, UserId};
 use serde_json::{Value, json};
 
-use super::{Defaults, Publication, plain};
+use super::{Defaults, Publication, PublishedEvent, plain};
 
 /// Event or error of a body, in each of the two ways; `None` where the plain way leaves the body to the lenient one.
-fn both(body: &str) -> (Option<Event>, Result<Event, String>) {
+fn both(body: &str) -> (Option<PublishedEvent>, Result<PublishedEvent, String>) {
     let (user, id) = (UserId::new("GEN-\"001\"").unwrap(), EventId::new("e-1").unwrap());
     let defaults = Defaults {
         user: &user,
@@ -69,7 +69,7 @@ fn odd_bodies_are_left_to_the_lenient_way() {
         "requiresAction":false}}"#;
     let (plain, lenient) = both(own_id);
     assert_eq!(plain, None);
-    assert!(matches!(lenient.unwrap(), Event::Alert(alert) if alert.alert_id.as_str() == "e-1"));
+    assert!(matches!(lenient.unwrap().event, Event::Alert(alert) if alert.alert_id.as_str() == "e-1"));
 }
 
 /// Bodies near the valid ones: fields dropped, and replaced by values of any type.
