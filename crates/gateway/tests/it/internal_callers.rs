@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use data_encoding::HEXLOWER;
+use gateway::internal_api::{ROUTES, Scope};
 use gateway::{InternalApiSettings, InternalCallers};
 use http::Request;
 use lifecycle::Reloadable;
@@ -15,8 +16,8 @@ use tower::ServiceExt;
 use crate::test_gateway::{TestGateway, internal_api};
 use crate::worker::Worker;
 
-/// Method, path and scope of each route.
-const ROUTES: [(&str, &str, &str); 3] = [
+/// Method, path and scope of some routes.
+const SERVED: [(&str, &str, &str); 3] = [
     ("POST", "/v1/users/GEN-001/events", "publish_events"),
     ("GET", "/v1/users/GEN-001/connections", "read_connections"),
     ("DELETE", "/v1/users/GEN-001/sessions", "end_sessions"),
@@ -57,11 +58,11 @@ async fn send(api: &Router, (method, path): (&str, &str), token: &str, body: imp
 
 #[tokio::test]
 async fn caller_is_served_on_the_routes_of_its_scopes_only() {
-    let tokens = ROUTES.map(|(_, _, scope)| entry("caller", &[scope], scope));
+    let tokens = SERVED.map(|(_, _, scope)| entry("caller", &[scope], scope));
     let gateway = gateway(&Reloadable::new(callers(&json!(tokens)))).await;
     let _worker = Worker::succeeding(&gateway);
-    for (method, path, scope) in ROUTES {
-        for token in ROUTES.map(|(_, _, scope)| scope) {
+    for (method, path, scope) in SERVED {
+        for token in SERVED.map(|(_, _, scope)| scope) {
             let (status, answer, _) = send(&gateway.internal, (method, path), token, alert()).await;
             if token == scope {
                 assert_ne!(status, 401, "{method} by {token}: {answer}");
@@ -78,6 +79,45 @@ async fn caller_is_served_on_the_routes_of_its_scopes_only() {
     }
     let refused = gateway.metric(r#"postern_gateway_internal_refusals_total{reason="scope"}"#);
     assert!((refused - 6.0).abs() < 0.5, "{refused}");
+}
+
+#[tokio::test]
+async fn no_route_is_served_without_a_token_of_its_scope() {
+    let others = |scope: Scope| {
+        Scope::ALL
+            .into_iter()
+            .filter(move |other| *other != scope)
+            .map(Scope::as_str)
+    };
+    let entries = Scope::ALL.map(|scope| {
+        let others: Vec<_> = others(scope).collect();
+        entry(scope.as_str(), &others, scope.as_str())
+    });
+    let gateway = gateway(&Reloadable::new(callers(&json!(entries)))).await;
+    for route in ROUTES {
+        let path = route.path.replace(['{', '}'], "");
+        let request = (route.method, path.as_str());
+        let (status, answer, _) = send(&gateway.internal, request, "unknown", "{}").await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (401, &json!("unauthenticated")),
+            "{request:?}"
+        );
+        let all_but_its_own = route.scope.as_str();
+        let (status, answer, _) = send(&gateway.internal, request, all_but_its_own, "{}").await;
+        assert_eq!((status, &answer["error"]), (403, &json!("forbidden")), "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_query_parameter_is_refused_on_each_route() {
+    let gateway = TestGateway::with(|settings| settings.internal_api = Some(internal_api("t"))).await;
+    for route in ROUTES {
+        let path = format!("{}?unknown=hunter2", route.path.replace(['{', '}'], ""));
+        let (status, answer, _) = send(&gateway.internal, (route.method, &path), "t", "{}").await;
+        let sentence = "query: this path does not have such a parameter";
+        assert_eq!((status, &answer["message"]), (400, &json!(sentence)), "{path}");
+    }
 }
 
 #[tokio::test]

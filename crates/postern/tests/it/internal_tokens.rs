@@ -21,13 +21,13 @@ use crate::command_line::postern_with;
 use crate::stage::POSTERN;
 
 /// Tokens file of a test.
-struct TokensFile {
+pub(crate) struct TokensFile {
     scratch: Scratch,
     path: PathBuf,
 }
 
 impl TokensFile {
-    fn new(entries: &Value) -> Self {
+    pub(crate) fn new(entries: &Value) -> Self {
         let scratch = Scratch::new("tokens");
         let path = scratch.write("tokens.json", entries.to_string());
         Self { scratch, path }
@@ -40,7 +40,7 @@ impl TokensFile {
     }
 
     /// One gateway with this file and without the single token.
-    async fn cluster(&self, workers: usize) -> Cluster {
+    pub(crate) async fn cluster(&self, workers: usize) -> Cluster {
         Cluster::builder(POSTERN)
             .gateways(1)
             .workers(workers)
@@ -56,7 +56,7 @@ fn hash(token: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(token))
 }
 
-fn entry(name: &str, scopes: &[&str], token: &str) -> Value {
+pub(crate) fn entry(name: &str, scopes: &[&str], token: &str) -> Value {
     json!({ "name": name, "scopes": scopes, "sha256": hash(token) })
 }
 

@@ -40,6 +40,8 @@ mod healthcheck;
 mod idle_memory;
 mod interleavings;
 mod internal_api;
+mod internal_idempotency;
+mod internal_limits;
 mod internal_tls;
 mod internal_tokens;
 mod internal_user;

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::fail::{OrFail as _, fail};
 use crate::wait;
@@ -151,6 +151,16 @@ impl KeptAlive {
     pub async fn connect(server: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             stream: TcpStream::connect(server).await?,
+            unread: Vec::new(),
+        })
+    }
+
+    /// Connects to a server from this address of the machine.
+    pub async fn connect_from(source: IpAddr, server: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        Ok(Self {
+            stream: socket.connect(server).await?,
             unread: Vec::new(),
         })
     }

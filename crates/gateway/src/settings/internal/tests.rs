@@ -111,6 +111,36 @@ fn invalid_file_is_refused_whole_without_quoting_it() {
 }
 
 #[test]
+fn limits_are_those_of_the_caller_and_have_defaults() {
+    let with = |limits: Value, token: &str| {
+        let mut entry = entry("billing", &["publish_events"], token);
+        entry
+            .as_object_mut()
+            .unwrap()
+            .extend(limits.as_object().unwrap().clone());
+        entry
+    };
+    let limits = |entries: &Value| read(entries).map(|callers| callers.find(&Secret::new("one")).unwrap().limits);
+    let plain = json!([with(json!({}), "one")]);
+    assert_eq!(limits(&plain), Ok(CallerLimits::DEFAULT));
+    let own = json!({ "requests_per_second": 7, "requests_in_flight": 1_000_000 });
+    let read_limits = limits(&json!([with(own.clone(), "one"), with(own.clone(), "two")])).unwrap();
+    assert_eq!(read_limits.requests_per_second.get(), 7);
+    assert_eq!(read_limits.requests_in_flight.get(), 1_000_000);
+    for wrong in [
+        json!({ "requests_per_second": 0 }),
+        json!({ "requests_in_flight": 0 }),
+        json!({ "requests_in_flight": 1_000_001 }),
+    ] {
+        assert_eq!(limits(&json!([with(wrong, "one")])), Err(InvalidTokensFile::Limit(1)));
+    }
+    let differing = json!([with(own, "one"), with(json!({}), "two")]);
+    assert_eq!(limits(&differing), Err(InvalidTokensFile::OtherLimits(2)));
+    let negative = json!([with(json!({ "requests_per_second": -1 }), "one")]);
+    assert!(matches!(limits(&negative), Err(InvalidTokensFile::Syntax { .. })));
+}
+
+#[test]
 fn debug_shows_names_and_no_digest() {
     let callers = read(&json!([entry("billing", &["publish_events"], "one")])).unwrap();
     let shown = format!("{callers:?}");
