@@ -1,6 +1,7 @@
 //! HTTP listeners of a node for the cluster's own network: health and metrics, and on a gateway the internal API. Their peers are
 //! trusted, but a stalled one must not occupy a connection for ever.
 
+mod address_share;
 mod handler;
 mod self_wakes;
 mod stall_timeout;
@@ -22,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
+use self::address_share::{AddressPermit, AddressShares};
 pub(crate) use self::handler::Handler;
 use self::self_wakes::SelfWakes;
 use self::stall_timeout::StallTimeout;
@@ -108,29 +110,34 @@ impl HttpListener {
         let handler = Arc::new(handler);
         tasks.essential(self.kind.task(), async move {
             let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-            while let Some((tcp, peer, permit)) = self.next(&permits, &connections).await {
+            let shares = AddressShares::default();
+            while let Some((tcp, peer, permits)) = self.next((&permits, &shares), &connections).await {
                 let served = Connection {
                     handler: Arc::clone(&handler),
                     peer,
                     tasks: connections.clone(),
-                    permit,
+                    permits,
                 };
                 connections.each(self.kind.connection_task(), served.serve(tcp, handler.tls()));
             }
         });
     }
 
-    /// Accepts the next connection once a permit is free; none when the node drains.
+    /// Accepts the next connection once a permit is free; none when the node drains. Those of an address above its share are closed.
     async fn next(
         &self,
-        permits: &Arc<Semaphore>,
+        (permits, shares): (&Arc<Semaphore>, &AddressShares),
         tasks: &Tasks,
-    ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    ) -> Option<(TcpStream, SocketAddr, ConnectionPermits)> {
         let next = async {
             let permit = Arc::clone(permits).acquire_owned().await.ok()?;
             loop {
                 match self.listener.accept().await {
-                    Ok((tcp, peer)) => return Some((tcp, peer, permit)),
+                    Ok((tcp, peer)) => {
+                        if let Some(of_address) = shares.take(peer.ip(), MAX_PER_ADDRESS) {
+                            return Some((tcp, peer, (permit, of_address)));
+                        }
+                    }
                     Err(error) => {
                         tracing::warn!(%error, listener = self.kind.task(), "tcp accept failed, retrying");
                         sleep(ACCEPT_PAUSE).await;
@@ -146,12 +153,15 @@ impl HttpListener {
     }
 }
 
+/// Permits of a connection: among all, and in the share of its address.
+type ConnectionPermits = (OwnedSemaphorePermit, AddressPermit);
+
 /// Accepted connection.
 struct Connection {
     handler: Arc<Handler>,
     peer: SocketAddr,
     tasks: Tasks,
-    permit: OwnedSemaphorePermit,
+    permits: ConnectionPermits,
 }
 
 impl Connection {
@@ -178,7 +188,7 @@ impl Connection {
             handler,
             peer,
             tasks,
-            permit: _permit,
+            permits: _permits,
         } = self;
         let mut builder = http1::Builder::new();
         builder
@@ -209,6 +219,8 @@ impl Connection {
 
 /// Bound of the connections, enough for the application's servers and metric scrapers. Further ones wait.
 const MAX_CONNECTIONS: usize = 1024;
+/// Bound of the connections of one address: three quarters, so that one server, or a proxy in front of several, does not shut out the others.
+const MAX_PER_ADDRESS: usize = MAX_CONNECTIONS / 4 * 3;
 /// Timeout for the head of a request, and for a peer that sends or reads nothing: longer than any response takes.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum size of a request head, in bytes.
