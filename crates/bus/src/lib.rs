@@ -37,7 +37,9 @@ mod redis;
 pub use challenges::{ChallengeKey, ChallengeKind, Challenges};
 pub use channel_message::ChannelMessage;
 pub use error::BusError;
-pub use events::{ContentDigest, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions};
+pub use events::{
+    ContentDigest, Events, LogRead, PublishMode, PublishOutcome, PublishPhase, Repeats, UserSubscriptions,
+};
 pub use hints::{Hint, Hints};
 pub use jobs::{ClaimedJob, EntryId, Jobs};
 pub use joins::{JoinOutcome, JoinedSocket, Joins, SocketJoin};

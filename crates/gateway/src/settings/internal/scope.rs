@@ -10,7 +10,7 @@ pub enum Scope {
     PublishEvents,
     /// List of the sockets of a user.
     ReadConnections,
-    /// What Postern stores about a user: sessions, devices, accounts, alerts, settings.
+    /// Stored state of a user: sessions, devices, accounts, alerts, settings.
     ReadUsers,
     /// End of sessions, one or all of a user.
     EndSessions,
