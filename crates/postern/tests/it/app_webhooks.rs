@@ -218,14 +218,14 @@ async fn given_up_webhook_is_listed_and_sent_again_or_discarded_or_erased_with_i
 
     let listed = json_of(&cluster, &["webhooks", "list", "--dead"]).await;
     let webhooks = listed["webhooks"].as_array().unwrap();
-    let listed: Vec<_> = webhooks
+    let mut listed: Vec<_> = webhooks
         .iter()
         .map(|webhook| webhook["eventId"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        listed.iter().collect::<BTreeSet<_>>(),
-        ids.iter().map(|id| &**id).collect::<Vec<_>>().iter().collect()
-    );
+    let mut expected: Vec<_> = ids.iter().map(String::as_str).collect();
+    listed.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
     assert!(webhooks.iter().all(|webhook| webhook["state"] == "dead"
         && webhook["tries"] == 1
         && webhook["type"] == "security.alert"
@@ -311,7 +311,7 @@ async fn absent_receiver_holds_up_no_device_and_no_webhook_is_lost() {
             .schema()
             .sql("SELECT count(*) > 0 FROM app_webhooks WHERE tries > 0")
             .await
-            == ["true"]
+            == ["t"]
     };
     wait::until_true("a failed try", Duration::from_secs(30), failed).await;
     assert_eq!(cluster.finish().await, Vec::<String>::new());
