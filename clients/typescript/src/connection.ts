@@ -7,7 +7,7 @@ import { ConnectionLost } from "./error.js";
 import { isObject, text } from "./frame.js";
 import type { Link, LinkHandlers } from "./link.js";
 import { type ConnectionState, type Effect, type Input, Machine, type Timer } from "./machine.js";
-import type { Auth, SessionEnd } from "./protocol.js";
+import type { Credentials, SessionEnd } from "./protocol.js";
 import { Slots } from "./slots.js";
 import { type Token, type TokenOwner, readToken } from "./token.js";
 import { type TokenSource, fetchToken } from "./token_source.js";
@@ -18,7 +18,7 @@ export interface ConnectionSettings {
   url: string;
   open: OpenTransport;
   token: TokenSource;
-  device: Omit<Auth, "token">;
+  device: Omit<Credentials, "token">;
   backoff: Backoff;
   clock: ServerClock;
   /** User and session that tokens must name; those of the first token by default. */

@@ -1,7 +1,7 @@
 /** One socket to a gateway, in either dialect. */
 
 import type { CloseInfo } from "./close.js";
-import type { Auth } from "./protocol.js";
+import type { Credentials } from "./protocol.js";
 
 /** Event as it arrived. */
 export interface IncomingEvent {
@@ -52,7 +52,7 @@ export interface Transport {
 export interface Target {
   /** `https://host` of the gateways. */
   url: string;
-  auth: Auth;
+  auth: Credentials;
   resume: ResumeState | undefined;
 }
 
