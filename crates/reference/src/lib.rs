@@ -6,6 +6,7 @@
 mod asyncapi;
 mod document;
 mod openapi;
+mod pages;
 mod schemas;
 mod typescript;
 
@@ -22,7 +23,9 @@ pub fn documents() -> Result<Vec<Document>, ExportError> {
     let catalogue = Catalogue::new();
     let mut documents = schemas::documents(&catalogue);
     documents.push(asyncapi::document(&catalogue));
-    documents.push(openapi::document()?);
+    let openapi = openapi::document()?;
+    documents.extend(pages::documents(&catalogue, &openapi));
+    documents.push(Document::json("openapi.json", &openapi));
     documents.push(typescript::document(&catalogue));
     Ok(documents)
 }

@@ -7,8 +7,6 @@ mod public;
 use protocol::schema::ApiCatalogue;
 use serde_json::{Map, Value, json};
 
-use crate::document::Document;
-
 /// Route that the documents cannot describe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
@@ -26,7 +24,7 @@ pub enum ExportError {
 }
 
 /// `openapi.json`.
-pub(crate) fn document() -> Result<Document, ExportError> {
+pub(crate) fn document() -> Result<Value, ExportError> {
     let catalogue = ApiCatalogue::new();
     let mut paths = Paths::default();
     internal::add(&mut paths, &catalogue)?;
@@ -63,7 +61,7 @@ pub(crate) fn document() -> Result<Document, ExportError> {
         },
     });
     point_to_components(&mut document);
-    Ok(Document::json("openapi.json", &document))
+    Ok(document)
 }
 
 /// Server of the routes with a tag.

@@ -6,7 +6,8 @@ use protocol::command::CommandKind;
 use protocol::schema::{Catalogue, CommandSchemas, PUSHED_ANSWERS, reference_to};
 use serde_json::{Map, Value, json};
 
-use self::declaration::{comment, declare, name_of};
+pub(crate) use self::declaration::type_of;
+use self::declaration::{comment, declare};
 use crate::document::Document;
 use crate::schemas::collect;
 
@@ -55,7 +56,7 @@ fn server_events(catalogue: &Catalogue) -> String {
     );
     let events = catalogue.events.iter().chain(&catalogue.notices);
     for event in events {
-        line(&mut text, &format!("  {:?}: {};", event.name, name_of(&event.data)));
+        line(&mut text, &format!("  {:?}: {};", event.name, type_of(&event.data)));
     }
     for command in catalogue
         .commands
@@ -71,7 +72,7 @@ fn server_events(catalogue: &Catalogue) -> String {
 
 /// Type of an answer that is sent without a command. A renewed session is no failure.
 fn pushed(command: &CommandSchemas) -> String {
-    let success = name_of(&command.success);
+    let success = type_of(&command.success);
     if command.kind == CommandKind::Connect {
         format!("{success} | Failure")
     } else {
@@ -86,7 +87,7 @@ fn commands(catalogue: &Catalogue) -> String {
     );
     for command in &catalogue.commands {
         text.push_str(&comment(command.kind.summary(), "  "));
-        let (data, answer) = (name_of(&command.data), name_of(&command.success));
+        let (data, answer) = (type_of(&command.data), type_of(&command.success));
         line(
             &mut text,
             &format!("  {:?}: {{ data: {data}; answer: {answer} }};", command.kind.event()),

@@ -1,10 +1,12 @@
-//! The workspace's own tools: `cargo xtask tidy`, `cargo xtask export` for the documents of the API, and `cargo xtask long` for long
+//! The workspace's own tools: `cargo xtask tidy`, `cargo xtask export` for the documents of the API, `cargo xtask site` for a site of all pages, and `cargo xtask long` for long
 //! forms of tests.
 //!
 //! It depends on nothing of ours, so that it answers in seconds and before anything else is built.
 
 mod export;
 mod long;
+mod markdown;
+mod site;
 mod tidy;
 
 use std::path::Path;
@@ -24,6 +26,10 @@ fn main() -> anyhow::Result<ExitCode> {
             metadata.target_directory.join("reference").as_std_path(),
         ),
         ["export", "--out", directory] => export::export(metadata.workspace_root.as_std_path(), Path::new(directory)),
+        ["site"] => site::site(
+            metadata.workspace_root.as_std_path(),
+            metadata.target_directory.as_std_path(),
+        ),
         ["long", "autobahn"] => long::autobahn(
             metadata.workspace_root.as_std_path(),
             metadata.target_directory.as_std_path(),
@@ -37,7 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["long", "servers", name] => long::servers(metadata.workspace_root.as_std_path(), Some(*name)),
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
         _ => bail!(
-            "usage: cargo xtask tidy | export [--out DIR] | long autobahn | long clients | long drill | long prune | long releases \
+            "usage: cargo xtask tidy | export [--out DIR] | site | long autobahn | long clients | long drill | long prune | long releases \
              | long rollout | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
         ),
     }

@@ -8,13 +8,8 @@ pub(super) fn declare(name: &str, schema: &Value) -> String {
     let doc = comment(doc, "");
     match object(schema) {
         Some(body) => format!("{doc}export interface {name} {body}\n"),
-        None => format!("{doc}export type {name} = {};\n", written(schema)),
+        None => format!("{doc}export type {name} = {};\n", type_of(schema)),
     }
-}
-
-/// Name of the type behind a reference.
-pub(super) fn name_of(schema: &Value) -> String {
-    written(schema)
 }
 
 /// Documentation comment with its line break; nothing for an empty text.
@@ -50,12 +45,12 @@ fn object(schema: &Value) -> Option<String> {
         let Some(schema) = properties.get(name) else { continue };
         let doc = schema.get("description").and_then(Value::as_str).unwrap_or_default();
         body.push_str(&comment(doc, "  "));
-        let written = if mark.is_empty() {
-            written(schema)
+        let text = if mark.is_empty() {
+            type_of(schema)
         } else {
             without_null(schema)
         };
-        body.push_str(&format!("  {name}{mark}: {written};\n"));
+        body.push_str(&format!("  {name}{mark}: {text};\n"));
     }
     body.push('}');
     Some(body)
@@ -63,7 +58,7 @@ fn object(schema: &Value) -> Option<String> {
 
 /// Type of a field that may be absent: an absent field is not written as null.
 fn without_null(schema: &Value) -> String {
-    let text = written(schema);
+    let text = type_of(schema);
     // A choice with null that stands for a value of its own is a `oneOf`.
     if schema.get("oneOf").is_some() {
         return text;
@@ -71,7 +66,8 @@ fn without_null(schema: &Value) -> String {
     text.strip_suffix(" | null").map_or(text.clone(), ToOwned::to_owned)
 }
 
-fn written(schema: &Value) -> String {
+/// Type that a schema describes: its name, or the type itself.
+pub(crate) fn type_of(schema: &Value) -> String {
     let Some(fields) = schema.as_object() else {
         return "unknown".to_owned();
     };
@@ -84,9 +80,12 @@ fn written(schema: &Value) -> String {
     if let Some(values) = fields.get("enum").and_then(Value::as_array) {
         return union(values.iter().map(Value::to_string));
     }
+    if let Some(parts) = fields.get("allOf").and_then(Value::as_array) {
+        return parts.iter().map(type_of).collect::<Vec<_>>().join(" & ");
+    }
     for choice in ["oneOf", "anyOf"] {
         if let Some(choices) = fields.get(choice).and_then(Value::as_array) {
-            return union(choices.iter().map(written));
+            return union(choices.iter().map(type_of));
         }
     }
     match fields.get("type") {
@@ -101,7 +100,7 @@ fn of_type(kind: &str, schema: &Value) -> String {
         "string" | "boolean" | "null" => kind.to_owned(),
         "integer" | "number" => "number".to_owned(),
         "array" => schema.get("items").map_or("unknown[]".to_owned(), |items| {
-            let item = written(items);
+            let item = type_of(items);
             if item.contains(' ') {
                 format!("({item})[]")
             } else {

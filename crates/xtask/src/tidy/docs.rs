@@ -1,6 +1,7 @@
 //! Names that outsiders rely on: each is in the docs and in the code.
 
 mod error_and_close_codes;
+mod links;
 mod log_lines;
 mod metrics;
 mod redis_names;
@@ -8,7 +9,7 @@ mod redis_names;
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// Error codes, close codes, metrics and Redis names, each in both places or in neither; quoted log lines; metrics on other pages.
+/// Error codes, close codes, metrics and Redis names, each in both places or in neither; quoted log lines; metrics on other pages; links.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     [
         error_and_close_codes::errors(tree),
@@ -20,6 +21,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     .flat_map(compare)
     .chain(log_lines::check(tree))
     .chain(metrics::elsewhere(tree))
+    .chain(links::check(tree))
     .collect()
 }
 

@@ -1,0 +1,150 @@
+//! Reference site: the pages of the repository and the documents of the API as one static site, by mdBook.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{fs, io};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::export::export;
+use crate::markdown::{links, resolve, title};
+
+/// Builds the site into `site/book` of the target folder. The pages keep their folders, so that their links need no change.
+pub(crate) fn site(root: &Path, target: &Path) -> anyhow::Result<ExitCode> {
+    let folder = target.join("site");
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).context("remove the last site"),
+        _ => {}
+    }
+    let source = folder.join("src");
+    let pages = copy_pages(root, &source)?;
+    if export(root, &source.join(DOCUMENTS))? != ExitCode::SUCCESS {
+        return Ok(ExitCode::FAILURE);
+    }
+    write(&source.join("SUMMARY.md"), &summary(&pages, &source)?)?;
+    write(&folder.join("book.toml"), BOOK)?;
+    build(&mdbook(target)?, &folder)
+}
+
+/// Folder of the exported documents in the site.
+const DOCUMENTS: &str = "reference";
+
+/// Copies the README and all pages and files that its pages link to, directly or through others; returns the pages.
+fn copy_pages(root: &Path, source: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut pages = BTreeMap::new();
+    let mut copied = BTreeSet::new();
+    let mut waiting = vec!["README.md".to_owned()];
+    while let Some(path) = waiting.pop() {
+        if !copied.insert(path.clone()) {
+            continue;
+        }
+        let bytes = fs::read(root.join(&path)).with_context(|| format!("read {path}"))?;
+        write_bytes(&source.join(&path), &bytes)?;
+        if path.ends_with(".md") {
+            let text = String::from_utf8(bytes).with_context(|| format!("read {path} as text"))?;
+            let linked = links(&text).into_iter().filter_map(|link| link.local());
+            let linked = linked.filter(|(target, _)| !target.is_empty());
+            waiting.extend(linked.map(|(target, _)| resolve(&path, target)));
+            pages.insert(path, text);
+        }
+    }
+    Ok(pages)
+}
+
+/// Table of contents: the README, the pages of docs/ in the order of their links, the documents of the API, all others.
+fn summary(pages: &BTreeMap<String, String>, source: &Path) -> anyhow::Result<String> {
+    let readme = pages.get("README.md").context("there is no README.md")?;
+    let mut order = vec!["README.md".to_owned()];
+    for link in links(readme) {
+        let path = link.local().map(|(path, _)| resolve("README.md", path));
+        order.extend(path.filter(|path| pages.contains_key(path)));
+    }
+    order.extend(pages.keys().cloned());
+    let mut listed = BTreeSet::new();
+    let mut summary = "# Summary\n\n".to_owned();
+    for path in order.into_iter().filter(|path| listed.insert(path.clone())) {
+        let text = pages.get(&path).context("a listed page was not copied")?;
+        entry(&mut summary, title(text).unwrap_or(&path), &path);
+    }
+    for (name, path) in generated_pages(source)? {
+        entry(&mut summary, &name, &path);
+    }
+    Ok(summary)
+}
+
+fn entry(summary: &mut String, title: &str, path: &str) {
+    // Writing to a String cannot fail.
+    let _written = writeln!(summary, "- [{}]({path})", title.replace(['[', ']'], ""));
+}
+
+/// Exported pages with their titles.
+fn generated_pages(source: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut pages = Vec::new();
+    for file in fs::read_dir(source.join(DOCUMENTS)).context("read the exported documents")? {
+        let name = file.context("read the exported documents")?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".md")) else {
+            continue;
+        };
+        let path = format!("{DOCUMENTS}/{name}");
+        let text = fs::read_to_string(source.join(&path)).with_context(|| format!("read {path}"))?;
+        pages.push((title(&text).unwrap_or(name).to_owned(), path));
+    }
+    pages.sort();
+    Ok(pages)
+}
+
+/// Path of mdBook, which is installed where it is missing. That takes some minutes, once.
+fn mdbook(target: &Path) -> anyhow::Result<PathBuf> {
+    let tools = target.join("tools");
+    let mdbook = tools.join("bin/mdbook");
+    let version = Command::new(&mdbook).arg("--version").output();
+    let is_there =
+        version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == format!("mdbook v{MDBOOK}"));
+    if !is_there {
+        let mut install = Command::new(env!("CARGO"));
+        install
+            .args(["install", "--debug", "--locked", "--version", MDBOOK, "--root"])
+            .arg(tools);
+        // Search alone: the server of the preview is most of it.
+        install.args(["--no-default-features", "--features", "search", "mdbook"]);
+        ensure!(
+            install.status().context("run cargo install")?.success(),
+            "mdbook was not installed"
+        );
+    }
+    Ok(mdbook)
+}
+
+/// Builds the book. A warning of mdBook is an error.
+fn build(mdbook: &Path, folder: &Path) -> anyhow::Result<ExitCode> {
+    let output = Command::new(mdbook)
+        .arg("build")
+        .arg(folder)
+        .output()
+        .context("run mdbook")?;
+    let log = [output.stdout, output.stderr].concat();
+    let log = String::from_utf8_lossy(&log);
+    if !output.status.success() || log.contains("WARN") || log.contains("ERROR") {
+        bail!("mdbook: {log}");
+    }
+    crate::print_lines(std::iter::once(folder.join("book/index.html").display().to_string()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+    }
+    fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
+}
+
+const MDBOOK: &str = "0.5.4";
+
+const BOOK: &str = "[book]\ntitle = \"Postern\"\nlanguage = \"en\"\nsrc = \"src\"\n\n[build]\nbuild-dir = \"book\"\ncreate-missing = false\n\n\
+                    [output.html]\nno-section-label = true\n";
