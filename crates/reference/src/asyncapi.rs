@@ -10,7 +10,7 @@ use protocol::schema::Catalogue;
 use serde_json::{Map, Value, json};
 
 use self::channel::Channel;
-use crate::document::Document;
+use crate::document::{Document, insert};
 
 /// `asyncapi.json`.
 pub(crate) fn document(catalogue: &Catalogue) -> Document {
@@ -96,10 +96,10 @@ impl Channel {
             });
             if !operation.replies.is_empty() {
                 let replies: Vec<_> = operation.replies.iter().map(message).collect();
-                value["reply"] = json!({"channel": channel, "messages": replies});
+                insert(&mut value, "reply", json!({"channel": channel, "messages": replies}));
             }
             if let Some(kind) = operation.command {
-                value["x-postern-policy"] = policy::of(kind);
+                insert(&mut value, "x-postern-policy", policy::of(kind));
             }
             (
                 format!("{}.{}.{}", self.name, operation.action, operation.message),

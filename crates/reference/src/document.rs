@@ -11,6 +11,13 @@ pub struct Document {
     pub text: String,
 }
 
+/// Adds a member to an object.
+pub(crate) fn insert(object: &mut Value, name: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+}
+
 impl Document {
     pub(crate) fn json(path: impl Into<String>, value: &Value) -> Self {
         Self {

@@ -7,6 +7,8 @@ mod public;
 use protocol::schema::ApiCatalogue;
 use serde_json::{Map, Value, json};
 
+use crate::document::insert;
+
 /// Route that the documents cannot describe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
@@ -80,11 +82,9 @@ struct Paths(Map<String, Value>);
 impl Paths {
     fn add(&mut self, method: &str, path: &str, tag: &str, operation: Value) {
         let item = self.0.entry(path).or_insert_with(|| json!({"servers": [server(tag)]}));
-        if let Some(item) = item.as_object_mut() {
-            let mut operation = operation;
-            operation["tags"] = json!([tag]);
-            item.insert(method.to_ascii_lowercase(), operation);
-        }
+        let mut operation = operation;
+        insert(&mut operation, "tags", json!([tag]));
+        insert(item, &method.to_ascii_lowercase(), operation);
     }
 }
 

@@ -213,11 +213,11 @@ fn variations(full: &Value) -> Vec<Value> {
         json!(1_441),
         json!(0),
     ];
-    let mut variations = Vec::new();
+    let mut all = Vec::new();
     for (field, value) in full.as_object().unwrap() {
         let mut without = full.clone();
         without.as_object_mut().unwrap().remove(field);
-        variations.push(without);
+        all.push(without);
         let inner = if value.is_object() {
             variations(value)
         } else {
@@ -226,8 +226,8 @@ fn variations(full: &Value) -> Vec<Value> {
         for replacement in replacements.iter().cloned().chain(inner) {
             let mut replaced = full.clone();
             replaced[field] = replacement;
-            variations.push(replaced);
+            all.push(replaced);
         }
     }
-    variations
+    all
 }

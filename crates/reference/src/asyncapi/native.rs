@@ -5,6 +5,7 @@ use protocol::schema::{Catalogue, CommandSchemas, PUSHED_ANSWERS, reference_to};
 use serde_json::{Map, Value, json};
 
 use super::channel::{Channel, key};
+use crate::document::insert;
 use crate::schemas::with_options;
 
 /// `/ws`.
@@ -83,8 +84,8 @@ fn add_command(channel: &mut Channel, catalogue: &Catalogue, command: &CommandSc
     );
     let is_pushed = PUSHED_ANSWERS.contains(&kind);
     let mut frame = answer(response, command.answer());
-    if is_pushed {
-        frame["properties"]["offset"] = json!({"type": "null"});
+    if let Some(properties) = frame.get_mut("properties").filter(|_| is_pushed) {
+        insert(properties, "offset", json!({"type": "null"}));
     }
     channel.message(&key(response), response, &format!("Answer to `{event}`."), frame);
     // A command whose name or payload cannot be read is answered with `error`.

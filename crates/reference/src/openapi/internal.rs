@@ -6,6 +6,7 @@ use protocol::schema::{ApiCatalogue, reference_to};
 use serde_json::{Map, Value, json};
 
 use super::{ExportError, Paths, parameters};
+use crate::document::insert;
 
 /// Adds every row of the table.
 pub(super) fn add(paths: &mut Paths, catalogue: &ApiCatalogue) -> Result<(), ExportError> {
@@ -40,11 +41,12 @@ fn operation(route: &ApiRoute, catalogue: &ApiCatalogue) -> Result<Value, Export
     });
     if let Some(body) = route.request {
         let schema = catalogue.request(body.schema).ok_or_else(|| missing(body.schema))?;
-        operation["requestBody"] = json!({
+        let body = json!({
             "description": format!("At most {} bytes.", body.max_bytes),
             "required": !may_be_empty(catalogue, body.schema),
             "content": {"application/json": {"schema": schema}},
         });
+        insert(&mut operation, "requestBody", body);
     }
     Ok(operation)
 }
@@ -104,7 +106,8 @@ fn problem(error: &Error) -> Value {
         "content": {Problem::MEDIA_TYPE: {"schema": reference_to("Problem")}},
     });
     if let Some(header) = error.header {
-        response["headers"] = json!({header: {"schema": {"type": "string"}}});
+        let headers = json!({header: {"schema": {"type": "string"}}});
+        insert(&mut response, "headers", headers);
     }
     response
 }
