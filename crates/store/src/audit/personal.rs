@@ -115,7 +115,7 @@ impl Entry {
             | Action::DeviceSeen
             | Action::TaskRetried
             | Action::RevocationDropped => !self.subject.is_empty(),
-            // Numbers, methods, settings, commands, and ids of sessions, alerts and jobs.
+            // Numbers, methods, settings, commands, and ids of sessions, alerts, events and jobs.
             Action::AccessRevoked
             | Action::SessionEnded
             | Action::ConfirmationIssued
@@ -133,6 +133,8 @@ impl Entry {
             | Action::AuditRead
             | Action::JobRetried
             | Action::JobDiscarded
+            | Action::WebhookRetried
+            | Action::WebhookDiscarded
             | Action::UserErased
             | Action::CommandRefused => false,
         }
