@@ -1,7 +1,7 @@
 // Tile of one platform: the linked account, or the button to link one.
 
 import { timeOfDay } from "./clock.js";
-import { busy, button, el, icon } from "./dom.js";
+import { busy, button, el, icon, stranger } from "./dom.js";
 import { monogram, platformName } from "./platforms.js";
 
 export class AccountTile {
@@ -51,9 +51,9 @@ export class AccountTile {
     this.account = account;
     const status = account?.status ?? "unlinked";
     this.node.dataset.status = status;
-    this.#name.textContent = account ? (account.displayName ?? account.username) : "No account";
+    this.#name.replaceChildren(account ? stranger(account.displayName ?? account.username) : "No account");
     this.#avatar.replaceChildren(el("span", { text: monogram(this.accountType) }), account?.avatarUrl ? avatar(account.avatarUrl) : "");
-    this.#status.replaceChildren(el("span", { class: "dot" }), describe(account));
+    this.#status.replaceChildren(el("span", { class: "dot" }), stranger(describe(account)));
     this.#buttons.link.hidden = status !== "unlinked" && status !== "error";
     for (const name of ["sync", "mention", "unlink"]) this.#buttons[name].hidden = !account;
     // A hidden button would take the focus with it.

@@ -58,8 +58,11 @@ export class Accounts {
   }
 
   async #link(tile) {
-    const { commands, cluster } = this.#app;
+    const { commands, api } = this.#app;
     const { accountType } = tile;
+    // The callback of a gateway that runs: this page's own may have been killed.
+    const cluster = await api.cluster().catch(() => null);
+    if (!cluster) return tile.fail("No gateway answers.");
     const answer = await commands.send("account:authorize", { accountType, redirectUri: cluster.hostedCallback[accountType] });
     if (!answer.success) return tile.fail(sentence(answer));
     const url = new URL(answer.authorizationUrl);

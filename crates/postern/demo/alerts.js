@@ -2,7 +2,7 @@
 
 import { timeOfDay } from "./clock.js";
 import { sentence } from "./commands.js";
-import { busy, button, card, el, keyed } from "./dom.js";
+import { busy, button, card, el, keyed, stranger } from "./dom.js";
 
 export class Alerts {
   node;
@@ -32,7 +32,7 @@ export class Alerts {
 
   #received(alert) {
     // Sent again to each new connection until it is acknowledged: the same id is the same alert.
-    if (!this.#alerts.has(alert.alertId)) this.#app.toasts.show(alert.message, { symbol: "bell", kind: alert.requiresAction ? "bad" : "" });
+    if (!this.#alerts.has(alert.alertId)) this.#app.toasts.show(stranger(alert.message), { symbol: "bell", kind: alert.requiresAction ? "bad" : "" });
     this.#alerts.set(alert.alertId, { ...alert, isOpen: alert.requiresAction });
     this.#show();
   }
@@ -48,7 +48,7 @@ export class Alerts {
     return el(
       "li",
       { class: `alert ${alert.severity}` },
-      el("p", { class: "row-text", text: alert.message }),
+      el("p", { class: "row-text" }, stranger(alert.message)),
       el("p", { class: "row-meta" }, el("span", { class: "tag", text: alert.severity }), el("code", { text: alert.type }), el("time", { text: timeOfDay(alert.timestamp) })),
       acknowledge,
     );

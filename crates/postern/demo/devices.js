@@ -2,7 +2,7 @@
 
 import { timeOfDay } from "./clock.js";
 import { sentence } from "./commands.js";
-import { busy, button, card, el, keyed } from "./dom.js";
+import { busy, button, card, el, keyed, stranger } from "./dom.js";
 import { LETTERS } from "./sign_in.js";
 
 export class Devices {
@@ -63,7 +63,7 @@ function openTab(url, index, { link, identity }) {
 function update(row, { sessionId, current, deviceName, userAgent, address, lastActiveAt, sockets }) {
   row.classList.toggle("current", current);
   const name = deviceName ?? userAgent ?? "Unknown device";
-  row.querySelector(".row-text").replaceChildren(name, current ? el("span", { class: "tag good", text: "this tab" }) : "");
+  row.querySelector(".row-text").replaceChildren(stranger(name), current ? el("span", { class: "tag good", text: "this tab" }) : "");
   const connections = sockets === 1 ? "1 connection" : `${sockets} connections`;
   row.querySelector(".row-meta").replaceChildren(el("code", { text: sessionId }), el("span", { text: address }), el("span", { text: connections }), el("span", { text: `active at ${timeOfDay(lastActiveAt)}` }));
   row.querySelector(".button").setAttribute("aria-label", `End ${name}`);

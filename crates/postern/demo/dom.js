@@ -18,6 +18,11 @@ function set(element, name, value) {
   else element.setAttribute(name, value === true ? "" : value);
 }
 
+/** Text of a stranger amid texts of the page: isolated, so that it does not reorder them (Unicode bidi). */
+export function stranger(text) {
+  return el("bdi", { text });
+}
+
 /** Symbol of the page's sprite. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");

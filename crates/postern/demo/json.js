@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 
 /** Value as indented, coloured JSON. */
 export function json(value) {
-  const text = JSON.stringify(value, null, 2);
+  const text = JSON.stringify(value, null, 2).replace(INVISIBLE, escaped);
   const parts = [];
   let end = 0;
   for (const found of text.matchAll(TOKEN)) {
@@ -15,6 +15,13 @@ export function json(value) {
   }
   return el("pre", {}, ...parts.filter(Boolean), text.slice(end));
 }
+
+/** Characters that are not seen, or reorder what is, as JSON escapes. */
+function escaped(character) {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+const INVISIBLE = /[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** A text with the colon after it where it is a key, or a number, a boolean or null. */
 const TOKEN = /("(?:\\.|[^"\\])*")(:)?|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|true|false|null/gi;

@@ -62,7 +62,11 @@ export class Link extends Emitter {
   /** Loses the connection, as a device that changes networks. `resumes` false also forgets the resume token. */
   drop({ resumes }) {
     if (!resumes) this.#resume = null;
-    this.#socket?.close();
+    const socket = this.#socket;
+    if (!socket) return;
+    // At once: without a network the closing handshake has no end.
+    this.#closed({ code: 1006, reason: "by the button" });
+    socket.close();
   }
 
   /**

@@ -1,7 +1,7 @@
 // Notifications of the platforms, newest first.
 
 import { timeOfDay } from "./clock.js";
-import { card, el, keyed } from "./dom.js";
+import { card, el, keyed, stranger } from "./dom.js";
 import { monogram, platformName } from "./platforms.js";
 
 export class Notifications {
@@ -16,7 +16,7 @@ export class Notifications {
       // After a fresh start an event may come again, with the same id.
       if (this.#received.has(notification.eventId)) return;
       this.#received.set(notification.eventId, notification);
-      app.toasts.show(`${platformName(notification.platform)}: ${notification.type} from ${notification.sender}`, { symbol: "chat" });
+      app.toasts.show([`${platformName(notification.platform)}: ${notification.type} from `, stranger(notification.sender)], { symbol: "chat" });
       this.#show();
     });
   }
@@ -33,7 +33,7 @@ function row({ platform, type, sender, content, timestamp }) {
     "li",
     { class: "notification", "data-platform": platform },
     el("span", { class: "avatar small", "aria-hidden": "true", text: monogram(platform) }),
-    el("div", {}, el("p", { class: "row-text", text: content }), el("p", { class: "row-meta" }, el("span", { class: "tag", text: type }), el("span", { text: `${sender} on ${platformName(platform)}` }), el("time", { text: timeOfDay(timestamp) }))),
+    el("div", {}, el("p", { class: "row-text" }, stranger(content)), el("p", { class: "row-meta" }, el("span", { class: "tag", text: type }), el("span", {}, stranger(sender), ` on ${platformName(platform)}`), el("time", { text: timeOfDay(timestamp) }))),
   );
 }
 

@@ -1,7 +1,7 @@
 // Status in the header: connection, gateway, end of the session, user, and the way out.
 
 import { countdown } from "./clock.js";
-import { button, el } from "./dom.js";
+import { button, el, stranger } from "./dom.js";
 import { LETTERS } from "./sign_in.js";
 
 export class StatusBar {
@@ -22,7 +22,7 @@ export class StatusBar {
   }
 
   show({ userId, deviceName }) {
-    this.#user.replaceChildren(el("strong", { text: userId }), el("span", { text: deviceName }));
+    this.#user.replaceChildren(el("strong", {}, stranger(userId)), el("span", {}, stranger(deviceName)));
     this.#node.replaceChildren(this.#chip, this.#clock, this.#user, this.#out);
   }
 

@@ -9,14 +9,15 @@ export class Toasts {
     this.#list = list;
   }
 
-  /** Shows a message; `kind` is `good`, `bad` or empty. */
-  show(text, { kind = "", symbol = "bell" } = {}) {
+  /** Shows a message, a text or a list of nodes and texts; `kind` is `good`, `bad` or empty. A kept one does not give way to later ones. */
+  show(message, { kind = "", symbol = "bell", kept = false } = {}) {
     const close = el("button", { type: "button", class: "toast-close", "aria-label": "Dismiss", onclick: () => toast.remove() }, "×");
-    const toast = el("div", { class: `toast ${kind}` }, icon(symbol), el("p", { text }), close);
+    const toast = el("div", { class: `toast ${kind} ${kept ? "" : "passing"}` }, icon(symbol), el("p", {}, message), close);
     this.#list.append(toast);
-    while (this.#list.children.length > MOST) this.#list.firstElementChild.remove();
+    const passing = this.#list.querySelectorAll(".passing");
+    if (passing.length > MOST) passing[0].remove();
     const end = () => (toast.matches(":hover, :focus-within") ? setTimeout(end, 1_000) : toast.remove());
-    setTimeout(end, SHOWN);
+    setTimeout(end, kept ? 2 * SHOWN : SHOWN);
   }
 }
 

@@ -34,10 +34,10 @@ export class Workspace {
     const columns = stacks.map((cards) => el("div", { class: "stack" }, ...cards.map((card) => card.node)));
     this.node = el("div", { class: "workspace" }, title, new Tour(app).node, accounts.node, ...columns);
     app.on("fresh", ({ isLoss }) => {
-      if (isLoss) app.toasts.show(LOST, { kind: "bad", symbol: "sync" });
+      if (isLoss) app.toasts.show(LOST, { kind: "bad", symbol: "sync", kept: true });
       for (const card of [settings, accounts, alerts, devices]) card.read();
     });
-    app.on("recovered", () => app.toasts.show(RECOVERED, { kind: "good", symbol: "check" }));
+    app.on("recovered", () => app.toasts.show(RECOVERED, { kind: "good", symbol: "check", kept: true }));
   }
 
   /** Ends listeners and timers of the cards. */

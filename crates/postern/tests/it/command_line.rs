@@ -74,6 +74,11 @@ impl Dev {
         Endpoint::new(address, tls::client_trusting(&ca))
     }
 
+    /// Line that it has printed: addresses and secrets.
+    pub(crate) fn ready_line(&self) -> String {
+        self.ready.to_string()
+    }
+
     /// URL of the demo.
     pub(crate) fn demo(&self) -> String {
         self.ready["demo"].as_str().unwrap().to_owned()

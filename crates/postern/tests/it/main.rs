@@ -24,6 +24,7 @@ mod configuration;
 mod delivery;
 mod demo_api;
 mod demo_kill;
+mod demo_page;
 mod dependency;
 mod dev_banner;
 mod devices;
