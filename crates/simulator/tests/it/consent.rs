@@ -7,8 +7,15 @@ use url::form_urlencoded::Serializer;
 
 use crate::client::{Answer, Client, simulate};
 
-/// Authorize endpoints with the parameters of a user's refusal.
-const ENDPOINTS: [(Platform, &str, &str, &[(&str, &str)]); 4] = [
+/// Authorize endpoint, the title of its page, and the parameters of a user's refusal.
+type Endpoint = (
+    Platform,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const ENDPOINTS: [Endpoint; 4] = [
     (
         Platform::Github,
         "/github/login/oauth/authorize",
