@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use bus::Presence;
 use protocol::account::AccountType;
 use protocol::id::{NodeId, UserId};
 use testkit::client::http::Request;
