@@ -51,8 +51,9 @@ export class AccountTile {
     this.account = account;
     const status = account?.status ?? "unlinked";
     this.node.dataset.status = status;
-    this.#name.replaceChildren(account ? stranger(account.displayName ?? account.username) : "No account");
+    this.#name.replaceChildren(account ? stranger(account.displayName ?? account.username) : "Not linked");
     this.#avatar.replaceChildren(el("span", { text: monogram(this.accountType) }), account?.avatarUrl ? avatar(account.avatarUrl) : "");
+    this.#status.hidden = !account;
     this.#status.replaceChildren(el("span", { class: "dot" }), stranger(describe(account)));
     this.#buttons.link.hidden = status !== "unlinked" && status !== "error";
     for (const name of ["sync", "mention", "unlink"]) this.#buttons[name].hidden = !account;
@@ -90,7 +91,7 @@ function avatar(url) {
 }
 
 function describe(account) {
-  if (!account) return "Not linked";
+  if (!account) return "";
   const last = account.lastSynced ? `, synced at ${timeOfDay(account.lastSynced)}` : "";
   return { connected: `Linked${last}`, syncing: "Syncing…", error: account.errorMessage ?? "Not working" }[account.status] ?? account.status;
 }

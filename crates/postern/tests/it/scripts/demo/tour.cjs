@@ -131,6 +131,6 @@ async function wireShowsBothWaysAndNoSecret(page, secrets) {
   const shown = await page.evaluate(() => document.getElementById("wire").textContent);
   for (const secret of secrets) assert.ok(!shown.includes(secret), `shown: ${secret}`);
   await page.getByRole("radio", { name: "↑ Sent" }).check();
-  await messages(page).getByText("security:revoke_complete").waitFor({ state: "hidden" });
-  await messages(page).getByText("security:revoke_all").waitFor();
+  await messages(page).getByText("security:revoke_complete", { exact: true }).waitFor({ state: "hidden" });
+  await messages(page).getByText("security:revoke_all", { exact: true }).waitFor();
 }
