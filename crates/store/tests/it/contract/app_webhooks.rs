@@ -257,12 +257,12 @@ async fn store_queues_no_webhook_of_a_type_that_is_left_out() {
         .into_iter()
         .filter(|kind| *kind != AppWebhookType::SecurityAlert);
     let store = store::MemoryStore::new(clock, crate::sample::audit_keys());
-    let store = store.queueing_app_webhooks(&others.collect::<Vec<_>>());
-    raise(&store, "GEN-001", "a").await;
-    assert!(leased(&store).await.is_empty());
+    let store: &dyn Store = &store.queueing_app_webhooks(&others.collect::<Vec<_>>());
+    raise(store, "GEN-001", "a").await;
+    assert!(leased(store).await.is_empty());
     store
         .link_account(&link("GEN-001", "7"), &receipt("link"))
         .await
         .unwrap();
-    assert_eq!(sent(&store).await, ["GEN-001 linked 7"]);
+    assert_eq!(sent(store).await, ["GEN-001 linked 7"]);
 }
