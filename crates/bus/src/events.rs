@@ -136,7 +136,7 @@ pub struct ContentDigest([u8; DIGEST]);
 impl ContentDigest {
     /// Digest of an event with this id. Each part of the content is ended by its length.
     #[must_use]
-    pub fn of<'a>(id: &EventId, content: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of<'a>(id: &'a EventId, content: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digest = Sha256::new();
         for part in std::iter::once(id.as_str()).chain(content) {
             digest.update(part);
