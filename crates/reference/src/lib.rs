@@ -23,7 +23,7 @@ pub fn documents() -> Result<Vec<Document>, ExportError> {
     let catalogue = Catalogue::new();
     let mut documents = schemas::documents(&catalogue);
     documents.push(asyncapi::document(&catalogue));
-    let openapi = openapi::document()?;
+    let openapi = openapi::document(&catalogue)?;
     documents.extend(pages::documents(&catalogue, &openapi));
     documents.push(Document::json("openapi.json", &openapi));
     documents.push(typescript::document(&catalogue));

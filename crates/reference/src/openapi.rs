@@ -3,8 +3,9 @@
 mod health;
 mod internal;
 mod public;
+mod webhooks;
 
-use protocol::schema::ApiCatalogue;
+use protocol::schema::{ApiCatalogue, Catalogue};
 use serde_json::{Map, Value, json};
 
 use crate::document::insert;
@@ -26,7 +27,7 @@ pub enum ExportError {
 }
 
 /// `openapi.json`.
-pub(crate) fn document() -> Result<Value, ExportError> {
+pub(crate) fn document(sockets: &Catalogue) -> Result<Value, ExportError> {
     let catalogue = ApiCatalogue::new();
     let mut paths = Paths::default();
     internal::add(&mut paths, &catalogue)?;
@@ -34,22 +35,25 @@ pub(crate) fn document() -> Result<Value, ExportError> {
     health::add(&mut paths)?;
     let mut schemas = catalogue.definitions.clone();
     schemas.insert("HttpFailure".to_owned(), public::failure());
+    let webhooks = webhooks::webhooks(sockets, &mut schemas);
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Postern: HTTP",
             "version": crate::VERSION,
-            "description": "The internal API of an application's servers, the routes that browsers and platforms use, and those of an \
-                            orchestrator. docs/protocol.md has the rules. Of a body further members are ignored.",
+            "description": "The internal API of an application's servers, the routes that browsers and platforms use, those of an \
+                            orchestrator, and the webhooks to the application. docs/protocol.md has the rules. Of a body further members are ignored.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [server("internal")],
         "tags": [
             {"name": "internal", "description": "Internal port (`POSTERN_INTERNAL_LISTEN`), for the application's servers."},
             {"name": "public", "description": "Public port (`POSTERN_LISTEN`), for browsers and platforms."},
+            {"name": "webhooks", "description": "Requests that Postern sends to the application."},
             {"name": "health", "description": "Health port (`POSTERN_HEALTH_LISTEN`), for the orchestrator."},
         ],
         "paths": paths.0,
+        "webhooks": webhooks,
         "components": {
             "schemas": schemas,
             "securitySchemes": {

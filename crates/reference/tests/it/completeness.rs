@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway::internal_api::ROUTES;
 use gateway::{HttpRoute, PUBLIC_ROUTES};
+use protocol::app_webhook::{AppWebhookType, TEST};
 use protocol::command::CommandKind;
 use protocol::event::{Event, Notice, name};
 use protocol::schema::PUSHED_ANSWERS;
@@ -94,6 +95,23 @@ fn openapi_has_an_operation_of_every_route() {
         documented.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
     }
     assert_eq!(documented, expected);
+}
+
+#[test]
+fn openapi_has_every_webhook_to_the_application() {
+    let document = document("openapi.json");
+    let documented: BTreeSet<_> = document["webhooks"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let types = AppWebhookType::ALL.map(AppWebhookType::as_str);
+    assert_eq!(documented, types.into_iter().chain([TEST]).collect());
+    for kind in AppWebhookType::ALL {
+        let body = document["webhooks"][kind.as_str()]["post"]["requestBody"]["content"]["application/json"].clone();
+        assert!(body["schema"]["properties"]["data"].get("$ref").is_some() || kind.event() == name::SESSION_EXPIRED);
+    }
 }
 
 #[test]
