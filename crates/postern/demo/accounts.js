@@ -44,7 +44,9 @@ export class Accounts {
     else if (tile.account) tile.show({ ...tile.account, status, errorMessage: undefined, ...metadata });
     // The event has no profile: a newly linked account is read.
     else if (status !== "error") this.read();
-    if (status !== "syncing") this.#app.toasts.show(`${platformName(accountType)} is ${STATUS[status] ?? status}.`, { symbol: "link", kind: status === "error" ? "bad" : "" });
+    // A link that failed: its answer says why.
+    const isNothing = status === "error" && !tile.account;
+    if (status !== "syncing" && !isNothing) this.#app.toasts.show(`${platformName(accountType)} is ${STATUS[status] ?? status}.`, { symbol: "link", kind: status === "error" ? "bad" : "" });
   }
 
   #connected(answer) {

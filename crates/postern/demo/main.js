@@ -63,6 +63,7 @@ function signIn(known) {
   app.identity = known;
   banner.replaceChildren();
   statusBar.show(known);
+  document.title = `${known.deviceName} of ${known.userId} · Postern demo`;
   workspace = new Workspace(app, banner);
   main.replaceChildren(workspace.node);
   main.focus({ preventScroll: true });
@@ -78,6 +79,8 @@ function signOut() {
 
 function showSignIn(notice) {
   workspace?.end();
+  document.title = "Postern demo";
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   app.identity = null;
   banner.replaceChildren();
   statusBar.clear();

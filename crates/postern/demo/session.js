@@ -48,7 +48,7 @@ export class Session {
   #settled(minutes) {
     if (![...this.#timeout.options].some((option) => Number(option.value) === minutes)) this.#timeout.append(el("option", { value: minutes, text: `${minutes} minutes` }));
     this.#timeout.value = String(minutes);
-    this.#end.setTimeout(minutes * 60_000, serverNow());
+    this.#end.setTimeout(minutes * 60_000, this.#app.link.lastSent);
   }
 
   #tick() {

@@ -22,12 +22,12 @@ export class SessionEnd {
     if (this.session !== null) this.session = Math.max(this.session, now + this.timeout);
   }
 
-  /** A changed timeout counts from the last activity, which the change itself is. */
-  setTimeout(timeout, now) {
+  /** A changed timeout counts from the last activity. */
+  setTimeout(timeout, lastSent) {
     const isChange = this.#configured !== null && this.#configured !== timeout;
     this.#configured = timeout;
     if (!isChange) return;
     this.timeout = timeout;
-    this.session = now + timeout;
+    this.session = lastSent + timeout;
   }
 }
