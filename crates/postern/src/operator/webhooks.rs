@@ -37,8 +37,9 @@ async fn list(args: &WebhooksListArgs, problems: Problems) -> Outcome {
         // One more, to tell whether the list is complete.
         limit: args.limit + 1,
     };
-    let listed = store.list_app_webhooks(&filter, "webhooks list", &receipt(&settings));
-    let mut webhooks = listed.await?;
+    let mut webhooks = store
+        .list_app_webhooks(&filter, "webhooks list", &receipt(&settings))
+        .await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let truncated = webhooks.len() > limit;
     webhooks.truncate(limit);

@@ -286,7 +286,7 @@ async fn given_up_webhook_is_listed_and_sent_again_or_discarded_or_erased_with_i
 
 /// Nothing listens at the receiver's address.
 #[tokio::test]
-async fn absent_receiver_holds_up_no_device_and_no_webhook_is_lost() {
+async fn absent_receiver_delays_no_device_and_no_webhook_is_lost() {
     let away = testkit::port::Port::claim();
     let cluster = Cluster::builder(POSTERN)
         .worker_env("POSTERN_APP_WEBHOOK_URL", format!("http://{}/hooks", away.addr()))

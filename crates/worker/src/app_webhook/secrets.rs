@@ -19,7 +19,7 @@ pub struct AppWebhookSecrets(Vec<Zeroizing<Vec<u8>>>);
 /// Text that has no secrets for webhooks. The error repeats no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAppWebhookSecrets {
-    /// There are none, or too many.
+    /// No secret, or too many.
     #[error("has 1 to {MAX_SECRETS} secrets, comma separated")]
     Number,
     /// A secret has another form.
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_secret_signs_and_the_first_one_first() {
-        let [old, new] = ["A", "B"].map(|letter| format!("whsec_{}", letter.repeat(44)));
+        let [old, new] = ["A", "B"].map(|character| format!("whsec_{}", character.repeat(44)));
         let signed = |text: &str| parsed(text).unwrap().sign("e-1", Timestamp::from_millis(0), "{}");
         let both = signed(&format!("{new}, {old}\n"));
         assert_eq!(both, format!("{} {}", signed(&new), signed(&old)));

@@ -30,7 +30,7 @@ super::kept_by_both_stores!(
     leased_webhook_is_left_to_its_worker_until_its_lease_expires,
     worker_with_a_lost_lease_changes_no_webhook,
     webhook_waits_for_the_first_try_of_the_one_before_and_no_longer,
-    webhook_that_was_given_up_holds_up_no_other,
+    webhook_that_was_given_up_delays_no_other,
     webhook_is_given_up_when_its_last_lease_expires,
     webhooks_are_deleted_after_their_retention_and_the_oldest_of_too_many,
 );
@@ -96,10 +96,10 @@ async fn notification_and_progress_of_a_sync_queue_no_webhook(store: &dyn Store)
     };
     linked.events = vec![feed("syncing"), event("connected")];
     store.link_account(&linked, &receipt("link")).await.unwrap();
-    let news = |_: &UserId, _: &str| {
+    let updates = |_: &UserId, _: &str| {
         vec![Envelope {
             event: "notification:incoming".to_owned(),
-            ..feed("news")
+            ..feed("updates")
         }]
     };
     let delivery = Delivery {
@@ -107,10 +107,13 @@ async fn notification_and_progress_of_a_sync_queue_no_webhook(store: &dyn Store)
         id: None,
         addressees: &["7".to_owned()],
         due: &[],
-        events_for: &news,
+        events_for: &updates,
     };
     store.deliver(&delivery).await.unwrap();
-    assert_eq!(relayed(store, &user("GEN-001")).await, ["syncing", "connected", "news"]);
+    assert_eq!(
+        relayed(store, &user("GEN-001")).await,
+        ["syncing", "connected", "updates"]
+    );
     assert_eq!(sent(store).await, ["connected"]);
 }
 
@@ -202,7 +205,7 @@ async fn webhook_waits_for_the_first_try_of_the_one_before_and_no_longer(store: 
     assert_eq!(store.app_webhook_backlog().await.unwrap().waiting, 2);
 }
 
-async fn webhook_that_was_given_up_holds_up_no_other(store: &dyn Store) {
+async fn webhook_that_was_given_up_delays_no_other(store: &dyn Store) {
     raise(store, "GEN-001", "a").await;
     raise(store, "GEN-001", "b").await;
     let first = leased(store).await.remove(0);
