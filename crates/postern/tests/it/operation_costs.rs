@@ -59,15 +59,18 @@ enum Operation {
     /// Publish to an event log that is not known to be restored.
     FirstPublish,
     Publish,
+    /// Publish with an idempotency key.
+    KeyedPublish,
     Alert,
 }
 
 impl Operation {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::FirstConnect,
         Self::KnownConnect,
         Self::FirstPublish,
         Self::Publish,
+        Self::KeyedPublish,
         Self::Alert,
     ];
 
@@ -78,6 +81,7 @@ impl Operation {
             Self::KnownConnect => "known_connect",
             Self::FirstPublish => "first_publish",
             Self::Publish => "publish",
+            Self::KeyedPublish => "keyed_publish",
             Self::Alert => "alert",
         }
     }
@@ -99,15 +103,20 @@ impl Stage<'_> {
                 Some(socket)
             }
             Operation::KnownConnect => Some(self.connect(user).await),
-            Operation::FirstPublish | Operation::Publish => {
-                let status = json!({ "accountType": "github", "status": "connected" });
-                self.publish(user, "account:status_changed", &status).await;
+            Operation::FirstPublish | Operation::Publish | Operation::KeyedPublish => {
+                let data = json!({ "accountType": "github", "status": "connected" });
+                let mut body = json!({ "event": "account:status_changed", "data": data });
+                if matches!(operation, Operation::KeyedPublish) {
+                    body["idempotencyKey"] = json!("key");
+                }
+                self.publish(user, &body).await;
                 None
             }
             Operation::Alert => {
                 let alert = json!({ "severity": "high", "type": "suspicious_login", "message": "is it you?",
                     "requiresAction": true });
-                self.publish(user, "security:alert", &alert).await;
+                self.publish(user, &json!({ "event": "security:alert", "data": alert }))
+                    .await;
                 None
             }
         }
@@ -136,9 +145,8 @@ impl Stage<'_> {
     }
 
     /// Publishes an event, and returns after the response.
-    async fn publish(&self, user: &str, event: &str, data: &Value) {
-        let body = json!({ "event": event, "data": data });
-        let request = Request::post(&format!("/v1/users/{user}/events"), &body).bearer(self.cluster.internal_token());
+    async fn publish(&self, user: &str, body: &Value) {
+        let request = Request::post(&format!("/v1/users/{user}/events"), body).bearer(self.cluster.internal_token());
         let response = plain(self.cluster.gateway(0).internal_addr(), &request).await.unwrap();
         assert_eq!(response.status, 202, "{}", response.text());
     }
