@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use bus::{Events, SessionKey, SessionRegistry, SessionSeed, TokenTimes};
+use bus::{Events, SessionKey, SessionSeed, TokenTimes};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::DeliveryClass;
@@ -227,7 +227,7 @@ fn assert_limit(data: &Value, limit: Option<&str>) {
 }
 
 fn time(data: &Value, field: &str) -> Timestamp {
-    serde_json::from_value(data[field].clone()).unwrap_or_else(|error| panic!("{field}: {error}: {data}"))
+    serde_json::from_value(data[field].clone()).unwrap()
 }
 
 /// Timeout of sessions, longer than any test.
