@@ -10,14 +10,20 @@ use crate::demo_api::Page;
 
 #[tokio::test]
 async fn clients_of_a_killed_gateway_resume_on_the_other_and_its_ports_are_served_again() {
-    killed_gateway_is_replaced(&[]).await;
+    Box::pin(killed_gateway_is_replaced(&[])).await;
 }
 
 #[tokio::test]
 async fn clients_of_a_killed_gateway_resume_on_the_other_by_redis() {
     let redis = Redis::shared().await;
     let (url, prefix) = (redis.url(), redis.prefix());
-    killed_gateway_is_replaced(&["--redis-url", &url, "--redis-prefix", &prefix]).await;
+    Box::pin(killed_gateway_is_replaced(&[
+        "--redis-url",
+        &url,
+        "--redis-prefix",
+        &prefix,
+    ]))
+    .await;
 }
 
 async fn killed_gateway_is_replaced(args: &[&str]) {
