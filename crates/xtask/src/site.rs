@@ -23,7 +23,8 @@ pub(crate) fn site(root: &Path, target: &Path) -> anyhow::Result<ExitCode> {
     if export(root, &source.join(DOCUMENTS))? != ExitCode::SUCCESS {
         return Ok(ExitCode::FAILURE);
     }
-    write(&source.join("SUMMARY.md"), &summary(&pages, &source)?)?;
+    let summary = summary(&pages, &generated_pages(&source)?)?;
+    write(&source.join("SUMMARY.md"), &summary)?;
     write(&folder.join("book.toml"), BOOK)?;
     build(&mdbook(target)?, &folder)
 }
@@ -53,8 +54,8 @@ fn copy_pages(root: &Path, source: &Path) -> anyhow::Result<BTreeMap<String, Str
     Ok(pages)
 }
 
-/// Table of contents: the README, the pages of docs/ in the order of their links, the documents of the API, all others.
-fn summary(pages: &BTreeMap<String, String>, source: &Path) -> anyhow::Result<String> {
+/// Table of contents: the README, the pages that it links to in its order, all others, the generated ones.
+fn summary(pages: &BTreeMap<String, String>, generated: &[(String, String)]) -> anyhow::Result<String> {
     let readme = pages.get("README.md").context("there is no README.md")?;
     let mut order = vec!["README.md".to_owned()];
     for link in links(readme) {
@@ -68,8 +69,8 @@ fn summary(pages: &BTreeMap<String, String>, source: &Path) -> anyhow::Result<St
         let text = pages.get(&path).context("a listed page was not copied")?;
         entry(&mut summary, title(text).unwrap_or(&path), &path);
     }
-    for (name, path) in generated_pages(source)? {
-        entry(&mut summary, &name, &path);
+    for (name, path) in generated {
+        entry(&mut summary, name, path);
     }
     Ok(summary)
 }
@@ -148,3 +149,44 @@ const MDBOOK: &str = "0.5.4";
 
 const BOOK: &str = "[book]\ntitle = \"Postern\"\nlanguage = \"en\"\nsrc = \"src\"\n\n[build]\nbuild-dir = \"book\"\ncreate-missing = false\n\n\
                     [output.html]\nno-section-label = true\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summary_lists_each_page_once_in_the_order_of_the_readme() {
+        let pages = [
+            (
+                "README.md",
+                "# Postern\n[b](docs/b.md) [a](docs/a.md#x) [b](docs/b.md) [licence](LICENSE)\n",
+            ),
+            ("docs/a.md", "# A [beta]\n"),
+            ("docs/b.md", "# B\n"),
+            ("docs/operations/c.md", "# C\n"),
+        ];
+        let pages = pages.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+        let generated = [("Reference: events".to_owned(), "reference/events.md".to_owned())];
+        let expected = "# Summary\n\n- [Postern](README.md)\n- [B](docs/b.md)\n- [A beta](docs/a.md)\n\
+                        - [C](docs/operations/c.md)\n- [Reference: events](reference/events.md)\n";
+        assert_eq!(summary(&pages, &generated).unwrap(), expected);
+    }
+
+    #[test]
+    fn pages_and_files_behind_links_are_copied_with_their_folders() {
+        let root = std::env::temp_dir().join(format!("postern-site-{}", std::process::id()));
+        let (from, to) = (root.join("from"), root.join("to"));
+        write(
+            &from.join("README.md"),
+            "# R\n[a](docs/a.md) [url](https://a.example/x.md)\n",
+        )
+        .unwrap();
+        write(&from.join("docs/a.md"), "# A\n[script](../bin/run) [top](#a)\n").unwrap();
+        write(&from.join("bin/run"), "#!/bin/sh\n").unwrap();
+        write(&from.join("docs/unlinked.md"), "# U\n").unwrap();
+        let pages = copy_pages(&from, &to).unwrap();
+        assert_eq!(pages.keys().collect::<Vec<_>>(), ["README.md", "docs/a.md"]);
+        assert!(to.join("bin/run").exists() && !to.join("docs/unlinked.md").exists());
+        fs::remove_dir_all(root).unwrap();
+    }
+}
