@@ -68,7 +68,11 @@ async fn extension_reaches_each_socket_of_both_gateways_once() {
         (&json!(true), &json!(true)),
         "{answer}"
     );
-    assert_eq!(extensions(&asks).await, [answer.clone()], "the event of the answer");
+    assert_eq!(
+        extensions(&asks).await,
+        std::slice::from_ref(&answer),
+        "the event of the answer"
+    );
     for (socket, claims) in &others {
         let extended = extensions(socket).await;
         let [extended] = extended.as_slice() else {
