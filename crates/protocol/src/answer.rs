@@ -35,7 +35,7 @@ pub struct Failure {
     pub retry_after: Option<u64>,
     /// Time of the last sync that succeeded, or null: `account:sync` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::nullable::<Timestamp>"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "Timestamp::or_null"))]
     pub last_synced: Option<Option<Timestamp>>,
     /// Platform as the client named it: `account:disconnect` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

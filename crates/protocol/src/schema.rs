@@ -15,11 +15,6 @@ use crate::code::CloseCode;
 pub use self::api::ApiCatalogue;
 pub use self::catalogue::{Catalogue, CommandSchemas, MessageSchema, PUSHED_ANSWERS, reference_to};
 
-/// Schema of a `T` or null. A derived `Option` is a field that may be absent; this one is a value.
-pub(crate) fn nullable<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({"oneOf": [generator.subschema_for::<T>(), {"type": "null"}]})
-}
-
 impl JsonSchema for CloseCode {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "CloseCode".into()

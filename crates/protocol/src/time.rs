@@ -123,6 +123,14 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 #[cfg(feature = "schema")]
+impl Timestamp {
+    /// Schema of a time or null. A derived `Option` is a field that may be absent; this one is a value.
+    pub(crate) fn or_null(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"oneOf": [generator.subschema_for::<Self>(), {"type": "null"}]})
+    }
+}
+
+#[cfg(feature = "schema")]
 impl schemars::JsonSchema for Timestamp {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Timestamp".into()

@@ -57,15 +57,15 @@ fn copy_pages(root: &Path, source: &Path) -> anyhow::Result<BTreeMap<String, Str
 /// Table of contents: the README, the pages that it links to in its order, all others, the generated ones.
 fn summary(pages: &BTreeMap<String, String>, generated: &[(String, String)]) -> anyhow::Result<String> {
     let readme = pages.get("README.md").context("there is no README.md")?;
-    let mut order = vec!["README.md".to_owned()];
+    let mut paths = vec!["README.md".to_owned()];
     for link in links(readme) {
         let path = link.local().map(|(path, _)| resolve("README.md", path));
-        order.extend(path.filter(|path| pages.contains_key(path)));
+        paths.extend(path.filter(|path| pages.contains_key(path)));
     }
-    order.extend(pages.keys().cloned());
+    paths.extend(pages.keys().cloned());
     let mut listed = BTreeSet::new();
     let mut summary = "# Summary\n\n".to_owned();
-    for path in order.into_iter().filter(|path| listed.insert(path.clone())) {
+    for path in paths.into_iter().filter(|path| listed.insert(path.clone())) {
         let text = pages.get(&path).context("a listed page was not copied")?;
         entry(&mut summary, title(text).unwrap_or(&path), &path);
     }
