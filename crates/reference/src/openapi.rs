@@ -74,7 +74,7 @@ pub(crate) fn document(sockets: &Catalogue) -> Result<Value, ExportError> {
 fn server(tag: &str) -> Value {
     match tag {
         "internal" => json!({"url": "http://127.0.0.1:9091", "description": "Internal port of a gateway."}),
-        "public" => json!({"url": "https://gateway.example.com", "description": "Public port of a gateway."}),
+        "public" => json!({"url": "https://gateway.example.org", "description": "Public port of a gateway."}),
         _ => json!({"url": "http://127.0.0.1:9090", "description": "Health port of a node."}),
     }
 }
