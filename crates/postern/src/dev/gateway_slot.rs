@@ -86,7 +86,7 @@ impl GatewaySlot {
         })
     }
 
-    /// Its addresses.
+    /// Addresses of the gateway.
     pub(super) fn ports(&self) -> Ports {
         self.ports
     }
