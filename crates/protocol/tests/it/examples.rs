@@ -145,14 +145,14 @@ fn assert_documented<T: Debug + DeserializeOwned>(head: &str) {
 }
 
 /// Rows of the table whose first column has this head.
-fn rows(head: &str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn rows(head: &str) -> impl Iterator<Item = &'static str> {
     let head = format!("| {head} |");
     let lines = PAGE.lines().skip_while(move |line| !line.starts_with(&head));
     lines.skip(2).take_while(|line| line.starts_with('|'))
 }
 
 /// Text in backquotes of a column.
-fn quoted(row: &'static str, column: usize) -> &'static str {
+pub(crate) fn quoted(row: &'static str, column: usize) -> &'static str {
     let cell = row.split(" | ").nth(column).unwrap();
     cell.split('`').nth(1).unwrap()
 }

@@ -8,6 +8,8 @@
 mod tables;
 mod validator;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use protocol::account::{AccountStatus, AccountType};
 use protocol::code::{CloseCode, ErrorCode, TokenFault};
@@ -15,7 +17,7 @@ use protocol::command::{Command, CommandKind};
 use protocol::event::{Event, Notice, name};
 use protocol::json::Json;
 use protocol::notification::NotificationType;
-use protocol::schema::Catalogue;
+use protocol::schema::{ApiCatalogue, Catalogue};
 use protocol::security::{AlertType, FactorMethod, MAX_SESSION_TIMEOUT, MIN_SESSION_TIMEOUT, SessionEnd, Severity};
 use protocol::wire::auth::Auth;
 use serde::de::DeserializeOwned;
@@ -92,6 +94,27 @@ fn every_example_of_the_documentation_is_valid() {
             .collect();
         assert!(refusals.len() < known.len(), "{example}\n{refusals:?}");
     }
+}
+
+#[test]
+fn documented_fields_of_published_events_are_those_of_the_schema() {
+    let catalogue = ApiCatalogue::new();
+    let choices = catalogue.definitions["Publication"]["oneOf"].as_array().unwrap();
+    let mut documented = BTreeSet::new();
+    let mut described = BTreeSet::new();
+    for row in examples::rows("event") {
+        let is_required = row.contains("| yes |");
+        documented.insert((examples::quoted(row, 0), examples::quoted(row, 1), is_required));
+    }
+    for choice in choices {
+        let event = choice["properties"]["event"]["const"].as_str().unwrap();
+        let data = &choice["properties"]["data"];
+        let required = data["required"].as_array().unwrap();
+        for field in data["properties"].as_object().unwrap().keys() {
+            described.insert((event, field.as_str(), required.iter().any(|name| name == field)));
+        }
+    }
+    assert_eq!(documented, described);
 }
 
 #[test]
