@@ -8,7 +8,7 @@ mod forwarded;
 pub(crate) mod internal;
 mod rates;
 mod response;
-pub(crate) mod routes;
+mod routes;
 mod security_headers;
 #[cfg(test)]
 mod tests;

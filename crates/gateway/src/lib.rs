@@ -46,8 +46,7 @@ mod rate;
 mod token_error;
 mod trace;
 
-pub use self::http::internal::{InternalApi, table as internal_api};
-pub use self::http::routes::PUBLIC_ROUTES;
+pub use self::http::internal::InternalApi;
 pub use bus_roles::BusRoles;
 #[cfg(feature = "autobahn")]
 pub use connection::serve_echo;
@@ -63,4 +62,3 @@ pub use settings::{
     NoTrustedProxies, Origins, Proxies, ProxyProtocol, Rate, Settings, Timing, TlsGroups, TlsSettings, TokenKeys,
     TokenLimits, TokenSettings, TraceSettings, TrustedProxies,
 };
-pub use trace::HttpRoute;

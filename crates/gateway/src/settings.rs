@@ -18,7 +18,7 @@ use protocol::id::NodeId;
 use telemetry::trace::DeliverySampling;
 
 pub(crate) use self::internal::{CallerLimits, InternalCaller};
-pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidTokensFile, Scope};
+pub use self::internal::{InternalApiSettings, InternalCallers, InternalTlsSettings, InvalidTokensFile};
 pub use self::origins::{InvalidOrigin, Origins};
 pub use self::proxies::{InvalidProxy, InvalidProxyProtocol, NoTrustedProxies, Proxies, ProxyProtocol, TrustedProxies};
 pub use self::tls_groups::{InvalidTlsGroups, TlsGroups};

@@ -116,11 +116,9 @@ pub(crate) fn record_error(span: &Span, error: ErrorCode) {
 
 /// Method and path template of an HTTP request. A path itself may name a user.
 #[derive(Debug, Clone, Copy)]
-pub struct HttpRoute {
-    /// Method.
-    pub method: &'static str,
-    /// Path, with `{name}` for a segment that varies.
-    pub path: &'static str,
+pub(crate) struct HttpRoute {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
 }
 
 impl HttpRoute {

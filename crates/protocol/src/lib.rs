@@ -26,6 +26,8 @@ pub mod api;
 pub mod command;
 pub mod event;
 
+pub mod http_routes;
+
 pub mod cluster;
 pub mod wire;
 

@@ -1,7 +1,6 @@
 //! Documents of the API, generated from the code: JSON Schemas, AsyncAPI, OpenAPI and TypeScript types.
 //!
-//! Owns: the form of the documents. The contract itself is `protocol`'s, the table of routes `gateway`'s: nothing is listed here a second
-//! time.
+//! Owns: the form of the documents. The contract itself is `protocol`'s: nothing is listed here a second time.
 
 mod asyncapi;
 mod document;

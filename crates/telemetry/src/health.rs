@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use lifecycle::{Dependencies, Part, Readiness};
+use protocol::http_routes::{DEPENDENCIES, LIVEZ, METRICS, READYZ};
 use serde_json::Value;
 
 use crate::dependencies;
@@ -32,14 +33,6 @@ pub fn router(readiness: Readiness, dependencies: Dependencies, metrics: Metrics
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
 }
-
-/// Paths of all routes. Each has GET alone.
-pub const PATHS: [&str; 4] = [LIVEZ, READYZ, DEPENDENCIES, METRICS];
-
-const LIVEZ: &str = "/livez";
-const READYZ: &str = "/readyz";
-const DEPENDENCIES: &str = "/healthz/dependencies";
-const METRICS: &str = "/metrics";
 
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let parts = readiness.parts();

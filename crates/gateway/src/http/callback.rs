@@ -31,6 +31,7 @@ use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::ConnectAnswer;
 use protocol::fault::Fault;
+use protocol::http_routes::OAUTH_CALLBACK;
 use protocol::id::{SessionId, UserId};
 use tokio::time::Instant;
 
@@ -286,13 +287,13 @@ fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a JobOutcome) -> Result<T, Fai
 }
 
 /// Route of [`receive`].
-pub(super) const RECEIVE: HttpRoute = HttpRoute {
+const RECEIVE: HttpRoute = HttpRoute {
     method: "GET",
-    path: "/oauth/callback/{platform}",
+    path: OAUTH_CALLBACK,
 };
 
 /// Route of [`confirm`].
-pub(super) const CONFIRM: HttpRoute = HttpRoute {
+const CONFIRM: HttpRoute = HttpRoute {
     method: "POST",
     ..RECEIVE
 };

@@ -13,7 +13,6 @@ mod event;
 mod publish;
 mod route;
 mod sessions;
-pub mod table;
 mod user;
 mod work;
 
@@ -28,6 +27,7 @@ use bus::{Events, Presence};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use lifecycle::{Clock, Entropy, KeyedLocks, Reloadable};
+use protocol::api::table::Operation;
 use protocol::api::{AccountList, DeviceList, RevokeAllAnswer, SecondFactor, SessionList, UserSettings};
 use protocol::cluster::api_request::ApiRequest;
 use protocol::id::UserId;
@@ -41,7 +41,6 @@ pub(crate) use self::drain::ApiDrain;
 
 use self::call::{Call, RequestHead};
 use self::error::ApiError;
-use self::table::Operation;
 use crate::bus_outage::BusOutage;
 use crate::listener::internal_tls::InternalTls;
 use crate::metrics::{InternalRefusal, Metrics};

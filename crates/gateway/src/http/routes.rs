@@ -9,7 +9,6 @@ use protocol::code::ErrorCode;
 use super::callback::{self, Callbacks};
 use super::response::failure_response;
 use super::webhook::{self, Webhooks};
-use crate::trace::HttpRoute;
 
 /// Returns the routes of the public port.
 pub(super) fn routes(callbacks: Callbacks, webhooks: Webhooks, further: Router) -> Router {
@@ -18,14 +17,6 @@ pub(super) fn routes(callbacks: Callbacks, webhooks: Webhooks, further: Router) 
         .merge(further)
         .fallback(not_found)
 }
-
-/// Routes of the public port beside the WebSocket endpoints.
-pub const PUBLIC_ROUTES: [HttpRoute; 4] = [
-    callback::RECEIVE,
-    callback::CONFIRM,
-    webhook::CHALLENGE,
-    webhook::DELIVERY,
-];
 
 async fn not_found() -> Response {
     failure_response(

@@ -21,6 +21,7 @@ use protocol::cluster::origin::Origin;
 use protocol::cluster::webhook::{self, Webhook, WebhookAnswer, WebhookContent};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
+use protocol::http_routes::WEBHOOK;
 use protocol::secret::Secret;
 use tokio::time::Instant;
 use url::form_urlencoded;
@@ -203,13 +204,13 @@ fn refused(failure: &Failure) -> Response {
 }
 
 /// Route of [`deliver`].
-pub(super) const DELIVERY: HttpRoute = HttpRoute {
+const DELIVERY: HttpRoute = HttpRoute {
     method: "POST",
-    path: "/webhooks/{platform}",
+    path: WEBHOOK,
 };
 
 /// Route of [`challenge`].
-pub(super) const CHALLENGE: HttpRoute = HttpRoute {
+const CHALLENGE: HttpRoute = HttpRoute {
     method: "GET",
     ..DELIVERY
 };

@@ -1,7 +1,6 @@
 //! Settings of the internal API: TLS, and the callers by their tokens.
 
 mod limits;
-mod scope;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,13 +8,13 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use lifecycle::Reloadable;
+use protocol::api::Scope;
 use protocol::secret::Secret;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 pub(crate) use self::limits::CallerLimits;
-pub use self::scope::Scope;
 
 use super::TlsSettings;
 
@@ -79,7 +78,7 @@ pub enum InvalidTokensFile {
     #[error(
         "is not a JSON list of {{name, scopes, sha256, requests_per_second?, requests_in_flight?}}, scopes of {scopes}: line \
          {line}, column {column}",
-        scopes = scope::names()
+        scopes = Scope::names()
     )]
     Syntax {
         /// Line of the error, from 1.

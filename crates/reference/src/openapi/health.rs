@@ -1,13 +1,13 @@
 //! Routes of the health port of every node.
 
+use protocol::http_routes::{DEPENDENCIES, HEALTH, LIVEZ, METRICS, READYZ};
 use serde_json::{Value, json};
-use telemetry::health::PATHS;
 
 use super::{ExportError, Paths};
 
 /// Adds every route of the health port.
 pub(super) fn add(paths: &mut Paths) -> Result<(), ExportError> {
-    for path in PATHS {
+    for path in HEALTH {
         let described = operation(path);
         let operation = described.ok_or_else(|| ExportError::NotDescribed(path.to_owned()))?;
         paths.add("GET", path, "health", operation);
@@ -17,13 +17,13 @@ pub(super) fn add(paths: &mut Paths) -> Result<(), ExportError> {
 
 fn operation(path: &str) -> Option<Value> {
     Some(match path {
-        "/livez" => json!({
+        LIVEZ => json!({
             "operationId": "getLiveness",
             "summary": "Responds while the process does.",
             "security": [],
             "responses": {"200": text("Alive.")},
         }),
-        "/readyz" => json!({
+        READYZ => json!({
             "operationId": "getReadiness",
             "summary": "Reports whether the node may receive work, a line for each of its parts.",
             "security": [],
@@ -35,7 +35,7 @@ fn operation(path: &str) -> Option<Value> {
             }],
             "responses": {"200": text("Ready."), "503": text("Not ready.")},
         }),
-        "/healthz/dependencies" => json!({
+        DEPENDENCIES => json!({
             "operationId": "getDependencies",
             "summary": "Reports the state of the node's dependencies.",
             "security": [],
@@ -46,7 +46,7 @@ fn operation(path: &str) -> Option<Value> {
                 },
             },
         }),
-        "/metrics" => json!({
+        METRICS => json!({
             "operationId": "getMetrics",
             "summary": "Returns the metrics in the text format of Prometheus.",
             "security": [],

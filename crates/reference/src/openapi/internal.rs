@@ -1,7 +1,7 @@
 //! Operations of the internal API, from the table that the gateway matches and authorizes requests by.
 
-use gateway::internal_api::{ApiRoute, IdempotencyKey, QueryParameter, QuerySchema, ROUTES};
 use protocol::api::Problem;
+use protocol::api::table::{ApiRoute, IdempotencyKey, QueryParameter, QuerySchema, ROUTES};
 use protocol::schema::{ApiCatalogue, reference_to};
 use serde_json::{Map, Value, json};
 

@@ -1,14 +1,14 @@
 //! Routes of the public port: the hosted callback and the webhooks of the platforms.
 
-use gateway::{HttpRoute, PUBLIC_ROUTES};
 use protocol::account::AccountType;
+use protocol::http_routes::{OAUTH_CALLBACK, PUBLIC, WEBHOOK};
 use serde_json::{Map, Value, json};
 
 use super::{ExportError, Paths};
 
 /// Adds every public route of the gateway.
 pub(super) fn add(paths: &mut Paths) -> Result<(), ExportError> {
-    for HttpRoute { method, path } in PUBLIC_ROUTES {
+    for (method, path) in PUBLIC {
         let described = operation(method, path);
         let operation = described.ok_or_else(|| ExportError::NotDescribed(format!("{method} {path}")))?;
         paths.add(method, path, "public", operation);
@@ -18,16 +18,13 @@ pub(super) fn add(paths: &mut Paths) -> Result<(), ExportError> {
 
 fn operation(method: &str, path: &str) -> Option<Value> {
     Some(match (method, path) {
-        ("GET", CALLBACK) => receive(),
-        ("POST", CALLBACK) => confirm(),
+        ("GET", OAUTH_CALLBACK) => receive(),
+        ("POST", OAUTH_CALLBACK) => confirm(),
         ("GET", WEBHOOK) => challenge(),
         ("POST", WEBHOOK) => deliver(),
         _ => return None,
     })
 }
-
-const CALLBACK: &str = "/oauth/callback/{platform}";
-const WEBHOOK: &str = "/webhooks/{platform}";
 
 fn receive() -> Value {
     json!({

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gateway::internal_api::ROUTES;
-use gateway::{HttpRoute, PUBLIC_ROUTES};
+use protocol::api::table::ROUTES;
 use protocol::app_webhook::{AppWebhookType, TEST};
 use protocol::command::CommandKind;
 use protocol::event::{Event, Notice, name};
+use protocol::http_routes;
 use protocol::schema::PUSHED_ANSWERS;
 use serde_json::{Value, json};
 
@@ -85,10 +85,10 @@ fn openapi_has_an_operation_of_every_route() {
         );
         expected.insert(format!("{} {}", route.method, route.path));
     }
-    for HttpRoute { method, path } in PUBLIC_ROUTES {
+    for (method, path) in http_routes::PUBLIC {
         expected.insert(format!("{method} {path}"));
     }
-    expected.extend(telemetry::health::PATHS.map(|path| format!("GET {path}")));
+    expected.extend(http_routes::HEALTH.map(|path| format!("GET {path}")));
     let mut documented = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let methods = item.as_object().unwrap().keys().filter(|key| *key != "servers");

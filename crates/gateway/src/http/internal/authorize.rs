@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use protocol::api::table::ApiRoute;
 use tokio::time::Instant;
 
 use super::Internal;
@@ -10,7 +11,6 @@ use super::budget::ExceededLimit;
 use super::call::{Call, RequestHead};
 use super::error::ApiError;
 use super::route::PathValues;
-use super::table::ApiRoute;
 use crate::handshake::request::bearer;
 use crate::label::Label;
 use crate::listener::client::rate_limit_address;

@@ -4,9 +4,9 @@ use std::error::Error;
 
 use axum::body::{Body, Bytes, to_bytes};
 use http_body_util::LengthLimitError;
+use protocol::api::table::ApiRoute;
 
 use super::error::ApiError;
-use super::table::ApiRoute;
 
 /// Reads a body of at most the size that the route allows.
 pub(super) async fn read(body: Body, route: &ApiRoute) -> Result<Bytes, ApiError> {

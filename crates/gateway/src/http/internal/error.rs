@@ -6,12 +6,11 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use protocol::answer::Failure;
-use protocol::api::Problem;
+use protocol::api::{Problem, Scope};
 use protocol::code::ErrorCode;
 use protocol::json::Json;
 
 use super::budget::ExceededLimit;
-use crate::settings::Scope;
 
 /// Error of a request to the internal API.
 #[derive(Debug)]

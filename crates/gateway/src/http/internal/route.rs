@@ -1,9 +1,9 @@
 //! Matching of requests with the routes, without a router, whose layers and boxed futures took a tenth of the CPU of a publish.
 
 use http::Method;
+use protocol::api::table::{ApiRoute, MAX_PARAMETERS, ROUTES};
 
 use super::error::ApiError;
-use super::table::{ApiRoute, MAX_PARAMETERS, ROUTES};
 
 /// Values of the parameters of a path, in their order in it and as they were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -64,7 +64,7 @@ pub(in crate::tidy) const ALLOWED: &[CrateRule] = &[
     rule("simulator", &[], &[]),
     rule("testkit", &[], &[]),
     rule("fuzz", &["gateway", "platforms", "lifecycle", "protocol"], &[]),
-    rule("reference", &["gateway", "telemetry", "protocol"], &[]),
+    rule("reference", &["protocol"], &[]),
     rule("loadtest", &["protocol"], &["testkit"]),
     rule("xtask", &[], &[]),
 ];

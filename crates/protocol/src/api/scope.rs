@@ -34,6 +34,12 @@ impl Scope {
         Self::ReadAudit,
     ];
 
+    /// Names of all scopes, for a message.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(|scope| format!("`{}`", scope.as_str())).join(", ")
+    }
+
     /// Name in the tokens file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -47,9 +53,4 @@ impl Scope {
             Self::ReadAudit => "read_audit",
         }
     }
-}
-
-/// Names of all scopes, for a message.
-pub(super) fn names() -> String {
-    Scope::ALL.map(|scope| format!("`{}`", scope.as_str())).join(", ")
 }

@@ -1,9 +1,9 @@
 //! Table of the routes of the internal API: from it requests are matched and authorized, and the documents of the API are generated.
 
-use protocol::api::{AlertState, MAX_PAGE};
-use protocol::audit::AuditAction;
-
-pub use crate::settings::Scope;
+use super::page::MAX_PAGE;
+use super::scope::Scope;
+use super::user_state::AlertState;
+use crate::audit::AuditAction;
 
 /// Operation of the internal API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub enum QuerySchema {
 /// Body of a request, JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestBody {
-    /// Name of the type in [`protocol::api`].
+    /// Name of the type in [`crate::api`].
     pub schema: &'static str,
     /// Maximum size in bytes.
     pub max_bytes: usize,
@@ -119,7 +119,7 @@ pub enum IdempotencyKey {
 pub struct ResponseBody {
     /// Status of a success.
     pub status: u16,
-    /// Name of the type in [`protocol::api`].
+    /// Name of the type in [`crate::api`].
     pub schema: &'static str,
 }
 
