@@ -8,7 +8,6 @@ use crate::BusError;
 use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES};
 use crate::redis::RedisBus;
 use crate::redis::client::{Arg, RedisReply};
-use crate::versioned_message::VersionedMessage;
 
 impl RedisBus {
     /// Reclaims the entries with expired claims for this worker. Those delivered [`MAX_DELIVERIES`] times become dead letters;
