@@ -147,7 +147,7 @@ const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1b1f;--soft:#4d4d57;
     form p{margin:.5rem 0}a{color:var(--act)}:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
     .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9375rem}\
     th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-top:1px solid var(--line)}\
-    code{font:.875em ui-monospace,monospace;overflow-wrap:anywhere}";
+    code{font:.875em ui-monospace,monospace;overflow-wrap:anywhere;unicode-bidi:isolate}";
 
 #[cfg(test)]
 mod tests {
