@@ -4,7 +4,7 @@ mod sequences;
 
 use std::task::{Context, Poll};
 
-use bus::ResumeTokenKey;
+use bus::{ResumeTokenKey, SessionKey};
 use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
 use lifecycle::Tasks;
@@ -15,6 +15,7 @@ use protocol::id::{ConnectionId, EventId, ResumeTokenId, SessionId};
 use protocol::json::Json;
 use protocol::wire::{Dialect, Message};
 use telemetry::metrics::Metrics as Registry;
+use tokio::sync::mpsc;
 
 use super::channels::{ChannelId, ChannelStart, HubQuery};
 use super::*;
@@ -52,6 +53,7 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
 struct TestSocket {
     outbound: Arc<OutboundQueue>,
     close_request: Arc<CloseRequest>,
+    session_hints: mpsc::Receiver<SessionKey>,
     id: SubscriberId,
 }
 
@@ -63,18 +65,20 @@ impl TestSocket {
         dialect: Dialect,
     ) -> (Self, SubscriberId, ChannelStart) {
         let (outbound, close_request) = (Arc::new(OutboundQueue::default()), Arc::new(CloseRequest::default()));
+        let (hints, session_hints) = mpsc::channel(1);
         let socket = SubscribedSocket {
             connection: ConnectionId::new(connection).unwrap(),
             session: SessionId::new(session).unwrap(),
             encoding: ClientEncoding::new(dialect, true),
             outbound: Arc::clone(&outbound),
-            session_hints: tokio::sync::mpsc::channel(1).0,
+            session_hints: hints,
             close_request: Arc::clone(&close_request),
         };
         let (id, start) = channels.subscribe(&user(), socket);
         let socket = Self {
             outbound,
             close_request,
+            session_hints,
             id,
         };
         (socket, id, start)
@@ -244,6 +248,23 @@ fn event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
     assert_eq!(one.queued(), frame(1));
     assert_eq!(two.queued(), frame(1));
     assert_eq!(other.queued(), frame(2));
+}
+
+/// Each socket has a token of its own, so that no event is right for all.
+#[test]
+fn announced_extension_has_the_session_of_its_sockets_checked_and_is_no_event() {
+    let of = |name, session| (name, session, Dialect::NativeJson);
+    let (mut channels, [mut one, mut other]) = open([of("c1", "s1"), of("c2", "s2")]);
+    let session = SessionId::new("s1").unwrap();
+    let announcement = Envelope {
+        event: "security:session_extended".to_owned(),
+        ..(*event(1, Audience::Session(session.clone()))).clone()
+    };
+    channels.received(&user(), at(1), Arc::new(announcement), &metrics());
+    let hint = one.session_hints.try_recv().unwrap();
+    assert_eq!((hint.user, hint.session), (user(), session));
+    assert!(other.session_hints.try_recv().is_err(), "of another session");
+    assert_eq!((one.queue_len(), other.queue_len()), (0, 0));
 }
 
 #[test]
