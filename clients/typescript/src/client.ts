@@ -118,7 +118,7 @@ export class Client {
   send<C extends CommandWithoutData>(command: C, data?: CommandData<C>, options?: SendOptions): Promise<CommandAnswer<C>>;
   send<C extends Command>(command: C, data: CommandData<C>, options?: SendOptions): Promise<CommandAnswer<C>>;
   send<C extends Command>(command: C, data?: CommandData<C>, options: SendOptions = {}): Promise<CommandAnswer<C>> {
-    return this.#send(command, data ?? {}, this.#stepUp, options);
+    return this.#send(command, data ?? ({} as CommandData<C>), this.#stepUp, options);
   }
 
   /** Moves the end of the session, as any other activity does. */

@@ -6,10 +6,9 @@ use serde_json::{Map, Value};
 pub(super) fn declare(name: &str, schema: &Value) -> String {
     let doc = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     let doc = comment(doc, "");
-    match object(schema) {
-        Some(body) => format!("{doc}export interface {name} {body}\n"),
-        None => format!("{doc}export type {name} = {};\n", type_of(schema)),
-    }
+    // An alias, unlike an interface, can be assigned to `Record<string, unknown>`.
+    let body = object(schema).unwrap_or_else(|| type_of(schema));
+    format!("{doc}export type {name} = {body};\n")
 }
 
 /// Documentation comment with its line break; nothing for an empty text.
@@ -27,6 +26,9 @@ fn object(schema: &Value) -> Option<String> {
     }
     let none = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+    if properties.is_empty() {
+        return Some("Record<never, never>".to_owned());
+    }
     let required: Vec<_> = match schema.get("required") {
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
@@ -135,8 +137,8 @@ mod tests {
                 "type": {"type": "string", "enum": ["a", "b"]},
             },
         });
-        let expected = "/** Something. */\nexport interface Thing {\n  type: \"a\" | \"b\";\n  items: (string | number)[];\n  \
-                        after?: string;\n  /** Time of it. */\n  at?: Timestamp | null;\n  by?: UserId;\n}\n";
+        let expected = "/** Something. */\nexport type Thing = {\n  type: \"a\" | \"b\";\n  items: (string | number)[];\n  \
+                        after?: string;\n  /** Time of it. */\n  at?: Timestamp | null;\n  by?: UserId;\n};\n";
         assert_eq!(declare("Thing", &schema), expected);
     }
 }
