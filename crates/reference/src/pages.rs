@@ -73,10 +73,12 @@ fn types(definitions: &Map<String, Value>) -> String {
         section(&mut page, name, description);
         if schema.get("properties").is_some() {
             page.push_str(&fields(definitions, schema));
-        } else if let Some(values) = schema.get("x-enumDescriptions").and_then(Value::as_object) {
+        } else if let Some(meanings) = schema.get("x-enumDescriptions") {
             page.push_str("\n| value | meaning |\n| --- | --- |\n");
-            for (value, meaning) in values {
-                row(&mut page, &[&code(value), meaning.as_str().unwrap_or_default()]);
+            for value in schema.get("enum").and_then(Value::as_array).into_iter().flatten() {
+                let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+                let meaning = meanings.get(&value).and_then(Value::as_str).unwrap_or_default();
+                row(&mut page, &[&code(&value), meaning]);
             }
         } else {
             page.push_str(&format!("\n{}\n", code(&type_of(schema))));
