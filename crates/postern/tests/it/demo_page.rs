@@ -16,7 +16,7 @@ async fn demo_goes_from_sign_in_to_revocation_in_two_browsers_on_two_gateways() 
 
 #[tokio::test]
 async fn demo_warns_of_the_end_of_a_session_extends_it_and_reports_its_end() {
-    run("session", &["--session-timeout", "12s", "--session-warning", "6s"]).await;
+    run("session", &["--session-timeout", "20s", "--session-warning", "12s"]).await;
 }
 
 #[tokio::test]

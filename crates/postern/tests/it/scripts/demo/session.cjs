@@ -1,5 +1,4 @@
 // Ends of sessions: warning, extension and expiry of an idle one, and a token that is replaced before it ends.
-const assert = require("node:assert/strict");
 const { accessible, card, messages, open, run, signIn, until } = require("./stage.cjs");
 
 run(async (stage) => {
@@ -12,14 +11,14 @@ async function idle(stage) {
   await signIn(page, { device: "Idle", user: "GEN-002" });
   const warning = page.getByText("Your session ends soon");
   const time = page.locator(".bar .time");
+  await until("a countdown", async () => /^0:(0[1-9]|1\d|20)$/.test(await time.innerText()));
   await warning.waitFor();
-  assert.match(await time.innerText(), /^0:0[0-6]$/);
-  await accessible(page, "warned");
   await page.getByRole("button", { name: "Stay signed in" }).click();
   await warning.waitFor({ state: "detached" });
-  await until("a later end", async () => /^0:(0[7-9]|1[0-2])$/.test(await time.innerText()));
   await messages(page).getByText("security:session_extended").waitFor();
+  // The second warning is left unanswered.
   await warning.waitFor();
+  await accessible(page, "warned");
   await page.getByText("Your session has ended").waitFor();
   await messages(page).getByText(/closed with 4401/).waitFor();
   await accessible(page, "expired");
