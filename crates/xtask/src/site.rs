@@ -147,8 +147,20 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 const MDBOOK: &str = "0.5.4";
 
-const BOOK: &str = "[book]\ntitle = \"Postern\"\nlanguage = \"en\"\nsrc = \"src\"\n\n[build]\nbuild-dir = \"book\"\ncreate-missing = false\n\n\
-                    [output.html]\nno-section-label = true\n";
+/// Without mdBook's own preprocessors a README keeps its name, as links expect, and braces of Helm stay as they are.
+const BOOK: &str = r#"[book]
+title = "Postern"
+language = "en"
+src = "src"
+
+[build]
+build-dir = "book"
+create-missing = false
+use-default-preprocessors = false
+
+[output.html]
+no-section-label = true
+"#;
 
 #[cfg(test)]
 mod tests {
