@@ -1,6 +1,6 @@
 //! Links and headings of Markdown pages.
 
-/// Link `[text](target)`.
+/// Link `[text](target)`, or picture of an HTML tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link<'a> {
     /// Counted from 1.
@@ -34,8 +34,18 @@ pub(crate) fn links(page: &str) -> Vec<Link<'_>> {
             }
             rest = after;
         }
+        links.extend(pictures(text).map(|target| Link { line, target }));
     }
     links
+}
+
+/// Pictures of a line of HTML, as `<picture>` names them.
+fn pictures(line: &str) -> impl Iterator<Item = &str> {
+    let html = if line.trim_start().starts_with('<') { line } else { "" };
+    let attributes = [" src=\"", " srcset=\""].into_iter();
+    attributes
+        .flat_map(|name| html.split(name).skip(1))
+        .filter_map(|after| after.split('"').next())
 }
 
 /// Text of the first heading.
@@ -116,6 +126,13 @@ mod tests {
         );
         assert_eq!(links[0].local(), Some(("a.md", Some("x"))));
         assert_eq!(links[1].local(), None);
+    }
+
+    #[test]
+    fn pictures_of_html_are_links() {
+        let page = "<picture>\n  <source srcset=\"docs/dark.png\">\n  <img src=\"docs/light.png\" alt=\"x\">\n`<img src=\"no.png\">`\n";
+        let targets: Vec<_> = links(page).into_iter().map(|link| link.target).collect();
+        assert_eq!(targets, ["docs/dark.png", "docs/light.png"]);
     }
 
     #[test]
