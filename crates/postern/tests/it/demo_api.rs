@@ -214,7 +214,7 @@ async fn requests_other_than_small_json_posts_of_known_members_are_refused() {
         (
             "mention",
             json!({"userId": "GEN-001", "accountType": "myspace"}),
-            "myspace",
+            "accountType",
         ),
         (
             "mention",
@@ -298,7 +298,7 @@ async fn mention_reaches_the_user_through_the_bot_or_the_next_sync() {
         let incoming = client
             .next_event_within("notification:incoming", 2 * wait::deadline())
             .await;
-        assert_eq!(incoming.data["accountType"], platform, "{}", incoming.data);
+        assert_eq!(incoming.data["platform"], platform, "{}", incoming.data);
         assert!(incoming.data.to_string().contains(&text), "{}", incoming.data);
     }
     dev.stop().await;

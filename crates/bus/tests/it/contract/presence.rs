@@ -67,12 +67,12 @@ async fn sockets_are_per_user(bus: &dyn Bus) {
 }
 
 async fn sockets_of_a_gateway_without_lease_are_neither_listed_nor_counted(bus: &dyn Bus) {
-    lease(bus).await;
     let killed = OpenSocket {
         node: NodeId::new("killed").unwrap(),
         ..socket("a", "s-1", 1)
     };
     bus.renew_node(&killed.node, Duration::from_millis(100)).await.unwrap();
+    lease(bus).await;
     assert_eq!(bus.register_socket(&user("u"), &killed, 1).await.unwrap(), []);
     wait::until_true("the lease to expire", wait::deadline(), async || {
         bus.open_sockets(&user("u")).await.unwrap().is_empty()

@@ -42,7 +42,11 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refus
 /// # Errors
 /// 400 with the member that is wrong.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("The body cannot be read: {error}.")))
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let parsed =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| Refusal::bad_request(error.to_string()))?;
+    json.end().map_err(|error| Refusal::bad_request(error.to_string()))?;
+    Ok(parsed)
 }
 
 /// Reports whether a media type is JSON, with or without parameters.
