@@ -10,6 +10,8 @@ use protocol::http_routes;
 use protocol::schema::PUSHED_ANSWERS;
 use serde_json::{Value, json};
 
+use crate::{document, text};
+
 #[test]
 fn asyncapi_has_an_operation_of_every_command_and_event_in_both_dialects() {
     let document = document("asyncapi.json");
@@ -193,14 +195,4 @@ fn assert_references(root: &Value, value: &Value, path: &str) {
         Value::Array(items) => items.iter().for_each(|item| assert_references(root, item, path)),
         _ => {}
     }
-}
-
-fn document(path: &str) -> Value {
-    serde_json::from_str(&text(path)).unwrap()
-}
-
-fn text(path: &str) -> String {
-    let documents = reference::documents().unwrap();
-    let document = documents.into_iter().find(|document| document.path == path);
-    document.unwrap_or_else(|| panic!("{path} is not exported")).text
 }
