@@ -149,7 +149,7 @@ impl ContentDigest {
         Self(bytes)
     }
 
-    /// Text that stands beside ids, and is none: those of events begin with another character.
+    /// Text that stands behind the id of the event.
     pub(crate) fn mark(&self) -> String {
         format!("#{}", BASE64URL_NOPAD.encode(&self.0))
     }

@@ -171,11 +171,11 @@ async fn body_that_is_no_batch_of_up_to_1000_events_is_refused() {
         async move { post(gateway, path, Some(TOKEN), "x".repeat(bytes)).await }
     };
     let (status, answer, _) = too_long("/v1/events", 1024 * 1024 + 1).await;
-    let expected = json!({ "error": "bad_request", "message": "body: at most 1048576 bytes were expected" });
-    assert_eq!((status, answer), (413, expected));
+    let sentence = json!("body: at most 1048576 bytes were expected");
+    assert_eq!((status, &answer["message"]), (413, &sentence));
     let (status, answer, _) = too_long("/v1/users/GEN-001/events", 64 * 1024 + 1).await;
-    let expected = json!({ "error": "bad_request", "message": "body: at most 65536 bytes were expected" });
-    assert_eq!((status, answer), (413, expected));
+    let sentence = json!("body: at most 65536 bytes were expected");
+    assert_eq!((status, &answer["message"]), (413, &sentence));
     assert_eq!(too_long("/v1/events", 1024 * 1024).await.0, 400);
 }
 

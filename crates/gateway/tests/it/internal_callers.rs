@@ -200,7 +200,7 @@ async fn refusals_of_the_router_have_the_documented_body() {
     for (method, path, allow) in [
         ("GET", "/v1/users/GEN-001/events", "POST"),
         ("POST", "/v1/users/GEN-001/connections", "GET,HEAD"),
-        ("PUT", "/v1/users/GEN-001/sessions", "DELETE"),
+        ("PUT", "/v1/users/GEN-001/sessions", "DELETE,GET,HEAD"),
     ] {
         let (status, answer, allowed) = send(&gateway.internal, (method, path), "t", Body::empty()).await;
         assert_eq!(

@@ -24,16 +24,18 @@ end
 
 -- Records an id with the mark of its content, and returns the number of new members; or nothing and the reply if it is known. The
 -- fraction of an id's score says what else is recorded: `.5` a mark, `.25` none, as the event is to be published once, whatever it holds;
--- releases before had none. The mark has a higher score than its id, so that no id outlasts it.
+-- releases before had none. A mark stands right behind its id: it has the same score, and begins with the id.
 local function record(id, content)
-  if redis.call('ZADD', ids, 'NX', now .. (content == '' and '.25' or '.5'), id) == 1 then
+  local score = now .. (content == '' and '.25' or '.5')
+  local mark = id .. content
+  if redis.call('ZADD', ids, 'NX', score, id) == 1 then
     if content == '' then
       return 1
     end
-    redis.call('ZADD', ids, now .. '.75', content)
+    redis.call('ZADD', ids, score, mark)
     return 2
   end
-  if content == '' or redis.call('ZSCORE', ids, content) then
+  if content == '' or redis.call('ZSCORE', ids, mark) then
     return nil, ''
   end
   local known = redis.call('ZSCORE', ids, id)
