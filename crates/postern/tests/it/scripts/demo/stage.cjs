@@ -9,7 +9,7 @@ const dev = JSON.parse(process.env.DEV);
 exports.dev = dev;
 
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const DEADLINE = 20_000;
+const DEADLINE = 45_000;
 
 /** Runs a scenario with a browser; the process fails where it does, and where a watched page has reported a problem but `expected` ones. */
 exports.run = async (scenario, expected = []) => {
