@@ -3,10 +3,11 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use data_encoding::HEXLOWER;
-use gateway::internal_api::{ROUTES, Scope};
 use gateway::{InternalApiSettings, InternalCallers};
 use http::Request;
 use lifecycle::Reloadable;
+use protocol::api::Scope;
+use protocol::api::table::ROUTES;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use testkit::log::Log;
