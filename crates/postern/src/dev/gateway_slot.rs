@@ -111,7 +111,8 @@ impl GatewaySlot {
         let State::Running(running) = killed else { return };
         let RunningGateway { node, gateway } = *running;
         let span = node.identity.span();
-        tracing::info!(parent: &span, "gateway killed at the request of the demo");
+        let listen = self.ports.public;
+        span.in_scope(|| tracing::info!(%listen, "gateway killed at the request of the demo"));
         // The connections to Redis first: nothing of what follows reaches the bus.
         node.abort();
         gateway.kill().instrument(span).await;
@@ -134,6 +135,8 @@ impl GatewaySlot {
                 let running = Box::new(bound.spawn());
                 // One that is not ready within the time refuses clients until it is.
                 drop(timeout(READY_WITHIN, running.node.readiness.ready()).await);
+                let (listen, span) = (self.ports.public, running.node.identity.span());
+                span.in_scope(|| tracing::info!(%listen, "replacement of the killed gateway started"));
                 self.state = State::Running(running);
             }
             Err(error) => {
