@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use protocol::account::AccountType;
+use protocol::cluster::api_request::ApiRequest;
 use protocol::cluster::job::Work;
 use protocol::code::{ErrorCode, TokenFault};
 use protocol::command::CommandKind;
@@ -41,7 +42,9 @@ fn lists_of_all_values_have_every_variant() {
 #[test]
 fn names_of_work_have_every_command_and_every_other_kind() {
     let names: BTreeSet<_> = Work::names().collect();
-    // The variant `command` has a name for each command.
-    assert_eq!(names.len(), variants::<Work>().len() - 1 + CommandKind::ALL.len());
+    assert_eq!(ApiRequest::NAMES.len(), variants::<ApiRequest>().len());
+    // The variant `command` has a name for each command, and `api_request` one for each request.
+    let several = CommandKind::ALL.len() + ApiRequest::NAMES.len();
+    assert_eq!(names.len(), variants::<Work>().len() - 2 + several);
     assert_eq!(names.len(), Work::names().count(), "two kinds have one name");
 }

@@ -19,22 +19,18 @@ use crate::env::{TestEnv, with_github};
 use crate::factor::{FactorUser, code, disconnect, enrol, verify};
 use crate::factor_authorizations::connect_of;
 
-/// Has the application lock the factor of user `u`.
-pub(crate) async fn lock(env: &TestEnv, until: Option<Timestamp>) -> Value {
-    request(
-        &mut application(env).await,
-        ApiRequest::LockFactor(FactorLockRequest { until }),
-    )
-    .await
+/// Has the application lock the factor of its user.
+pub(crate) async fn lock(support: &mut Client, until: Option<Timestamp>) -> Value {
+    request(support, ApiRequest::LockFactor(FactorLockRequest { until })).await
 }
 
-pub(crate) async fn unlock(env: &TestEnv) -> Value {
-    request(&mut application(env).await, ApiRequest::UnlockFactor).await
+pub(crate) async fn unlock(support: &mut Client) -> Value {
+    request(support, ApiRequest::UnlockFactor).await
 }
 
 /// State of the factor, as the application reads it.
-async fn factor(env: &TestEnv) -> Value {
-    request(&mut application(env).await, ApiRequest::Settings).await["secondFactor"].clone()
+async fn factor(support: &mut Client) -> Value {
+    request(support, ApiRequest::Settings).await["secondFactor"].clone()
 }
 
 /// Asserts that a command that needs the factor is refused without a challenge.
@@ -47,11 +43,12 @@ pub(crate) async fn assert_locked(client: &mut Client) {
 #[tokio::test]
 async fn locked_factor_accepts_neither_codes_nor_earlier_verifications_until_the_unlock() {
     let mut owner = FactorUser::unlimited().await;
+    let mut support = application(&owner.env).await;
     let (mut device, challenge) = owner.challenged("device").await;
     assert_error(&verify(&mut device, &challenge, "000000").await, "2fa_invalid");
     assert_eq!(owner.client.alert().await["type"], "failed_2fa");
 
-    let locked = lock(&owner.env, None).await;
+    let locked = lock(&mut support, None).await;
     assert_eq!(
         (
             &locked["method"],
@@ -91,10 +88,10 @@ async fn locked_factor_accepts_neither_codes_nor_earlier_verifications_until_the
     for token in ["000000", &owner.code(), &owner.recovery_codes[0]] {
         assert_error(&verify(&mut device, &challenge, token).await, "2fa_locked");
     }
-    let state = factor(&owner.env).await;
+    let state = factor(&mut support).await;
     assert_eq!((&state["wrongCodes"], &state["recoveryCodes"]), (&json!(1), &json!(10)));
 
-    let unlocked = unlock(&owner.env).await;
+    let unlocked = unlock(&mut support).await;
     assert_eq!(
         (&unlocked["isLocked"], &unlocked["wrongCodes"]),
         (&json!(false), &json!(0))
@@ -106,15 +103,16 @@ async fn locked_factor_accepts_neither_codes_nor_earlier_verifications_until_the
 #[tokio::test]
 async fn lock_ends_at_its_time_and_keeps_the_count_of_wrong_codes() {
     let owner = FactorUser::unlimited().await;
+    let mut support = application(&owner.env).await;
     let (mut device, challenge) = owner.challenged("device").await;
     assert_error(&verify(&mut device, &challenge, "000000").await, "2fa_invalid");
     let until = owner.env.now().plus(Duration::from_secs(60));
-    let locked = lock(&owner.env, Some(until)).await;
+    let locked = lock(&mut support, Some(until)).await;
     assert_eq!(locked["lockedUntil"], json!(until));
     owner.env.clock.advance(Duration::from_millis(59_999));
     assert_locked(&mut device).await;
     owner.env.clock.advance(Duration::from_millis(1));
-    let state = factor(&owner.env).await;
+    let state = factor(&mut support).await;
     assert_eq!((&state["isLocked"], &state["wrongCodes"]), (&json!(false), &json!(1)));
     let required = disconnect(&mut device).await.leading_notice.unwrap();
     let challenge = &required.data.read::<Value>().unwrap()["sessionId"];
@@ -124,19 +122,21 @@ async fn lock_ends_at_its_time_and_keeps_the_count_of_wrong_codes() {
 #[tokio::test]
 async fn operator_ends_a_lock_of_the_application() {
     let owner = FactorUser::unlimited().await;
-    lock(&owner.env, None).await;
+    let mut support = application(&owner.env).await;
+    lock(&mut support, None).await;
     let operator: Operator = "alice".parse().unwrap();
     let roles = owner.env.store.roles();
     unlock_factor(&*roles.security, &owner.client.user, &operator, &OsEntropy)
         .await
         .unwrap();
-    assert_eq!(factor(&owner.env).await["isLocked"], false);
+    assert_eq!(factor(&mut support).await["isLocked"], false);
 }
 
 #[tokio::test]
 async fn recent_sign_in_ends_sessions_while_the_factor_is_locked() {
     let mut owner = FactorUser::new().await;
-    lock(&owner.env, None).await;
+    let mut support = application(&owner.env).await;
+    lock(&mut support, None).await;
     let others = json!({"sessionId": "others"});
     let old = owner.client.ask(CommandKind::EndSessions, others.clone()).await;
     assert_error(&old, "2fa_locked");
@@ -148,12 +148,12 @@ async fn recent_sign_in_ends_sessions_while_the_factor_is_locked() {
 async fn authorization_from_before_the_lock_is_not_completed() {
     with_github(async |env, github| {
         let _worker = env.worker().await;
-        let mut owner = env.client("u", "s").await;
+        let (mut owner, mut support) = (env.client("u", "s").await, application(&env).await);
         let enrolment = enrol(&env, &mut owner).await;
         let first = code(&env, enrolment["secret"].as_str().unwrap());
         assert_success(&verify(&mut owner, &enrolment["sessionId"], &first).await);
         let callback = authorize_and_return(&mut owner, &github, REDIRECT_URI).await;
-        lock(&env, None).await;
+        lock(&mut support, None).await;
         let late = connect_of(&callback);
         assert_error(&owner.ask(CommandKind::Connect, late).await, "conflict");
         assert_eq!(owner.ask(CommandKind::List, json!({})).await["accounts"], json!([]));
@@ -187,7 +187,7 @@ async fn repeated_lock_is_one_alert_and_a_key_with_another_end_is_a_conflict() {
         .await,
         answer
     );
-    unlock(&owner.env).await;
+    unlock(&mut support).await;
     assert_eq!(owner.client.alert().await["message"], "The second factor was unlocked.");
     let rows = owner.env.store.audit().audit_rows("u", 0, i64::MAX, 100).await.unwrap();
     let locks = rows.iter().filter(|row| row.action.starts_with("factor_"));
@@ -205,19 +205,21 @@ async fn repeated_lock_is_one_alert_and_a_key_with_another_end_is_a_conflict() {
 #[tokio::test]
 async fn lock_without_a_factor_or_with_an_end_out_of_range_is_refused() {
     let owner = FactorUser::new().await;
+    let mut support = application(&owner.env).await;
     let year = Duration::from_hours(366 * 24);
     for until in [owner.env.now(), owner.env.now().plus(year + Duration::from_millis(1))] {
-        assert!(assert_error(&lock(&owner.env, Some(until)).await, "bad_request").starts_with("until: "));
+        assert!(assert_error(&lock(&mut support, Some(until)).await, "bad_request").starts_with("until: "));
     }
-    assert_eq!(factor(&owner.env).await["isLocked"], false);
+    assert_eq!(factor(&mut support).await["isLocked"], false);
     assert_eq!(
-        lock(&owner.env, Some(owner.env.now().plus(year))).await["isLocked"],
+        lock(&mut support, Some(owner.env.now().plus(year))).await["isLocked"],
         true
     );
 
     let env = TestEnv::scripted();
     let _worker = env.worker().await;
-    assert_error(&lock(&env, None).await, "conflict");
-    assert_error(&unlock(&env).await, "conflict");
-    assert!(factor(&env).await.is_null());
+    let mut support = application(&env).await;
+    assert_error(&lock(&mut support, None).await, "conflict");
+    assert_error(&unlock(&mut support).await, "conflict");
+    assert!(factor(&mut support).await.is_null());
 }

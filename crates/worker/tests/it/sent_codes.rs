@@ -12,6 +12,7 @@ use testkit::wait;
 use tokio::time::Instant;
 use worker::{EmailSender, EmailSettings, FromAddress, MessageSenders, Running, SmsSender, SmsSettings, SmtpServer};
 
+use crate::api_requests::application;
 use crate::client::{Client, assert_error, assert_success};
 use crate::env::TestEnv;
 use crate::factor::{code, disconnect, update, verify};
@@ -129,19 +130,19 @@ fn wrong_code(code: &str) -> String {
 #[tokio::test]
 async fn locked_factor_is_not_replaced_by_an_enrolment_from_before_and_sends_no_code() {
     let mut it = SenderTest::new().await;
+    let mut support = application(&it.env).await;
     it.enrol().await;
     let answer = update(&mut it.client, json!({"twoFactorEnabled": true, "method": "totp"})).await;
     assert_success(&answer);
     let enrolment = &answer["enrolment"];
     let (id, secret) = (&enrolment["sessionId"], enrolment["secret"].as_str().unwrap());
-    assert_eq!(lock(&it.env, None).await["isLocked"], true);
+    assert_eq!(lock(&mut support, None).await["isLocked"], true);
     assert_error(&verify(&mut it.client, id, &code(&it.env, secret)).await, "2fa_locked");
     let mut device = it.env.client("u", "device").await;
     assert_locked(&mut device).await;
 
-    assert_eq!(unlock(&it.env).await["method"], "email");
+    assert_eq!(unlock(&mut support).await["method"], "email");
     // The first code since the enrolment is that of the unlocked factor.
-    let mut device = it.env.client("u", "device").await;
     challenge(&mut device, "2fa_required", "email").await;
     assert!(it.mail.nth(EMAIL, 3).await.text.contains(" is your code"));
     assert_success(&verify(&mut it.client, id, &code(&it.env, secret)).await);
