@@ -50,6 +50,12 @@ async fn alert_is_read_back_as_raised(store: &dyn Store) {
     }
     assert_eq!(store.alerts(&user("GEN-001"), None).await.unwrap(), raised);
     assert!(store.alerts(&user("GEN-002"), None).await.unwrap().is_empty());
+    for alert in &raised {
+        let found = store.find_alert(&user("GEN-001"), &alert.alert_id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(alert));
+        let of_another = store.find_alert(&user("GEN-002"), &alert.alert_id).await.unwrap();
+        assert_eq!(of_another, None);
+    }
 
     let recorder = Recorder::new();
     store.relay_user(&user("GEN-001"), &recorder).await.unwrap();
