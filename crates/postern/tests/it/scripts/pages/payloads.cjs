@@ -15,5 +15,5 @@ exports.PAYLOADS = {
   refresh: "<meta class=injected http-equiv=refresh content='0;url=https://evil.example/refresh'>",
   bidi: "\u202Egnp.nitram\u2066\u2067\u202D evil",
   controls: "a\u0000b\u0007c\u001b[31md\u0085e\u2028f\ufeffg",
-  long: "W".repeat(4000),
+  long: "W".repeat(3000),
 };

@@ -32,7 +32,7 @@ exports.inspect = async (page) => {
       if (element.classList.contains("injected")) found.push(`injected ${element.tagName}`);
       for (const { name, value } of element.attributes) {
         if (name.startsWith("on")) found.push(`handler ${name} in ${element.tagName}`);
-        const isPicture = element.tagName === "IMG" && value.startsWith("data:image/");
+        const isPicture = ["IMG", "LINK"].includes(element.tagName) && value.startsWith("data:image/");
         const isAddress = ["href", "src", "action", "formaction", "data", "xlink:href"].includes(name);
         if (isAddress && pattern.test(value) && !isPicture) found.push(`${element.tagName} ${name}=${value.slice(0, 80)}`);
       }
