@@ -85,7 +85,8 @@ fn assert_conflict(response: &Response) {
 /// A client receives no batch: events are sent one by one.
 async fn unbatched() -> Scene {
     let builder = Cluster::builder(POSTERN).gateway_env("POSTERN_BATCH_INTERVAL", "0s");
-    Scene::of(builder.start().await).await
+    let cluster = Box::pin(builder.start()).await;
+    Box::pin(Scene::of(cluster)).await
 }
 
 #[tokio::test]
