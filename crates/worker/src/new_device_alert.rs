@@ -9,12 +9,13 @@ use protocol::time::Timestamp;
 use store::{Recognition, SignInFindings};
 
 use crate::call::{digest, event_id};
+use crate::inserted_text::inserted;
 
 /// Alerts that a sign-in raises. Their ids are derived from their subject, so that a repeated check raises the same alerts.
 pub(crate) fn alerts(user: &UserId, from: &Origin, findings: &SignInFindings) -> Vec<Alert> {
     let device = format!(
         "{} from {}",
-        from.device_name.as_deref().unwrap_or(from.device()),
+        inserted(from.device_name.as_deref().unwrap_or(from.device())),
         from.address
     );
     let raise = |kind: AlertType, severity, message, requires_action, subject: &[u8]| Alert {
@@ -105,6 +106,26 @@ mod tests {
             .into_iter()
             .map(|alert| (alert.kind, alert.requires_action))
             .collect()
+    }
+
+    #[test]
+    fn name_of_a_device_cannot_reorder_the_sentence_about_it() {
+        let findings = SignInFindings {
+            device: Recognition::New,
+            network: Recognition::Known,
+            failures: 0,
+            last_failed: None,
+            now: Timestamp::from_millis(1_795_451_460_007),
+        };
+        let from = Origin {
+            address: "192.0.2.7".to_owned(),
+            device_id: Some("d-1".to_owned()),
+            device_name: Some("\u{202e}enohp\u{2066}\nyours".to_owned()),
+            user_agent: None,
+        };
+        let alerts = alerts(&UserId::new("u").unwrap(), &from, &findings);
+        let message = &alerts.first().unwrap().message;
+        assert_eq!(message, "A new device signed in: enohp yours from 192.0.2.7.");
     }
 
     #[test]

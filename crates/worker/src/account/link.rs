@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::AccountService;
 use super::connect_error::ConnectError;
 use crate::call::{Call, NewAlert};
+use crate::inserted_text::inserted;
 use crate::platform::named;
 
 /// Grant of a platform, and the profile of its owner.
@@ -149,7 +150,8 @@ fn link_alert(by: StartedBy, linked: &UserAccount) -> NewAlert {
         severity,
         message: format!(
             "The {} account {} was linked.{advice}",
-            linked.account_type, linked.username
+            linked.account_type,
+            inserted(&linked.username)
         ),
         requires_action: by == StartedBy::Application,
     }
