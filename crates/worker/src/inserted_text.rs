@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_one_line_that_reorders_nothing_and_keeps_its_letters() {
+    fn text_is_one_line_that_reorders_nothing_and_keeps_its_script() {
         assert_eq!(inserted("\u{202e}gnp.ada\u{2066}\u{200f}"), "gnp.ada");
         assert_eq!(inserted("a\nb\u{2028}c\td"), "a b c d");
         assert_eq!(

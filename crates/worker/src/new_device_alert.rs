@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn name_of_a_device_cannot_reorder_the_sentence_about_it() {
+    fn name_of_a_device_does_not_reorder_its_alert() {
         let findings = SignInFindings {
             device: Recognition::New,
             network: Recognition::Known,
