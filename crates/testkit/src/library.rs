@@ -1,6 +1,6 @@
 //! Programs of `clients/`, each of which uses a client library of its language, in the version that is pinned there.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -24,6 +24,11 @@ impl Program {
         Self::new(module, command)
     }
 
+    /// Command that a library of Python installs.
+    pub fn python_command(name: &str) -> Self {
+        Self::new(name, Command::new(installed(&format!("python/bin/{name}"))))
+    }
+
     /// Class of `clients/java`.
     pub fn java(class: &str) -> Self {
         let (classes, libraries) = (installed("java/classes"), installed("java/lib"));
@@ -45,6 +50,20 @@ impl Program {
             name: name.to_owned(),
             command,
         }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+        self.command.args(arguments);
+        self
     }
 
     /// Sets an environment variable.

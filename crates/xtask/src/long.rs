@@ -62,6 +62,17 @@ pub(crate) fn rollout(root: &Path) -> anyhow::Result<ExitCode> {
     run_all([test], root)
 }
 
+/// Requests to the internal API that schemathesis generates, for ten minutes.
+pub(crate) fn schemathesis(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut install = Command::new(root.join("crates/testkit/clients/install"));
+    install.arg("python");
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--locked", "--package", "postern", "--test", "clients"]);
+    test.args(["python_generates", "--", "--nocapture"]);
+    test.env("POSTERN_SCHEMATHESIS_SECONDS", "600");
+    run_all([install, test], root)
+}
+
 /// Runs commands in turn, until one fails.
 fn run_all<const N: usize>(commands: [Command; N], root: &Path) -> anyhow::Result<ExitCode> {
     for mut command in commands {

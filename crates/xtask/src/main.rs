@@ -39,12 +39,13 @@ fn main() -> anyhow::Result<ExitCode> {
         ["long", "prune"] => long::prune(metadata.workspace_root.as_std_path()),
         ["long", "releases"] => long::releases(metadata.workspace_root.as_std_path()),
         ["long", "rollout"] => long::rollout(metadata.workspace_root.as_std_path()),
+        ["long", "schemathesis"] => long::schemathesis(metadata.workspace_root.as_std_path()),
         ["long", "servers"] => long::servers(metadata.workspace_root.as_std_path(), None),
         ["long", "servers", name] => long::servers(metadata.workspace_root.as_std_path(), Some(*name)),
         ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
         _ => bail!(
             "usage: cargo xtask tidy | export [--out DIR] | site | long autobahn | long clients | long drill | long prune | long releases \
-             | long rollout | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
+             | long rollout | long schemathesis | long servers [NAME] | long fuzz [TARGET [SECONDS]]"
         ),
     }
 }

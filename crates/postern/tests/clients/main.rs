@@ -1,9 +1,11 @@
 //! Unmodified client libraries of other languages against a cluster; JavaScript is in `it`.
 //!
-//! CI runs Python's: `cargo test --workspace --test clients -- python`. All of them, by hand: `cargo xtask long clients`.
+//! CI runs Python's: `cargo test --workspace --test clients -- python`. All of them, by hand: `cargo xtask long clients`. With them is
+//! schemathesis, a client of Python that tries what a document describes; for ten minutes: `cargo xtask long schemathesis`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod follow;
+mod schemathesis;
 
 use testkit::library::Program;
 
@@ -20,6 +22,11 @@ async fn python_clients_connect_reconnect_and_receive_the_reason_of_disconnect()
         Follower::new(native_python(), Recovers::Yes, End::Reason("4403")),
     ])
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_generates_requests_of_the_internal_api_whose_responses_are_those_of_the_document() {
+    schemathesis::check_responses().await;
 }
 
 #[tokio::test]
