@@ -26,21 +26,26 @@ async function main() {
     assert.ok(shown.includes(visible(text).slice(0, 60)), `${JSON.stringify(text)} in ${JSON.stringify(shown)}`);
   };
 
+  // All texts at once in the queries and paths; the override comes first, where it reorders nothing of its own text.
+  const { bidi, ...others } = PAYLOADS;
+  const all = [bidi, ...Object.values(others)].join(" ");
+  for (const parameter of ["scope", "client_id", "redirect_uri", "code_challenge_method"]) {
+    const url = new URL(flows[0].authorizationUrl);
+    url.searchParams.set(parameter, all);
+    if (parameter === "code_challenge_method") url.searchParams.set("redirect_uri", `${SIMULATOR}/callback`);
+    await open(url);
+  }
+  const quoted = encodeURIComponent(all);
+  await open(`${SIMULATOR}/callback?code=${quoted}&${quoted}=1`);
+  await shows(bidi);
+  await open(`${SIMULATOR}/${quoted}`);
+  await open(`${GATEWAY}/${quoted}`);
+  await open(`${GATEWAY}/oauth/callback/${quoted}`);
+  await open(`${GATEWAY}/oauth/callback/github?error=access_denied&state=${encodeURIComponent(PAYLOADS.script)}`);
+  assert.deepEqual(findings, []);
+
   for (const [index, [name, text]] of payloads.entries()) {
     const { user, authorizationUrl } = flows[index];
-    for (const parameter of ["scope", "client_id", "redirect_uri", "code_challenge_method"]) {
-      const url = new URL(authorizationUrl);
-      url.searchParams.set(parameter, text);
-      if (parameter === "code_challenge_method") url.searchParams.set("redirect_uri", `${SIMULATOR}/callback`);
-      await open(url);
-    }
-    const quoted = encodeURIComponent(text);
-    await open(`${SIMULATOR}/callback?code=${quoted}&${quoted}=1`);
-    await open(`${SIMULATOR}/${quoted}`);
-    await open(`${GATEWAY}/oauth/callback/${quoted}`);
-    await open(`${GATEWAY}/oauth/callback/github?error=access_denied&state=${quoted}`);
-    await open(`${GATEWAY}/${quoted}`);
-
     await open(authorizationUrl);
     await page.getByRole("textbox", { name: "Another login" }).fill(text);
     await page.getByRole("button", { name: "Continue with this login" }).click();
