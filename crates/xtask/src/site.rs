@@ -147,7 +147,7 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 const MDBOOK: &str = "0.5.4";
 
-/// Without mdBook's own preprocessors a README keeps its name, as links expect, and braces of Helm stay as they are.
+/// Settings of mdBook. Without its own preprocessors a README keeps its name, as links expect, and braces of Helm stay as they are.
 const BOOK: &str = r#"[book]
 title = "Postern"
 language = "en"
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summary_lists_each_page_once_in_the_order_of_the_readme() {
+    fn summary_lists_each_page_once_in_the_sequence_of_the_readme() {
         let pages = [
             (
                 "README.md",
