@@ -121,7 +121,7 @@ mod tests {
         let good = format!("whsec_{}", "A".repeat(43));
         for (text, refused) in [
             (String::new(), InvalidAppWebhookSecrets::Number),
-            (vec![good.as_str(); 6].join(","), InvalidAppWebhookSecrets::Number),
+            ([good.as_str(); 6].join(","), InvalidAppWebhookSecrets::Number),
             (format!("{good},{}", "A".repeat(44)), InvalidAppWebhookSecrets::Form(2)),
             ("whsec_s3cret!".to_owned(), InvalidAppWebhookSecrets::Form(1)),
             ("whsec_c2hvcnQ=".to_owned(), InvalidAppWebhookSecrets::Length(1)),
