@@ -23,7 +23,8 @@ export class AccountTile {
       this.say("");
       return busy(event.currentTarget, () => action(this));
     };
-    const of = (label, symbol, action, kind = "") => button(label, { icon: symbol, kind, "aria-label": `${label} ${platform}`, onclick: run(action) });
+    const of = (label, symbol, action, kind = "") =>
+      button(label, { icon: symbol, kind, "aria-label": `${label} ${platform}`, onclick: run(action) });
     this.#buttons = {
       link: of("Link", "plus", actions.link, "primary"),
       sync: of("Sync", "sync", actions.sync),
@@ -52,13 +53,19 @@ export class AccountTile {
     const status = account?.status ?? "unlinked";
     this.node.dataset.status = status;
     this.#name.replaceChildren(account ? stranger(account.displayName ?? account.username) : "Not linked");
-    this.#avatar.replaceChildren(el("span", { text: monogram(this.accountType) }), account?.avatarUrl ? avatar(account.avatarUrl) : "");
+    this.#avatar.replaceChildren(
+      el("span", { text: monogram(this.accountType) }),
+      account?.avatarUrl ? avatar(account.avatarUrl) : "",
+    );
     this.#status.hidden = !account;
     this.#status.replaceChildren(el("span", { class: "dot" }), stranger(describe(account)));
     this.#buttons.link.hidden = status !== "unlinked" && status !== "error";
     for (const name of ["sync", "mention", "unlink"]) this.#buttons[name].hidden = !account;
     // A hidden button would take the focus with it.
-    if (hadFocus && document.activeElement?.hidden !== false) Object.values(this.#buttons).find((one) => !one.hidden).focus();
+    if (hadFocus && document.activeElement?.hidden !== false)
+      Object.values(this.#buttons)
+        .find((one) => !one.hidden)
+        .focus();
   }
 
   /** Offers the consent page as a link, for browsers that block windows; null removes it. */
@@ -93,5 +100,8 @@ function avatar(url) {
 function describe(account) {
   if (!account) return "";
   const last = account.lastSynced ? `, synced at ${timeOfDay(account.lastSynced)}` : "";
-  return { connected: `Linked${last}`, syncing: "Syncing…", error: account.errorMessage ?? "Not working" }[account.status] ?? account.status;
+  return (
+    { connected: `Linked${last}`, syncing: "Syncing…", error: account.errorMessage ?? "Not working" }[account.status] ??
+    account.status
+  );
 }

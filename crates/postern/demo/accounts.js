@@ -20,7 +20,13 @@ export class Accounts {
     };
     for (const accountType of app.cluster.platforms) this.#tiles.set(accountType, new AccountTile(accountType, actions));
     const tiles = [...this.#tiles.values()].map((tile) => tile.node);
-    this.node = card("accounts", "Linked accounts", "link", "Link an account: the simulated platform asks for consent in a new tab. Every device of the user sees the change.", el("ul", { class: "tiles" }, ...tiles));
+    this.node = card(
+      "accounts",
+      "Linked accounts",
+      "link",
+      "Link an account: the simulated platform asks for consent in a new tab. Every device of the user sees the change.",
+      el("ul", { class: "tiles" }, ...tiles),
+    );
     this.node.classList.add("full");
     app.on("account:status_changed", (change) => this.#changed(change));
     app.on("account:connect_response", (answer) => this.#connected(answer));
@@ -34,7 +40,8 @@ export class Accounts {
   async read() {
     const answer = await this.#app.link.request("account:list");
     if (!answer.success) return;
-    for (const tile of this.#tiles.values()) tile.show(answer.accounts.find((account) => account.accountType === tile.accountType) ?? null);
+    for (const tile of this.#tiles.values())
+      tile.show(answer.accounts.find((account) => account.accountType === tile.accountType) ?? null);
   }
 
   #changed({ accountType, status, metadata = {} }) {
@@ -46,7 +53,11 @@ export class Accounts {
     else if (status !== "error") this.read();
     // A link that failed: its answer says why.
     const isNothing = status === "error" && !tile.account;
-    if (status !== "syncing" && !isNothing) this.#app.toasts.show(`${platformName(accountType)} is ${STATUS[status] ?? status}.`, { symbol: "link", kind: status === "error" ? "bad" : "" });
+    if (status !== "syncing" && !isNothing)
+      this.#app.toasts.show(`${platformName(accountType)} is ${STATUS[status] ?? status}.`, {
+        symbol: "link",
+        kind: status === "error" ? "bad" : "",
+      });
   }
 
   #connected(answer) {
@@ -56,7 +67,8 @@ export class Accounts {
       tile?.awaitConsent(null);
       return;
     }
-    for (const tile of this.#tiles.values()) if (tile.awaitsConsent && (answer.accountType ?? tile.accountType) === tile.accountType) tile.fail(sentence(answer));
+    for (const tile of this.#tiles.values())
+      if (tile.awaitsConsent && (answer.accountType ?? tile.accountType) === tile.accountType) tile.fail(sentence(answer));
   }
 
   async #link(tile) {

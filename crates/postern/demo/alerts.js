@@ -15,7 +15,16 @@ export class Alerts {
   constructor(app) {
     this.#app = app;
     const raise = button("Raise an alert", { icon: "bolt", onclick: () => busy(raise, () => this.#raise()) });
-    this.node = card("alerts", "Alerts", "bell", "What concerns the user's security. The button publishes one as your server would.", el("div", { class: "actions" }, raise), this.#fault, this.#empty, this.#list);
+    this.node = card(
+      "alerts",
+      "Alerts",
+      "bell",
+      "What concerns the user's security. The button publishes one as your server would.",
+      el("div", { class: "actions" }, raise),
+      this.#fault,
+      this.#empty,
+      this.#list,
+    );
     app.on("security:alert", (alert) => this.#received(alert));
   }
 
@@ -24,7 +33,8 @@ export class Alerts {
     for (let page = 0; page < PAGES; page++) {
       const answer = await this.#app.link.request("security:alerts", after ? { after } : {});
       if (!answer.success || answer.alerts.length === 0) break;
-      for (const alert of answer.alerts) this.#alerts.set(alert.alertId, { ...alert, ...this.#alerts.get(alert.alertId), isOld: true });
+      for (const alert of answer.alerts)
+        this.#alerts.set(alert.alertId, { ...alert, ...this.#alerts.get(alert.alertId), isOld: true });
       after = answer.alerts.at(-1).alertId;
     }
     this.#show();
@@ -32,24 +42,40 @@ export class Alerts {
 
   #received(alert) {
     // Sent again to each new connection until it is acknowledged: the same id is the same alert.
-    if (!this.#alerts.has(alert.alertId)) this.#app.toasts.show(stranger(alert.message), { symbol: "bell", kind: alert.requiresAction ? "bad" : "" });
+    if (!this.#alerts.has(alert.alertId))
+      this.#app.toasts.show(stranger(alert.message), { symbol: "bell", kind: alert.requiresAction ? "bad" : "" });
     this.#alerts.set(alert.alertId, { ...alert, isOpen: alert.requiresAction });
     this.#show();
   }
 
   #show() {
-    const newest = [...this.#alerts.values()].sort((one, other) => Date.parse(other.timestamp) - Date.parse(one.timestamp)).slice(0, SHOWN);
+    const newest = [...this.#alerts.values()]
+      .sort((one, other) => Date.parse(other.timestamp) - Date.parse(one.timestamp))
+      .slice(0, SHOWN);
     this.#empty.hidden = newest.length > 0;
-    keyed(this.#list, newest, { key: (alert) => alert.alertId, create: (alert) => this.#row(alert), update: (row, alert) => update(row, alert) });
+    keyed(this.#list, newest, {
+      key: (alert) => alert.alertId,
+      create: (alert) => this.#row(alert),
+      update: (row, alert) => update(row, alert),
+    });
   }
 
   #row(alert) {
-    const acknowledge = button("Acknowledge", { icon: "check", onclick: () => busy(acknowledge, () => this.#acknowledge(alert)) });
+    const acknowledge = button("Acknowledge", {
+      icon: "check",
+      onclick: () => busy(acknowledge, () => this.#acknowledge(alert)),
+    });
     return el(
       "li",
       { class: `alert ${alert.severity}` },
       el("p", { class: "row-text" }, stranger(alert.message)),
-      el("p", { class: "row-meta" }, el("span", { class: "tag", text: alert.severity }), el("code", { text: alert.type }), el("time", { text: timeOfDay(alert.timestamp) })),
+      el(
+        "p",
+        { class: "row-meta" },
+        el("span", { class: "tag", text: alert.severity }),
+        el("code", { text: alert.type }),
+        el("time", { text: timeOfDay(alert.timestamp) }),
+      ),
       acknowledge,
     );
   }

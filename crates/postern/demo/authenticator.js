@@ -17,12 +17,27 @@ export class Authenticator {
   constructor(app) {
     this.#app = app;
     const input = el("input", { id: "key-field", name: "key", autocomplete: "off", spellcheck: "false" });
-    const fields = el("form", { class: "field inline" }, el("label", { for: "key-field", text: "Type a key" }), input, el("button", { type: "submit", class: "button", text: "Add" }));
+    const fields = el(
+      "form",
+      { class: "field inline" },
+      el("label", { for: "key-field", text: "Type a key" }),
+      input,
+      el("button", { type: "submit", class: "button", text: "Add" }),
+    );
     fields.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.add(input.value, app.identity.userId)) input.value = "";
     });
-    this.node = card("authenticator", "Authenticator", "phone", "A simulated app: it stands for the user's phone and is no part of the application.", this.#empty, this.#list, fields, this.#fault);
+    this.node = card(
+      "authenticator",
+      "Authenticator",
+      "phone",
+      "A simulated app: it stands for the user's phone and is no part of the application.",
+      this.#empty,
+      this.#list,
+      fields,
+      this.#fault,
+    );
     const timer = setInterval(() => this.#show(), 500);
     app.signal.addEventListener("abort", () => clearInterval(timer));
     this.#show();
@@ -46,22 +61,46 @@ export class Authenticator {
 
   async #show() {
     const now = serverNow();
-    const codes = await Promise.all(this.#keys.map(async (key) => ({ ...key, code: await code(key.secret, now), left: STEP - (now % STEP) })));
+    const codes = await Promise.all(
+      this.#keys.map(async (key) => ({ ...key, code: await code(key.secret, now), left: STEP - (now % STEP) })),
+    );
     this.#empty.hidden = codes.length > 0;
     keyed(this.#list, codes.reverse(), { key: (shown) => shown.secret, create: (shown) => this.#row(shown), update });
   }
 
   #row({ userId, secret }) {
     const copy = button("Copy", { kind: "quiet", "aria-label": `Copy the code of ${userId}`, onclick: () => this.#copy(row) });
-    const remove = button("Remove", { kind: "quiet", "aria-label": `Remove the key of ${userId}`, onclick: () => this.#remove(secret) });
-    const row = el("li", {}, el("span", { class: "ring", "aria-hidden": "true" }), el("div", {}, el("p", { class: "otp" }), el("p", { class: "row-meta" }, el("span", { text: `Postern: ${userId}` }), el("span", { class: "left" }))), copy, remove);
+    const remove = button("Remove", {
+      kind: "quiet",
+      "aria-label": `Remove the key of ${userId}`,
+      onclick: () => this.#remove(secret),
+    });
+    const row = el(
+      "li",
+      {},
+      el("span", { class: "ring", "aria-hidden": "true" }),
+      el(
+        "div",
+        {},
+        el("p", { class: "otp" }),
+        el("p", { class: "row-meta" }, el("span", { text: `Postern: ${userId}` }), el("span", { class: "left" })),
+      ),
+      copy,
+      remove,
+    );
     return row;
   }
 
   async #copy(row) {
     const text = row.querySelector(".otp").textContent.replace(" ", "");
-    const isCopied = await navigator.clipboard.writeText(text).then(() => true, () => false);
-    this.#app.toasts.show(isCopied ? "The code is copied." : "The browser does not allow copying. Type the code.", { symbol: "phone", kind: isCopied ? "good" : "bad" });
+    const isCopied = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+    this.#app.toasts.show(isCopied ? "The code is copied." : "The browser does not allow copying. Type the code.", {
+      symbol: "phone",
+      kind: isCopied ? "good" : "bad",
+    });
   }
 
   #remove(secret) {

@@ -10,7 +10,11 @@ export class Devices {
   #app;
   #list = el("ul", { class: "rows" });
   #fault = el("p", { class: "fault", role: "alert" });
-  #others = button("End all others", { icon: "stop", kind: "danger", onclick: () => busy(this.#others, () => this.#end("others")) });
+  #others = button("End all others", {
+    icon: "stop",
+    kind: "danger",
+    onclick: () => busy(this.#others, () => this.#end("others")),
+  });
 
   constructor(app) {
     this.#app = app;
@@ -20,7 +24,13 @@ export class Devices {
       "Devices",
       "device",
       "Each tab is a device with a session of its own. Open one on the other gateway: it is the same user.",
-      el("div", { class: "actions" }, ...app.cluster.gateways.map(({ url }, index) => openTab(url, index, app)), refresh, this.#others),
+      el(
+        "div",
+        { class: "actions" },
+        ...app.cluster.gateways.map(({ url }, index) => openTab(url, index, app)),
+        refresh,
+        this.#others,
+      ),
       this.#fault,
       this.#list,
     );
@@ -40,7 +50,12 @@ export class Devices {
   }
 
   #row({ sessionId, current }) {
-    const end = button("End", { icon: "stop", kind: "danger", "aria-label": `End ${sessionId}`, onclick: () => busy(end, () => this.#end(sessionId)) });
+    const end = button("End", {
+      icon: "stop",
+      kind: "danger",
+      "aria-label": `End ${sessionId}`,
+      onclick: () => busy(end, () => this.#end(sessionId)),
+    });
     end.hidden = current;
     return el("li", { class: "device" }, el("div", {}, el("p", { class: "row-text" }), el("p", { class: "row-meta" })), end);
   }
@@ -55,7 +70,12 @@ export class Devices {
 
 function openTab(url, index, { link, identity }) {
   const elsewhere = url !== link.gateway;
-  const open = el("a", { class: `button ${elsewhere ? "primary" : ""}`, href: `${url}/demo#user=${encodeURIComponent(identity.userId)}`, target: "_blank", rel: "noopener" });
+  const open = el("a", {
+    class: `button ${elsewhere ? "primary" : ""}`,
+    href: `${url}/demo#user=${encodeURIComponent(identity.userId)}`,
+    target: "_blank",
+    rel: "noopener",
+  });
   open.textContent = `New tab on gateway ${LETTERS[index]}`;
   return open;
 }
@@ -63,8 +83,17 @@ function openTab(url, index, { link, identity }) {
 function update(row, { sessionId, current, deviceName, userAgent, address, lastActiveAt, sockets }) {
   row.classList.toggle("current", current);
   const name = deviceName ?? userAgent ?? "Unknown device";
-  row.querySelector(".row-text").replaceChildren(stranger(name), current ? el("span", { class: "tag good", text: "this tab" }) : "");
+  row
+    .querySelector(".row-text")
+    .replaceChildren(stranger(name), current ? el("span", { class: "tag good", text: "this tab" }) : "");
   const connections = sockets === 1 ? "1 connection" : `${sockets} connections`;
-  row.querySelector(".row-meta").replaceChildren(el("code", { text: sessionId }), el("span", { text: address }), el("span", { text: connections }), el("span", { text: `active at ${timeOfDay(lastActiveAt)}` }));
+  row
+    .querySelector(".row-meta")
+    .replaceChildren(
+      el("code", { text: sessionId }),
+      el("span", { text: address }),
+      el("span", { text: connections }),
+      el("span", { text: `active at ${timeOfDay(lastActiveAt)}` }),
+    );
   row.querySelector(".button").setAttribute("aria-label", `End ${name}`);
 }

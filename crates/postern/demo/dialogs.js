@@ -12,7 +12,13 @@ export function ask({ title, body, confirm, kind = "primary", submit, onclose })
     const fault = el("p", { class: "fault", role: "alert" });
     const accept = el("button", { type: "submit", class: `button ${kind}`, text: confirm });
     const cancel = button("Cancel", { onclick: () => dialog.close() });
-    const fields = el("form", { method: "dialog", novalidate: true }, ...body, fault, el("div", { class: "actions" }, accept, cancel));
+    const fields = el(
+      "form",
+      { method: "dialog", novalidate: true },
+      ...body,
+      fault,
+      el("div", { class: "actions" }, accept, cancel),
+    );
     const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, el("h2", { id: "dialog-title", text: title }), fields);
     let result = null;
     fields.addEventListener("submit", async (event) => {

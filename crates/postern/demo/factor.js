@@ -17,7 +17,14 @@ export class Factor {
 
   constructor(app, settings, authenticator) {
     [this.#app, this.#settings, this.#authenticator] = [app, settings, authenticator];
-    this.node = card("factor", "Second factor", "shield", "With it on, a stolen session cannot change accounts or settings.", this.#content, this.#fault);
+    this.node = card(
+      "factor",
+      "Second factor",
+      "shield",
+      "With it on, a stolen session cannot change accounts or settings.",
+      this.#content,
+      this.#fault,
+    );
     settings.on("change", ({ twoFactorEnabled }) => {
       // The event of the change may come after the answer, which has shown the recovery codes.
       if (!this.#isEnrolling && twoFactorEnabled !== this.#shown) this.#show(twoFactorEnabled);
@@ -29,7 +36,12 @@ export class Factor {
     const change = isOn
       ? button("Turn it off", { icon: "stop", kind: "danger", onclick: () => busy(change, () => this.#turnOff()) })
       : button("Turn it on", { icon: "shield", kind: "primary", onclick: () => busy(change, () => this.#enrol()) });
-    const state = el("p", { class: "state" }, el("span", { class: `tag ${isOn ? "good" : ""}`, text: isOn ? "on" : "off" }), isOn ? "Codes of an authenticator app are asked for." : "A password alone opens everything.");
+    const state = el(
+      "p",
+      { class: "state" },
+      el("span", { class: `tag ${isOn ? "good" : ""}`, text: isOn ? "on" : "off" }),
+      isOn ? "Codes of an authenticator app are asked for." : "A password alone opens everything.",
+    );
     this.#replace(state, ...more, el("div", { class: "actions" }, change));
   }
 
@@ -43,7 +55,10 @@ export class Factor {
   #offer({ sessionId, secret, qrPng, otpauthUrl }) {
     this.#isEnrolling = true;
     const code = codeField();
-    const add = button("Put it into the authenticator here", { icon: "phone", onclick: () => this.#authenticator.add(secret, this.#app.identity.userId) });
+    const add = button("Put it into the authenticator here", {
+      icon: "phone",
+      onclick: () => this.#authenticator.add(secret, this.#app.identity.userId),
+    });
     const confirm = el("button", { type: "submit", class: "button primary", text: "Turn it on" });
     const cancel = button("Cancel", { onclick: () => this.#cancel() });
     const fields = el("form", { class: "code-form" }, code, el("div", { class: "actions" }, confirm, cancel));
@@ -51,10 +66,25 @@ export class Factor {
       event.preventDefault();
       busy(confirm, () => this.#confirm(sessionId, new FormData(fields).get("code")));
     });
-    const image = el("img", { class: "qr", src: `data:image/png;base64,${qrPng}`, alt: "QR code with the key below", width: "180", height: "180" });
-    const key = el("p", { class: "manual-key" }, "Or type this key: ", el("code", { text: (secret.match(/.{1,4}/g) ?? []).join(" ") }));
+    const image = el("img", {
+      class: "qr",
+      src: `data:image/png;base64,${qrPng}`,
+      alt: "QR code with the key below",
+      width: "180",
+      height: "180",
+    });
+    const key = el(
+      "p",
+      { class: "manual-key" },
+      "Or type this key: ",
+      el("code", { text: (secret.match(/.{1,4}/g) ?? []).join(" ") }),
+    );
     const app = el("p", { class: "hint" }, "On a phone: ", el("a", { href: otpauthUrl, text: "open an authenticator app" }), ".");
-    this.#replace(el("p", { text: "Scan this with an authenticator app, real or the one on this page. Then enter its code." }), el("div", { class: "enrolment" }, image, el("div", {}, key, add, app)), fields);
+    this.#replace(
+      el("p", { text: "Scan this with an authenticator app, real or the one on this page. Then enter its code." }),
+      el("div", { class: "enrolment" }, image, el("div", {}, key, add, app)),
+      fields,
+    );
     fields.querySelector("input").focus();
   }
 
@@ -62,7 +92,8 @@ export class Factor {
     this.#fault.textContent = "";
     const answer = await this.#app.link.request("security:verify_2fa", { userId: this.#app.identity.userId, sessionId, token });
     if (!answer.success) {
-      this.#fault.textContent = answer.error === "challenge_expired" ? "This enrolment has expired. Cancel, and turn it on again." : refusal(answer);
+      this.#fault.textContent =
+        answer.error === "challenge_expired" ? "This enrolment has expired. Cancel, and turn it on again." : refusal(answer);
       return;
     }
     this.#isEnrolling = false;
@@ -92,5 +123,10 @@ export class Factor {
 }
 
 function recoveryCodes(codes) {
-  return el("div", { class: "recovery" }, el("p", {}, el("strong", { text: "Recovery codes" }), " Store them now: they are shown once, and each works once."), el("ul", {}, ...codes.map((code) => el("li", {}, el("code", { text: code })))));
+  return el(
+    "div",
+    { class: "recovery" },
+    el("p", {}, el("strong", { text: "Recovery codes" }), " Store them now: they are shown once, and each works once."),
+    el("ul", {}, ...codes.map((code) => el("li", {}, el("code", { text: code })))),
+  );
 }

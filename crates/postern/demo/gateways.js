@@ -32,8 +32,24 @@ export class Gateways {
 
   #row({ url }, index) {
     const letter = LETTERS[index];
-    const kill = button("Kill", { icon: "stop", kind: "danger", "aria-label": `Kill gateway ${letter}`, onclick: () => busy(kill, () => this.#kill(index)) });
-    return el("li", { class: "node" }, el("span", { class: "node-letter", "aria-hidden": "true", text: letter }), el("div", {}, el("p", { class: "row-text" }, `Gateway ${letter}`, el("span", { class: "tag" })), el("p", { class: "row-meta" }, el("code", { text: url.replace(/^https?:\/\//, "") }))), kill);
+    const kill = button("Kill", {
+      icon: "stop",
+      kind: "danger",
+      "aria-label": `Kill gateway ${letter}`,
+      onclick: () => busy(kill, () => this.#kill(index)),
+    });
+    return el(
+      "li",
+      { class: "node" },
+      el("span", { class: "node-letter", "aria-hidden": "true", text: letter }),
+      el(
+        "div",
+        {},
+        el("p", { class: "row-text" }, `Gateway ${letter}`, el("span", { class: "tag" })),
+        el("p", { class: "row-meta" }, el("code", { text: url.replace(/^https?:\/\//, "") })),
+      ),
+      kill,
+    );
   }
 
   async #kill(index) {

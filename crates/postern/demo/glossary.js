@@ -7,9 +7,11 @@ export const GLOSSARY = {
   error: "A message without an answer of its own was refused, or the token was.",
   "auth:refresh": "Replaces the token by a newer one of the same user and session, without a reconnect.",
   "auth:refreshed": "Answer: the end that the new token gives this connection.",
-  "account:authorize": "Asks where to send the user: the platform's consent page, with a state that is bound to user, session and platform.",
+  "account:authorize":
+    "Asks where to send the user: the platform's consent page, with a state that is bound to user, session and platform.",
   "account:authorize_response": "Answer: open authorizationUrl. The platform returns the browser to Postern's hosted callback.",
-  "account:connect_response": "The browser has confirmed the link at the hosted callback, or has not. Sent to the session that asked.",
+  "account:connect_response":
+    "The browser has confirmed the link at the hosted callback, or has not. Sent to the session that asked.",
   "account:disconnect": "Unlinks an account; the grant is also revoked at the platform.",
   "account:disconnect_response": "Answer: the account is unlinked, once it is committed.",
   "account:sync": "Asks the platform for profile and notifications now, beside the schedule.",
@@ -28,7 +30,8 @@ export const GLOSSARY = {
   "security:update_settings": "Changes session timeout or second factor.",
   "security:update_settings_response": "Answer: the settings, and an enrolment where a factor has to be proved first.",
   "security:settings_updated": "Event to all devices: the settings have changed.",
-  "security:2fa_required": "Challenge of the command that is refused next. The code goes to security:verify_2fa under this sessionId.",
+  "security:2fa_required":
+    "Challenge of the command that is refused next. The code goes to security:verify_2fa under this sessionId.",
   "security:verify_2fa": "Brings a code for a challenge, or the first code of an enrolment.",
   "security:2fa_verified": "Answer: the code holds for this connection for 5 minutes. The client sends its command again.",
   "security:request_confirmation": "Asks for a token that is valid for 60 s and once: revoking everything needs it.",

@@ -6,7 +6,14 @@ const KEY = "postern-demo-device";
 export function signIn({ userId, deviceName, lifetime }) {
   const known = load();
   const deviceId = known?.deviceName === deviceName ? known.deviceId : crypto.randomUUID();
-  const identity = { userId, deviceName, lifetime, deviceId, sessionId: `tab-${crypto.randomUUID().slice(0, 8)}`, signedIn: true };
+  const identity = {
+    userId,
+    deviceName,
+    lifetime,
+    deviceId,
+    sessionId: `tab-${crypto.randomUUID().slice(0, 8)}`,
+    signedIn: true,
+  };
   save(identity);
   return identity;
 }
@@ -29,7 +36,15 @@ export function signOut() {
 /** Suggested name of this device. */
 export function suggestedName() {
   const agent = navigator.userAgent;
-  const browser = /Edg\//.test(agent) ? "Edge" : /Firefox\//.test(agent) ? "Firefox" : /Chrome\//.test(agent) ? "Chrome" : /Safari\//.test(agent) ? "Safari" : "Browser";
+  const browser = /Edg\//.test(agent)
+    ? "Edge"
+    : /Firefox\//.test(agent)
+      ? "Firefox"
+      : /Chrome\//.test(agent)
+        ? "Chrome"
+        : /Safari\//.test(agent)
+          ? "Safari"
+          : "Browser";
   return `${browser} tab ${Math.floor(Math.random() * 90) + 10}`;
 }
 

@@ -77,7 +77,10 @@ export class Link extends Emitter {
     const id = `c${++this.#lastId}`;
     const frame = { event, id, data: READS.has(event) ? data : { ...data, idempotencyKey: crypto.randomUUID() } };
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#settle(id, failed("timeout", "No answer in time. The outcome is unknown.")), ANSWER_WITHIN);
+      const timer = setTimeout(
+        () => this.#settle(id, failed("timeout", "No answer in time. The outcome is unknown.")),
+        ANSWER_WITHIN,
+      );
       this.#pending.set(id, { frame, resolve, timer });
       if (this.state === "live") this.#send(frame);
     });
@@ -118,7 +121,12 @@ export class Link extends Emitter {
     const message = JSON.parse(text);
     const frames = Array.isArray(message) ? message : [message];
     for (const frame of frames) {
-      this.emit("frame", { direction: "received", message: frame, bytes: text.length, batch: Array.isArray(message) ? frames.length : 0 });
+      this.emit("frame", {
+        direction: "received",
+        message: frame,
+        bytes: text.length,
+        batch: Array.isArray(message) ? frames.length : 0,
+      });
       this.#apply(frame);
     }
   }

@@ -41,7 +41,15 @@ async function open() {
     app.cluster = await api.cluster();
   } catch (error) {
     const again = button("Try again", { kind: "primary", onclick: open });
-    main.replaceChildren(el("div", { class: "notice empty-page" }, el("h1", { text: "The cluster does not answer" }), el("p", { text: error.message }), again));
+    main.replaceChildren(
+      el(
+        "div",
+        { class: "notice empty-page" },
+        el("h1", { text: "The cluster does not answer" }),
+        el("p", { text: error.message }),
+        again,
+      ),
+    );
     return;
   }
   for (const gateway of app.cluster.gateways) gateway.url = sameHost(gateway.url);
@@ -94,17 +102,24 @@ function showView(view) {
   scrolled[document.body.dataset.view] = scrollY;
   document.body.dataset.view = view;
   scrollTo(0, scrolled[view] ?? 0);
-  for (const choice of document.querySelectorAll(".views button")) choice.setAttribute("aria-pressed", String(choice.dataset.view === view));
+  for (const choice of document.querySelectorAll(".views button"))
+    choice.setAttribute("aria-pressed", String(choice.dataset.view === view));
 }
 
 /** Notice of the end of a session, as the user reads it. */
 function ending(code, reason) {
   const endings = {
     idle: ["Your session has ended", "Nothing was sent for as long as the session timeout. Sign in again to continue."],
-    ended: ["This session was ended", "Another device of yours, or the application, has ended it. Its tokens are refused from now on, on every gateway."],
+    ended: [
+      "This session was ended",
+      "Another device of yours, or the application, has ended it. Its tokens are refused from now on, on every gateway.",
+    ],
     token_expired: ["Your session has ended", "The token has expired, and nobody replaced it in time."],
   };
-  const other = ["The gateway has closed the connection", `It will not let this tab in again as it is (close code ${code}${reason ? `, ${reason}` : ""}).`];
+  const other = [
+    "The gateway has closed the connection",
+    `It will not let this tab in again as it is (close code ${code}${reason ? `, ${reason}` : ""}).`,
+  ];
   const [title, text] = endings[reason] ?? (code === 4403 ? endings.ended : other);
   return { title, text };
 }

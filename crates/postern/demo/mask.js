@@ -1,7 +1,15 @@
 // Masks secrets of messages before they are shown. Screens are shared and photographed.
 
 const SECRETS = new Set([
-  "token", "resumeToken", "confirmationToken", "secret", "otpauthUrl", "qrPng", "state", "oauthCode", "codeVerifier",
+  "token",
+  "resumeToken",
+  "confirmationToken",
+  "secret",
+  "otpauthUrl",
+  "qrPng",
+  "state",
+  "oauthCode",
+  "codeVerifier",
 ]);
 
 /** Copy of a message without its secrets. */

@@ -11,12 +11,21 @@ export class Notifications {
   #received = new Map();
 
   constructor(app) {
-    this.node = card("notifications", "Notifications", "chat", "What happens on the linked platforms: mentions, messages, replies, followers.", this.#empty, this.#list);
+    this.node = card(
+      "notifications",
+      "Notifications",
+      "chat",
+      "What happens on the linked platforms: mentions, messages, replies, followers.",
+      this.#empty,
+      this.#list,
+    );
     app.on("notification:incoming", (notification) => {
       // After a fresh start an event may come again, with the same id.
       if (this.#received.has(notification.eventId)) return;
       this.#received.set(notification.eventId, notification);
-      app.toasts.show([`${platformName(notification.platform)}: ${notification.type} from `, stranger(notification.sender)], { symbol: "chat" });
+      app.toasts.show([`${platformName(notification.platform)}: ${notification.type} from `, stranger(notification.sender)], {
+        symbol: "chat",
+      });
       this.#show();
     });
   }
@@ -33,7 +42,18 @@ function row({ platform, type, sender, content, timestamp }) {
     "li",
     { class: "notification", "data-platform": platform },
     el("span", { class: "avatar small", "aria-hidden": "true", text: monogram(platform) }),
-    el("div", {}, el("p", { class: "row-text" }, stranger(content)), el("p", { class: "row-meta" }, el("span", { class: "tag", text: type }), el("span", {}, stranger(sender), ` on ${platformName(platform)}`), el("time", { text: timeOfDay(timestamp) }))),
+    el(
+      "div",
+      {},
+      el("p", { class: "row-text" }, stranger(content)),
+      el(
+        "p",
+        { class: "row-meta" },
+        el("span", { class: "tag", text: type }),
+        el("span", {}, stranger(sender), ` on ${platformName(platform)}`),
+        el("time", { text: timeOfDay(timestamp) }),
+      ),
+    ),
   );
 }
 

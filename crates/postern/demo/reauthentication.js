@@ -19,7 +19,9 @@ export class Reauthentication {
     const done = await ask({
       title: "Please sign in again",
       body: [
-        el("p", { text: "Your sign-in is too old for this command. An application would ask for the password now; this button stands for it." }),
+        el("p", {
+          text: "Your sign-in is too old for this command. An application would ask for the password now; this button stands for it.",
+        }),
       ],
       confirm: `Sign in again as ${userId}`,
       submit: () => replaceToken(this.#link, this.#api),

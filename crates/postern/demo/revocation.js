@@ -14,8 +14,20 @@ export class Revocation {
 
   constructor(app, accounts) {
     [this.#app, this.#accounts] = [app, accounts];
-    const revoke = button("Revoke all access…", { icon: "stop", kind: "danger strong", onclick: () => busy(revoke, () => this.#revoke()) });
-    this.node = card("revocation", "Revoke everything", "stop", "Unlinks every account at once, and revokes each grant at its platform.", el("div", { class: "actions" }, revoke), this.#result, this.#fault);
+    const revoke = button("Revoke all access…", {
+      icon: "stop",
+      kind: "danger strong",
+      onclick: () => busy(revoke, () => this.#revoke()),
+    });
+    this.node = card(
+      "revocation",
+      "Revoke everything",
+      "stop",
+      "Unlinks every account at once, and revokes each grant at its platform.",
+      el("div", { class: "actions" }, revoke),
+      this.#result,
+      this.#fault,
+    );
     this.node.classList.add("danger-zone");
   }
 
@@ -41,7 +53,12 @@ export class Revocation {
     return ask({
       title: "Revoke all access?",
       body: [
-        el("p", { text: linked === 0 ? "No account is linked at the moment; links in progress are revoked too." : `${linked === 1 ? "1 account is" : `${linked} accounts are`} unlinked, on all devices. This cannot be undone: each account has to be linked again.` }),
+        el("p", {
+          text:
+            linked === 0
+              ? "No account is linked at the moment; links in progress are revoked too."
+              : `${linked === 1 ? "1 account is" : `${linked} accounts are`} unlinked, on all devices. This cannot be undone: each account has to be linked again.`,
+        }),
         el("p", { class: "hint" }, "This confirmation is valid for ", left, "."),
       ],
       confirm: "Revoke everything",
@@ -50,7 +67,9 @@ export class Revocation {
         const { link, identity } = this.#app;
         const answer = await link.request("security:revoke_all", { userId: identity.userId, confirmationToken });
         if (answer.success) return answer.accountsDisconnected;
-        throw new Error(answer.error === "confirmation_invalid" ? "This confirmation has expired. Cancel, and start again." : sentence(answer));
+        throw new Error(
+          answer.error === "confirmation_invalid" ? "This confirmation has expired. Cancel, and start again." : sentence(answer),
+        );
       },
       onclose: () => clearInterval(timer),
     });

@@ -16,11 +16,19 @@ export class Session {
   #bar = el("progress", { max: "1", value: "1", "aria-label": "Part of the session that is left" });
   #ends = el("dl", { class: "facts" });
   #fault = el("p", { class: "fault", role: "alert" });
-  #timeout = el("select", { id: "session-timeout" }, ...TIMEOUTS.map((minutes) => el("option", { value: minutes, text: minutes === 1 ? "1 minute" : `${minutes} minutes` })));
+  #timeout = el(
+    "select",
+    { id: "session-timeout" },
+    ...TIMEOUTS.map((minutes) => el("option", { value: minutes, text: minutes === 1 ? "1 minute" : `${minutes} minutes` })),
+  );
 
   constructor(app, settings, banner) {
     [this.#app, this.#settings, this.#banner] = [app, settings, banner];
-    const extend = button("Extend the session", { icon: "clock", kind: "primary", onclick: () => busy(extend, () => this.#extend(true)) });
+    const extend = button("Extend the session", {
+      icon: "clock",
+      kind: "primary",
+      onclick: () => busy(extend, () => this.#extend(true)),
+    });
     const renew = button("Replace the token", { icon: "sync", onclick: () => busy(renew, () => this.#extend(false)) });
     const set = button("Set", { onclick: () => busy(set, () => this.#setTimeout()) });
     this.node = card(
@@ -32,11 +40,25 @@ export class Session {
       this.#bar,
       this.#ends,
       el("div", { class: "actions" }, extend, renew),
-      el("div", { class: "field inline" }, el("label", { for: "session-timeout", text: "End it without activity after" }), this.#timeout, set),
+      el(
+        "div",
+        { class: "field inline" },
+        el("label", { for: "session-timeout", text: "End it without activity after" }),
+        this.#timeout,
+        set,
+      ),
       this.#fault,
     );
-    for (const event of ["ready", "security:session_extended", "security:2fa_verified", "auth:refreshed", "security:session_warning"]) app.on(event, (ends) => this.#end.report(ends));
-    for (const event of ["security:session_extended", "auth:refreshed", "ready"]) app.on(event, () => this.#banner.replaceChildren());
+    for (const event of [
+      "ready",
+      "security:session_extended",
+      "security:2fa_verified",
+      "auth:refreshed",
+      "security:session_warning",
+    ])
+      app.on(event, (ends) => this.#end.report(ends));
+    for (const event of ["security:session_extended", "auth:refreshed", "ready"])
+      app.on(event, () => this.#banner.replaceChildren());
     app.on("security:session_warning", (warning) => this.#warn(warning));
     app.on("frame", ({ direction }) => direction === "sent" && this.#end.renew(app.link.lastSent));
     settings.on("change", ({ sessionTimeout }) => this.#settled(sessionTimeout));
@@ -46,7 +68,8 @@ export class Session {
   }
 
   #settled(minutes) {
-    if (![...this.#timeout.options].some((option) => Number(option.value) === minutes)) this.#timeout.append(el("option", { value: minutes, text: `${minutes} minutes` }));
+    if (![...this.#timeout.options].some((option) => Number(option.value) === minutes))
+      this.#timeout.append(el("option", { value: minutes, text: `${minutes} minutes` }));
     this.#timeout.value = String(minutes);
     this.#end.setTimeout(minutes * 60_000, this.#app.link.lastSent);
   }
@@ -64,10 +87,22 @@ export class Session {
   }
 
   #warn({ expiresIn, canExtend }) {
-    const stay = button("Stay signed in", { icon: "clock", kind: "primary", onclick: () => busy(stay, () => this.#extend(canExtend)) });
-    const text = canExtend ? "Your session ends soon, because nothing was sent for a while." : "Your token ends soon. It can be replaced by a new one.";
+    const stay = button("Stay signed in", {
+      icon: "clock",
+      kind: "primary",
+      onclick: () => busy(stay, () => this.#extend(canExtend)),
+    });
+    const text = canExtend
+      ? "Your session ends soon, because nothing was sent for a while."
+      : "Your token ends soon. It can be replaced by a new one.";
     this.#banner.replaceChildren(
-      el("div", { class: "warning" }, el("p", {}, el("strong", { text }), el("span", { class: "hidden", text: ` ${expiresIn} seconds are left.` })), el("span", { class: "time", "aria-hidden": "true", text: countdown(expiresIn * 1_000) }), stay),
+      el(
+        "div",
+        { class: "warning" },
+        el("p", {}, el("strong", { text }), el("span", { class: "hidden", text: ` ${expiresIn} seconds are left.` })),
+        el("span", { class: "time", "aria-hidden": "true", text: countdown(expiresIn * 1_000) }),
+        stay,
+      ),
     );
   }
 

@@ -10,7 +10,12 @@ export class StatusBar {
   #state = el("span", { class: "state-text" });
   #chip = el("p", { class: "chip", role: "status" }, el("span", { class: "dot" }), this.#state);
   #time = el("span", { class: "time", text: "–:––" });
-  #clock = el("p", { class: "chip clock", title: "Time until the session ends without activity" }, el("span", { class: "hidden", text: "Session ends in " }), this.#time);
+  #clock = el(
+    "p",
+    { class: "chip clock", title: "Time until the session ends without activity" },
+    el("span", { class: "hidden", text: "Session ends in " }),
+    this.#time,
+  );
   #user = el("span", { class: "who" });
   #out = button("Sign out", { icon: "out", kind: "quiet" });
 
@@ -34,7 +39,11 @@ export class StatusBar {
     const { link, cluster } = this.#app;
     const index = cluster?.gateways.findIndex(({ url }) => url === link.gateway) ?? -1;
     const gateway = `gateway ${LETTERS[index] ?? ""}`;
-    const texts = { live: `Live on ${gateway}`, connecting: `Connecting to ${gateway}`, waiting: "Connection lost, trying again" };
+    const texts = {
+      live: `Live on ${gateway}`,
+      connecting: `Connecting to ${gateway}`,
+      waiting: "Connection lost, trying again",
+    };
     this.#chip.dataset.state = state;
     this.#state.textContent = texts[state] ?? "Signed out";
   }

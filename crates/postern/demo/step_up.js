@@ -13,7 +13,10 @@ export class StepUp {
   /** Asks for a code; resolves with true where the command is to be sent again. */
   async ask() {
     const challenge = this.#link.challenge;
-    const source = challenge.method === "totp" ? "your authenticator" : `the ${challenge.method === "sms" ? "text message" : "email"} that was sent`;
+    const source =
+      challenge.method === "totp"
+        ? "your authenticator"
+        : `the ${challenge.method === "sms" ? "text message" : "email"} that was sent`;
     const done = await ask({
       title: "One more proof that it is you",
       body: [
@@ -36,7 +39,15 @@ export class StepUp {
 
 /** Field for a code, as password managers and phones fill it. */
 export function codeField() {
-  const input = el("input", { name: "code", id: "code-field", autocomplete: "one-time-code", autofocus: true, required: true, spellcheck: "false", class: "code-input" });
+  const input = el("input", {
+    name: "code",
+    id: "code-field",
+    autocomplete: "one-time-code",
+    autofocus: true,
+    required: true,
+    spellcheck: "false",
+    class: "code-input",
+  });
   return el("p", { class: "field" }, el("label", { for: "code-field", text: "Code" }), input);
 }
 

@@ -11,7 +11,11 @@ export class Toasts {
 
   /** Shows a message, a text or a list of nodes and texts; `kind` is `good`, `bad` or empty. A kept one does not give way to later ones. */
   show(message, { kind = "", symbol = "bell", kept = false } = {}) {
-    const close = el("button", { type: "button", class: "toast-close", "aria-label": "Dismiss", onclick: () => toast.remove() }, "×");
+    const close = el(
+      "button",
+      { type: "button", class: "toast-close", "aria-label": "Dismiss", onclick: () => toast.remove() },
+      "×",
+    );
     const toast = el("div", { class: `toast ${kind} ${kept ? "" : "passing"}` }, icon(symbol), el("p", {}, message), close);
     this.#list.append(toast);
     const passing = this.#list.querySelectorAll(".passing");

@@ -14,11 +14,23 @@ export class Tour {
   constructor(app) {
     const steps = STEPS.map(([id, title, where, hint]) => {
       const state = el("span", { class: "hidden" });
-      const item = el("li", {}, el("span", { class: "check-mark" }, icon("check")), el("a", { href: `#${where}`, text: title, onclick: (event) => jump(event, where) }), state, el("span", { class: "hint", text: hint }));
+      const item = el(
+        "li",
+        {},
+        el("span", { class: "check-mark" }, icon("check")),
+        el("a", { href: `#${where}`, text: title, onclick: (event) => jump(event, where) }),
+        state,
+        el("span", { class: "hint", text: hint }),
+      );
       this.#items.set(id, { item, state });
       return item;
     });
-    const list = el("details", { open: true }, el("summary", {}, "Things to try, ", this.#count), el("ol", { class: "steps" }, ...steps));
+    const list = el(
+      "details",
+      { open: true },
+      el("summary", {}, "Things to try, ", this.#count),
+      el("ol", { class: "steps" }, ...steps),
+    );
     this.node = card("tour", "Start here", "list", null, this.#bar, list);
     this.node.classList.add("full");
     this.#listen(app);

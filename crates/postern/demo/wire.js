@@ -8,17 +8,35 @@ import { claims, masked } from "./mask.js";
 
 export class Wire {
   #list = el("ol", { class: "frames" });
-  #empty = el("p", { class: "wire-empty", text: "Nothing yet. Sign in, and the first message appears here: auth, with the token." });
-  #scroller = el("div", { class: "wire-scroll", tabindex: "0", role: "region", "aria-label": "Messages" }, this.#empty, this.#list);
+  #empty = el("p", {
+    class: "wire-empty",
+    text: "Nothing yet. Sign in, and the first message appears here: auth, with the token.",
+  });
+  #scroller = el(
+    "div",
+    { class: "wire-scroll", tabindex: "0", role: "region", "aria-label": "Messages" },
+    this.#empty,
+    this.#list,
+  );
   #counted = 0;
 
   constructor(node, link) {
-    const filters = el("fieldset", { class: "switch" }, el("legend", { class: "hidden", text: "Show" }), ...FILTERS.map(([value, label]) => filter(value, label, () => (node.dataset.show = value))));
+    const filters = el(
+      "fieldset",
+      { class: "switch" },
+      el("legend", { class: "hidden", text: "Show" }),
+      ...FILTERS.map(([value, label]) => filter(value, label, () => (node.dataset.show = value))),
+    );
     const clear = button("Clear", { kind: "quiet", onclick: () => this.#clear() });
     const expand = el("input", { type: "checkbox", id: "wire-expand", onchange: () => this.#expandAll(expand.checked) });
     node.dataset.show = "all";
     node.append(
-      el("div", { class: "wire-head" }, el("h2", { id: "wire-title", text: "On the wire" }), el("p", { text: "Each message of this tab, as JSON over one WebSocket. Secrets are masked here, not on the wire." })),
+      el(
+        "div",
+        { class: "wire-head" },
+        el("h2", { id: "wire-title", text: "On the wire" }),
+        el("p", { text: "Each message of this tab, as JSON over one WebSocket. Secrets are masked here, not on the wire." }),
+      ),
       el("div", { class: "wire-tools" }, filters, el("label", { class: "check" }, expand, "Expand"), clear),
       this.#scroller,
     );
@@ -52,7 +70,12 @@ export class Wire {
 }
 
 function filter(value, label, choose) {
-  return el("label", {}, el("input", { type: "radio", name: "wire-filter", value, checked: value === "all", onchange: choose }), el("span", { text: label }));
+  return el(
+    "label",
+    {},
+    el("input", { type: "radio", name: "wire-filter", value, checked: value === "all", onchange: choose }),
+    el("span", { text: label }),
+  );
 }
 
 function frameItem({ direction, message, bytes, batch }, open) {
@@ -79,7 +102,10 @@ function frameItem({ direction, message, bytes, batch }, open) {
 function explanation(message, bytes) {
   const token = ["auth", "auth:refresh"].includes(message.event) && claims(message.data?.token ?? "");
   return [
-    el("p", { class: "about", text: `${GLOSSARY[message.event] ?? "A message that this page does not know; clients ignore it."} ${bytes} bytes.` }),
+    el("p", {
+      class: "about",
+      text: `${GLOSSARY[message.event] ?? "A message that this page does not know; clients ignore it."} ${bytes} bytes.`,
+    }),
     json(masked(message)),
     token ? el("p", { class: "about", text: "Claims of the token, which anyone can read who has it:" }) : null,
     token ? json(token) : null,
@@ -91,4 +117,8 @@ function noteItem({ text, kind }) {
 }
 
 const KEPT = 300;
-const FILTERS = [["all", "All"], ["sent", "↑ Sent"], ["received", "↓ Received"]];
+const FILTERS = [
+  ["all", "All"],
+  ["sent", "↑ Sent"],
+  ["received", "↓ Received"],
+];

@@ -77,6 +77,8 @@ const FILES: &[File] = files! {
     "main.js": JAVASCRIPT,
     "mask.js": JAVASCRIPT,
     "notifications.js": JAVASCRIPT,
+    "overlays.css": CSS,
+    "panels.css": CSS,
     "platforms.js": JAVASCRIPT,
     "reauthentication.js": JAVASCRIPT,
     "reconnect.js": JAVASCRIPT,

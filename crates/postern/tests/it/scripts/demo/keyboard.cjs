@@ -39,7 +39,10 @@ run(async (stage) => {
   await fits(page, "dialog");
   for (let press = 0; press < 8; press++) {
     await page.keyboard.press("Tab");
-    assert.ok(await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest("dialog") !== null), "the focus has left the dialog");
+    assert.ok(
+      await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest("dialog") !== null),
+      "the focus has left the dialog",
+    );
   }
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });

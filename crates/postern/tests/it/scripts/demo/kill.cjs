@@ -13,14 +13,22 @@ async function scenario(stage) {
 
   await killed(page);
   await lost(page);
-  assert.deepEqual(await messages(other).getByText(/closed with/).allInnerTexts(), [], "the other tab has lost its connection");
+  assert.deepEqual(
+    await messages(other)
+      .getByText(/closed with/)
+      .allInnerTexts(),
+    [],
+    "the other tab has lost its connection",
+  );
 }
 
 async function killed(page) {
   await publish(1, "alert 0");
   await card(page, "Gateways").getByRole("button", { name: "Kill gateway A" }).click();
   for (const number of [1, 2, 3]) await publish(1, `alert ${number}`);
-  await messages(page).getByText(/closed with 1006/).waitFor();
+  await messages(page)
+    .getByText(/closed with 1006/)
+    .waitFor();
   await live(page, "B");
   await page.getByText(/Connected again, and nothing was lost/).waitFor();
   const rows = card(page, "Alerts").getByText(/^alert \d$/);

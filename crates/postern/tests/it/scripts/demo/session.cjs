@@ -7,7 +7,13 @@ run(async (stage) => {
 
 /** The browser's clock is an hour wrong: the countdown follows the server's. */
 async function idle(stage) {
-  const page = await open(stage, { before: () => (Date.now = ((now) => () => now() + 3_600_000)(Date.now)) });
+  const page = await open(stage, {
+    before: () =>
+      (Date.now = (
+        (now) => () =>
+          now() + 3_600_000
+      )(Date.now)),
+  });
   await signIn(page, { device: "Idle", user: "GEN-002" });
   const warning = page.getByText("Your session ends soon");
   const time = page.locator(".bar .time");
@@ -20,7 +26,9 @@ async function idle(stage) {
   await warning.waitFor();
   await accessible(page, "warned");
   await page.getByText("Your session has ended").waitFor();
-  await messages(page).getByText(/closed with 4401/).waitFor();
+  await messages(page)
+    .getByText(/closed with 4401/)
+    .waitFor();
   await accessible(page, "expired");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("Live on gateway A").waitFor();
@@ -34,7 +42,10 @@ async function shortToken(stage) {
   const warning = page.getByText("Your token ends soon");
   await until("the warning", async () => {
     await refresh.click();
-    return warning.waitFor({ timeout: 3_000 }).then(() => true, () => false);
+    return warning.waitFor({ timeout: 3_000 }).then(
+      () => true,
+      () => false,
+    );
   });
   await page.getByRole("button", { name: "Stay signed in" }).click();
   await warning.waitFor({ state: "detached" });

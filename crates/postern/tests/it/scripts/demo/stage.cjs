@@ -17,7 +17,10 @@ exports.run = async (scenario, expected = []) => {
   const problems = [];
   try {
     await scenario({ browser, problems });
-    assert.deepEqual(problems.filter((problem) => !expected.some((pattern) => pattern.test(problem))), []);
+    assert.deepEqual(
+      problems.filter((problem) => !expected.some((pattern) => pattern.test(problem))),
+      [],
+    );
   } catch (error) {
     console.error(error, problems);
     process.exitCode = 1;
@@ -28,7 +31,12 @@ exports.run = async (scenario, expected = []) => {
 
 /** Opens the demo of a gateway in a context of its own, as a device of its own. */
 exports.open = async ({ browser, problems }, { gateway = 0, width = 1280, height = 860, fragment = "", before } = {}) => {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width, height }, reducedMotion: "reduce", colorScheme: "light" });
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width, height },
+    reducedMotion: "reduce",
+    colorScheme: "light",
+  });
   context.setDefaultTimeout(DEADLINE);
   if (before) await context.addInitScript(before);
   const page = await context.newPage();
@@ -83,7 +91,13 @@ exports.accessible = async (page, state) => {
     await page.emulateMedia({ colorScheme });
     const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-    const found = serious.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html} ${node.failureSummary}`).join("; ")}`);
+    const found = serious.map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes
+          .slice(0, 3)
+          .map((node) => `${node.html} ${node.failureSummary}`)
+          .join("; ")}`,
+    );
     assert.deepEqual(found, [], `${state}, ${colorScheme}`);
   }
   await page.emulateMedia({ colorScheme: "light" });
@@ -101,7 +115,10 @@ exports.photograph = async (page, name) => {
 
 /** Fails where the page is wider than the window. */
 exports.fits = async (page, state) => {
-  const [scrollWidth, clientWidth] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  const [scrollWidth, clientWidth] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth,
+  ]);
   assert.ok(scrollWidth <= clientWidth, `${state}: ${scrollWidth} pixels in a window of ${clientWidth}`);
 };
 

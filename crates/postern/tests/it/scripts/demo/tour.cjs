@@ -15,18 +15,25 @@ run(async (stage) => {
   const phone = await open(stage, { gateway: 1, fragment: "#user=GEN-001", width: 900 });
   await signIn(phone, { device: "Phone" });
   await phone.getByText("Live on gateway B").waitFor();
-  await card(laptop, "Alerts").getByText(/new device signed in: Phone/).waitFor();
+  await card(laptop, "Alerts")
+    .getByText(/new device signed in: Phone/)
+    .waitFor();
   await card(laptop, "Devices").getByText("Phone").waitFor();
 
   await link(laptop);
   for (const page of [laptop, phone]) await tile(page).getByText("ada (simulated)").waitFor();
   await tile(phone).getByRole("button", { name: "Sync GitHub" }).click();
-  for (const page of [laptop, phone]) await tile(page).getByText(/^Linked, synced at/).waitFor();
+  for (const page of [laptop, phone])
+    await tile(page)
+      .getByText(/^Linked, synced at/)
+      .waitFor();
   await tile(laptop).getByRole("button", { name: "Mention GitHub" }).click();
   for (const page of [laptop, phone]) await card(page, "Notifications").getByText("mention", { exact: true }).waitFor();
 
   await card(laptop, "Alerts").getByRole("button", { name: "Raise an alert" }).click();
-  const alert = card(phone, "Alerts").getByRole("listitem").filter({ has: phone.getByRole("button", { name: "Acknowledge" }) });
+  const alert = card(phone, "Alerts")
+    .getByRole("listitem")
+    .filter({ has: phone.getByRole("button", { name: "Acknowledge" }) });
   await alert.first().waitFor();
   const open_alerts = await alert.count();
   await alert.first().getByRole("button").click();
@@ -42,7 +49,9 @@ run(async (stage) => {
   await device.getByRole("button", { name: "End Phone" }).click();
   await device.waitFor({ state: "detached" });
   await phone.getByText("This session was ended").waitFor();
-  await messages(phone).getByText(/closed with 4403/).waitFor();
+  await messages(phone)
+    .getByText(/closed with 4403/)
+    .waitFor();
   await accessible(phone, "session ended");
 
   await card(laptop, "Revoke everything").getByRole("button").click();
@@ -57,7 +66,9 @@ run(async (stage) => {
 });
 
 function tile(page) {
-  return card(page, "Linked accounts").getByRole("listitem").filter({ has: page.getByRole("heading", { name: "GitHub" }) });
+  return card(page, "Linked accounts")
+    .getByRole("listitem")
+    .filter({ has: page.getByRole("heading", { name: "GitHub" }) });
 }
 
 /** Links an account by the simulator's consent page and the hosted callback, as a person does. */
@@ -126,7 +137,8 @@ async function photographed(page) {
 async function wireShowsBothWaysAndNoSecret(page, secrets) {
   await page.getByRole("checkbox", { name: "Expand" }).check();
   const text = await messages(page).innerText();
-  for (const line of ["security:revoke_all", "security:revoke_complete", "auth", "ready", "notification:incoming"]) assert.ok(text.includes(line), line);
+  for (const line of ["security:revoke_all", "security:revoke_complete", "auth", "ready", "notification:incoming"])
+    assert.ok(text.includes(line), line);
   assert.ok(secrets.size >= 5, "no secret was collected");
   const shown = await page.evaluate(() => document.getElementById("wire").textContent);
   for (const secret of secrets) assert.ok(!shown.includes(secret), `shown: ${secret}`);
