@@ -55,5 +55,5 @@ exports.inspect = async (page) => {
   return found.map((what) => `${what} on ${page.url()}`);
 };
 
-// The same text as a page shows it: without the characters that HTML drops or shows as U+FFFD, and one space for each run of them.
-exports.visible = (text) => text.replace(/[\u0000-\u0020\u007f-\u009f\u2028\ufeff\ufffd]+/g, " ").trim();
+// A text without the characters that HTML or a server drops, joins or replaces: for comparing what a page shows.
+exports.visible = (text) => text.replace(/[\u0000-\u0020\u007f-\u009f\u2028\ufeff\ufffd]+/g, "");
