@@ -6,6 +6,7 @@ pub mod http;
 pub mod native;
 pub mod raw;
 pub mod reconnecting;
+pub mod recording;
 pub mod socket;
 pub mod socketio;
 
@@ -26,6 +27,7 @@ use tokio_rustls::TlsConnector;
 pub use native::Native;
 pub use raw::Wire;
 pub use reconnecting::ReconnectingClient;
+pub use recording::Recording;
 pub use socketio::SocketIo;
 
 use self::http::{Request, Response};

@@ -21,6 +21,7 @@ mod callback;
 mod chaos;
 mod command_line;
 mod configuration;
+mod contract;
 mod delivery;
 mod demo_api;
 mod demo_kill;

@@ -26,7 +26,7 @@ const TELEGRAM_SECRET: &str = "the-secret_token-of-a-bot";
 const DISCORD_KEY: [u8; 32] = [7; 32];
 
 /// Two gateways and a worker that has the secrets of all four webhooks.
-fn hooked() -> Builder {
+pub(crate) fn hooked() -> Builder {
     let public_key = SigningKey::from_bytes(&DISCORD_KEY).verifying_key();
     Cluster::builder(POSTERN)
         .gateway_env("POSTERN_BATCH_INTERVAL", "0s")
@@ -72,19 +72,19 @@ fn now() -> u64 {
 
 /// A delivery of a platform.
 #[derive(Clone, Copy)]
-struct Delivery<'a> {
+pub(crate) struct Delivery<'a> {
     /// Id of the delivery.
-    id: u64,
+    pub(crate) id: u64,
     /// Id of the reported item.
-    thing: u64,
+    pub(crate) thing: u64,
     /// Addressed user of the platform.
-    to: u64,
-    says: &'a str,
+    pub(crate) to: u64,
+    pub(crate) says: &'a str,
 }
 
 /// Signature of a delivery.
 #[derive(Clone, Copy)]
-enum Signed {
+pub(crate) enum Signed {
     Well,
     /// Valid signature, with a bit of the body flipped after it.
     AndChanged,
@@ -143,7 +143,7 @@ fn body(platform: &str, Delivery { id, thing, to, says }: Delivery<'_>) -> Strin
 }
 
 /// Request that the platform sends.
-fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
+pub(crate) fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
     let body = body(platform, delivery);
     let secret = |ours| match signed {
         Signed::WithAnotherSecret => "a secret of somebody else's",

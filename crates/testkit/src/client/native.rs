@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::http::{Request, SUBPROTOCOL};
 use super::inbox::Inbox;
+use super::recording::Recording;
 use super::socket::Socket;
 use super::{Endpoint, Event, Refused};
 use crate::fail::{OrFail as _, fail};
@@ -29,6 +30,7 @@ pub struct NativeConnect {
     /// Data of the first message; `None` when the header has the token.
     auth: Option<Value>,
     format: Format,
+    recording: Option<Recording>,
 }
 
 /// Encoding of frames.
@@ -51,6 +53,7 @@ impl Native {
             request: Request::upgrade("/ws"),
             auth: None,
             format: Format::Json,
+            recording: None,
         }
     }
 
@@ -126,6 +129,13 @@ impl NativeConnect {
         self
     }
 
+    /// Records every received message.
+    #[must_use]
+    pub fn recorded_by(mut self, recording: &Recording) -> Self {
+        self.recording = Some(recording.clone());
+        self
+    }
+
     /// Upgrades, authenticates and waits for `ready`.
     pub async fn connect(self) -> Result<Native, Refused> {
         let auth = self.auth.clone();
@@ -164,6 +174,8 @@ impl NativeConnect {
                 format_args!("asked for {subprotocol:?}, the server chose {chosen:?}"),
             );
         }
+        let recording = self.recording;
+        let receive = move |message: Message, inbox: &Inbox| receive(&message, inbox, recording.as_ref());
         let socket = Socket::start(wire.into_websocket().await, self.endpoint.canaries.clone(), receive);
         Ok(Native {
             socket,
@@ -174,12 +186,15 @@ impl NativeConnect {
 }
 
 /// Files one message: a frame, or a batch of frames.
-fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
-    let frames = match &message {
+fn receive(message: &Message, inbox: &Inbox, recording: Option<&Recording>) -> Option<Message> {
+    let frames: Option<Value> = match message {
         Message::Text(text) => serde_json::from_str(text).ok(),
         Message::Binary(bytes) => rmp_serde::from_slice(bytes).ok(),
         _ => return None,
     };
+    if let (Some(recording), Some(frames)) = (recording, &frames) {
+        recording.add(frames.clone());
+    }
     match frames {
         Some(Value::Array(batch)) => batch.into_iter().for_each(|frame| file(frame, inbox)),
         Some(frame) => file(frame, inbox),

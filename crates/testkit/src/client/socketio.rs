@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use self::packet::{Packet, PacketKind, Parser};
 use super::http::Request;
 use super::inbox::Inbox;
+use super::recording::Recording;
 use super::socket::Socket;
 use super::{Endpoint, Event, Refused};
 use crate::fail::OrFail as _;
@@ -33,6 +34,7 @@ pub struct SocketIoConnect {
     auth: Value,
     parser: Parser,
     answers_pings: bool,
+    recording: Option<Recording>,
 }
 
 impl SocketIo {
@@ -49,6 +51,7 @@ impl SocketIo {
             auth: Value::Null,
             parser: Parser::default(),
             answers_pings: true,
+            recording: None,
         }
     }
 
@@ -142,6 +145,13 @@ impl SocketIoConnect {
         self
     }
 
+    /// Records every received message.
+    #[must_use]
+    pub fn recorded_by(mut self, recording: &Recording) -> Self {
+        self.recording = Some(recording.clone());
+        self
+    }
+
     /// Upgrades, sends CONNECT and waits for the answer.
     pub async fn connect(self) -> Result<SocketIo, Refused> {
         let auth = self.auth.clone();
@@ -163,9 +173,9 @@ impl SocketIoConnect {
     pub async fn open(self) -> Result<SocketIo, Refused> {
         let mut wire = self.endpoint.open().await?;
         wire.upgrade(&self.request).await?;
-        let answers_pings = self.answers_pings;
+        let (answers_pings, recording) = (self.answers_pings, self.recording);
         let receive = move |message: Message, inbox: &Inbox| {
-            let answer = receive(message, inbox);
+            let answer = receive(&message, inbox, recording.as_ref());
             answer.filter(|_| answers_pings)
         };
         let socket = Socket::start(wire.into_websocket().await, self.endpoint.canaries.clone(), receive);
@@ -189,8 +199,8 @@ impl SocketIo {
 }
 
 /// Files one message; returns the pong for a ping.
-fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
-    let packet = match &message {
+fn receive(message: &Message, inbox: &Inbox, recording: Option<&Recording>) -> Option<Message> {
+    let packet = match message {
         Message::Text(text) => match text.split_at_checked(1) {
             Some(("0", open)) => {
                 inbox.change(|content| content.open_packet = serde_json::from_str(open).ok());
@@ -207,7 +217,12 @@ fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
         _ => return None,
     };
     match packet {
-        Some(packet) => file(packet, inbox),
+        Some(packet) => {
+            if let Some(recording) = recording {
+                recording.add(packet.value());
+            }
+            file(packet, inbox);
+        }
         None => {
             let data = format!("{message:?}").into();
             inbox.change(|content| content.events.push_back(event("(not understood)", vec![data], None)));

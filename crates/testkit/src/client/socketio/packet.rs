@@ -75,6 +75,11 @@ impl Packet {
         rmp_serde::to_vec_named(&map).or_fail("write MessagePack")
     }
 
+    /// Packet as JSON: `type`, `id`, `data`.
+    pub(super) fn value(&self) -> Value {
+        json!({ "type": self.kind as u8, "id": self.id, "data": self.data })
+    }
+
     /// Parses the text after the `4` of a text message; `None` when this client does not know the packet.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let mut rest = text.chars();

@@ -38,7 +38,7 @@ pub(in crate::tidy) const ALLOWED: &[CrateRule] = &[
             "lifecycle",
             "protocol",
         ],
-        &["testkit"],
+        &["reference", "testkit"],
     ),
     rule(
         "gateway",
