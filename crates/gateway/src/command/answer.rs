@@ -6,7 +6,7 @@ use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::event::{ErrorNotice, Notice};
 use protocol::json::Json;
-use protocol::wire::RequestId;
+use protocol::wire::{Push, RequestId};
 use serde_json::Value;
 use tracing::Span;
 
@@ -62,11 +62,13 @@ pub(super) fn with_event(caller: &Caller, kind: CommandKind, data: &Json, reques
 
 /// Sends the notice that precedes an answer.
 pub(super) fn leading_notice(caller: &Caller, leading_notice: &LeadingNotice) {
-    caller.send(
-        caller
-            .encoding
-            .answer(&leading_notice.event, &leading_notice.data, None),
-    );
+    let push = Push {
+        event: &leading_notice.event,
+        data: &leading_notice.data,
+        offset: None,
+        event_id: None,
+    };
+    caller.send(vec![caller.encoding.push(&push)]);
 }
 
 /// Answers a request without a response event: by the acknowledgement, if the client asked for one, else by the notice `error`.

@@ -49,6 +49,9 @@ pub(super) fn channel(catalogue: &Catalogue) -> Channel {
         let is_logged = Event::NAMES.contains(&event.name);
         let frame = if is_logged {
             logged(event.name, event.data.clone())
+        } else if event.name == name::ERROR {
+            // It answers a request.
+            answer(event.name, event.data.clone())
         } else {
             notice(event.name, event.data.clone())
         };

@@ -30,13 +30,13 @@ async fn every_socketio_message_is_sent_and_matches_its_schema() {
 #[test]
 fn message_and_command_that_no_case_covers_are_named() {
     let document = document("asyncapi.json");
-    let mut heard = messages(&document, Channel::Native);
-    heard.remove("batch");
+    let mut seen = messages(&document, Channel::Native);
+    seen.remove("batch");
     let commands = commands(&document, Channel::Native);
     let mut sent = BTreeSet::from_iter(commands.iter().map(|name| key(name)));
     sent.remove("account.sync");
     assert_eq!(
-        missing(&document, Channel::Native, &heard, &sent),
+        missing(&document, Channel::Native, &seen, &sent),
         ["batch", "account.sync"]
     );
 }
@@ -128,14 +128,14 @@ impl Tour {
 
     /// Fails unless every message was valid, and every one of the document was seen.
     fn assert_complete(&self) {
-        let (mut heard, mut sent, mut refused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut seen, mut sent, mut refused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for journal in self.journals.lock().unwrap().iter() {
             let greeting = journal.greeting();
             self.validator.assert(&greeting.key, &greeting.payload);
-            heard.insert(greeting.key);
+            seen.insert(greeting.key);
             for (key, payload) in journal.received(self.channel) {
                 self.validator.assert(&key, &payload);
-                heard.insert(key);
+                seen.insert(key);
             }
             for command in journal.commands() {
                 match command.answer["error"].as_str() {
@@ -144,7 +144,7 @@ impl Tour {
                     }
                     error => {
                         self.validator.assert(&command.key, &command.payload);
-                        heard.insert(command.key.clone());
+                        seen.insert(command.key.clone());
                         if error.is_none() {
                             sent.insert(command.key);
                         }
@@ -153,8 +153,8 @@ impl Tour {
             }
         }
         let none: &[String] = &[];
-        assert_eq!(missing(&self.document, self.channel, &heard, &sent), none, "succeeded");
-        assert_eq!(missing(&self.document, self.channel, &heard, &refused), none, "refused");
+        assert_eq!(missing(&self.document, self.channel, &seen, &sent), none, "succeeded");
+        assert_eq!(missing(&self.document, self.channel, &seen, &refused), none, "refused");
     }
 }
 
@@ -176,10 +176,10 @@ fn commands(document: &Value, channel: Channel) -> Vec<String> {
 }
 
 /// Messages and commands of the document that are not among these.
-fn missing(document: &Value, channel: Channel, heard: &BTreeSet<String>, sent: &BTreeSet<String>) -> Vec<String> {
+fn missing(document: &Value, channel: Channel, seen: &BTreeSet<String>, sent: &BTreeSet<String>) -> Vec<String> {
     let messages = messages(document, channel)
         .into_iter()
-        .filter(|key| !heard.contains(key));
+        .filter(|key| !seen.contains(key));
     let commands = commands(document, channel).into_iter().map(|name| key(&name));
     messages.chain(commands.filter(|key| !sent.contains(key))).collect()
 }
