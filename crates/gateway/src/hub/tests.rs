@@ -395,7 +395,7 @@ fn offsets_are_compared_batch_by_batch() {
             encoding: ClientEncoding::new(Dialect::SocketIo, true),
             outbound: Arc::default(),
             close_request: Arc::default(),
-            session_hints: tokio::sync::mpsc::channel(1).0,
+            session_hints: mpsc::channel(1).0,
         };
         channels.subscribe(&user, socket);
         let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
