@@ -51,7 +51,7 @@ async function signIn(context, userId) {
 async function shows(page, selector, text) {
   const expected = visible(text).slice(0, 50);
   const isThere = async () => visible(await page.locator(selector).innerText()).includes(expected);
-  for (const end = Date.now() + 20_000; !(await isThere()); ) {
+  for (const end = Date.now() + 60_000; !(await isThere()); ) {
     assert.ok(Date.now() < end, `${JSON.stringify(expected)} in ${selector}: ${await page.locator(selector).innerText()}`);
     await page.waitForTimeout(50);
   }

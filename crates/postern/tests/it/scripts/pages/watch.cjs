@@ -4,6 +4,8 @@ const ACTIVE = /^\s*(javascript|data|vbscript|blob):/i;
 // Returns the list of findings, to which the pages add while they run. `allowed` are the origins that may be asked for anything.
 exports.watch = async (context, allowed) => {
   const findings = [];
+  // Twice the usual time, for a busy machine.
+  context.setDefaultTimeout(60_000);
   await context.exposeBinding("reportFinding", ({ page }, what) => findings.push(`${what} on ${page.url()}`));
   await context.addInitScript(() => {
     window.canary = (name) => reportFinding(`script of ${name} ran`);
