@@ -120,7 +120,10 @@ fn pages(statuses: &[&str]) -> Value {
 }
 
 fn webhook_responses(schema: Value) -> Value {
-    let success = json!({"description": "Accepted.", "content": {"application/json": {"schema": schema}}});
+    let success = json!({
+        "description": "Accepted; most deliveries are answered without a body.",
+        "content": {"application/json": {"schema": schema}},
+    });
     // Discord's deliveries are answered without a body.
     let empty = json!({"description": "Accepted, without a body."});
     let failure = |description: &str| {

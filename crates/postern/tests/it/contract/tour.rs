@@ -49,7 +49,7 @@ async fn take(channel: Channel) {
         .worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL)
         // Six seconds after the last activity of a session of half an hour.
         .worker_env("POSTERN_SESSION_WARNING", "1794s")
-        .gateway_env("POSTERN_BATCH_INTERVAL", "1s");
+        .gateway_env("POSTERN_BATCH_INTERVAL", "2s");
     let cluster = platforms.linked_to(builder).start().await;
     let tour = Tour::new(channel, cluster, platforms);
     let token = tour.cluster.token(USER);
