@@ -8,8 +8,8 @@
 //! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may stop at any
 //! line: another worker repeats the answer, or does the work, or has the client start again.
 //!
-//! Modules depend downwards only: `jobs` on the features, the features on `call`, `inserted_text`, `new_device_alert`,
-//! `outbox` and `platform`.
+//! Modules depend downwards only: `jobs` on the features, the features on `call`, `http_client`, `inserted_text`,
+//! `new_device_alert`, `outbox` and `platform`.
 
 mod settings;
 mod worker;
@@ -28,6 +28,7 @@ mod session;
 mod sync;
 
 mod call;
+mod http_client;
 mod inserted_text;
 mod new_device_alert;
 mod outbox;

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use platforms::{retry_after, system_tls};
+use platforms::retry_after;
 use protocol::time::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::settings::AppWebhookSettings;
+use crate::http_client;
 
 /// Failure to set up the client.
 #[derive(Debug, thiserror::Error)]
@@ -78,18 +78,7 @@ impl AppWebhookClient {
     /// # Errors
     /// [`AppWebhookClientError`].
     pub fn new(settings: AppWebhookSettings) -> Result<Self, AppWebhookClientError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(system_tls("the application's receiver of webhooks")?)
-            .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
-            // A redirect would send events of users to an arbitrary host, with a signature that its receiver accepts.
-            .redirect(Policy::none())
-            // The store schedules retries.
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build()?;
+        let client = http_client::builder("the application's receiver of webhooks", CONNECT_TIMEOUT)?.build()?;
         Ok(Self { client, settings })
     }
 
@@ -156,7 +145,6 @@ async fn discard_body(mut response: Response) {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Most bytes of a response's body that are read.
 const MAX_BODY: usize = 16 * 1024;

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use platforms::{is_loopback, system_tls};
+use platforms::is_loopback;
 use protocol::secret::Secret;
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 use url::Url;
 
 use super::message::{Message, SendError};
 use super::trace::record_status;
+use crate::http_client;
 
 /// SMS API with its account.
 #[derive(Debug, Clone)]
@@ -81,18 +81,7 @@ impl SmsSender {
     /// # Errors
     /// [`SmsError`].
     pub fn new(settings: SmsSettings) -> Result<Self, SmsError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(system_tls("an SMS API")?)
-            .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
-            // A redirect would send the code to an arbitrary host.
-            .redirect(Policy::none())
-            // A retry could send, and bill, a message twice whose response was lost.
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build()?;
+        let client = http_client::builder("an SMS API", CONNECT_TIMEOUT)?.build()?;
         Ok(Self { client, settings })
     }
 
@@ -129,7 +118,6 @@ impl fmt::Debug for SmsSender {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {

@@ -69,6 +69,7 @@ const GUARDED: &[Guarded] = &[
             "crates/jwks/src/client",
             "crates/worker/src/app_webhook/client",
             "crates/worker/src/factor/sms",
+            "crates/worker/src/http_client",
             "crates/postern/src/publish",
             "crates/telemetry/src/export",
         ],
