@@ -44,16 +44,15 @@ pub(crate) async fn check_responses() {
         .start();
     let status = run.wait(Duration::from_secs(seconds) + REPORTED_WITHIN).await;
     assert_eq!(status, 0, "{}", run.logs());
-    assert_eq!(requests(&run.stdout()), Some(true), "{}", run.logs());
+    assert!(sent_requests(&run.stdout()) > Some(100), "{}", run.logs());
     drop(user);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Whether the report counts more than a hundred requests; none if it counts no requests.
-fn requests(report: &str) -> Option<bool> {
+/// Number of requests that the report of a run states.
+fn sent_requests(report: &str) -> Option<u64> {
     let line = report.lines().find(|line| line.contains(" generated, "))?;
-    let count: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(count > 100)
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Publishes an alert, so that the user has one to be listed.
