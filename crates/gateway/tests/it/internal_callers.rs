@@ -122,6 +122,30 @@ async fn unknown_query_parameter_is_refused_on_each_route() {
 }
 
 #[tokio::test]
+async fn query_parameter_that_is_given_twice_is_refused() {
+    let gateway = TestGateway::with(|settings| settings.internal_api = Some(internal_api("t"))).await;
+    for route in ROUTES {
+        for name in route.query.iter().map(|parameter| parameter.name) {
+            let path = route.path.replace(['{', '}'], "");
+            let path = format!("{path}?{name}=1&{name}=1");
+            let (status, answer, _) = send(&gateway.internal, (route.method, &path), "t", "{}").await;
+            let sentence = format!("{name}: this parameter was expected once");
+            assert_eq!((status, &answer["message"]), (400, &json!(sentence)), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn request_with_two_idempotency_keys_is_refused() {
+    let gateway = TestGateway::with(|settings| settings.internal_api = Some(internal_api("t"))).await;
+    let request = Request::delete("/v1/users/GEN-001/sessions").header("Authorization", "Bearer t");
+    let request = request.header("Idempotency-Key", "a").header("Idempotency-Key", "b");
+    let request = request.body(Body::empty()).unwrap();
+    let response = gateway.internal.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 400);
+}
+
+#[tokio::test]
 async fn flood_of_unknown_tokens_hides_no_refusal_of_another_kind_in_the_log() {
     let gateway = gateway(&Reloadable::new(callers(&json!([entry(
         "support",

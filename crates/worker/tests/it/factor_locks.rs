@@ -1,5 +1,6 @@
 //! Lock of the second factor by the application, against those who have a code, or gave one before.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lifecycle::OsEntropy;
@@ -179,6 +180,7 @@ async fn repeated_lock_is_one_alert_and_a_key_with_another_end_is_a_conflict() {
     assert_error(&support.ask_for(&other).await, "conflict");
     assert_eq!(owner.client.alert().await["message"], "The second factor was locked.");
     // A further lock of the same end is recorded and raises no alert.
+    owner.env.clock.advance(Duration::from_secs(1));
     assert_eq!(
         request(
             &mut support,
@@ -200,6 +202,33 @@ async fn repeated_lock_is_one_alert_and_a_key_with_another_end_is_a_conflict() {
         locks,
         ["factor_locked", "factor_locked", "factor_unlocked"].map(by_support)
     );
+}
+
+#[tokio::test]
+async fn unlock_raises_an_alert_if_it_ends_a_delay_after_wrong_codes() {
+    let mut owner = FactorUser::unlimited().await;
+    let mut support = application(&owner.env).await;
+    // There is nothing to end yet.
+    unlock(&mut support).await;
+    let (mut device, challenge) = owner.challenged("device").await;
+    for _ in 0..10 {
+        assert_error(&verify(&mut device, &challenge, "000000").await, "2fa_invalid");
+        assert_eq!(owner.client.alert().await["type"], "failed_2fa");
+    }
+    assert_error(&verify(&mut device, &challenge, &owner.code()).await, "rate_limited");
+    unlock(&mut support).await;
+    assert_eq!(owner.client.alert().await["message"], "The second factor was unlocked.");
+    assert_success(&verify(&mut device, &challenge, &owner.code()).await);
+}
+
+#[tokio::test]
+async fn command_whose_factor_is_locked_after_its_check_changes_no_settings() {
+    let mut owner = FactorUser::new().await;
+    owner.env.store.locks_before_decisions.store(true, Ordering::SeqCst);
+    for settings in [json!({"sessionTimeout": 5}), json!({"twoFactorEnabled": false})] {
+        let data = json!({ "settings": settings });
+        assert_error(&owner.client.ask(CommandKind::UpdateSettings, data).await, "2fa_locked");
+    }
 }
 
 #[tokio::test]

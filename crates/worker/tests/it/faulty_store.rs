@@ -13,12 +13,12 @@ use protocol::security::Alert;
 use serde_json::Value;
 use store::{
     AccountOverview, Accounts, Acknowledged, Actor, AlertPageQuery, AlertRequest, Alerts, Answers, Audit, Credentials,
-    Deliveries, Delivery, DeliveryOutcome, EncryptedTokens, Exchange, ExchangeStart, FinishedSync, FoundAlerts,
-    Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, OutboxBacklog, PendingLink,
-    PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, RaisedAlert, Receipt,
-    RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security, SecurityOutcome,
-    SecurityRecord, SecurityRule, SentEvent, SignIn, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs, Task,
-    TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
+    Deliveries, Delivery, DeliveryOutcome, EncryptedTokens, Exchange, ExchangeStart, Factor, FactorLock, FinishedSync,
+    FoundAlerts, Idempotency, InboxLease, Inboxes, LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, OutboxBacklog,
+    PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks, PlatformCapacity, PreviousAnswer, Publisher,
+    RaisedAlert, Receipt, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
+    SecurityOutcome, SecurityRecord, SecurityRule, SentEvent, SignIn, StoreError, SyncLease, SyncLeaseOutcome,
+    SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
 };
 use worker::StoreRoles;
 
@@ -50,6 +50,8 @@ pub(crate) struct FaultyStore {
     pub(crate) refused_progress: AtomicU64,
     /// Number of reads and changes of security records.
     pub(crate) security_calls: AtomicU64,
+    /// Decides changes of security records as if the application had locked the factor right before.
+    pub(crate) locks_before_decisions: AtomicBool,
     due_queries: AtomicU64,
     busy_leases: AtomicU64,
     leases: AtomicU64,
@@ -76,6 +78,7 @@ impl FaultyStore {
             refused_deliveries: AtomicU64::new(0),
             refused_progress: AtomicU64::new(0),
             security_calls: AtomicU64::new(0),
+            locks_before_decisions: AtomicBool::new(false),
             due_queries: AtomicU64::new(0),
             busy_leases: AtomicU64::new(0),
             leases: AtomicU64::new(0),
@@ -442,7 +445,22 @@ impl Security for FaultyStore {
         decide: &SecurityRule<'_>,
     ) -> Result<SecurityOutcome, StoreError> {
         self.security_calls.fetch_add(1, Ordering::SeqCst);
-        self.store.decide_security(user, by, decide).await
+        if !self.locks_before_decisions.load(Ordering::SeqCst) {
+            return self.store.decide_security(user, by, decide).await;
+        }
+        let decide_locked = |record: &SecurityRecord, now| {
+            let mut record = record.clone();
+            let lock = FactorLock {
+                since: now,
+                until: None,
+            };
+            record.factor = record.factor.map(|factor| Factor {
+                lock: Some(lock),
+                ..factor
+            });
+            decide(&record, now)
+        };
+        self.store.decide_security(user, by, &decide_locked).await
     }
 }
 
