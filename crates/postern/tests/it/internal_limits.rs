@@ -1,13 +1,12 @@
 //! Limits of the internal API: floods by one caller, guessed tokens, hostile requests.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
-
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use testkit::client::http::{KeptAlive, Request, Response, plain};
 use testkit::cluster::Cluster;
 use testkit::token::random_text;
+use tokio::time::Instant;
 
 use crate::internal_tokens::{TokensFile, entry};
 
