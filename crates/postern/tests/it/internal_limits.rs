@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use testkit::client::http::{KeptAlive, Request, Response, plain};
 use testkit::cluster::Cluster;
 use testkit::token::random_text;
