@@ -1,9 +1,9 @@
 //! Limits of the internal API: floods by one caller, guessed tokens, hostile requests.
 
-use futures_util::future::join_all;
-use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 use testkit::client::http::{KeptAlive, Request, Response, plain};
 use testkit::cluster::Cluster;
 use testkit::token::random_text;
