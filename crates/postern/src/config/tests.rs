@@ -178,7 +178,7 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) {
     if path.is_dir() {
         let entries = std::fs::read_dir(path).unwrap();
         entries.for_each(|entry| walk(&entry.unwrap().path(), files));
-    } else {
+    } else if path.extension().is_none_or(|extension| extension != "png") {
         files.push(path.to_owned());
     }
 }
