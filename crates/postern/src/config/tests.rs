@@ -31,11 +31,12 @@ const READ_BY_OPERATORS: [&str; 10] = [
 
 /// Variables in those files that are none of the binary's: long forms of tests, one that a decision leaves out, and those of
 /// OpenTelemetry that have no effect.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "OTEL_CONFIG_FILE",
     "OTEL_LOG_LEVEL",
     "POSTERN_CHAOS_SECONDS",
     "POSTERN_CHAOS_SEED",
+    "POSTERN_DEMO_PICTURES",
     "POSTERN_INTERLEAVINGS",
     "POSTERN_REDIS_AWAY_SECONDS",
     "POSTERN_REFRESHES",
