@@ -67,7 +67,8 @@ async fn raise_alert(cluster: &Cluster) {
 /// User that the examples of the document name.
 const USER: &str = "GEN-001";
 /// Checks of what the document does not state: that an invalid request is refused, as Postern accepts numbers as text, and further
-/// members; and that a valid one is accepted, as a cursor must be one of the list, and `userId` the user of the path.
-const NOT_STATED: &str = "negative_data_rejection,positive_data_acceptance";
+/// members; that a valid one is accepted, as a cursor must be one of the list, and `userId` the user of the path; and that a deleted
+/// list is not found, as that of a user without sessions or accounts is empty.
+const NOT_STATED: &str = "negative_data_rejection,positive_data_acceptance,use_after_free";
 /// Time in which schemathesis starts, and reports.
 const REPORTED_WITHIN: Duration = Duration::from_secs(120);
