@@ -9,15 +9,15 @@ use serde_json::json;
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
 use super::events::offset;
-use super::presence::entry;
+use super::presence::{Registration, entry};
 use crate::bounds::{ALERT_CHECK_TTL, OFFSET_TTL, RESUME_TOKEN_TTL, max_resume_tokens};
 use crate::epoch::new_epoch;
 use crate::hints::marks;
 use crate::operation::Operation;
 use crate::presence::SOCKETS_TTL;
 use crate::{
-    BusError, Hint, Hints, JoinOutcome, JoinedSocket, Joins, Presence, ResumeLease, ResumeToken, ResumeTokenKey,
-    ResumeTokens, SessionRegistry, SessionState, SessionTtl, SocketJoin, TokenTimes,
+    BusError, Hint, Hints, JoinOutcome, JoinedSocket, Joins, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens,
+    SessionRegistry, SessionState, SessionTtl, SocketJoin, TokenTimes,
 };
 
 /// Scripts of the joins.
@@ -147,7 +147,8 @@ impl RedisBus {
     ) -> Result<JoinedSocket, BusError> {
         let (user, mut surplus) = (&join.session.user, joined.surplus);
         if sockets > join.max_sockets.max(1) {
-            surplus = self.register_socket(user, &join.socket, join.max_sockets).await?;
+            let bound = (join.max_sockets, Registration::Joined);
+            surplus = self.register(user, &join.socket, bound).await?;
         }
         let max_tokens = max_resume_tokens(join.max_sockets);
         if tokens > max_tokens

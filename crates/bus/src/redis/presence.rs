@@ -48,6 +48,15 @@ impl PresenceScripts {
     }
 }
 
+/// State of a socket before it is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Registration {
+    /// Not registered, or to be renewed.
+    New,
+    /// Registered by its join. Another registration may have evicted it since.
+    Joined,
+}
+
 #[async_trait]
 impl Presence for RedisBus {
     async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
@@ -61,24 +70,7 @@ impl Presence for RedisBus {
         socket: &OpenSocket,
         most: usize,
     ) -> Result<Vec<OpenSocket>, BusError> {
-        let mut alive = self.nodes([]).await?;
-        // Its own lease may have expired during a pause.
-        alive.insert(socket.node.clone());
-        let args = [
-            Arg::from(socket.connection.as_str()),
-            Arg::from(entry(socket)?),
-            Arg::from(SOCKETS_TTL.as_millis()),
-            Arg::from(most.max(1)),
-        ];
-        let args = args
-            .into_iter()
-            .chain(alive.iter().map(|node| Arg::from(node.as_str())));
-        let shared = &self.shared;
-        let key = shared.names.sockets(user);
-        let excess = shared
-            .commands
-            .run("register a socket", &shared.presence.register, [key], args);
-        self.sockets(excess.await?)
+        self.register(user, socket, (most, Registration::New)).await
     }
 
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
@@ -105,6 +97,34 @@ impl Presence for RedisBus {
 }
 
 impl RedisBus {
+    /// Registers a socket, and evicts those above the bound.
+    pub(super) async fn register(
+        &self,
+        user: &UserId,
+        socket: &OpenSocket,
+        (most, registration): (usize, Registration),
+    ) -> Result<Vec<OpenSocket>, BusError> {
+        let mut alive = self.nodes([]).await?;
+        // Its own lease may have expired during a pause.
+        alive.insert(socket.node.clone());
+        let args = [
+            Arg::from(socket.connection.as_str()),
+            Arg::from(entry(socket)?),
+            Arg::from(SOCKETS_TTL.as_millis()),
+            Arg::from(most.max(1)),
+            Arg::from(u64::from(registration == Registration::Joined)),
+        ];
+        let args = args
+            .into_iter()
+            .chain(alive.iter().map(|node| Arg::from(node.as_str())));
+        let shared = &self.shared;
+        let key = shared.names.sockets(user);
+        let excess = shared
+            .commands
+            .run("register a socket", &shared.presence.register, [key], args);
+        self.sockets(excess.await?)
+    }
+
     /// Live gateways, after an optional renewal of one lease.
     async fn nodes<const N: usize>(&self, renewal: [Arg; N]) -> Result<HashSet<NodeId>, BusError> {
         let shared = &self.shared;

@@ -1,14 +1,19 @@
 -- Registers a socket of a user. Removes the sockets of dead gateways, and those above the bound: the oldest of the session with
 -- the most sockets, never the one being registered. One script, so that concurrent registrations stay within the bound. Entries of a newer
 -- version are neither read nor counted.
--- Keys: sockets. Arguments: connection, its entry, TTL of the hash (ms), bound, live gateways. Replies the sockets above the
--- bound.
+-- Keys: sockets. Arguments: connection, its entry, TTL of the hash (ms), bound, 1 if its join has registered it already, else 0, live
+-- gateways. Replies the sockets above the bound.
 local registered, bound = ARGV[1], tonumber(ARGV[4])
 local live = {}
-for index = 5, #ARGV do
+for index = 6, #ARGV do
   live[ARGV[index]] = true
 end
-redis.call('HSET', KEYS[1], registered, ARGV[2])
+local added = redis.call('HSET', KEYS[1], registered, ARGV[2])
+if added == 1 and ARGV[5] == '1' then
+  -- Evicted since its join, so it is being closed: registered again, it would evict another one in its place.
+  redis.call('HDEL', KEYS[1], registered)
+  return {}
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 
 local open, of_session = {}, {}

@@ -19,6 +19,7 @@ test_all!(
     join_of_a_session_that_is_not_live_does_nothing,
     join_records_the_newest_token,
     join_above_the_cap_of_sockets_names_those_to_close,
+    concurrent_joins_above_the_cap_close_the_surplus_and_no_more,
     tokens_of_a_flooding_session_are_evicted_before_those_of_another,
     each_of_a_thousand_sockets_has_a_resume_token,
     join_reads_the_hints,
@@ -114,6 +115,19 @@ async fn join_above_the_cap_of_sockets_names_those_to_close(bus: &dyn Bus) {
     let open = bus.open_sockets(&user("u")).await.unwrap();
     let open: Vec<_> = open.iter().map(|socket| socket.connection.as_str()).collect();
     assert_eq!(open, ["a", "c", "d"]);
+}
+
+async fn concurrent_joins_above_the_cap_close_the_surplus_and_no_more(bus: &dyn Bus) {
+    prepare(bus).await;
+    let names: Vec<String> = ('a'..='p').map(String::from).collect();
+    let joins: Vec<_> = names.iter().map(|name| capped(name, "s-1")).collect();
+    let joined = join_all(joins.iter().map(|join| joined(bus, join))).await;
+    let closed = joined.iter().flat_map(|joined| &joined.surplus);
+    let open = bus.open_sockets(&user("u")).await.unwrap();
+    let mut all: Vec<&str> = closed.chain(&open).map(|socket| socket.connection.as_str()).collect();
+    all.sort_unstable();
+    assert_eq!(open.len(), 3);
+    assert_eq!(all, names, "each socket is open, or closed once");
 }
 
 /// A thief's session issues more tokens than a user may have.
