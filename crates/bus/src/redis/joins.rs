@@ -148,7 +148,7 @@ impl RedisBus {
         let (user, mut surplus) = (&join.session.user, joined.surplus);
         if sockets > join.max_sockets.max(1) {
             let bound = (join.max_sockets, Registration::Joined);
-            surplus = self.register(user, &join.socket, bound).await?;
+            surplus = Box::pin(self.register(user, &join.socket, bound)).await?;
         }
         let max_tokens = max_resume_tokens(join.max_sockets);
         if tokens > max_tokens
