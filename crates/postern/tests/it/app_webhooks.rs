@@ -284,7 +284,7 @@ async fn given_up_webhook_is_listed_and_sent_again_or_discarded_or_erased_with_i
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Nothing listens at the receiver's address.
+/// The receiver's address has no listener.
 #[tokio::test]
 async fn absent_receiver_delays_no_device_and_no_webhook_is_lost() {
     let away = testkit::port::Port::claim();

@@ -50,7 +50,7 @@ pub(super) fn channel(catalogue: &Catalogue) -> Channel {
         let frame = if is_logged {
             logged(event.name, event.data.clone())
         } else if event.name == name::ERROR {
-            // It answers a request.
+            // An error answers a request.
             answer(event.name, event.data.clone())
         } else {
             notice(event.name, event.data.clone())

@@ -142,7 +142,7 @@ fn found_alerts(rows: &[Row], limit: u16) -> Result<FoundAlerts, Failure> {
     for row in rows {
         examined.count = row.try_get("examined")?;
         examined.last = row.try_get("last")?;
-        // Where no alert meets the query, there is one row of the bounds alone.
+        // A query that no alert meets returns one row, of the bounds alone.
         if let Some(number) = row.try_get("id")? {
             let acknowledged_at: Option<OffsetDateTime> = row.try_get("acked_at")?;
             alerts.push(FoundAlert {

@@ -31,7 +31,7 @@ impl Publisher for BusPublisher {
             phase: restored.map_or(PublishPhase::AfterRestore, PublishPhase::DuringRestore),
         };
         match self.reported(self.events.publish_with(user, event, mode).await)? {
-            // What is dropped is not compared.
+            // A dropped repetition is not compared.
             PublishOutcome::Assigned(_) | PublishOutcome::Duplicate | PublishOutcome::Conflict => {
                 Ok(Publication::Accepted)
             }

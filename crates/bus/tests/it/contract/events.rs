@@ -85,7 +85,7 @@ async fn event_with_other_content_under_a_used_id_is_refused(bus: &dyn Bus) {
     assert_eq!(publish_compared(bus, &user, 1, "a").await, PublishOutcome::Duplicate);
     assert_eq!(seq(&publish_compared(bus, &user, 2, "b").await), Some(2));
     assert_eq!(seq(&publish_compared(bus, &other, 1, "b").await), Some(1));
-    // What may not be compared is dropped, as before.
+    // A repetition that may not be compared is dropped, as before.
     assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), PublishOutcome::Duplicate);
     assert_eq!((subscriptions.next_seq().await, subscriptions.next_seq().await), (1, 2));
 }

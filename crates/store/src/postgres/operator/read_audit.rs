@@ -71,7 +71,7 @@ impl ReadAudit<'_> {
         for row in rows {
             examined.count = row.try_get("examined")?;
             examined.last = row.try_get("last")?;
-            // Where no row meets the filter, there is one of the bounds alone.
+            // A filter that no row meets returns one, of the bounds alone.
             if row.try_get::<_, Option<i64>>("seq")?.is_some() {
                 let row = audit::row(row)?;
                 let personal = row.shown_personal_data(self.command.keys);
